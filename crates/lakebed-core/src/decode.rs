@@ -1,0 +1,153 @@
+//! How a source was read: what was asked for, what was resolved, and why a row could not be taken.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::DataType;
+
+/// What the user said about how to read the sources; everything unsaid is detected or defaulted.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DecodeOptions {
+    /// The format; by the sources' names and first bytes when unsaid.
+    pub format: Option<FormatName>,
+    /// The byte between fields (CSV); detected among `,` tab `;` `|` when unsaid.
+    pub delimiter: Option<char>,
+    /// The quote character (CSV); `"` when unsaid.
+    pub quote: Option<char>,
+    /// Whether the first record names the columns (CSV); detected when unsaid.
+    pub header: Option<Header>,
+    /// Texts that mean "no value", besides the empty unquoted field (CSV).
+    pub null_tokens: Vec<String>,
+    /// Declared types by column name.
+    pub types: BTreeMap<String, DataType>,
+    /// The largest part of rows that may be quarantined, 0.0 to 1.0; see `lakebed-ingest`'s default.
+    pub max_quarantined: Option<f64>,
+}
+
+/// A format sources can be read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FormatName {
+    /// Delimited text: comma, tab, semicolon, pipe …
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+    /// No table: kept as it is.
+    Files,
+}
+
+/// Whether the first record of a delimited text names the columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Header {
+    /// It does.
+    Present,
+    /// It is data; columns are named `column_1`, `column_2` …
+    Absent,
+}
+
+/// Compression around a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// RFC 1952; several members are one text.
+    Gzip,
+    /// RFC 8878; several frames are one text.
+    Zstd,
+}
+
+/// Everything needed to decode a source again and get the same rows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "format", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Decode {
+    /// Delimited text.
+    Csv(CsvDecode),
+    /// Apache Parquet; `columns` in the source's order.
+    Parquet {
+        /// The columns and the types they were read as.
+        columns: Vec<Column>,
+    },
+}
+
+/// Resolved options of a delimited text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CsvDecode {
+    /// The compression around it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
+    /// The byte between fields (ASCII).
+    pub delimiter: char,
+    /// The quote (ASCII).
+    pub quote: char,
+    /// Whether the first record names the columns.
+    pub header: Header,
+    /// Texts that mean "no value", besides the empty unquoted field; sorted, no duplicates.
+    pub null_tokens: Vec<String>,
+    /// The columns in the source's order and the types they were read as.
+    pub columns: Vec<Column>,
+}
+
+/// A column of a source and the type it was read as.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Column {
+    /// The column of the dataset.
+    pub name: String,
+    /// The type its text was read as.
+    #[serde(rename = "type")]
+    pub data_type: DataType,
+}
+
+/// Why a row was quarantined: one entry per defect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// What is wrong, in the vocabulary of frictionless.
+    pub code: ReasonCode,
+    /// The column, where one is to blame.
+    pub column: Option<String>,
+    /// The rule that was broken, without the value: `type long`, `16 fields`.
+    pub rule: String,
+    /// How bad it is.
+    pub severity: Severity,
+}
+
+/// What is wrong with a row; frictionless' names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReasonCode {
+    /// A field cannot be read as the column's type.
+    TypeError,
+    /// The row has more fields than columns.
+    ExtraCell,
+    /// The row has fewer fields than columns.
+    MissingCell,
+    /// The row is not valid UTF-8.
+    EncodingError,
+    /// A quote stands where none may stand.
+    SourceError,
+}
+
+impl ReasonCode {
+    /// The name stored in a quarantine table.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TypeError => "type-error",
+            Self::ExtraCell => "extra-cell",
+            Self::MissingCell => "missing-cell",
+            Self::EncodingError => "encoding-error",
+            Self::SourceError => "source-error",
+        }
+    }
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// The row is quarantined.
+    Error,
+}

@@ -1,0 +1,68 @@
+//! What makes two ingests the same ingest.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{DatasetName, Decode, ObjectId};
+
+/// Counts up when the same source and options would decode to other rows or other bytes.
+pub const DECODER_VERSION: u32 = 1;
+
+/// What a new version is, seen from its parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IngestMode {
+    /// Exactly the sources given.
+    #[default]
+    Replace,
+    /// The parent's rows and then the sources'.
+    Append,
+}
+
+/// The digest of everything that decides what an ingest makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IngestKey(ObjectId);
+
+#[derive(Serialize)]
+struct KeyParts<'a> {
+    format: u32,
+    dataset: &'a DatasetName,
+    mode: IngestMode,
+    sources: &'a [(String, ObjectId, Option<Decode>)],
+    contract: Option<ObjectId>,
+    decoder: u32,
+    again: Option<&'a str>,
+}
+
+impl IngestKey {
+    /// The key of reading `sources` (name, bytes, resolved options) into `dataset`.
+    ///
+    /// `again` is the caller's own word for "once more, on purpose".
+    #[must_use]
+    pub fn new(
+        dataset: &DatasetName,
+        mode: IngestMode,
+        sources: &[(String, ObjectId, Option<Decode>)],
+        contract: Option<ObjectId>,
+        again: Option<&str>,
+    ) -> Self {
+        let decoder = DECODER_VERSION;
+        let parts = KeyParts { format: 1, dataset, mode, sources, contract, decoder, again };
+        let bytes = serde_json::to_vec(&parts).expect("plain values always serialise");
+        Self(ObjectId::of(&bytes))
+    }
+
+    /// The digest.
+    #[must_use]
+    pub const fn digest(&self) -> ObjectId {
+        self.0
+    }
+}
+
+impl std::str::FromStr for IngestKey {
+    type Err = crate::id::IdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}

@@ -1,0 +1,49 @@
+//! The words of Lakebed, as plain values: no IO, no clock, no randomness.
+//!
+//! | word | it is | here |
+//! |---|---|---|
+//! | object | immutable bytes named by the BLAKE3 of exactly those bytes | [`ObjectId`], [`StoredObject`] |
+//! | dataset | a named series of versions, of kind `table` or `files` | [`DatasetName`], [`DatasetKind`] |
+//! | version | one immutable state of a dataset: a number and the id of its manifest | [`VersionId`] |
+//! | manifest | the object that describes a version | [`Manifest`] |
+//! | source | an original file as it was received | [`SourceEntry`] |
+//! | quarantine | rows of a source that could not be accepted, with position, raw bytes and reasons | [`Reason`] |
+//! | stage, head | a rung of the ladder; the version a dataset has there | [`StageName`] |
+//! | event, `seq` | one append-only change of the catalog; its place in the order | [`Event`] |
+//! | reference | `namespace.dataset[@selector]` | [`DatasetRef`] |
+//! | lock | references and the versions they resolved to | [`Lock`] |
+//!
+//! Every stored format (manifest, file list, event, lock) carries a version number and is written
+//! by exactly one function here, so that equal values are equal bytes.
+
+mod decode;
+mod event;
+mod id;
+mod ingest_key;
+mod lake;
+mod lock;
+mod manifest;
+mod name;
+mod reference;
+mod schema;
+mod time;
+
+pub use decode::{
+    Column, Compression, CsvDecode, Decode, DecodeOptions, FormatName, Header, Reason, ReasonCode,
+    Severity,
+};
+pub use event::{
+    Event, EventBody, HeadMoved, IngestRefused, KeptSource, VersionCommitted,
+};
+pub use id::{LakeId, ObjectId, StoredObject, VersionId};
+pub use ingest_key::{DECODER_VERSION, IngestKey, IngestMode};
+pub use lake::LakeFile;
+pub use lock::{Lock, LockedInput};
+pub use manifest::{
+    FileEntry, InputVersion, LIST_LIMIT, ListRef, Manifest, SkipKind, Skipped, SourceEntry,
+    SourceList, TableList, Tally, content_id_of_files, content_id_of_table, rows_in_file_at,
+};
+pub use name::{ColumnName, DatasetKind, DatasetName, NameError, StageName};
+pub use reference::{DatasetRef, RefError, Selector};
+pub use schema::{DataType, Field, SchemaChange, SchemaError, TableSchema};
+pub use time::Timestamp;

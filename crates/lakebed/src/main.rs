@@ -1,0 +1,2 @@
+//! The lakebed command.
+fn main() {}
