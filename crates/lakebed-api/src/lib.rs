@@ -1,1 +1,53 @@
-//! placeholder
+//! The wire format of Lakebed's HTTP API: what is sent and received under `/v1`.
+//!
+//! Plain types with serde and their OpenAPI schemas; no HTTP library, no service. The conversion
+//! from what the service answers is `lakebed-server`'s; making requests is `lakebed-client`'s.
+//!
+//! | noun | requests and responses | resource |
+//! |---|---|---|
+//! | lake | [`LakeInfo`], [`Health`] | `/v1/lake`, `/health/live`, `/health/ready` |
+//! | dataset | [`DatasetList`], [`DatasetAnswer`] | `/v1/datasets` |
+//! | version | [`VersionPage`], [`VersionAnswer`] | `/v1/datasets/{namespace}/{name}/versions`, `/v1/versions` |
+//! | reference | [`ResolveRequest`], [`ResolveResponse`] | `/v1/resolve` |
+//! | upload | [`Uploaded`] | `/v1/uploads` |
+//! | ingest | [`IngestRequest`], [`IngestPlan`], [`IngestResponse`] | `/v1/ingest-plans`, `/v1/ingests` |
+//! | statement | [`SqlRequest`], [`SqlResult`] | `/v1/sql` |
+//! | event | [`EventPage`] | `/v1/events` |
+//! | verification | [`VerifyRequest`], [`VerifyReport`] | `/v1/verifications` |
+//! | problem | [`Problem`] | every error |
+//!
+//! On the wire: ids and digests are lower-case hex strings, times are RFC 3339 in UTC with six
+//! decimals, counts are whole numbers, sizes are bytes. Requests refuse unknown fields; clients
+//! must ignore fields of responses that they do not know.
+
+mod dataset;
+mod event;
+mod ingest;
+mod lake;
+mod line;
+pub mod media;
+mod problem;
+mod resolve;
+pub mod schemas;
+mod sql;
+mod upload;
+mod verify;
+mod version;
+
+pub use dataset::{DatasetAnswer, DatasetList, DatasetSummary, Head};
+pub use event::EventPage;
+pub use ingest::{
+    DecodedSource, IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus,
+    SchemaChange, SchemaChangeKind,
+};
+pub use lake::{Health, LakeInfo, Snapshot};
+pub use line::{Line, Progress};
+pub use problem::{BrokenStream, Problem};
+pub use resolve::{FileLink, ResolveRequest, ResolveResponse, ResolvedVersion};
+pub use sql::{
+    ResolvedInput, SqlColumn, SqlLimits, SqlParameters, SqlRequest, SqlResult, decode_resolved,
+    encode_resolved, format_snapshot, parse_snapshot,
+};
+pub use upload::Uploaded;
+pub use verify::{Finding, VerifyReport, VerifyRequest};
+pub use version::{InputVersion, SourceFile, VersionAnswer, VersionPage, VersionSummary};

@@ -1,1 +1,47 @@
-//! placeholder
+//! The record of what happened: events, in order, and what they add up to.
+//!
+//! One [`Catalog`] is one database. [`Catalog::commit`] writes events and the tables projected from
+//! them in one transaction; [`Catalog::replay`] puts a journal's events into an empty database
+//! through the same projection, so that a rebuilt catalog is equal by construction
+//! ([`Catalog::export`] compares them). Readers see the state as of the *journaled mark* and nothing
+//! above it: what was shown can never be lost with the database.
+//!
+//! It knows no rules: whether a change is allowed is decided above. It never reads the clock, and
+//! it never touches an object or the journal; the service moves those, and the mark.
+//!
+//! | table | it is | changes |
+//! |---|---|---|
+//! | `meta` | one row: lake, last `seq` and time, journaled mark | updated by each commit and mark |
+//! | `events` | the changes themselves | insert only |
+//! | `datasets`, `versions`, `objects` | what the events made | insert only |
+//! | `head_moves` | every head a stage ever had | insert only |
+//! | `heads` | the heads now, above the mark too: for compare-and-swap | updated |
+//!
+//! SQLite today. Queries keep to what PostgreSQL takes as well (`$1` placeholders, `ON CONFLICT`,
+//! typed columns); what is SQLite's own is in `database.rs` and `error.rs`.
+
+mod commit;
+mod database;
+mod dataset;
+mod error;
+mod event;
+mod export;
+mod flaw;
+mod journal;
+mod meta;
+mod object;
+mod projection;
+#[cfg(test)]
+mod query_plans;
+mod resolve;
+mod row;
+mod version;
+
+pub use commit::{Commit, Committed};
+pub use database::Catalog;
+pub use dataset::{DatasetFilter, DatasetRecord, NewestState};
+pub use error::{BoxError, Entity, Error, Result};
+pub use journal::{JournalMark, JournalState};
+pub use meta::Snapshot;
+pub use resolve::{Candidate, NotFound, Resolution, ResolveOutcome, Resolved};
+pub use version::VersionRecord;

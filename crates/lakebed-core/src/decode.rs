@@ -99,6 +99,10 @@ pub struct Column {
     /// The type its text was read as.
     #[serde(rename = "type")]
     pub data_type: DataType,
+    /// Whether the user declared the type: text is then read leniently (`+44`, `007`, spaces
+    /// around a number), where an inferred or inherited type takes only what it loses nothing of.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub declared: bool,
 }
 
 /// Why a row was quarantined: one entry per defect.

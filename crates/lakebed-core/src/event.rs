@@ -80,7 +80,7 @@ pub struct VersionCommitted {
     /// Bytes of its table files, or of its files.
     pub size_bytes: u64,
     /// Every object that this version names and no earlier event named: originals, table files,
-    /// quarantine, lists, hash trees and the manifest itself. Sorted.
+    /// quarantine, lists and the manifest itself; hash trees are named by their objects. Sorted.
     pub objects: Vec<StoredObject>,
 }
 

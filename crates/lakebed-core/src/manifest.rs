@@ -48,8 +48,24 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// The number this build writes into [`Self::format`].
-    pub const FORMAT: u32 = FORMAT;
+    /// A version of nothing: what a first version is built on.
+    #[must_use]
+    pub fn empty(kind: DatasetKind) -> Self {
+        Self {
+            format: FORMAT,
+            kind,
+            parent: None,
+            content_id: ObjectId::of(b""),
+            schema: None,
+            row_count: 0,
+            quarantined_count: 0,
+            tables: Vec::new(),
+            quarantine: Vec::new(),
+            sources: Vec::new(),
+            contract: None,
+            inputs: Vec::new(),
+        }
+    }
 
     /// The bytes that are stored, and whose digest is the version id.
     #[must_use]

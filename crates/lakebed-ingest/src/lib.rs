@@ -1,1 +1,39 @@
-//! placeholder
+//! From original bytes to Parquet and quarantine.
+//!
+//! | step | here |
+//! |---|---|
+//! | what a source is: format, compression, delimiter, quote, header | [`resolve`] |
+//! | which columns and types; what would change them | [`plan`] |
+//! | rows into table files, bad rows into quarantine files | [`decode`] |
+//! | the same again without writing, for `verify` | [`recount`] |
+//! | the Arrow side of a table schema | [`arrow_schema`] |
+//!
+//! Everything here blocks, on threads of its own; callers on an async runtime wrap it. Nothing here
+//! knows a catalog, a store or a dataset's name: paths and a schema come in, files and counts go
+//! out, and a file that cannot be taken is a [`Refusal`].
+//!
+//! Promises kept here: no row disappears (P6), and the same rows give the same bytes, however many
+//! threads decoded them and wherever the chunks were cut.
+
+mod arrow_types;
+mod entry;
+mod footer;
+mod refusal;
+mod request;
+
+pub use arrow_types::arrow_schema;
+pub use entry::{decode, plan, recount, resolve};
+pub use footer::parquet_rows;
+pub use refusal::Refusal;
+pub use request::{
+    Base, Decoded, DecodedSource, LocalSource, NoProgress, Phase, Plan, PlannedSource, Progress,
+    Recount, Request, WrittenFile,
+};
+
+/// The part of all rows that may be quarantined when the request does not say; see
+/// [`FREE_QUARANTINED_ROWS`].
+pub const DEFAULT_MAX_QUARANTINED: f64 = 0.10;
+
+/// By default a source is never refused for this many quarantined rows or fewer, as long as any
+/// row was accepted: a small file may have a bad row. A limit given in the request is exact.
+pub const FREE_QUARANTINED_ROWS: u64 = 10;

@@ -1,1 +1,40 @@
-//! placeholder
+//! SQL over a pinned snapshot: a [`QueryJob`](lakebed_service::engine::QueryJob) in, an Arrow
+//! stream out.
+//!
+//! The only crate with DataFusion. It never reads the catalog, opens no file of its own accord and
+//! knows no network: what a statement may read is in its job, and the bytes come verified from the
+//! store that is handed in.
+//!
+//! A statement walks through it once:
+//!
+//! | step | where |
+//! |---|---|
+//! | tokens, one statement, an allow-list over the tree, names of what it reads | [`guard`] |
+//! | names become governed tables, parameters become values | [`plan`], [`table`], [`parameters`] |
+//! | functions by allow-list, those that multiply bytes bounded | [`functions`] |
+//! | one runtime per statement: memory, scratch, one object store | [`session`], [`objects`] |
+//! | planning and running on threads with deep stacks, with a deadline | [`engine`], [`drive`], [`stacks`] |
+//! | what went wrong, in words for its reader | [`errors`] |
+//!
+//! Invariants: no call to the store before the first batch is asked for; a table is only ever
+//! reached through [`table::GovernedTable`]; a byte that is not what its name says becomes an error
+//! and never a row (P3).
+
+mod answers;
+mod dialect;
+mod drive;
+mod engine;
+mod errors;
+mod functions;
+mod guard;
+mod objects;
+mod output;
+mod parameters;
+mod plan;
+mod session;
+mod stacks;
+mod suggest;
+mod table;
+
+pub use engine::{DataFusionEngine, EngineOptions};
+pub use functions::{FunctionNames, function_names};

@@ -1,1 +1,38 @@
-//! placeholder
+//! The use cases of Lakebed: ingest, resolve, query, verify, rebuild, and the order of their
+//! writes.
+//!
+//! Every path walks left to right and visits a component once: an ingest writes the catalog last, a
+//! query reads it first and once. This crate knows no HTTP, no command line and no DataFusion; the
+//! engine is a port ([`engine::Engine`]), the clock and the actor come in from outside.
+
+mod browse;
+mod cache;
+mod ctx;
+pub mod engine;
+mod error;
+mod ingest;
+mod journal;
+mod lake;
+mod probe;
+mod progress;
+mod query;
+mod rebuild;
+mod resolve;
+mod upload;
+mod verify;
+
+pub use ctx::{Clock, Ctx, SystemClock};
+pub use error::{Error, Result};
+pub use ingest::{
+    IngestOutcome, IngestPlan, IngestRequest, IngestStatus, PlannedSource, SourceInput,
+};
+pub use journal::{Segment, SegmentBytes};
+pub use lake::{Lake, LakeConfig, LakeInfo, LakeParts, OpenMode, default_catalog_url};
+pub use lakebed_catalog::{DatasetRecord, Snapshot, VersionRecord};
+pub use probe::{NoProbe, Probe};
+pub use progress::{NoProgress, Progress, ProgressSink};
+pub use query::{QueryAnswer, QueryRequest};
+pub use rebuild::{RebuildReport, rebuild};
+pub use resolve::{Detail, Resolution, ResolvedVersion, VersionDetail};
+pub use upload::Uploaded;
+pub use verify::{VerifyFinding, VerifyReport};

@@ -1,0 +1,54 @@
+//! Datasets, as listings show them.
+
+use lakebed_core::{DatasetKind, DatasetName, StageName, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{Snapshot, VersionSummary, schemas::DatasetKindSchema};
+
+/// The datasets of a lake or of a namespace, sorted by name, all as of one snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DatasetList {
+    /// What was read.
+    pub snapshot: Snapshot,
+    /// The datasets, sorted by name.
+    pub datasets: Vec<DatasetSummary>,
+}
+
+/// One dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DatasetAnswer {
+    /// The dataset.
+    pub dataset: DatasetSummary,
+}
+
+/// A dataset and where its heads are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DatasetSummary {
+    /// Its name, `namespace.dataset`.
+    #[schema(value_type = String, example = "sales.orders")]
+    pub dataset: DatasetName,
+    /// What its versions are made of.
+    #[schema(value_type = DatasetKindSchema)]
+    pub kind: DatasetKind,
+    /// When its first version was committed, RFC 3339, UTC.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// Its newest version; none before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<VersionSummary>,
+    /// Which version each stage has, besides `raw`, whose head is always the newest. Sorted by
+    /// stage.
+    pub heads: Vec<Head>,
+}
+
+/// The version a dataset has at a stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Head {
+    /// The stage.
+    #[schema(value_type = String, example = "product")]
+    pub stage: StageName,
+    /// The version number.
+    #[schema(minimum = 1)]
+    pub version: u64,
+}

@@ -1,0 +1,156 @@
+//! Originals in, a version out.
+
+use lakebed_core::{DataType, Decode, DecodeOptions, IngestMode, TableSchema};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    SourceFile, VersionSummary,
+    schemas::{
+        DataTypeSchema, DecodeOptionsSchema, DecodeSchema, IngestModeSchema, TableSchemaSchema,
+    },
+};
+
+/// Which sources become a version of which dataset.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IngestRequest {
+    /// The dataset, `namespace.dataset`; it is created with its first version.
+    #[schema(example = "sales.orders")]
+    pub dataset: String,
+    /// Whether the version is exactly the sources, or the newest version and then the sources.
+    #[serde(default)]
+    #[schema(value_type = IngestModeSchema)]
+    pub mode: IngestMode,
+    /// The caller's own word for "once more, on purpose": the same request with another word makes
+    /// another version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<String>,
+    /// The sources, in the order they are read; at least one.
+    #[schema(min_items = 1)]
+    pub sources: Vec<IngestSource>,
+    /// How to read them; what is unsaid is detected.
+    #[serde(default)]
+    #[schema(value_type = DecodeOptionsSchema)]
+    pub options: DecodeOptions,
+}
+
+/// One source: an upload or, in process only, a local file. Exactly one of `upload` and `path`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IngestSource {
+    /// The name it is kept under, `/` between parts; a path's last part when unsaid. An upload
+    /// needs one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "orders-2026-11.csv")]
+    pub name: Option<String>,
+    /// The digest of uploaded bytes: 64 lower-case hex digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<String>,
+    /// An absolute path on this machine; refused by a server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+impl IngestSource {
+    /// Bytes that were uploaded.
+    #[must_use]
+    pub fn upload(name: impl Into<String>, upload: lakebed_core::ObjectId) -> Self {
+        Self { name: Some(name.into()), upload: Some(upload.to_string()), path: None }
+    }
+
+    /// A file on this machine, for a lake in this process.
+    #[must_use]
+    pub fn path(name: impl Into<String>, path: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), upload: None, path: Some(path.into()) }
+    }
+}
+
+/// What an ingest would do. Nothing was stored but the sources themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IngestPlan {
+    /// How each source would be read, in the order given.
+    pub sources: Vec<DecodedSource>,
+    /// The columns the version would have; none for kind `files`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<TableSchemaSchema>)]
+    pub schema: Option<TableSchema>,
+    /// How that differs from the dataset's schema now.
+    pub changes: Vec<SchemaChange>,
+    /// The first rows as text, one list a row, in the order of the columns; null is no value.
+    pub sample: Vec<Vec<Option<String>>>,
+    /// What a person should know, a line each.
+    pub notes: Vec<String>,
+}
+
+/// A source and how it would be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DecodedSource {
+    /// Its name.
+    pub name: String,
+    /// Everything needed to decode it again and get the same rows.
+    #[schema(value_type = DecodeSchema)]
+    pub decode: Decode,
+}
+
+/// What an ingest did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct IngestResponse {
+    /// Whether there is a new version.
+    pub status: IngestStatus,
+    /// The version: the new one, or the one that was there.
+    pub version: VersionSummary,
+    /// How its schema differs from its parent's; every change is one that readers survive.
+    pub changes: Vec<SchemaChange>,
+    /// What a person should know, a line each.
+    pub notes: Vec<String>,
+    /// The sources and what became of their rows, in the order given.
+    pub sources: Vec<SourceFile>,
+    /// Bytes the lake did not have before.
+    pub new_bytes: u64,
+}
+
+/// Whether an ingest made a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum IngestStatus {
+    /// It did.
+    Committed,
+    /// The newest version is already exactly this; nothing was stored.
+    Unchanged,
+}
+
+/// One difference between two schemas.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SchemaChange {
+    /// What kind of difference.
+    pub kind: SchemaChangeKind,
+    /// The column.
+    pub column: String,
+    /// Its old type, where it had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DataTypeSchema>)]
+    pub from: Option<DataType>,
+    /// Its new type, where it changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DataTypeSchema>)]
+    pub to: Option<DataType>,
+    /// The same as one line for people.
+    pub text: String,
+}
+
+/// What kind of difference between two schemas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SchemaChangeKind {
+    /// A new nullable column: allowed.
+    Added,
+    /// A type that holds every old value exactly: allowed.
+    Widened,
+    /// A column is missing: refused.
+    Removed,
+    /// A new column without nulls, which older rows do not have: refused.
+    AddedRequired,
+    /// Any other type: refused.
+    Retyped,
+}

@@ -1,0 +1,63 @@
+//! Names on the wire: media types and header fields.
+
+/// The default: one JSON document.
+pub const JSON: &str = "application/json";
+/// One JSON value a line.
+pub const NDJSON: &str = "application/x-ndjson";
+/// RFC 4180, with a header line.
+pub const CSV: &str = "text/csv";
+/// An Arrow IPC stream.
+pub const ARROW: &str = "application/vnd.apache.arrow.stream";
+/// A Parquet file.
+pub const PARQUET: &str = "application/vnd.apache.parquet";
+/// Every error: RFC 9457.
+pub const PROBLEM: &str = "application/problem+json";
+/// An object's bytes.
+pub const BYTES: &str = "application/octet-stream";
+/// A bare SQL statement.
+pub const TEXT: &str = "text/plain";
+
+/// Names one request through all tiers; the caller may choose it, the answer repeats it.
+pub const REQUEST_ID: &str = "x-request-id";
+/// The same key from the same actor is the same change.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Names one statement, in answers to `/v1/sql` and in the logs.
+pub const STATEMENT_ID: &str = "lakebed-statement-id";
+/// Which versions a statement read: see [`crate::encode_resolved`].
+pub const RESOLVED: &str = "lakebed-resolved";
+/// The snapshot a statement read: see [`crate::format_snapshot`].
+pub const SNAPSHOT: &str = "lakebed-snapshot";
+/// The digest an upload must have: `b3=<64 hex digits>`.
+pub const DIGEST: &str = "lakebed-digest";
+
+/// A way to write down the answer to a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SqlFormat {
+    /// [`JSON`]: see [`crate::SqlResult`].
+    Json,
+    /// [`NDJSON`]: one object a row, its keys the columns.
+    Ndjson,
+    /// [`CSV`].
+    Csv,
+    /// [`ARROW`].
+    Arrow,
+    /// [`PARQUET`].
+    Parquet,
+}
+
+impl SqlFormat {
+    /// All of them, the preferred first.
+    pub const ALL: [Self; 5] = [Self::Json, Self::Ndjson, Self::Csv, Self::Arrow, Self::Parquet];
+
+    /// Its media type.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => JSON,
+            Self::Ndjson => NDJSON,
+            Self::Csv => CSV,
+            Self::Arrow => ARROW,
+            Self::Parquet => PARQUET,
+        }
+    }
+}

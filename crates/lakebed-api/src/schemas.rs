@@ -1,0 +1,255 @@
+//! OpenAPI schemas of values whose JSON `lakebed-core` defines.
+//!
+//! Never constructed: core stays free of OpenAPI, and these say what its serde writes. A test holds
+//! the two against each other.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr,
+        schema::{ObjectBuilder, OneOfBuilder, Schema, Type},
+    },
+};
+
+/// What a dataset's versions are made of.
+#[derive(ToSchema)]
+#[schema(as = DatasetKind)]
+#[serde(rename_all = "lowercase")]
+pub enum DatasetKindSchema {
+    /// Rows and columns, stored as Parquet.
+    Table,
+    /// Originals that are no table.
+    Files,
+}
+
+/// What a new version is, seen from its parent.
+#[derive(ToSchema)]
+#[schema(as = IngestMode)]
+#[serde(rename_all = "lowercase")]
+pub enum IngestModeSchema {
+    /// Exactly the sources given.
+    Replace,
+    /// The parent's rows and then the sources'.
+    Append,
+}
+
+/// What the user says about how to read sources; what is unsaid is detected.
+#[derive(ToSchema)]
+#[schema(as = DecodeOptions)]
+pub struct DecodeOptionsSchema {
+    /// The format; by the sources' names and first bytes when unsaid.
+    pub format: Option<FormatSchema>,
+    /// The character between fields (CSV); detected among `,` tab `;` `|` when unsaid.
+    #[schema(min_length = 1, max_length = 1)]
+    pub delimiter: Option<String>,
+    /// The quote character (CSV); `"` when unsaid.
+    #[schema(min_length = 1, max_length = 1)]
+    pub quote: Option<String>,
+    /// Whether the first record names the columns (CSV); detected when unsaid.
+    pub header: Option<HeaderSchema>,
+    /// Texts that mean "no value", besides the empty unquoted field (CSV).
+    #[schema(required = false)]
+    pub null_tokens: Vec<String>,
+    /// Declared types by column name.
+    #[schema(required = false, value_type = BTreeMap<String, DataTypeSchema>)]
+    pub types: BTreeMap<String, DataTypeSchema>,
+    /// The largest part of rows that may be quarantined, 0.0 to 1.0.
+    #[schema(minimum = 0, maximum = 1)]
+    pub max_quarantined: Option<f64>,
+}
+
+/// A format sources can be read as.
+#[derive(ToSchema)]
+#[schema(as = Format)]
+#[serde(rename_all = "lowercase")]
+pub enum FormatSchema {
+    /// Delimited text.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+    /// No table: kept as it is.
+    Files,
+}
+
+/// Whether the first record of a delimited text names the columns.
+#[derive(ToSchema)]
+#[schema(as = Header)]
+#[serde(rename_all = "lowercase")]
+pub enum HeaderSchema {
+    /// It does.
+    Present,
+    /// It is data; columns are named `column_1`, `column_2` …
+    Absent,
+}
+
+/// Compression around a source.
+#[derive(ToSchema)]
+#[schema(as = Compression)]
+#[serde(rename_all = "lowercase")]
+pub enum CompressionSchema {
+    /// RFC 1952.
+    Gzip,
+    /// RFC 8878.
+    Zstd,
+}
+
+/// Everything needed to decode a source again and get the same rows.
+#[derive(ToSchema)]
+#[schema(as = Decode)]
+#[serde(tag = "format", rename_all = "lowercase")]
+pub enum DecodeSchema {
+    /// Delimited text.
+    Csv(CsvDecodeSchema),
+    /// Apache Parquet.
+    Parquet {
+        /// The columns in the source's order and the types they were read as.
+        columns: Vec<ColumnSchema>,
+    },
+}
+
+/// Resolved options of a delimited text.
+#[derive(ToSchema)]
+#[schema(as = CsvDecode)]
+pub struct CsvDecodeSchema {
+    /// The compression around it.
+    pub compression: Option<CompressionSchema>,
+    /// The character between fields.
+    #[schema(min_length = 1, max_length = 1)]
+    pub delimiter: String,
+    /// The quote.
+    #[schema(min_length = 1, max_length = 1)]
+    pub quote: String,
+    /// Whether the first record names the columns.
+    pub header: HeaderSchema,
+    /// Texts that mean "no value", besides the empty unquoted field; sorted.
+    pub null_tokens: Vec<String>,
+    /// The columns in the source's order and the types they were read as.
+    pub columns: Vec<ColumnSchema>,
+}
+
+/// A column of a source and the type it was read as.
+#[derive(ToSchema)]
+#[schema(as = Column)]
+pub struct ColumnSchema {
+    /// The column of the dataset.
+    pub name: String,
+    /// The type.
+    #[schema(rename = "type")]
+    pub data_type: DataTypeSchema,
+    /// Whether the user declared the type, so that text is read leniently; absent means no.
+    #[schema(required = false)]
+    pub declared: bool,
+}
+
+/// Rows, and for text the bytes they take up with their line ends, after decompression.
+#[derive(ToSchema)]
+#[schema(as = Tally)]
+pub struct TallySchema {
+    /// Rows.
+    pub rows: u64,
+    /// Bytes; 0 for binary formats, which count rows.
+    pub bytes: u64,
+}
+
+/// Ranges of one kind that hold no row.
+#[derive(ToSchema)]
+#[schema(as = Skipped)]
+pub struct SkippedSchema {
+    /// What they hold.
+    pub what: SkipKindSchema,
+    /// How many ranges.
+    pub ranges: u64,
+    /// Their bytes in all.
+    pub bytes: u64,
+}
+
+/// What a range without rows holds.
+#[derive(ToSchema)]
+#[schema(as = SkipKind)]
+#[serde(rename_all = "lowercase")]
+pub enum SkipKindSchema {
+    /// A byte order mark.
+    Bom,
+    /// The names of the columns.
+    Header,
+    /// Blank lines.
+    Blank,
+}
+
+/// The columns of a table, as in Iceberg's schema JSON.
+#[derive(ToSchema)]
+#[schema(as = TableSchema)]
+pub struct TableSchemaSchema {
+    /// The columns, in order.
+    pub fields: Vec<FieldSchema>,
+    /// The highest field id ever given in the dataset, nested fields included.
+    pub last_field_id: u32,
+}
+
+/// A column, or a field of a struct.
+#[derive(ToSchema)]
+#[schema(as = Field, no_recursion)]
+pub struct FieldSchema {
+    /// Stable for the life of the dataset.
+    pub id: u32,
+    /// As the producer wrote it.
+    pub name: String,
+    /// Whether a null is impossible.
+    pub required: bool,
+    /// Its type.
+    #[schema(rename = "type")]
+    pub data_type: DataTypeSchema,
+}
+
+/// A type: a word, or an object for the nested ones, as in Iceberg's schema JSON.
+pub struct DataTypeSchema;
+
+impl PartialSchema for DataTypeSchema {
+    fn schema() -> RefOr<Schema> {
+        let flat = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some(
+                "boolean, int, long, float, double, decimal(p,s), date, time, timestamp, \
+                 timestamptz, string, binary, fixed[n]",
+            ))
+            .examples(["long", "decimal(9,2)"]);
+        let nested = ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .description(Some("struct, list or map, by its property `type`"));
+        OneOfBuilder::new()
+            .description(Some("A type, as in Iceberg's schema JSON."))
+            .item(flat)
+            .item(nested)
+            .into()
+    }
+}
+
+impl ToSchema for DataTypeSchema {
+    fn name() -> Cow<'static, str> {
+        "DataType".into()
+    }
+}
+
+/// One append-only change of the catalog. `type` says what changed, and which further fields
+/// there are.
+#[derive(ToSchema)]
+#[schema(as = Event)]
+pub struct EventSchema {
+    /// Its place in the order; counts from 1 without gaps.
+    #[schema(minimum = 1)]
+    pub seq: u64,
+    /// When it was committed, RFC 3339, UTC; never decreases with `seq`.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: String,
+    /// Who did it.
+    pub actor: String,
+    /// The caller's key for it.
+    pub idempotency_key: Option<String>,
+    /// `dataset_created`, `version_committed`, `head_moved`, `ingest_refused`.
+    #[schema(rename = "type")]
+    pub kind: String,
+    /// The dataset it concerns.
+    pub dataset: String,
+}

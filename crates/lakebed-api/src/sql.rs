@@ -1,0 +1,152 @@
+//! Statements and their answers.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use lakebed_core::{DatasetName, DatasetRef, VersionId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::Snapshot;
+
+/// One statement.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SqlRequest {
+    /// The statement: `SELECT`, `EXPLAIN SELECT`, `DESCRIBE`, `SHOW TABLES`.
+    #[schema(example = "SELECT count(*) FROM sales.\"orders@v12\" WHERE price > $1")]
+    pub sql: String,
+    /// Values for its placeholders.
+    #[serde(default)]
+    pub params: SqlParameters,
+    /// What it may use.
+    #[serde(default)]
+    pub limits: SqlLimits,
+}
+
+/// Values bound to placeholders: null, booleans, numbers and strings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum SqlParameters {
+    /// For `$1`, `$2` …
+    #[schema(value_type = Vec<Object>)]
+    Positional(Vec<Value>),
+    /// For `$name`.
+    #[schema(value_type = Object)]
+    Named(serde_json::Map<String, Value>),
+}
+
+impl Default for SqlParameters {
+    fn default() -> Self {
+        Self::Positional(Vec::new())
+    }
+}
+
+/// What a statement may use; unsaid means the server's own limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SqlLimits {
+    /// Rows of the answer; one more breaks the statement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub max_rows: Option<u64>,
+    /// Milliseconds from start to last row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub timeout_ms: Option<u64>,
+    /// Bytes of memory that operators may reserve before they spill; can only lower the server's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub memory_bytes: Option<u64>,
+}
+
+/// An answer as one JSON document. It is streamed: `row_count` comes last, and its presence proves
+/// that the answer is whole.
+///
+/// Rows are lists in the order of the columns. Decimals are strings with all their digits. 64-bit
+/// integers are JSON numbers with all their digits, or strings with `?int64=string`, for readers
+/// whose numbers end at 2^53. Floats that JSON has no number for are `"NaN"`, `"Infinity"`,
+/// `"-Infinity"`. Dates and times are ISO 8601 strings, points in time end in `Z`. Bytes are
+/// lower-case hex.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SqlResult {
+    /// Names the statement, as the header `Lakebed-Statement-Id` does.
+    pub statement_id: String,
+    /// What was read.
+    pub snapshot: Snapshot,
+    /// The versions that were read, in order of appearance.
+    pub resolved: Vec<ResolvedInput>,
+    /// The columns, in order.
+    pub columns: Vec<SqlColumn>,
+    /// The rows, in the statement's order.
+    #[schema(value_type = Vec<Vec<Object>>)]
+    pub rows: Vec<Vec<Value>>,
+    /// How many rows.
+    pub row_count: u64,
+}
+
+/// A column of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SqlColumn {
+    /// Its name; names may repeat.
+    pub name: String,
+    /// Its type: `long`, `string`, `decimal(9,2)`, `timestamptz` …; Arrow's name for types that no
+    /// table has.
+    #[serde(rename = "type")]
+    #[schema(example = "long")]
+    pub data_type: String,
+}
+
+/// A reference of a statement, and the version it resolved to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ResolvedInput {
+    /// As the statement wrote it.
+    #[schema(value_type = String, example = "sales.orders")]
+    pub reference: DatasetRef,
+    /// The dataset.
+    #[schema(value_type = String, example = "sales.orders")]
+    pub dataset: DatasetName,
+    /// The version number.
+    #[schema(minimum = 1)]
+    pub version: u64,
+    /// The version id.
+    #[schema(value_type = String)]
+    pub version_id: VersionId,
+    /// The dataset's newest version number; larger than `version` when a newer one exists.
+    #[schema(minimum = 1)]
+    pub newest: u64,
+}
+
+/// The value of the header `Lakebed-Resolved`: the list as JSON, in base64url without padding.
+///
+/// # Panics
+/// Never: plain values always serialise.
+#[must_use]
+pub fn encode_resolved(inputs: &[ResolvedInput]) -> String {
+    let json = serde_json::to_vec(inputs).expect("plain values always serialise");
+    URL_SAFE_NO_PAD.encode(json)
+}
+
+/// Reads the header `Lakebed-Resolved`; none when it is not of this shape.
+#[must_use]
+pub fn decode_resolved(header: &str) -> Option<Vec<ResolvedInput>> {
+    let json = URL_SAFE_NO_PAD.decode(header).ok()?;
+    serde_json::from_slice(&json).ok()
+}
+
+/// The value of the header `Lakebed-Snapshot`: `12 2026-11-01T08:00:00.000000Z`, or `0`.
+#[must_use]
+pub fn format_snapshot(snapshot: &Snapshot) -> String {
+    match snapshot.at {
+        Some(at) => format!("{} {at}", snapshot.seq),
+        None => snapshot.seq.to_string(),
+    }
+}
+
+/// Reads the header `Lakebed-Snapshot`; none when it is not of this shape.
+#[must_use]
+pub fn parse_snapshot(header: &str) -> Option<Snapshot> {
+    match header.split_once(' ') {
+        Some((seq, at)) => Some(Snapshot { seq: seq.parse().ok()?, at: Some(at.parse().ok()?) }),
+        None => Some(Snapshot { seq: header.parse().ok()?, at: None }),
+    }
+}

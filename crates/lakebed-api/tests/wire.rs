@@ -1,0 +1,375 @@
+//! What is on the wire: every type reads back what it wrote, requests refuse what they do not
+//! know, and the OpenAPI schemas of core's values name exactly the fields that core writes.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+
+use lakebed_api::{
+    DatasetAnswer, DatasetList, DatasetSummary, DecodedSource, EventPage, FileLink, Finding, Head,
+    Health, IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus, InputVersion,
+    LakeInfo, Line, Problem, Progress, ResolveRequest, ResolveResponse, ResolvedInput,
+    ResolvedVersion, SchemaChange, SchemaChangeKind, Snapshot, SourceFile, SqlColumn, SqlLimits,
+    SqlParameters, SqlRequest, SqlResult, Uploaded, VerifyReport, VerifyRequest, VersionAnswer,
+    VersionPage, VersionSummary, decode_resolved, encode_resolved, format_snapshot, parse_snapshot,
+    schemas,
+};
+use lakebed_core::{
+    Column, Compression, CsvDecode, DataType, DatasetKind, Decode, DecodeOptions, Event, EventBody,
+    Field, FormatName, Header, IngestMode, LakeId, ObjectId, SkipKind, Skipped, TableSchema, Tally,
+    Timestamp, VersionId,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use utoipa::PartialSchema;
+
+fn object(text: &str) -> ObjectId {
+    ObjectId::of(text.as_bytes())
+}
+
+fn at() -> Timestamp {
+    "2026-11-01T08:00:00.000001Z".parse().unwrap()
+}
+
+fn snapshot() -> Snapshot {
+    Snapshot { seq: 12, at: Some(at()) }
+}
+
+fn version() -> VersionSummary {
+    VersionSummary {
+        dataset: "sales.orders".parse().unwrap(),
+        kind: DatasetKind::Table,
+        version: 2,
+        version_id: VersionId::new(object("manifest")),
+        parent: Some(VersionId::new(object("parent"))),
+        content_id: object("content"),
+        row_count: 10,
+        quarantined_count: 1,
+        size_bytes: 4096,
+        seq: 12,
+        committed_at: at(),
+        actor: "local:alice".to_owned(),
+    }
+}
+
+fn file(name: Option<&str>) -> FileLink {
+    FileLink {
+        url: format!("/v1/objects/{}", object("file")),
+        object: object("file"),
+        size_bytes: 300_000,
+        tree: Some(object("tree")),
+        row_count: name.is_none().then_some(10),
+        name: name.map(str::to_owned),
+    }
+}
+
+fn decode() -> Decode {
+    Decode::Csv(CsvDecode {
+        compression: Some(Compression::Gzip),
+        delimiter: ',',
+        quote: '"',
+        header: Header::Present,
+        null_tokens: vec!["NA".to_owned()],
+        columns: vec![Column {
+            name: "price".to_owned(),
+            data_type: DataType::Decimal { precision: 9, scale: 2 },
+            declared: true,
+        }],
+    })
+}
+
+fn source() -> SourceFile {
+    SourceFile {
+        file: file(Some("orders.csv.gz")),
+        decode: Some(decode()),
+        accepted: Tally { rows: 9, bytes: 90 },
+        quarantined: Tally { rows: 1, bytes: 10 },
+        skipped: vec![Skipped { what: SkipKind::Header, ranges: 1, bytes: 6 }],
+    }
+}
+
+fn schema() -> TableSchema {
+    let element = Field::optional("element", DataType::Int);
+    TableSchema::first(vec![
+        Field::optional("price", DataType::Decimal { precision: 9, scale: 2 }),
+        Field::optional("tags", DataType::List(Box::new(element))),
+    ])
+    .unwrap()
+}
+
+fn resolved() -> ResolvedVersion {
+    ResolvedVersion {
+        reference: "sales.orders@v2".parse().unwrap(),
+        version: version(),
+        newest: 3,
+        files: Some(vec![file(None)]),
+        sources: Some(vec![source()]),
+    }
+}
+
+fn input() -> ResolvedInput {
+    ResolvedInput {
+        reference: "sales.orders".parse().unwrap(),
+        dataset: "sales.orders".parse().unwrap(),
+        version: 2,
+        version_id: VersionId::new(object("manifest")),
+        newest: 3,
+    }
+}
+
+fn problem() -> Problem {
+    Problem {
+        kind: Problem::kind_of("not-found"),
+        title: "no such thing".to_owned(),
+        status: 404,
+        detail: "dataset `sales.orders` not found".to_owned(),
+        instance: "9f2c".to_owned(),
+        code: "not-found".to_owned(),
+        hint: Some("list what there is".to_owned()),
+    }
+}
+
+fn change() -> SchemaChange {
+    SchemaChange {
+        kind: SchemaChangeKind::Widened,
+        column: "id".to_owned(),
+        from: Some(DataType::Int),
+        to: Some(DataType::Long),
+        text: "column `id` was widened from int to long".to_owned(),
+    }
+}
+
+fn event() -> Event {
+    Event {
+        seq: 1,
+        at: at(),
+        actor: "local:alice".to_owned(),
+        idempotency_key: Some("k".to_owned()),
+        body: EventBody::DatasetCreated {
+            dataset: "sales.orders".parse().unwrap(),
+            kind: DatasetKind::Table,
+        },
+    }
+}
+
+fn options() -> DecodeOptions {
+    DecodeOptions {
+        format: Some(FormatName::Csv),
+        delimiter: Some(';'),
+        quote: Some('\''),
+        header: Some(Header::Absent),
+        null_tokens: vec!["NA".to_owned()],
+        types: [("price".to_owned(), DataType::Double)].into(),
+        max_quarantined: Some(0.5),
+    }
+}
+
+fn ingest_response() -> IngestResponse {
+    IngestResponse {
+        status: IngestStatus::Unchanged,
+        version: version(),
+        changes: vec![change()],
+        notes: vec!["delimiter is `;`".to_owned()],
+        sources: vec![source()],
+        new_bytes: 0,
+    }
+}
+
+fn reads_back<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: T) {
+    let text = serde_json::to_string(&value).unwrap();
+    assert_eq!(serde_json::from_str::<T>(&text).unwrap(), value, "{text}");
+}
+
+#[test]
+fn every_type_reads_back_what_it_wrote() {
+    reads_back(problem());
+    reads_back(snapshot());
+    reads_back(Snapshot { seq: 0, at: None });
+    reads_back(LakeInfo {
+        lake: LakeId::from_bytes([7; 16]),
+        root: Some("/data/lake".to_owned()),
+        seq: 12,
+        journaled_seq: 11,
+        created_at: at(),
+        dataset_count: 1,
+        server_version: "0.1.0".to_owned(),
+    });
+    reads_back(Health { status: "ready".to_owned() });
+    let summary = DatasetSummary {
+        dataset: "sales.orders".parse().unwrap(),
+        kind: DatasetKind::Files,
+        created_at: at(),
+        newest: Some(version()),
+        heads: vec![Head { stage: "product".parse().unwrap(), version: 1 }],
+    };
+    reads_back(DatasetAnswer { dataset: summary.clone() });
+    reads_back(DatasetList { snapshot: snapshot(), datasets: vec![summary] });
+    reads_back(VersionPage { versions: vec![version()], next_before: Some(2) });
+    reads_back(resolved());
+    reads_back(ResolveRequest { refs: vec!["sales.orders".to_owned()], files: true });
+    reads_back(ResolveResponse {
+        lake: LakeId::from_bytes([7; 16]),
+        snapshot: snapshot(),
+        versions: vec![resolved()],
+    });
+    reads_back(VersionAnswer {
+        snapshot: snapshot(),
+        version: resolved(),
+        schema: Some(schema()),
+        quarantine: vec![file(None)],
+        contract: Some(object("contract")),
+        inputs: vec![InputVersion {
+            dataset: "sales.customers".parse().unwrap(),
+            version_id: VersionId::new(object("customers")),
+        }],
+    });
+    reads_back(Uploaded {
+        upload: object("upload"),
+        size_bytes: 5,
+        name: Some("a.csv".to_owned()),
+    });
+    reads_back(IngestRequest {
+        dataset: "sales.orders".to_owned(),
+        mode: IngestMode::Append,
+        again: Some("once more".to_owned()),
+        sources: vec![
+            IngestSource::upload("a.csv", object("upload")),
+            IngestSource::path("b.csv", "/data/b.csv"),
+        ],
+        options: options(),
+    });
+    reads_back(IngestPlan {
+        sources: vec![DecodedSource { name: "a.csv".to_owned(), decode: decode() }],
+        schema: Some(schema()),
+        changes: vec![change()],
+        sample: vec![vec![Some("1.00".to_owned()), None]],
+        notes: Vec::new(),
+    });
+    reads_back(ingest_response());
+    reads_back(Line::<IngestResponse>::Progress(Progress {
+        phase: "reading".to_owned(),
+        bytes_done: 1,
+        bytes_total: Some(2),
+        rows_done: 3,
+    }));
+    reads_back(Line::Done(ingest_response()));
+    reads_back(Line::<IngestResponse>::Problem(problem()));
+    reads_back(EventPage { events: vec![event()], next_after: Some(1) });
+    reads_back(VerifyRequest { refs: vec!["sales.orders".to_owned()] });
+    reads_back(VerifyReport {
+        version_count: 1,
+        object_count: 2,
+        size_bytes: 3,
+        segment_count: 4,
+        findings: vec![Finding {
+            dataset: Some("sales.orders".parse().unwrap()),
+            versions: vec![1, 2],
+            object: Some(object("file")),
+            what: "table file".to_owned(),
+            problem: "object is corrupt".to_owned(),
+        }],
+    });
+    let named = json!({"low": 1.5}).as_object().unwrap().clone();
+    for params in
+        [SqlParameters::Positional(vec![json!(1), Value::Null]), SqlParameters::Named(named)]
+    {
+        let limits = SqlLimits { max_rows: Some(1), timeout_ms: Some(2), memory_bytes: Some(3) };
+        reads_back(SqlRequest { sql: "SELECT 1".to_owned(), params, limits });
+    }
+    reads_back(SqlResult {
+        statement_id: "s".to_owned(),
+        snapshot: snapshot(),
+        resolved: vec![input()],
+        columns: vec![SqlColumn { name: "n".to_owned(), data_type: "long".to_owned() }],
+        rows: vec![vec![json!(1)]],
+        row_count: 1,
+    });
+}
+
+#[test]
+fn a_line_is_named_by_what_it_is() {
+    let line = serde_json::to_value(Line::<IngestResponse>::Progress(Progress::default())).unwrap();
+    assert!(line.get("progress").is_some(), "{line}");
+    let line = serde_json::to_value(Line::<IngestResponse>::Problem(problem())).unwrap();
+    assert_eq!(line["problem"]["code"], "not-found");
+}
+
+#[test]
+fn a_problem_is_as_rfc_9457_has_it() {
+    insta::assert_json_snapshot!(problem(), @r#"
+    {
+      "type": "urn:lakebed:problem:not-found",
+      "title": "no such thing",
+      "status": 404,
+      "detail": "dataset `sales.orders` not found",
+      "instance": "9f2c",
+      "code": "not-found",
+      "hint": "list what there is"
+    }
+    "#);
+}
+
+#[test]
+fn requests_refuse_fields_they_do_not_know() {
+    fn refuses<T: DeserializeOwned + std::fmt::Debug>(request: Value) {
+        let error = serde_json::from_value::<T>(request).unwrap_err().to_string();
+        assert!(error.contains("unknown field `surprise`"), "{error}");
+    }
+    refuses::<ResolveRequest>(json!({"refs": [], "surprise": 1}));
+    refuses::<SqlRequest>(json!({"sql": "", "surprise": 1}));
+    refuses::<SqlRequest>(json!({"sql": "", "limits": {"surprise": 1}}));
+    refuses::<VerifyRequest>(json!({"surprise": 1}));
+    refuses::<IngestRequest>(json!({"dataset": "a.b", "sources": [], "surprise": 1}));
+    refuses::<IngestRequest>(json!({"dataset": "a.b", "sources": [{"surprise": 1}]}));
+    refuses::<IngestRequest>(
+        json!({"dataset": "a.b", "sources": [], "options": {"surprise": 1}}),
+    );
+}
+
+#[test]
+fn clients_ignore_fields_of_answers_they_do_not_know() {
+    let mut later = serde_json::to_value(resolved()).unwrap();
+    later["surprise"] = json!(1);
+    assert_eq!(serde_json::from_value::<ResolvedVersion>(later).unwrap(), resolved());
+}
+
+#[test]
+fn the_headers_of_an_answer_read_back() {
+    let header = encode_resolved(&[input()]);
+    assert!(header.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)), "{header}");
+    assert_eq!(decode_resolved(&header), Some(vec![input()]));
+    assert_eq!(decode_resolved("no base64!"), None);
+    for snapshot in [snapshot(), Snapshot { seq: 0, at: None }] {
+        assert_eq!(parse_snapshot(&format_snapshot(&snapshot)), Some(snapshot));
+    }
+    assert_eq!(parse_snapshot("twelve"), None);
+}
+
+/// The names of the properties an OpenAPI schema has.
+fn documented<T: PartialSchema>() -> BTreeSet<String> {
+    let schema = serde_json::to_value(T::schema()).unwrap();
+    schema["properties"].as_object().unwrap().keys().cloned().collect()
+}
+
+/// The names of the fields a value writes.
+fn written(value: impl Serialize) -> BTreeSet<String> {
+    serde_json::to_value(value).unwrap().as_object().unwrap().keys().cloned().collect()
+}
+
+#[test]
+fn the_schemas_of_core_values_name_what_core_writes() {
+    assert_eq!(documented::<schemas::DecodeOptionsSchema>(), written(options()));
+    assert_eq!(documented::<schemas::TableSchemaSchema>(), written(schema()));
+    assert_eq!(documented::<schemas::FieldSchema>(), written(&schema().fields[0]));
+    assert_eq!(documented::<schemas::TallySchema>(), written(Tally::default()));
+    assert_eq!(documented::<schemas::SkippedSchema>(), written(source().skipped[0]));
+    assert_eq!(documented::<schemas::EventSchema>(), {
+        let mut fields = written(event());
+        assert!(fields.remove("kind"), "a field of this type of event alone");
+        fields
+    });
+    let Decode::Csv(decoded) = decode() else { panic!("csv") };
+    assert_eq!(documented::<schemas::ColumnSchema>(), written(&decoded.columns[0]));
+    let mut csv = written(decode());
+    assert!(csv.remove("format"), "the tag");
+    assert_eq!(documented::<schemas::CsvDecodeSchema>(), csv);
+}

@@ -1,0 +1,88 @@
+//! Writing: events and their projection, in one transaction.
+
+use lakebed_core::{Event, EventBody, Timestamp};
+
+use crate::{
+    Catalog, Error, Result, event,
+    flaw::Flaw,
+    meta::{self, Meta},
+    projection,
+};
+
+/// Changes that happen together or not at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Who does it: 1 to 255 bytes.
+    pub actor: String,
+    /// The caller's clock. The commit's time is later than every earlier commit's, whatever this
+    /// says: it is raised where needed.
+    pub at: Timestamp,
+    /// The same key from the same actor is the same commit, done once: 1 to 255 bytes.
+    pub idempotency_key: Option<String>,
+    /// The changes, in order; at least one.
+    pub changes: Vec<EventBody>,
+}
+
+/// What a commit became.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// Its events, with their places and time.
+    pub events: Vec<Event>,
+    /// An earlier commit with the same key is returned; nothing was written now.
+    pub replayed: bool,
+}
+
+impl Committed {
+    /// The place of its last event: visible to readers once the journaled mark has reached it.
+    #[must_use]
+    pub fn last_seq(&self) -> u64 {
+        self.events.last().map_or(0, |event| event.seq)
+    }
+}
+
+impl Catalog {
+    /// Writes `commit` as consecutive events, with everything they change.
+    ///
+    /// Atomic and durable when it returns; readers see it once the journaled mark has passed it.
+    /// Checked against the newest state, above the mark too: a dataset is created once, a version
+    /// follows the newest one, a head moves from where it is.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if someone was first (plan again), [`Error::NotFound`] if a dataset or
+    /// version does not exist, [`Error::Invalid`] if no retry can help, [`Error::Locked`],
+    /// [`Error::ReadOnly`], [`Error::Full`]. Nothing is written then.
+    pub async fn commit(&self, commit: Commit) -> Result<Committed> {
+        let mut write = self.begin_write().await?;
+        if let Some(key) = &commit.idempotency_key {
+            let events = event::find_by_key(write.connection(), &commit.actor, key).await?;
+            if !events.is_empty() {
+                return Ok(Committed { events, replayed: true });
+            }
+        }
+        let meta = meta::read(write.connection()).await?;
+        let events = place(commit, &meta)?;
+        projection::apply_all(write.connection(), &events).await.map_err(|failed| failed.error)?;
+        write.commit().await?;
+        Ok(Committed { events, replayed: false })
+    }
+}
+
+/// Gives every change its place and all of them one time.
+fn place(commit: Commit, meta: &Meta) -> Result<Vec<Event>> {
+    let Commit { actor, at, idempotency_key, changes } = commit;
+    if changes.is_empty() {
+        return Err(Error::invalid(meta.last_seq + 1, Flaw::Empty));
+    }
+    let at = match meta.last_seq {
+        0 => at,
+        _ => at.max(Timestamp::from_micros(meta.last_at.as_micros().saturating_add(1))),
+    };
+    let place = |(body, seq)| Event {
+        seq,
+        at,
+        actor: actor.clone(),
+        idempotency_key: idempotency_key.clone(),
+        body,
+    };
+    Ok(changes.into_iter().zip(meta.last_seq + 1..).map(place).collect())
+}

@@ -1,0 +1,216 @@
+//! Datasets as the catalog knows them: with their newest version and the heads of their stages.
+
+use std::collections::BTreeMap;
+
+use lakebed_core::{DatasetKind, DatasetName, StageName, Timestamp};
+use sqlx::sqlite::SqliteRow;
+
+use crate::{
+    Catalog, Result, Snapshot, VersionRecord,
+    database::Connection,
+    meta, projection,
+    row::Columns,
+    version::{self, version_columns, version_joins},
+};
+
+/// Which datasets to list.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DatasetFilter {
+    /// Only this namespace.
+    pub namespace: Option<String>,
+}
+
+/// A dataset at the journaled mark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatasetRecord {
+    /// Its name.
+    pub name: DatasetName,
+    /// What its versions are made of.
+    pub kind: DatasetKind,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Its newest version, whatever its stage.
+    pub newest: Option<VersionRecord>,
+    /// The version number at each stage that has one, `raw` included.
+    pub heads: BTreeMap<StageName, u64>,
+}
+
+/// A dataset as the next commit will find it, above the journaled mark too: for planning, never for
+/// showing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewestState {
+    /// What its versions are made of.
+    pub kind: DatasetKind,
+    /// The version that the next one must follow.
+    pub newest: Option<VersionRecord>,
+}
+
+/// Datasets with their newest version; `$1` is the mark.
+macro_rules! datasets_sql {
+    ($condition:literal) => {
+        concat!(
+            "SELECT d.id AS dataset_id, c.at_micros AS created_at_micros, ",
+            version_columns!(),
+            " FROM datasets d JOIN events c ON c.seq = d.id \
+             LEFT JOIN versions v ON v.dataset_id = d.id AND v.number = \
+             (SELECT h.number FROM head_moves h WHERE h.dataset_id = d.id AND h.stage = 'raw' \
+             AND h.seq <= $1 ORDER BY h.seq DESC LIMIT 1) ",
+            version_joins!(),
+            " WHERE d.id <= $1",
+            $condition,
+            " ORDER BY d.namespace, d.name"
+        )
+    };
+}
+
+/// The heads of those datasets; `$1` is the mark. `heads` says which stages there are, and
+/// `head_moves` which version each had then (none, if it came later).
+macro_rules! heads_sql {
+    ($condition:literal) => {
+        concat!(
+            "SELECT s.dataset_id, s.stage, (SELECT h.number FROM head_moves h \
+             WHERE h.dataset_id = s.dataset_id AND h.stage = s.stage AND h.seq <= $1 \
+             ORDER BY h.seq DESC LIMIT 1) AS number \
+             FROM datasets d JOIN heads s ON s.dataset_id = d.id WHERE d.id <= $1",
+            $condition
+        )
+    };
+}
+
+/// Two statements that read the same datasets.
+pub(crate) struct Listing {
+    pub(crate) datasets: &'static str,
+    pub(crate) heads: &'static str,
+}
+
+const EVERY: Listing = Listing { datasets: datasets_sql!(""), heads: heads_sql!("") };
+const NAMESPACE: Listing = Listing {
+    datasets: datasets_sql!(" AND d.namespace = $2"),
+    heads: heads_sql!(" AND d.namespace = $2"),
+};
+pub(crate) const ONE: Listing = Listing {
+    datasets: datasets_sql!(" AND d.namespace = $2 AND d.name = $3"),
+    heads: heads_sql!(" AND d.namespace = $2 AND d.name = $3"),
+};
+
+pub(crate) const NEWEST: &str = concat!(
+    "SELECT ",
+    version_columns!(),
+    " FROM datasets d JOIN heads s ON s.dataset_id = d.id AND s.stage = 'raw' \
+     JOIN versions v ON v.dataset_id = d.id AND v.number = s.number ",
+    version_joins!(),
+    " WHERE d.namespace = $1 AND d.name = $2"
+);
+
+impl Catalog {
+    /// The datasets at the journaled mark, sorted by name, and what that mark is.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`](crate::Error::Unavailable), [`Error::Damaged`](crate::Error::Damaged).
+    pub async fn datasets(&self, filter: &DatasetFilter) -> Result<(Snapshot, Vec<DatasetRecord>)> {
+        let mut transaction = self.begin_read().await?;
+        let snapshot = meta::snapshot(&mut transaction).await?;
+        let records = match &filter.namespace {
+            None => list(&mut transaction, snapshot, &EVERY, &[]).await?,
+            Some(name) => list(&mut transaction, snapshot, &NAMESPACE, &[name.as_str()]).await?,
+        };
+        Ok((snapshot, records))
+    }
+
+    /// The dataset of this name at the journaled mark.
+    ///
+    /// # Errors
+    /// As [`Catalog::datasets`].
+    pub async fn find_dataset(&self, name: &DatasetName) -> Result<Option<DatasetRecord>> {
+        let mut transaction = self.begin_read().await?;
+        let snapshot = meta::snapshot(&mut transaction).await?;
+        let parts = [name.namespace(), name.name()];
+        Ok(list(&mut transaction, snapshot, &ONE, &parts).await?.pop())
+    }
+
+    /// The newest version as the next commit will find it, above the journaled mark too.
+    ///
+    /// # Errors
+    /// As [`Catalog::datasets`].
+    pub async fn newest(&self, name: &DatasetName) -> Result<Option<VersionRecord>> {
+        let mut connection = self.connection().await?;
+        find_newest(&mut connection, name).await
+    }
+
+    /// The dataset as the next commit will find it, above the journaled mark too; `None` if that
+    /// commit has to create it.
+    ///
+    /// # Errors
+    /// As [`Catalog::datasets`].
+    pub async fn newest_state(&self, name: &DatasetName) -> Result<Option<NewestState>> {
+        let mut transaction = self.begin_read().await?;
+        match projection::find_dataset(&mut transaction, name).await? {
+            None => Ok(None),
+            Some((_, kind)) => {
+                let newest = find_newest(&mut transaction, name).await?;
+                Ok(Some(NewestState { kind, newest }))
+            }
+        }
+    }
+}
+
+async fn find_newest(
+    connection: &mut Connection,
+    name: &DatasetName,
+) -> Result<Option<VersionRecord>> {
+    let row = sqlx::query(NEWEST)
+        .bind(name.namespace())
+        .bind(name.name())
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(version::from_row).transpose()
+}
+
+async fn list(
+    connection: &mut Connection,
+    snapshot: Snapshot,
+    listing: &Listing,
+    names: &[&str],
+) -> Result<Vec<DatasetRecord>> {
+    let mut heads = read_heads(connection, snapshot, listing, names).await?;
+    let rows = select(connection, snapshot, listing.datasets, names).await?;
+    let record = |row: &SqliteRow| {
+        Ok(DatasetRecord {
+            name: version::dataset_name(row)?,
+            kind: row.kind("kind")?,
+            created_at: row.time("created_at_micros")?,
+            newest: version::optional_from_row(row)?,
+            heads: heads.remove(&row.number("dataset_id")?).unwrap_or_default(),
+        })
+    };
+    rows.iter().map(record).collect()
+}
+
+async fn read_heads(
+    connection: &mut Connection,
+    snapshot: Snapshot,
+    listing: &Listing,
+    names: &[&str],
+) -> Result<BTreeMap<u64, BTreeMap<StageName, u64>>> {
+    let mut heads: BTreeMap<u64, BTreeMap<StageName, u64>> = BTreeMap::new();
+    for row in select(connection, snapshot, listing.heads, names).await? {
+        if let Some(number) = row.optional_number("number")? {
+            let stages = heads.entry(row.number("dataset_id")?).or_default();
+            stages.insert(row.parsed("stage")?, number);
+        }
+    }
+    Ok(heads)
+}
+
+async fn select(
+    connection: &mut Connection,
+    snapshot: Snapshot,
+    sql: &'static str,
+    names: &[&str],
+) -> Result<Vec<SqliteRow>> {
+    let mut query = sqlx::query(sql).bind(crate::event::saturate(snapshot.seq));
+    for name in names {
+        query = query.bind(*name);
+    }
+    Ok(query.fetch_all(connection).await?)
+}

@@ -1,0 +1,164 @@
+//! Events as rows: insert, read back, and the pages that readers get.
+
+use lakebed_core::{Event, EventBody};
+use sqlx::sqlite::SqliteRow;
+
+use crate::{
+    Catalog, Error, Result,
+    database::Connection,
+    flaw::{Flaw, check_text, to_i64},
+    meta,
+    row::Columns,
+};
+
+/// Events read in one statement where more are wanted.
+const PAGE: i64 = 1_000;
+
+impl Catalog {
+    /// Up to `limit` events after `after`, oldest first; none above the journaled mark.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Damaged`].
+    pub async fn events(&self, after: u64, limit: u32) -> Result<Vec<Event>> {
+        let mut transaction = self.begin_read().await?;
+        let mark = meta::read(&mut transaction).await?.journaled_seq;
+        page(&mut transaction, after, mark, i64::from(limit)).await
+    }
+}
+
+/// Every event with `after < seq <= up_to`, oldest first.
+pub(crate) async fn read_range(
+    connection: &mut Connection,
+    after: u64,
+    up_to: u64,
+) -> Result<Vec<Event>> {
+    let mut events: Vec<Event> = Vec::new();
+    loop {
+        let from = events.last().map_or(after, |event| event.seq);
+        let more = page(connection, from, up_to, PAGE).await?;
+        if more.is_empty() {
+            return Ok(events);
+        }
+        events.extend(more);
+    }
+}
+
+async fn page(
+    connection: &mut Connection,
+    after: u64,
+    up_to: u64,
+    limit: i64,
+) -> Result<Vec<Event>> {
+    let rows = sqlx::query(
+        "SELECT seq, at_micros, actor, idempotency_key, body FROM events \
+         WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3",
+    )
+    .bind(saturate(after))
+    .bind(saturate(up_to))
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(from_row).collect()
+}
+
+/// The events of the commit that carried this key, oldest first; none if no commit did.
+pub(crate) async fn find_by_key(
+    connection: &mut Connection,
+    actor: &str,
+    key: &str,
+) -> Result<Vec<Event>> {
+    let rows = sqlx::query(
+        "SELECT seq, at_micros, actor, idempotency_key, body FROM events \
+         WHERE actor = $1 AND idempotency_key = $2 ORDER BY part",
+    )
+    .bind(actor)
+    .bind(key)
+    .fetch_all(connection)
+    .await?;
+    rows.iter().map(from_row).collect()
+}
+
+/// Writes the event itself; its projection is `projection.rs`'s business.
+pub(crate) async fn insert(connection: &mut Connection, event: &Event) -> Result<()> {
+    let seq = to_i64("seq", event.seq).map_err(|flaw| Error::invalid(event.seq, flaw))?;
+    check_texts(event).map_err(|flaw| Error::invalid(event.seq, flaw))?;
+    let part = part_of(connection, event).await?;
+    let body = body_json(event)?;
+    sqlx::query(
+        "INSERT INTO events (seq, at_micros, actor, idempotency_key, part, type, dataset, body) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(seq)
+    .bind(event.at.as_micros())
+    .bind(&event.actor)
+    .bind(&event.idempotency_key)
+    .bind(part)
+    .bind(type_name(&event.body))
+    .bind(event.body.dataset().to_string())
+    .bind(body)
+    .execute(connection)
+    .await
+    .map_err(|error| {
+        match error.as_database_error().map(|error| error.is_unique_violation()) {
+            Some(true) => Error::invalid(event.seq, Flaw::KeyTwice),
+            _ => error.into(),
+        }
+    })?;
+    Ok(())
+}
+
+fn check_texts(event: &Event) -> Result<(), Flaw> {
+    check_text("the actor", &event.actor)?;
+    event.idempotency_key.as_deref().map_or(Ok(()), |key| check_text("the idempotency key", key))
+}
+
+/// The events of one commit share its key and follow each other: that is how a rebuilt catalog
+/// knows which belong together. The same key further on is refused by the table's constraint.
+async fn part_of(connection: &mut Connection, event: &Event) -> Result<i64> {
+    if event.idempotency_key.is_none() {
+        return Ok(0);
+    }
+    let before: Option<(i64,)> = sqlx::query_as(
+        "SELECT part FROM events WHERE seq = $1 AND actor = $2 AND idempotency_key = $3",
+    )
+    .bind(saturate(event.seq) - 1)
+    .bind(&event.actor)
+    .bind(&event.idempotency_key)
+    .fetch_optional(connection)
+    .await?;
+    Ok(before.map_or(0, |(part,)| part + 1))
+}
+
+fn from_row(row: &SqliteRow) -> Result<Event> {
+    use sqlx::Row as _;
+    let seq = row.number("seq")?;
+    let body: &str = row.try_get("body")?;
+    let body = serde_json::from_str(body)
+        .map_err(|error| Error::damaged(format!("body of event {seq}"), error))?;
+    Ok(Event {
+        seq,
+        at: row.time("at_micros")?,
+        actor: row.text("actor")?,
+        idempotency_key: row.try_get("idempotency_key")?,
+        body,
+    })
+}
+
+fn body_json(event: &Event) -> Result<String> {
+    serde_json::to_string(&event.body).map_err(|error| Error::invalid(event.seq, error))
+}
+
+/// The word in the body's `type`, for people who look at the table.
+const fn type_name(body: &EventBody) -> &'static str {
+    match body {
+        EventBody::DatasetCreated { .. } => "dataset_created",
+        EventBody::VersionCommitted(_) => "version_committed",
+        EventBody::HeadMoved(_) => "head_moved",
+        EventBody::IngestRefused(_) => "ingest_refused",
+    }
+}
+
+/// For bounds in a `WHERE`: nothing recorded lies beyond 2⁶³ − 1.
+pub(crate) fn saturate(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

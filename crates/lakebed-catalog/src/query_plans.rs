@@ -1,0 +1,92 @@
+//! The promise that resolving costs the same with one version and with a million, read from the
+//! database's own query plans: every step is a search in an index, nothing is scanned or sorted.
+
+use lakebed_core::LakeId;
+use sqlx::Row as _;
+
+use crate::{Catalog, dataset, object, resolve, version};
+
+async fn plan(catalog: &Catalog, sql: &str) -> Vec<String> {
+    let mut connection = catalog.connection().await.expect("an open catalog");
+    let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+    let rows =
+        sqlx::query(explain).fetch_all(&mut *connection).await.expect("the statement is valid");
+    rows.iter().map(|row| row.get::<String, _>("detail")).collect()
+}
+
+async fn catalog(folder: &tempfile::TempDir) -> Catalog {
+    let path = folder.path().join("lakebed.db");
+    Catalog::open_file(&path, LakeId::from_bytes([7; 16])).await.expect("a new catalog")
+}
+
+#[tokio::test]
+async fn every_resolve_is_a_chain_of_index_seeks() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let catalog = catalog(&folder).await;
+    for sql in [
+        resolve::BY_NUMBER,
+        resolve::BY_DIGEST,
+        resolve::BY_STAGE,
+        resolve::BY_TIME,
+        version::HISTORY,
+        dataset::NEWEST,
+        dataset::ONE.datasets,
+        dataset::ONE.heads,
+        object::OF_SIZE,
+    ] {
+        let steps = plan(&catalog, sql).await;
+        let is_seek = |step: &String| {
+            step.starts_with("SEARCH ")
+                || step.starts_with("CORRELATED SCALAR SUBQUERY")
+                || step.starts_with("SCALAR SUBQUERY")
+        };
+        assert!(steps.iter().all(is_seek), "{sql}\n{steps:#?}");
+    }
+}
+
+/// Which index each step uses: a bound that moved to another column would turn a seek into a walk
+/// through a dataset's whole history.
+#[tokio::test]
+async fn the_bare_name_and_the_time_seek_by_their_whole_key() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let catalog = catalog(&folder).await;
+    insta::assert_snapshot!(plan(&catalog, resolve::BY_STAGE).await.join("\n"), @r"
+    SEARCH m USING INTEGER PRIMARY KEY (rowid=?)
+    SEARCH d USING INDEX sqlite_autoindex_datasets_1 (namespace=? AND name=? AND rowid<?) LEFT-JOIN
+    SEARCH v USING PRIMARY KEY (dataset_id=? AND number=?) LEFT-JOIN
+    CORRELATED SCALAR SUBQUERY 3
+    SEARCH h USING PRIMARY KEY (dataset_id=? AND stage=? AND seq<?)
+    SEARCH o USING PRIMARY KEY (id=?) LEFT-JOIN
+    SEARCH e USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN
+    CORRELATED SCALAR SUBQUERY 1
+    SEARCH j USING INTEGER PRIMARY KEY (rowid=?)
+    CORRELATED SCALAR SUBQUERY 2
+    SEARCH n USING PRIMARY KEY (dataset_id=? AND stage=? AND seq<?)
+    ");
+    insta::assert_snapshot!(plan(&catalog, resolve::BY_TIME).await.join("\n"), @r"
+    SEARCH m USING INTEGER PRIMARY KEY (rowid=?)
+    SEARCH d USING INDEX sqlite_autoindex_datasets_1 (namespace=? AND name=? AND rowid<?) LEFT-JOIN
+    SEARCH v USING PRIMARY KEY (dataset_id=? AND number=?) LEFT-JOIN
+    CORRELATED SCALAR SUBQUERY 4
+    SEARCH h USING PRIMARY KEY (dataset_id=? AND stage=? AND seq<?)
+    CORRELATED SCALAR SUBQUERY 3
+    SEARCH t USING COVERING INDEX events_by_time (at_micros<?)
+    SEARCH o USING PRIMARY KEY (id=?) LEFT-JOIN
+    SEARCH e USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN
+    CORRELATED SCALAR SUBQUERY 1
+    SEARCH j USING INTEGER PRIMARY KEY (rowid=?)
+    CORRELATED SCALAR SUBQUERY 2
+    SEARCH n USING PRIMARY KEY (dataset_id=? AND stage=? AND seq<?)
+    ");
+    insta::assert_snapshot!(plan(&catalog, resolve::BY_DIGEST).await.join("\n"), @r"
+    SEARCH m USING INTEGER PRIMARY KEY (rowid=?)
+    SEARCH d USING INDEX sqlite_autoindex_datasets_1 (namespace=? AND name=? AND rowid<?) LEFT-JOIN
+    SEARCH v USING INDEX sqlite_autoindex_versions_3 (dataset_id=? AND version_id>? AND version_id<?) LEFT-JOIN
+    SEARCH o USING PRIMARY KEY (id=?) LEFT-JOIN
+    SEARCH e USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN
+    CORRELATED SCALAR SUBQUERY 1
+    SEARCH j USING INTEGER PRIMARY KEY (rowid=?)
+    CORRELATED SCALAR SUBQUERY 2
+    SEARCH n USING PRIMARY KEY (dataset_id=? AND stage=? AND seq<?)
+    ");
+}

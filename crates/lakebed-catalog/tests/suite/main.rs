@@ -1,0 +1,77 @@
+//! What every catalog must do, whatever database is behind it: published once and whole (P4),
+//! rebuilt equal from its events (P9), one behaviour (P10).
+//!
+//! The tests are functions over [`Databases`]; each engine runs all of them.
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+mod commits;
+mod danger;
+mod databases;
+mod history;
+mod laws;
+mod lists;
+mod marks;
+mod opening;
+mod rebuilds;
+mod references;
+mod world;
+
+use databases::Databases;
+
+macro_rules! on_every_engine {
+    ($($module:ident :: $test:ident,)+) => {
+        on_every_engine!(@engine sqlite, $($module::$test,)+);
+    };
+    (@engine $engine:ident, $($module:ident :: $test:ident,)+) => {
+        mod $engine {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    crate::$module::$test(&crate::Databases::$engine()).await;
+                }
+            )+
+        }
+    };
+}
+
+on_every_engine! {
+    commits::a_commit_is_one_time_and_consecutive_places,
+    commits::times_grow_even_when_the_clock_goes_back,
+    commits::several_datasets_change_together,
+    commits::a_dataset_is_created_once,
+    commits::a_version_follows_the_newest_or_conflicts,
+    commits::a_head_moves_from_where_it_is,
+    commits::what_does_not_exist_is_not_found,
+    commits::changes_that_no_retry_can_save_are_invalid,
+    commits::a_conflict_in_the_last_change_leaves_nothing_of_the_first,
+    commits::an_object_may_be_named_again_but_not_otherwise,
+    commits::the_same_key_is_the_same_commit,
+    commits::a_key_belongs_to_its_actor,
+    danger::sixteen_writers_on_two_handles_make_one_order,
+    danger::one_key_from_sixteen_tasks_is_one_commit,
+    danger::of_two_who_move_the_mark_one_does,
+    danger::a_commit_abandoned_at_any_point_is_whole_or_absent,
+    danger::readers_never_see_half_a_commit,
+    history::versions_come_newest_first_in_pages,
+    history::events_come_oldest_first_in_pages,
+    laws::any_history_is_answered_as_it_was_and_rebuilds_equal,
+    laws::no_event_makes_replay_panic_or_leave_a_trace,
+    lists::datasets_come_with_their_newest_version_and_heads,
+    lists::objects_are_found_by_name_and_size,
+    marks::nothing_above_the_mark_is_visible,
+    marks::a_mark_in_between_shows_exactly_what_is_below,
+    marks::the_mark_moves_only_forward_and_within_the_record,
+    marks::planning_sees_above_the_mark,
+    opening::an_open_catalog_keeps_its_lake,
+    opening::eight_who_create_it_at_once_get_one_catalog,
+    rebuilds::replaying_the_journal_gives_an_equal_catalog,
+    rebuilds::a_rebuilt_catalog_goes_on_like_the_first,
+    rebuilds::events_that_do_not_continue_are_refused,
+    rebuilds::events_that_cannot_be_are_refused_by_name,
+    references::each_form_resolves_by_the_table,
+    references::what_is_missing_is_said,
+    references::digests_resolve_by_unique_prefix,
+    references::many_references_share_one_snapshot,
+    references::a_time_means_what_the_bare_name_meant_then,
+    references::an_answer_at_its_own_time_never_changes,
+}

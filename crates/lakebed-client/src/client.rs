@@ -1,0 +1,166 @@
+//! The client, and the resources that are one question and one answer.
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use lakebed_api::{
+    DatasetAnswer, DatasetList, DatasetSummary, EventPage, Health, IngestPlan, IngestRequest,
+    LakeInfo, ResolveRequest, ResolveResponse, VersionAnswer, VersionPage,
+};
+use lakebed_core::DatasetName;
+use tower::Service;
+use url::Url;
+
+use crate::{
+    BoxError, ClientError,
+    request::Draft,
+    transport::{ClientBody, Transport},
+};
+
+/// Speaks to one lake. Cheap to clone; clones share connections.
+///
+/// Dropping a future or a stream ends its request, and with it the work on the other side.
+#[derive(Clone)]
+pub struct Client {
+    transport: Transport,
+    base: Url,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("base", &self.base.as_str()).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client of the server at `url` (`http` or `https`; a path is a prefix). Connects lazily.
+    ///
+    /// # Errors
+    /// [`ClientError::Protocol`] for any other kind of address.
+    pub fn remote(url: Url) -> Result<Self, ClientError> {
+        if !matches!(url.scheme(), "http" | "https") {
+            let what = format!("`{url}` is not an address of a server: expected http or https");
+            return Err(ClientError::protocol(what));
+        }
+        Ok(Self { transport: Transport::socket(&url)?, base: url })
+    }
+
+    /// A client of a service in this process, such as the server's router.
+    #[must_use]
+    pub fn in_process<S, B>(service: S) -> Self
+    where
+        S: Service<Request<ClientBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send + 'static,
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let base = Url::parse("http://in-process/").expect("a constant address");
+        Self { transport: Transport::in_process(service), base }
+    }
+
+    /// Which lake this is.
+    ///
+    /// # Errors
+    /// [`ClientError`], here and below; what the lake refuses is a [`ClientError::Problem`].
+    pub async fn lake(&self) -> Result<LakeInfo, ClientError> {
+        self.get(&["v1", "lake"]).fetch().await
+    }
+
+    /// Whether the lake is ready to answer.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn ready(&self) -> Result<Health, ClientError> {
+        self.get(&["health", "ready"]).fetch().await
+    }
+
+    /// The datasets, of one namespace or all, sorted by name.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn datasets(&self, namespace: Option<&str>) -> Result<DatasetList, ClientError> {
+        self.get(&["v1", "datasets"]).query("namespace", namespace).fetch().await
+    }
+
+    /// One dataset.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn dataset(&self, name: &DatasetName) -> Result<DatasetSummary, ClientError> {
+        let draft = self.get(&["v1", "datasets", name.namespace(), name.name()]);
+        draft.fetch::<DatasetAnswer>().await.map(|answer| answer.dataset)
+    }
+
+    /// Versions with numbers below `before`, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn history(
+        &self,
+        name: &DatasetName,
+        before: Option<u64>,
+        limit: Option<u32>,
+    ) -> Result<VersionPage, ClientError> {
+        self.get(&["v1", "datasets", name.namespace(), name.name(), "versions"])
+            .query("before", before)
+            .query("limit", limit)
+            .fetch()
+            .await
+    }
+
+    /// Everything about the version that `reference` resolves to.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn version(&self, reference: &str) -> Result<VersionAnswer, ClientError> {
+        self.get(&["v1", "versions"]).query("ref", Some(reference)).fetch().await
+    }
+
+    /// What references resolve to, all against one snapshot.
+    ///
+    /// # Errors
+    /// [`ClientError`]; one reference that does not resolve refuses them all, and is named.
+    pub async fn resolve(&self, request: &ResolveRequest) -> Result<ResolveResponse, ClientError> {
+        self.post(&["v1", "resolve"]).json(request).fetch().await
+    }
+
+    /// Events after `seq` `after`, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn events(&self, after: u64, limit: Option<u32>) -> Result<EventPage, ClientError> {
+        self.get(&["v1", "events"]).query("after", Some(after)).query("limit", limit).fetch().await
+    }
+
+    /// What an ingest would do.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn plan_ingest(&self, request: &IngestRequest) -> Result<IngestPlan, ClientError> {
+        self.post(&["v1", "ingest-plans"]).json(request).fetch().await
+    }
+
+    /// The API's own description, OpenAPI 3.1.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn openapi(&self) -> Result<serde_json::Value, ClientError> {
+        self.get(&["openapi.json"]).fetch().await
+    }
+
+    pub(crate) const fn base(&self) -> &Url {
+        &self.base
+    }
+
+    pub(crate) const fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    pub(crate) fn get(&self, segments: &[&str]) -> Draft<'_> {
+        Draft::new(self, Method::GET, segments)
+    }
+
+    pub(crate) fn post(&self, segments: &[&str]) -> Draft<'_> {
+        Draft::new(self, Method::POST, segments)
+    }
+}

@@ -1,0 +1,157 @@
+//! From a resource to a response: addresses, retries, problems.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{Empty, Full};
+use lakebed_api::{Problem, media};
+use serde::{Serialize, de::DeserializeOwned};
+use url::Url;
+
+use crate::{
+    Client, ClientError,
+    transport::{ClientBody, boxed, bytes_of},
+};
+
+/// Waits between tries of a request that changes nothing.
+const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
+/// The longest JSON answer that is read as a whole.
+const MAX_ANSWER: usize = 512 << 20;
+
+/// A request that is being put together.
+pub(crate) struct Draft<'a> {
+    client: &'a Client,
+    method: Method,
+    url: Url,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Body,
+}
+
+enum Body {
+    Empty,
+    Bytes(Bytes),
+    Stream(ClientBody),
+}
+
+impl<'a> Draft<'a> {
+    /// A request to the path made of `segments`, each of which is escaped as needed.
+    pub(crate) fn new(client: &'a Client, method: Method, segments: &[&str]) -> Self {
+        let mut url = client.base().clone();
+        url.path_segments_mut()
+            .expect("checked by Client::remote: http and https addresses have a path")
+            .pop_if_empty()
+            .extend(segments);
+        Self { client, method, url, headers: Vec::new(), body: Body::Empty }
+    }
+
+    pub(crate) fn query(mut self, name: &str, value: Option<impl ToString>) -> Self {
+        if let Some(value) = value {
+            self.url.query_pairs_mut().append_pair(name, &value.to_string());
+        }
+        self
+    }
+
+    /// # Errors
+    /// [`ClientError::Protocol`] when `value` cannot be sent in a header.
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Result<Self, ClientError> {
+        let value = HeaderValue::from_str(value).map_err(|_| {
+            ClientError::protocol(format!("the value for header `{name}` cannot be sent"))
+        })?;
+        self.headers.push((HeaderName::from_static(name), value));
+        Ok(self)
+    }
+
+    pub(crate) fn json(mut self, body: &impl Serialize) -> Self {
+        let bytes = serde_json::to_vec(body).expect("wire types always serialise");
+        self.headers.push((header::CONTENT_TYPE, HeaderValue::from_static(media::JSON)));
+        self.body = Body::Bytes(bytes.into());
+        self
+    }
+
+    pub(crate) fn stream(mut self, body: ClientBody) -> Self {
+        self.headers.push((header::CONTENT_TYPE, HeaderValue::from_static(media::BYTES)));
+        self.body = Body::Stream(body);
+        self
+    }
+
+    /// The successful response; any other becomes an error.
+    pub(crate) async fn send(mut self) -> Result<Response<ClientBody>, ClientError> {
+        let pauses: &[Duration] =
+            if matches!(self.method, Method::GET | Method::HEAD) { &PAUSES } else { &[] };
+        let mut tries = pauses.iter();
+        loop {
+            let request = self.request();
+            let error = match self.client.transport().send(request).await {
+                Ok(response) => return check(response).await,
+                Err(error) => error,
+            };
+            match tries.next() {
+                Some(pause) => tokio::time::sleep(*pause).await,
+                None => {
+                    return Err(ClientError::Unreachable { url: self.url, source: error.source });
+                }
+            }
+        }
+    }
+
+    /// The response's body as JSON.
+    pub(crate) async fn fetch<T: DeserializeOwned>(self) -> Result<T, ClientError> {
+        let draft = self.header("accept", media::JSON)?;
+        read_json(draft.send().await?).await
+    }
+
+    fn request(&mut self) -> Request<ClientBody> {
+        let body = match &mut self.body {
+            Body::Empty => boxed(Empty::new()),
+            Body::Bytes(bytes) => boxed(Full::new(bytes.clone())),
+            // Sent once: only GET and HEAD are tried again, and they have no body.
+            Body::Stream(stream) => std::mem::replace(stream, boxed(Empty::new())),
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.url.as_str().parse().expect("a URL is a URI");
+        for (name, value) in &self.headers {
+            request.headers_mut().insert(name, value.clone());
+        }
+        request
+    }
+}
+
+async fn check(response: Response<ClientBody>) -> Result<Response<ClientBody>, ClientError> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    if media_type(&response) == media::PROBLEM {
+        let problem: Problem = read_json(response).await?;
+        return Err(ClientError::Problem(Box::new(problem)));
+    }
+    Err(unexpected(status))
+}
+
+fn unexpected(status: StatusCode) -> ClientError {
+    ClientError::protocol(format!("status {status} without a problem"))
+}
+
+/// The media type of an answer, without parameters.
+pub(crate) fn media_type(response: &Response<ClientBody>) -> &str {
+    let value = response.headers().get(header::CONTENT_TYPE);
+    let text = value.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    text.split(';').next().unwrap_or_default().trim()
+}
+
+async fn read_json<T: DeserializeOwned>(
+    response: Response<ClientBody>,
+) -> Result<T, ClientError> {
+    let mut bytes = Vec::new();
+    let mut stream = bytes_of(response.into_body());
+    while let Some(part) = stream.try_next().await? {
+        if bytes.len() + part.len() > MAX_ANSWER {
+            return Err(ClientError::protocol("it is larger than 512 MiB"));
+        }
+        bytes.extend_from_slice(&part);
+    }
+    serde_json::from_slice(&bytes).map_err(|error| ClientError::protocol(error.to_string()))
+}

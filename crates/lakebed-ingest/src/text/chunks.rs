@@ -1,0 +1,169 @@
+//! Cutting a source into chunks of whole records, front to back.
+//!
+//! A chunk is a few MiB; it grows only when a single record is longer. Memory is one chunk and one
+//! record, whatever the source's size.
+
+use std::io::{self, Read};
+
+use crate::text::{BorderScan, Dialect};
+
+/// Sizes that bound memory. Results never depend on the first.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    /// How long a chunk is, about.
+    pub(crate) chunk: usize,
+    /// The longest record that is taken, with its line end.
+    pub(crate) record: usize,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { chunk: 4 << 20, record: 16 << 20 }
+    }
+}
+
+/// Whole records.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    /// Where it begins in the decompressed source.
+    pub(crate) offset: u64,
+    pub(crate) text: Vec<u8>,
+}
+
+/// Why there is no next chunk. Lines count from the end of the chunk before.
+#[derive(Debug)]
+pub(crate) enum ChunkFault {
+    Io(io::Error),
+    /// The source ends within quotes that opened on this line.
+    Unclosed { line: u64 },
+    /// The record that begins on this line is too long; perhaps because of a quote.
+    TooLong { line: u64, quote: Option<u64> },
+}
+
+/// Reads chunks.
+pub(crate) struct Chunks<R> {
+    input: R,
+    scan: BorderScan,
+    sizes: Sizes,
+    buffer: Vec<u8>,
+    offset: u64,
+    ended: bool,
+}
+
+impl<R: Read> Chunks<R> {
+    /// Passes over the first `skip` bytes of `input`; a record begins behind them.
+    pub(crate) fn new(
+        mut input: R,
+        dialect: Dialect,
+        sizes: Sizes,
+        skip: u64,
+    ) -> io::Result<Self> {
+        io::copy(&mut input.by_ref().take(skip), &mut io::sink())?;
+        let (scan, buffer) = (BorderScan::new(dialect), Vec::new());
+        Ok(Self { input, scan, sizes, buffer, offset: skip, ended: false })
+    }
+
+    /// The next chunk, none at the end.
+    pub(crate) fn next(&mut self) -> Result<Option<Chunk>, ChunkFault> {
+        while !self.ended {
+            self.read()?;
+            let border = self.scan.advance(&self.buffer);
+            if self.buffer.len() - border > self.sizes.record {
+                return Err(self.too_long(border));
+            }
+            if border > 0 {
+                return Ok(Some(self.cut(border)));
+            }
+        }
+        if self.buffer.is_empty() {
+            return Ok(None);
+        }
+        if let Some(place) = self.scan.unclosed(&self.buffer) {
+            let line = line_ends(&self.buffer[..place]);
+            return Err(ChunkFault::Unclosed { line });
+        }
+        let text = std::mem::take(&mut self.buffer);
+        let offset = self.offset;
+        self.offset += text.len() as u64;
+        Ok(Some(Chunk { offset, text }))
+    }
+
+    /// Fills the buffer up to a chunk's size, or by half a chunk if it is that long already.
+    fn read(&mut self) -> Result<(), ChunkFault> {
+        let size = self.sizes.chunk;
+        let want = size.saturating_sub(self.buffer.len()).max(size / 2).max(1);
+        self.buffer.reserve_exact(want);
+        let mut input = self.input.by_ref().take(want as u64);
+        let count = input.read_to_end(&mut self.buffer).map_err(ChunkFault::Io)?;
+        self.ended = count < want;
+        Ok(())
+    }
+
+    fn cut(&mut self, border: usize) -> Chunk {
+        let rest = self.buffer[border..].to_vec();
+        let mut text = std::mem::replace(&mut self.buffer, rest);
+        text.truncate(border);
+        self.scan.cut(border);
+        let offset = self.offset;
+        self.offset += border as u64;
+        Chunk { offset, text }
+    }
+
+    fn too_long(&self, border: usize) -> ChunkFault {
+        let line_of = |place: usize| line_ends(&self.buffer[..place]);
+        let quote = self.scan.unclosed(&self.buffer).map(line_of);
+        ChunkFault::TooLong { line: line_of(border), quote }
+    }
+}
+
+/// How many line ends there are, within quotes too: LF, CRLF, lone CR.
+pub(crate) fn line_ends(text: &[u8]) -> u64 {
+    let crlf = memchr::memmem::find_iter(text, b"\r\n").count();
+    let ends = memchr::memchr2_iter(b'\n', b'\r', text).count();
+    (ends - crlf) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const CSV: Dialect = Dialect { delimiter: b',', quote: b'"' };
+
+    fn read_all(text: &[u8], sizes: Sizes) -> Result<Vec<Vec<u8>>, ChunkFault> {
+        let mut chunks = Chunks::new(text, CSV, sizes, 0).expect("memory can be read");
+        let mut all = Vec::new();
+        while let Some(chunk) = chunks.next()? {
+            assert_eq!(chunk.offset as usize, all.iter().map(Vec::len).sum::<usize>());
+            all.push(chunk.text);
+        }
+        Ok(all)
+    }
+
+    proptest! {
+        /// P6: no byte is lost or told twice between chunks.
+        #[test]
+        fn chunks_add_up_to_the_text(
+            text in prop::collection::vec(prop::sample::select(b",\"\n\rab".to_vec()), 0..200),
+            chunk in 1_usize..50,
+        ) {
+            if let Ok(chunks) = read_all(&text, Sizes { chunk, record: 1000 }) {
+                prop_assert_eq!(chunks.concat(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn an_endless_record_is_refused_before_it_fills_memory() {
+        let text = [b"a,b\nc,\"".as_slice(), &[b'x'; 5000]].concat();
+        let fault = read_all(&text, Sizes { chunk: 64, record: 256 }).expect_err("too long");
+        assert!(matches!(fault, ChunkFault::TooLong { line: 0, quote: Some(0) }), "{fault:?}");
+    }
+
+    #[test]
+    fn an_unclosed_quote_names_the_line_it_opened_on() {
+        let fault = read_all(b"a\nb\n\"c\nd\n", Sizes::default()).expect_err("unclosed");
+        assert!(matches!(fault, ChunkFault::Unclosed { line: 0 | 2 }), "{fault:?}");
+    }
+}

@@ -1,0 +1,190 @@
+//! Clauses that parse and that the planner would ignore, or that do more than read.
+//!
+//! Trees are taken apart field by field, without `..`: a field that a new parser brings does not
+//! compile before someone has decided about it.
+
+use datafusion::sql::sqlparser::ast::{
+    Function, FunctionArguments, GroupByExpr, Query, Select, SelectFlavor, SetExpr, TableFactor,
+    TableWithJoins,
+};
+use lakebed_service::engine::EngineError;
+
+use crate::errors::{not_allowed, shown};
+
+/// Table functions that compute and read nothing.
+const TABLE_FUNCTIONS: [&str; 2] = ["generate_series", "range"];
+
+/// How to name a version, whatever clause was tried.
+const VERSION_HINT: &str = "name the version in the reference: `sales.\"orders@v12\"`, \
+                            `sales.\"orders@2026-11-01\"`";
+
+fn refuse<T>(clause: &str, hint: &str) -> Result<T, EngineError> {
+    Err(not_allowed(format!("{clause} is not allowed"), Some(hint.to_owned())))
+}
+
+fn refuse_if(found: bool, clause: &str, hint: &str) -> Result<(), EngineError> {
+    if found { refuse(clause, hint) } else { Ok(()) }
+}
+
+/// What stands around a `SELECT`.
+pub(super) fn check_query(query: &Query) -> Result<(), EngineError> {
+    let Query {
+        with,
+        body,
+        order_by: _,
+        limit_clause: _,
+        fetch,
+        locks,
+        for_clause,
+        settings,
+        format_clause,
+        pipe_operators,
+    } = query;
+    let recursive = with.as_ref().is_some_and(|with| with.recursive);
+    refuse_if(recursive, "WITH RECURSIVE", "it need not end; join the steps you need")?;
+    refuse_if(fetch.is_some(), "FETCH", "use LIMIT")?;
+    refuse_if(!locks.is_empty(), "FOR UPDATE or FOR SHARE", "versions never change; leave it out")?;
+    refuse_if(for_clause.is_some(), "FOR XML, FOR JSON or FOR BROWSE", "ask for JSON by `Accept`")?;
+    refuse_if(settings.is_some(), "SETTINGS", "limits are given beside the statement")?;
+    refuse_if(format_clause.is_some(), "FORMAT", "the format is given beside the statement")?;
+    refuse_if(!pipe_operators.is_empty(), "`|>`", "write it as clauses or as WITH")?;
+    check_body(body)
+}
+
+/// Set operations nest to the left without a query between them.
+fn check_body(body: &SetExpr) -> Result<(), EngineError> {
+    let mut waiting = vec![body];
+    while let Some(body) = waiting.pop() {
+        match body {
+            SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::Values(_) => {}
+            SetExpr::SetOperation { left, right, op: _, set_quantifier: _ } => {
+                waiting.extend([&**left, &**right]);
+            }
+            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
+                return refuse("writing", "the lake is only read by SQL; use `lakebed ingest`");
+            }
+            SetExpr::Table(_) => return refuse("TABLE", "write SELECT * FROM namespace.dataset"),
+        }
+    }
+    Ok(())
+}
+
+/// What stands in a `SELECT`.
+pub(super) fn check_select(select: &Select) -> Result<(), EngineError> {
+    let Select {
+        select_token: _,
+        optimizer_hints,
+        distinct: _,
+        select_modifiers,
+        top,
+        top_before_distinct: _,
+        projection: _,
+        exclude,
+        into,
+        from: _,
+        lateral_views,
+        prewhere,
+        selection: _,
+        connect_by,
+        group_by,
+        cluster_by,
+        distribute_by,
+        sort_by,
+        having: _,
+        named_window: _,
+        qualify: _,
+        window_before_qualify: _,
+        value_table_mode,
+        flavor,
+    } = select;
+    refuse_if(!optimizer_hints.is_empty(), "an optimizer hint", "leave the comment out")?;
+    refuse_if(select_modifiers.is_some(), "a modifier of SELECT", "leave it out")?;
+    refuse_if(top.is_some(), "TOP", "use LIMIT")?;
+    refuse_if(exclude.is_some(), "EXCLUDE here", "write it after the star: `* EXCLUDE (a)`")?;
+    refuse_if(into.is_some(), "SELECT INTO", "the lake is only read by SQL")?;
+    refuse_if(!lateral_views.is_empty(), "LATERAL VIEW", "use unnest")?;
+    refuse_if(prewhere.is_some(), "PREWHERE", "use WHERE")?;
+    refuse_if(!connect_by.is_empty(), "CONNECT BY", "join the steps you need")?;
+    refuse_if(!cluster_by.is_empty(), "CLUSTER BY", "use ORDER BY")?;
+    refuse_if(!distribute_by.is_empty(), "DISTRIBUTE BY", "leave it out")?;
+    refuse_if(!sort_by.is_empty(), "SORT BY", "use ORDER BY")?;
+    refuse_if(value_table_mode.is_some(), "SELECT AS", "leave AS out")?;
+    let without_columns = matches!(flavor, SelectFlavor::FromFirstNoSelect);
+    refuse_if(without_columns, "FROM without SELECT", "write SELECT * FROM …")?;
+    let (GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers)) = group_by;
+    refuse_if(!modifiers.is_empty(), "GROUP BY … WITH", "use ROLLUP (…), CUBE (…)")
+}
+
+/// What stands where a table does. Names are [`super::names`]'.
+pub(super) fn check_table_factor(factor: &TableFactor) -> Result<(), EngineError> {
+    match factor {
+        TableFactor::Table {
+            name,
+            alias: _,
+            args,
+            with_hints,
+            version,
+            with_ordinality,
+            partitions,
+            json_path,
+            sample,
+            index_hints,
+        } => {
+            refuse_if(version.is_some(), "a version clause after a table", VERSION_HINT)?;
+            refuse_if(sample.is_some(), "TABLESAMPLE", "use WHERE random() < 0.01")?;
+            refuse_if(!with_hints.is_empty(), "a table hint", "leave it out")?;
+            refuse_if(!index_hints.is_empty(), "an index hint", "leave it out")?;
+            refuse_if(!partitions.is_empty(), "PARTITION after a table", "use WHERE")?;
+            refuse_if(json_path.is_some(), "a path after a table", "use columns")?;
+            refuse_if(*with_ordinality, "WITH ORDINALITY", "use row_number() OVER ()")?;
+            match args {
+                None => Ok(()),
+                Some(args) => {
+                    refuse_if(args.settings.is_some(), "SETTINGS", "leave it out")?;
+                    check_table_function(&name.to_string())
+                }
+            }
+        }
+        TableFactor::Derived { lateral: _, subquery: _, alias: _, sample } => {
+            refuse_if(sample.is_some(), "TABLESAMPLE", "use WHERE random() < 0.01")
+        }
+        TableFactor::NestedJoin { .. } | TableFactor::UNNEST { .. } => Ok(()),
+        TableFactor::Function { name, with_ordinality, .. } => {
+            refuse_if(*with_ordinality, "WITH ORDINALITY", "use row_number() OVER ()")?;
+            check_table_function(&name.to_string())
+        }
+        TableFactor::TableFunction { .. }
+        | TableFactor::JsonTable { .. }
+        | TableFactor::OpenJsonTable { .. }
+        | TableFactor::XmlTable { .. }
+        | TableFactor::SemanticView { .. } => {
+            refuse("this table function", "only generate_series, range and unnest are there")
+        }
+        TableFactor::Pivot { .. } => refuse("PIVOT", "use GROUP BY and CASE"),
+        TableFactor::Unpivot { .. } => refuse("UNPIVOT", "use UNION ALL"),
+        TableFactor::MatchRecognize { .. } => refuse("MATCH_RECOGNIZE", "use window functions"),
+    }
+}
+
+fn check_table_function(name: &str) -> Result<(), EngineError> {
+    if TABLE_FUNCTIONS.contains(&name.to_ascii_lowercase().as_str()) {
+        return Ok(());
+    }
+    Err(not_allowed(
+        format!("table function `{}` is not allowed", shown(name)),
+        Some("only generate_series, range and unnest are there; files are read by \
+              `lakebed ingest`".to_owned()),
+    ))
+}
+
+/// Joins are visited by no hook of the parser's visitor.
+pub(super) fn check_joins(tables: &[TableWithJoins]) -> Result<(), EngineError> {
+    let mut joins = tables.iter().flat_map(|table| &table.joins);
+    refuse_if(joins.any(|join| join.global), "GLOBAL JOIN", "leave GLOBAL out")
+}
+
+/// What stands in a call besides its name and its arguments.
+pub(super) fn check_call(function: &Function) -> Result<(), EngineError> {
+    let parametric = !matches!(function.parameters, FunctionArguments::None);
+    refuse_if(parametric, "a second list of arguments", "give all arguments in one list")
+}

@@ -1,0 +1,125 @@
+//! What never changes need not be read twice: manifests and lists, by digest.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use lakebed_core::{FileEntry, ListRef, Manifest, ObjectId, SourceEntry, SourceList, TableList};
+use lakebed_store::Store;
+
+use crate::{Error, Result, VersionRecord};
+
+/// How many manifests and lists are kept; beyond it the cache starts anew.
+const KEPT: usize = 4096;
+
+/// Manifests and lists that were read and verified once. Only immutable things are in it.
+#[derive(Debug, Default)]
+pub(crate) struct Cache {
+    manifests: Shelf<Manifest>,
+    tables: Shelf<Vec<FileEntry>>,
+    sources: Shelf<Vec<SourceEntry>>,
+}
+
+#[derive(Debug)]
+struct Shelf<T>(Mutex<HashMap<ObjectId, Arc<T>>>);
+
+impl<T> Default for Shelf<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Shelf<T> {
+    fn find(&self, id: ObjectId) -> Option<Arc<T>> {
+        self.lock().get(&id).cloned()
+    }
+
+    fn keep(&self, id: ObjectId, value: T) -> Arc<T> {
+        let value = Arc::new(value);
+        let mut kept = self.lock();
+        if kept.len() >= KEPT {
+            kept.clear();
+        }
+        kept.insert(id, Arc::clone(&value));
+        value
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ObjectId, Arc<T>>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Cache {
+    /// The manifest of `version`, verified.
+    pub(crate) async fn manifest(
+        &self,
+        store: &Store,
+        version: &VersionRecord,
+    ) -> Result<Arc<Manifest>> {
+        let id = version.manifest.id;
+        if let Some(kept) = self.manifests.find(id) {
+            return Ok(kept);
+        }
+        let bytes = store.get(&version.manifest).await?;
+        let manifest = Manifest::from_bytes(&bytes).map_err(|error| unreadable("manifest", id, error))?;
+        Ok(self.manifests.keep(id, manifest))
+    }
+
+    /// The files of `lists`, in order, verified.
+    pub(crate) async fn tables(&self, store: &Store, lists: &[ListRef]) -> Result<Vec<FileEntry>> {
+        let mut entries = Vec::new();
+        for list in lists {
+            entries.extend_from_slice(&self.table_list(store, list).await?);
+        }
+        Ok(entries)
+    }
+
+    pub(crate) async fn table_list(
+        &self,
+        store: &Store,
+        list: &ListRef,
+    ) -> Result<Arc<Vec<FileEntry>>> {
+        let id = list.object.id;
+        if let Some(kept) = self.tables.find(id) {
+            return Ok(kept);
+        }
+        let bytes = store.get(&list.object).await?;
+        let read = TableList::from_bytes(&bytes).map_err(|error| unreadable("file list", id, error))?;
+        Ok(self.tables.keep(id, read.entries))
+    }
+
+    /// The originals of `lists`, in order, verified.
+    pub(crate) async fn sources(
+        &self,
+        store: &Store,
+        lists: &[ListRef],
+    ) -> Result<Vec<SourceEntry>> {
+        let mut entries = Vec::new();
+        for list in lists {
+            entries.extend_from_slice(&self.source_list(store, list).await?);
+        }
+        Ok(entries)
+    }
+
+    pub(crate) async fn source_list(
+        &self,
+        store: &Store,
+        list: &ListRef,
+    ) -> Result<Arc<Vec<SourceEntry>>> {
+        let id = list.object.id;
+        if let Some(kept) = self.sources.find(id) {
+            return Ok(kept);
+        }
+        let bytes = store.get(&list.object).await?;
+        let read = SourceList::from_bytes(&bytes).map_err(|error| unreadable("source list", id, error))?;
+        Ok(self.sources.keep(id, read.entries))
+    }
+}
+
+fn unreadable(what: &str, id: ObjectId, error: serde_json::Error) -> Error {
+    Error::Stopped {
+        message: format!("{what} `{id}` cannot be read: {error}"),
+        hint: "use the build that wrote it, or a newer one".to_owned(),
+    }
+}

@@ -1,0 +1,38 @@
+//! What comes in with every request: who, when, and under which id.
+
+use lakebed_core::Timestamp;
+
+/// Who asks, and how the request is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ctx {
+    /// Who asks: `local:alice`.
+    pub actor: String,
+    /// The request's id, the same through all tiers.
+    pub request_id: String,
+    /// The caller's own key for a change: the same key is the same change.
+    pub idempotency_key: Option<String>,
+}
+
+impl Ctx {
+    /// A request of `actor` without an idempotency key.
+    #[must_use]
+    pub fn new(actor: impl Into<String>, request_id: impl Into<String>) -> Self {
+        Self { actor: actor.into(), request_id: request_id.into(), idempotency_key: None }
+    }
+}
+
+/// Tells the time. Nothing else in the library asks for it.
+pub trait Clock: Send + Sync + std::fmt::Debug {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(chrono::Utc::now().timestamp_micros())
+    }
+}

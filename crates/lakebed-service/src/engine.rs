@@ -1,0 +1,200 @@
+//! The port a query engine implements.
+//!
+//! The engine names the references a statement reads, is handed one serialisable value that holds
+//! everything it may know ([`QueryJob`]), and returns an Arrow stream. It never sees the catalog.
+
+use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use lakebed_core::{DatasetName, DatasetRef, FileEntry, TableSchema, Timestamp, VersionId};
+use lakebed_store::Store;
+use serde::{Deserialize, Serialize};
+
+/// A statement that was parsed and admitted, and what it reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// What kind of statement it is.
+    pub kind: StatementKind,
+    /// Every reference it names, without repetitions, in order of appearance.
+    pub references: Vec<DatasetRef>,
+}
+
+/// The statements that are admitted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StatementKind {
+    /// `SELECT …`, `VALUES …`, `WITH … SELECT …`.
+    Query,
+    /// `EXPLAIN SELECT …`: the logical plan, in our own words, down to the governed scans.
+    Explain,
+    /// `DESCRIBE ref`: columns and types of one reference.
+    Describe,
+    /// `SHOW TABLES`: the service answers from [`QueryJob::listing`].
+    ShowTables,
+}
+
+/// Everything an engine may know to answer one statement. A plain value: it can cross a process.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QueryJob {
+    /// The statement as the user wrote it.
+    pub sql: String,
+    /// Values for `$1` … (by position) or `$name` (by name).
+    pub parameters: Parameters,
+    /// One entry per reference of [`Prepared::references`].
+    pub tables: Vec<BoundTable>,
+    /// The datasets that exist for this reader; given for [`StatementKind::ShowTables`] alone.
+    pub listing: Vec<ListedTable>,
+    /// What the statement may use.
+    pub limits: QueryLimits,
+    /// The time that `now()` means in this statement.
+    pub now: Timestamp,
+}
+
+/// Values bound to a statement's placeholders: JSON null, booleans, numbers and strings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Parameters {
+    /// For `$1`, `$2` …
+    Positional(Vec<serde_json::Value>),
+    /// For `$name`.
+    Named(serde_json::Map<String, serde_json::Value>),
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self::Positional(Vec::new())
+    }
+}
+
+/// A reference, resolved and pinned.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BoundTable {
+    /// As the statement wrote it (parsed): `sales.orders@v12`.
+    pub reference: DatasetRef,
+    /// The dataset.
+    pub dataset: DatasetName,
+    /// The version number it resolved to.
+    pub version: u64,
+    /// The version id it resolved to.
+    pub version_id: VersionId,
+    /// Its columns.
+    pub schema: TableSchema,
+    /// Its Parquet files, in row order; older ones may lack columns added later or hold a narrower
+    /// type.
+    pub files: Vec<FileEntry>,
+    /// What of it this reader may not see.
+    pub restriction: Restriction,
+}
+
+/// What a reader may not see of a table. Nothing can be restricted yet, so it is empty; the
+/// provider is shaped for it all the same.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restriction {}
+
+/// One line of `SHOW TABLES`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedTable {
+    /// The dataset.
+    pub dataset: DatasetName,
+    /// `table` or `files`.
+    pub kind: lakebed_core::DatasetKind,
+    /// Its newest version.
+    pub newest: Option<u64>,
+    /// The rows of its newest version.
+    pub row_count: Option<u64>,
+}
+
+/// What one statement may use. Zero never means "no limit".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueryLimits {
+    /// Rows of the answer; one more row is an error that says so.
+    pub max_rows: Option<u64>,
+    /// Wall clock from start to last row.
+    pub timeout_ms: Option<u64>,
+    /// Memory the operators may reserve; they spill beyond it.
+    pub memory_bytes: u64,
+    /// Scratch the operators may spill to.
+    pub spill_bytes: u64,
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        const GIB: u64 = 1 << 30;
+        Self { max_rows: None, timeout_ms: None, memory_bytes: 2 * GIB, spill_bytes: 64 * GIB }
+    }
+}
+
+/// An answer: its columns, and its rows as they come.
+pub struct QueryStream {
+    /// The columns.
+    pub schema: SchemaRef,
+    /// The rows. After an error nothing follows; dropping the stream cancels the statement.
+    pub batches: BoxStream<'static, Result<RecordBatch, EngineError>>,
+}
+
+impl std::fmt::Debug for QueryStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("QueryStream").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+/// Why a statement was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// It is not SQL, or names what does not exist: the author can mend it.
+    #[error("{message}")]
+    Invalid {
+        /// What is wrong.
+        message: String,
+        /// What to write instead.
+        hint: Option<String>,
+    },
+    /// It is SQL, but not of the kind that is admitted here.
+    #[error("{message}")]
+    NotAllowed {
+        /// What is not admitted.
+        message: String,
+        /// What to write instead.
+        hint: Option<String>,
+    },
+    /// A value could not be computed: division by zero, a failed cast.
+    #[error("{message}")]
+    Failed {
+        /// What failed.
+        message: String,
+    },
+    /// It needs more than it may use.
+    #[error("{message}")]
+    Exhausted {
+        /// Which limit, and how large it is.
+        message: String,
+    },
+    /// The bytes of a table are not what their name says.
+    #[error(transparent)]
+    Store(#[from] lakebed_store::Error),
+    /// The engine is broken; the cause is for the log.
+    #[error("the query engine failed")]
+    Internal {
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// A query engine.
+#[async_trait]
+pub trait Engine: Send + Sync + std::fmt::Debug {
+    /// Parses and admits `sql`, and names what it reads. Pure: touches neither disk nor network.
+    ///
+    /// # Errors
+    /// [`EngineError::Invalid`] or [`EngineError::NotAllowed`].
+    fn prepare(&self, sql: &str) -> Result<Prepared, EngineError>;
+
+    /// Plans `job` and starts it. Reads table bytes from `store` alone, verified; nothing is read
+    /// before the first batch is asked for, and no call is made to the store while planning.
+    ///
+    /// # Errors
+    /// [`EngineError`]; once the stream has begun, errors come through it.
+    async fn run(&self, job: QueryJob, store: &Store) -> Result<QueryStream, EngineError>;
+}

@@ -1,0 +1,190 @@
+//! Why a use case did not do what it was asked, named for what the caller can do about it.
+
+mod from_below;
+
+use std::path::Path;
+
+use lakebed_core::ObjectId;
+
+use crate::engine::EngineError;
+
+/// `std::result::Result` with this crate's error.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a use case ended without its result. The text is safe to show: it names things, not values.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such thing.
+    #[error("{message}")]
+    NotFound {
+        /// What was looked for.
+        message: String,
+        /// What there is instead.
+        hint: Option<String>,
+    },
+    /// The request cannot be meant like that: change it.
+    #[error("{message}")]
+    Invalid {
+        /// A stable word for the reason.
+        code: &'static str,
+        /// What is wrong with it.
+        message: String,
+        /// What to ask instead.
+        hint: Option<String>,
+    },
+    /// The sources were kept, but make no version.
+    #[error("{message}")]
+    Refused {
+        /// A stable word for the reason.
+        code: &'static str,
+        /// The reason.
+        message: String,
+        /// What to do about it.
+        hint: Option<String>,
+        /// The event that names the kept sources.
+        event: u64,
+    },
+    /// Others were faster, again and again: try later.
+    #[error("{message}")]
+    Conflict {
+        /// What moved.
+        message: String,
+    },
+    /// The bytes are not what their name says. Never retried, never skipped.
+    #[error("object `{object}` is corrupt: {why}")]
+    Corrupt {
+        /// The object.
+        object: ObjectId,
+        /// What was found instead.
+        why: String,
+    },
+    /// The place to write to is full.
+    #[error("{message}")]
+    Full {
+        /// Which place.
+        message: String,
+    },
+    /// The system does not let us.
+    #[error("{message}")]
+    Denied {
+        /// What it does not let us do.
+        message: String,
+    },
+    /// Somebody else holds the database: try later.
+    #[error("{message}")]
+    Locked {
+        /// Which database.
+        message: String,
+    },
+    /// There is no lake.
+    #[error("there is no lake at `{root}`")]
+    NoLake {
+        /// Where we looked.
+        root: String,
+    },
+    /// Lake and database do not fit together: somebody has to look.
+    #[error("{message}")]
+    Stopped {
+        /// What does not fit.
+        message: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// The engine did not answer the statement.
+    #[error(transparent)]
+    Engine(EngineError),
+    /// Store or database did not answer: try later.
+    #[error("{message}")]
+    Unavailable {
+        /// What did not answer.
+        message: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The caller went away.
+    #[error("cancelled")]
+    Cancelled,
+    /// A defect of Lakebed; the cause is for the log.
+    #[error("internal error")]
+    Internal {
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Error {
+    /// A stable word for programs.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "not-found",
+            Self::Invalid { code, .. } | Self::Refused { code, .. } => code,
+            Self::Conflict { .. } => "conflict",
+            Self::Corrupt { .. } => "corrupt",
+            Self::Full { .. } => "full",
+            Self::Denied { .. } => "denied",
+            Self::Locked { .. } => "locked",
+            Self::NoLake { .. } => "no-lake",
+            Self::Stopped { .. } => "stopped",
+            Self::Engine(error) => engine_code(error),
+            Self::Unavailable { .. } => "unavailable",
+            Self::Cancelled => "cancelled",
+            Self::Internal { .. } => "internal",
+        }
+    }
+
+    /// What to do next, where there is something.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let fixed = match self {
+            Self::NotFound { hint, .. }
+            | Self::Invalid { hint, .. }
+            | Self::Refused { hint, .. }
+            | Self::Engine(
+                EngineError::Invalid { hint, .. } | EngineError::NotAllowed { hint, .. },
+            ) => return hint.clone(),
+            Self::Stopped { hint, .. } => return Some(hint.clone()),
+            Self::Conflict { .. } => "try again",
+            Self::Corrupt { .. } => "`lakebed verify` names every version it touches; restore that file from a backup",
+            Self::Full { .. } => "make room, then run the same command again: it goes on from nothing half-done",
+            Self::Denied { .. } => "check the owner and the permissions of that path",
+            Self::Locked { .. } => "another process is writing: try again when it is done",
+            Self::NoLake { .. } => "`lakebed ingest` creates one; or name another with `--lake`",
+            Self::Engine(EngineError::Exhausted { .. }) => "ask for less, or raise the limit",
+            Self::Unavailable { .. } => "try again; if it lasts, look at the place it names",
+            Self::Internal { .. } => "this is a defect: please report it with the log of this request",
+            Self::Engine(_) | Self::Cancelled => return None,
+        };
+        Some(fixed.to_owned())
+    }
+
+    pub(crate) fn io(path: &Path, error: std::io::Error) -> Self {
+        from_below::from_io(path, error)
+    }
+
+    pub(crate) fn internal(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Internal { source: Box::new(source) }
+    }
+}
+
+const fn engine_code(error: &EngineError) -> &'static str {
+    match error {
+        EngineError::Invalid { .. } => "sql-invalid",
+        EngineError::NotAllowed { .. } => "sql-not-allowed",
+        EngineError::Failed { .. } => "sql-failed",
+        EngineError::Exhausted { .. } => "sql-exhausted",
+        EngineError::Store(_) => "corrupt",
+        EngineError::Internal { .. } => "internal",
+    }
+}
+
+impl From<EngineError> for Error {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Store(error) => error.into(),
+            other => Self::Engine(other),
+        }
+    }
+}

@@ -1,0 +1,504 @@
+//! One try at making a version: everything is written quietly, then published once.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
+use lakebed_catalog::Commit;
+use lakebed_core::{
+    DatasetKind, DatasetRef, EventBody, FileEntry, IngestKey, IngestMode, IngestRefused,
+    KeptSource, Manifest, ObjectId, SchemaChange, SourceEntry, StoredObject, TableSchema, Tally,
+    VersionCommitted, VersionId, content_id_of_files, content_id_of_table,
+};
+use lakebed_ingest::{Base, Decoded, Refusal, WrittenFile};
+use lakebed_store::Trust;
+
+use crate::{
+    Ctx, Detail, Error, IngestOutcome, IngestRequest, IngestStatus, Lake, Result, VersionRecord,
+    ingest::{
+        lists::{ListWriter, Split, split_at_tail},
+        sources::{Sources, StagedSource, blocking},
+        target::{Target, kind_of},
+    },
+    progress::Meter,
+};
+
+/// An ingest under way, over as many tries as it takes.
+pub(crate) struct Attempt<'a> {
+    lake: &'a Lake,
+    ctx: &'a Ctx,
+    request: &'a IngestRequest,
+    meter: &'a Arc<Meter>,
+    /// What an earlier try decoded and stored, for as long as it still fits.
+    work: Option<Work>,
+}
+
+/// Decoded and stored, but in no version yet.
+#[derive(Clone)]
+struct Work {
+    /// What it was decoded against: the schema before, and the version it adds to.
+    before: (Option<TableSchema>, Option<VersionId>),
+    schema: Option<TableSchema>,
+    changes: Vec<SchemaChange>,
+    notes: Vec<String>,
+    /// Full files shared with the parent, for an append.
+    shared: Vec<FileEntry>,
+    /// Files written now, in row order after `shared`.
+    tables: Vec<FileEntry>,
+    quarantine: Vec<FileEntry>,
+    sources: Vec<SourceEntry>,
+}
+
+impl<'a> Attempt<'a> {
+    pub(crate) fn new(
+        lake: &'a Lake,
+        ctx: &'a Ctx,
+        request: &'a IngestRequest,
+        meter: &'a Arc<Meter>,
+    ) -> Self {
+        Self { lake, ctx, request, meter, work: None }
+    }
+
+    /// The newest version, when this ingest would only make it again.
+    pub(crate) async fn is_unchanged(
+        &self,
+        target: &Target,
+        sources: &Sources,
+    ) -> Result<Option<VersionRecord>> {
+        let (Some((newest, _)), Some(identities)) = (&target.newest, sources.identities()) else {
+            return Ok(None);
+        };
+        let decodes = match kind_of(self.request) {
+            DatasetKind::Files => vec![None; identities.len()],
+            DatasetKind::Table => {
+                let (local, options) = (sources.local(), self.request.options.clone());
+                let schema = target.schema().cloned();
+                let resolved = blocking(move || {
+                    Ok(lakebed_ingest::resolve(&local, &options, schema.as_ref()).ok().flatten())
+                });
+                match resolved.await? {
+                    Some(decodes) => decodes.into_iter().map(Some).collect(),
+                    None => return Ok(None),
+                }
+            }
+        };
+        let parts = identities.into_iter().zip(decodes).map(|((name, id), decode)| (name, id, decode));
+        let key = self.key(&parts.collect::<Vec<_>>());
+        Ok((key == newest.ingest_key).then(|| newest.clone()))
+    }
+
+    /// Writes a version on top of `target`.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when `target` moved: plan again.
+    pub(crate) async fn make_version(
+        &mut self,
+        target: &Target,
+        sources: &mut Sources,
+    ) -> Result<IngestOutcome> {
+        self.refuse_what_is_in(target, sources).await?;
+        let before = (
+            target.schema().cloned(),
+            target.base(self.request.mode).map(|(version, _)| version.version_id),
+        );
+        let work = match self.work.take().filter(|work| work.before == before) {
+            Some(work) => work,
+            None => self.decode(target, sources, before).await?,
+        };
+        self.work = Some(work.clone());
+        self.commit(target, work).await
+    }
+
+    /// Appending what is in already is a mistake more often than not.
+    async fn refuse_what_is_in(&self, target: &Target, sources: &Sources) -> Result<()> {
+        let Some((_, manifest)) = target.base(self.request.mode) else { return Ok(()) };
+        if self.request.again.is_some() {
+            return Ok(());
+        }
+        let lake = &self.lake.inner;
+        let parent = lake.cache.sources(&lake.store, &manifest.sources).await?;
+        let ids: BTreeSet<ObjectId> = parent.iter().map(|source| source.object.id).collect();
+        let names: BTreeSet<&str> = parent.iter().map(|source| source.name.as_str()).collect();
+        for source in sources.staged() {
+            if ids.contains(&source.staged.id()) {
+                return Err(Error::Invalid {
+                    code: "already-in",
+                    message: format!("`{}` is in `{}` already", source.name, self.request.dataset),
+                    hint: Some("add `--again` to append it once more".to_owned()),
+                });
+            }
+            if manifest.kind == DatasetKind::Files && names.contains(source.name.as_str()) {
+                return Err(Error::Invalid {
+                    code: "name-taken",
+                    message: format!(
+                        "`{}` has another file named `{}`",
+                        self.request.dataset, source.name
+                    ),
+                    hint: Some("leave out `--append` to replace all files, or rename it".to_owned()),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn decode(
+        &self,
+        target: &Target,
+        sources: &Sources,
+        before: (Option<TableSchema>, Option<VersionId>),
+    ) -> Result<Work> {
+        let staged = sources.staged();
+        if kind_of(self.request) == DatasetKind::Files {
+            return self.keep_files(staged, before).await;
+        }
+        let split = self.split_base(target).await?;
+        self.meter.begin("reading", Some(sources.size_bytes()));
+        let out = tempfile::Builder::new()
+            .prefix("ingest-")
+            .tempdir_in(self.lake.inner.store.scratch_dir())
+            .map_err(|error| Error::io(self.lake.inner.store.scratch_dir(), error))?;
+        let decoding = self.run_decoder(sources, &before.0, &split, out.path());
+        // The originals become durable while they are decoded.
+        let (decoded, kept) = tokio::join!(decoding, self.publish_sources(&staged));
+        let (decoded, kept) = (decoded?, kept?);
+        let decoded = match decoded {
+            Ok(decoded) => decoded,
+            Err(refusal) => return Err(self.refuse(refusal, &kept).await?),
+        };
+        self.meter.begin("writing", None);
+        let sources = decoded
+            .sources
+            .iter()
+            .zip(kept)
+            .map(|(decoded, kept)| SourceEntry {
+                name: kept.name,
+                object: kept.object,
+                decode: Some(decoded.decode.clone()),
+                accepted: decoded.accepted,
+                quarantined: decoded.quarantined,
+                skipped: decoded.skipped.clone(),
+            })
+            .collect();
+        Ok(Work {
+            before,
+            schema: Some(decoded.schema),
+            changes: decoded.changes,
+            notes: decoded.notes,
+            shared: split.full,
+            tables: self.publish_files(decoded.tables).await?,
+            quarantine: self.publish_files(decoded.quarantine).await?,
+            sources,
+        })
+    }
+
+    async fn keep_files(
+        &self,
+        staged: Vec<StagedSource>,
+        before: (Option<TableSchema>, Option<VersionId>),
+    ) -> Result<Work> {
+        let kept = self.publish_sources(&staged).await?;
+        let sources = kept.into_iter().map(|kept| SourceEntry {
+            name: kept.name,
+            object: kept.object,
+            decode: None,
+            accepted: Tally::default(),
+            quarantined: Tally::default(),
+            skipped: Vec::new(),
+        });
+        Ok(Work {
+            before,
+            schema: None,
+            changes: Vec::new(),
+            notes: Vec::new(),
+            shared: Vec::new(),
+            tables: Vec::new(),
+            quarantine: Vec::new(),
+            sources: sources.collect(),
+        })
+    }
+
+    async fn split_base(&self, target: &Target) -> Result<Split> {
+        let lake = &self.lake.inner;
+        let files = match target.base(self.request.mode) {
+            Some((_, manifest)) => lake.cache.tables(&lake.store, &manifest.tables).await?,
+            None => Vec::new(),
+        };
+        Ok(split_at_tail(files))
+    }
+
+    async fn run_decoder(
+        &self,
+        sources: &Sources,
+        schema: &Option<TableSchema>,
+        split: &Split,
+        out: &std::path::Path,
+    ) -> Result<std::result::Result<Decoded, Refusal>> {
+        let mut tail = Vec::new();
+        for file in &split.tail {
+            tail.push(self.lake.inner.store.copy_to_scratch(&file.object).await?);
+        }
+        let base = match self.request.mode {
+            IngestMode::Append => Some(Base { start_row: split.start_row, tail: tail.clone() }),
+            IngestMode::Replace => None,
+        };
+        let (local, options) = (sources.local(), self.request.options.clone());
+        let (schema, out) = (schema.clone(), out.to_owned());
+        let meter = Arc::clone(self.meter);
+        let decoded = blocking(move || {
+            let threads = std::thread::available_parallelism().map_or(2, usize::from);
+            Ok(lakebed_ingest::decode(lakebed_ingest::Request {
+                sources: &local,
+                options: &options,
+                schema: schema.as_ref(),
+                base: base.as_ref(),
+                out: &out,
+                progress: &*meter,
+                threads,
+            }))
+        })
+        .await;
+        for path in tail {
+            let _ = std::fs::remove_file(path);
+        }
+        decoded
+    }
+
+    /// Makes the originals durable, in order.
+    async fn publish_sources(&self, staged: &[StagedSource]) -> Result<Vec<KeptSource>> {
+        let lake = &self.lake.inner;
+        let ids: Vec<ObjectId> = staged.iter().map(|source| source.staged.id()).collect();
+        let named = lake.catalog.find_objects(&ids).await?;
+        let named: BTreeSet<ObjectId> = named.into_iter().map(|object| object.id).collect();
+        let publish = |source: StagedSource| {
+            let trust = match named.contains(&source.staged.id()) {
+                true => Trust::Named,
+                false => Trust::Unnamed,
+            };
+            async move {
+                let object = lake.store.publish(&source.staged, trust).await?;
+                Ok::<_, Error>(KeptSource { name: source.name, object })
+            }
+        };
+        futures::stream::iter(staged.to_vec()).map(publish).buffered(8).try_collect().await
+    }
+
+    /// Stores Parquet files that were written into scratch, in order.
+    async fn publish_files(&self, files: Vec<WrittenFile>) -> Result<Vec<FileEntry>> {
+        let lake = &self.lake.inner;
+        let publish = |file: WrittenFile| async move {
+            let store = lake.store.clone();
+            let path = file.path;
+            let staged = blocking(move || Ok(store.adopt(path)?)).await?;
+            let object = lake.store.publish(&staged, Trust::Unnamed).await?;
+            let WrittenFile { row_count, footer_bytes, .. } = file;
+            Ok::<_, Error>(FileEntry { object, row_count, footer_bytes })
+        };
+        futures::stream::iter(files).map(publish).buffered(4).try_collect().await
+    }
+
+    /// Puts on record that the sources are kept but make no version; gives the error that says so.
+    async fn refuse(&self, refusal: Refusal, kept: &[KeptSource]) -> Result<Error> {
+        if !refusal.is_about_the_source() {
+            return Ok(not_the_source(refusal));
+        }
+        let lake = &self.lake.inner;
+        let objects = self.unnamed(kept.iter().map(|source| source.object).collect()).await?;
+        let body = EventBody::IngestRefused(IngestRefused {
+            dataset: self.request.dataset.clone(),
+            sources: kept.to_vec(),
+            code: refusal.code.to_owned(),
+            message: refusal.message.clone(),
+            objects,
+        });
+        let committed = lake.catalog.commit(self.commit_of(vec![body], None)).await?;
+        let event = committed.events.last().map_or(0, |event| event.seq);
+        lake.journal.publish_through(event).await?;
+        let Refusal { code, message, hint } = refusal;
+        Ok(Error::Refused { code, message, hint, event })
+    }
+
+    async fn commit(&mut self, target: &Target, work: Work) -> Result<IngestOutcome> {
+        let lake = &self.lake.inner;
+        let (manifest, mut objects) = self.write_lists(target, &work).await?;
+        let stored = lake.store.put(Bytes::from(manifest.to_bytes()), Trust::Unnamed).await?;
+        objects.push(stored);
+        objects.extend(work.sources.iter().map(|source| source.object));
+        objects.extend(work.tables.iter().chain(&work.quarantine).map(|file| file.object));
+        let objects = self.unnamed(objects).await?;
+        let new_bytes = objects.iter().map(|object| object.size_bytes).sum();
+
+        let version = self.version_event(target, &work, &manifest, stored, objects);
+        let key = version.ingest_key;
+        let mut changes = Vec::new();
+        if !target.exists {
+            let dataset = self.request.dataset.clone();
+            changes.push(EventBody::DatasetCreated { dataset, kind: manifest.kind });
+        }
+        changes.push(EventBody::VersionCommitted(version));
+        // Last on purpose: before this line nothing is visible.
+        lake.probe.at("before the catalog commit")?;
+        let commit = self.commit_of(changes, self.ctx.idempotency_key.clone());
+        let committed = lake.catalog.commit(commit).await?;
+        lake.probe.at("after the catalog commit")?;
+        let (seq, number) = self.committed_version(&committed.events, key)?;
+        lake.journal.publish_through(seq).await?;
+        let status = match committed.replayed {
+            true => IngestStatus::Unchanged,
+            false => IngestStatus::Committed,
+        };
+        Ok(IngestOutcome {
+            status,
+            version: self.record(number).await?,
+            changes: work.changes,
+            notes: work.notes,
+            sources: work.sources,
+            new_bytes,
+        })
+    }
+
+    /// Writes the lists; gives the manifest, and the objects that came to be.
+    async fn write_lists(
+        &self,
+        target: &Target,
+        work: &Work,
+    ) -> Result<(Manifest, Vec<StoredObject>)> {
+        let lake = &self.lake.inner;
+        let empty = Manifest::empty(kind_of(self.request));
+        let base = target.base(self.request.mode).map_or(&empty, |(_, manifest)| &**manifest);
+        let mut writer =
+            ListWriter { store: &lake.store, cache: &lake.cache, written: Vec::new() };
+        let (full, tail) = self.cut_tail(work);
+        let tables = writer.tables(&base.tables, &full, &tail).await?;
+        let quarantine = writer.more_tables(&base.quarantine, &work.quarantine).await?;
+        let sources = writer.more_sources(&base.sources, &work.sources).await?;
+        let rows = |files: &[FileEntry]| files.iter().map(|file| file.row_count).sum::<u64>();
+        let content_id = match &work.schema {
+            Some(schema) => content_id_of_table(schema, full.iter().chain(&tail)),
+            None => {
+                let all = lake.cache.sources(&lake.store, &sources).await?;
+                content_id_of_files(&all)
+            }
+        };
+        let row_count = match &work.schema {
+            Some(_) => rows(&full) + rows(&tail),
+            None => sources.iter().map(|list| list.entry_count).sum(),
+        };
+        let manifest = Manifest {
+            parent: target.newest.as_ref().map(|(version, _)| version.version_id),
+            content_id,
+            schema: work.schema.clone(),
+            row_count,
+            quarantined_count: base.quarantined_count + rows(&work.quarantine),
+            tables,
+            quarantine,
+            sources,
+            ..empty
+        };
+        Ok((manifest, writer.written))
+    }
+
+    /// All files of the new version: the full ones, and the tail.
+    fn cut_tail(&self, work: &Work) -> (Vec<FileEntry>, Vec<FileEntry>) {
+        let all = work.shared.iter().chain(&work.tables).cloned().collect();
+        let Split { full, tail, .. } = split_at_tail(all);
+        (full, tail)
+    }
+
+    fn version_event(
+        &self,
+        target: &Target,
+        work: &Work,
+        manifest: &Manifest,
+        stored: StoredObject,
+        objects: Vec<StoredObject>,
+    ) -> VersionCommitted {
+        let parts = work
+            .sources
+            .iter()
+            .map(|source| (source.name.clone(), source.object.id, source.decode.clone()));
+        let files = work.shared.iter().chain(&work.tables).map(|file| file.object.size_bytes);
+        let originals = work.sources.iter().map(|source| source.object.size_bytes);
+        let before = target.base(self.request.mode).map_or(0, |(version, _)| version.size_bytes);
+        let size_bytes = match manifest.kind {
+            DatasetKind::Table => files.sum(),
+            DatasetKind::Files => before + originals.sum::<u64>(),
+        };
+        VersionCommitted {
+            dataset: self.request.dataset.clone(),
+            number: target.number() + 1,
+            version_id: VersionId::new(stored.id),
+            parent: manifest.parent,
+            content_id: manifest.content_id,
+            ingest_key: self.key(&parts.collect::<Vec<_>>()),
+            row_count: manifest.row_count,
+            quarantined_count: manifest.quarantined_count,
+            size_bytes,
+            objects,
+        }
+    }
+
+    fn key(&self, parts: &[(String, ObjectId, Option<lakebed_core::Decode>)]) -> IngestKey {
+        let IngestRequest { dataset, mode, again, .. } = self.request;
+        IngestKey::new(dataset, *mode, parts, None, again.as_deref())
+    }
+
+    fn commit_of(&self, changes: Vec<EventBody>, idempotency_key: Option<String>) -> Commit {
+        Commit { actor: self.ctx.actor.clone(), at: self.lake.inner.clock.now(), idempotency_key, changes }
+    }
+
+    /// Those of `objects` that no committed event names yet, sorted, without repetitions.
+    async fn unnamed(&self, objects: Vec<StoredObject>) -> Result<Vec<StoredObject>> {
+        let objects: BTreeSet<StoredObject> = objects.into_iter().collect();
+        let ids: Vec<ObjectId> = objects.iter().map(|object| object.id).collect();
+        let named = self.lake.inner.catalog.find_objects(&ids).await?;
+        let named: BTreeSet<ObjectId> = named.into_iter().map(|object| object.id).collect();
+        Ok(objects.into_iter().filter(|object| !named.contains(&object.id)).collect())
+    }
+
+    /// The version among committed events. An idempotency key brings back what it made first, and
+    /// must not be used for something else.
+    fn committed_version(
+        &self,
+        events: &[lakebed_core::Event],
+        key: IngestKey,
+    ) -> Result<(u64, u64)> {
+        let found = events.iter().find_map(|event| match &event.body {
+            EventBody::VersionCommitted(version) => Some((event.seq, version)),
+            _ => None,
+        });
+        match found {
+            Some((seq, version))
+                if version.ingest_key == key && version.dataset == self.request.dataset =>
+            {
+                Ok((seq, version.number))
+            }
+            _ => Err(Error::Invalid {
+                code: "idempotency-key-reused",
+                message: "this idempotency key was used for another change".to_owned(),
+                hint: Some("give every change a key of its own".to_owned()),
+            }),
+        }
+    }
+
+    async fn record(&self, number: u64) -> Result<VersionRecord> {
+        let reference = DatasetRef::pinned(self.request.dataset.clone(), number);
+        let mut found = self.lake.resolve(self.ctx, &[reference], Detail::None).await?;
+        let resolved = found.versions.pop();
+        resolved.map(|resolved| resolved.version).ok_or_else(|| Error::Conflict {
+            message: format!("`{}` v{number} vanished", self.request.dataset),
+        })
+    }
+}
+
+/// The caller went away, or the machine failed: nothing to hold against the source.
+fn not_the_source(refusal: Refusal) -> Error {
+    let Refusal { code, message, .. } = refusal;
+    match code {
+        Refusal::CANCELLED => Error::Cancelled,
+        Refusal::IO_FAILED if message.contains("No space left") => Error::Full { message },
+        Refusal::IO_FAILED => {
+            Error::Unavailable { source: message.clone().into(), message }
+        }
+        _ => Error::Internal { source: message.into() },
+    }
+}

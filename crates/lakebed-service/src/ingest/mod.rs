@@ -1,0 +1,182 @@
+//! From sources to a version.
+//!
+//! Sources into the store, then decode, then table files, quarantine, lists and manifest into the
+//! store, then **one** catalog commit, then the journal. Before the commit nothing is visible; after
+//! the journal everything is. Whoever loses a race plans again on what the winner left.
+
+mod attempt;
+mod lists;
+mod plan;
+mod sources;
+mod target;
+
+use std::{path::PathBuf, sync::Arc};
+
+pub(crate) use sources::blocking;
+
+use lakebed_core::{
+    DatasetName, Decode, DecodeOptions, IngestMode, ObjectId, SchemaChange, SourceEntry,
+    TableSchema, Tally,
+};
+
+use crate::{
+    Ctx, Error, Lake, ProgressSink, Result, VersionRecord,
+    ingest::{attempt::Attempt, sources::Sources},
+    progress::Meter,
+};
+
+/// How often a lost race is planned again.
+const ATTEMPTS: u32 = 100;
+
+/// What to ingest, into what, and how.
+#[derive(Debug, Clone)]
+pub struct IngestRequest {
+    /// The dataset; created with its first version.
+    pub dataset: DatasetName,
+    /// Exactly these sources, or added to the newest version.
+    pub mode: IngestMode,
+    /// The caller's word for "once more, on purpose".
+    pub again: Option<String>,
+    /// The sources, in order; at least one.
+    pub sources: Vec<SourceInput>,
+    /// How to read them.
+    pub options: DecodeOptions,
+}
+
+/// Where a source's bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceInput {
+    /// A file of this machine. Only the in-process mount accepts these.
+    Path {
+        /// The name it is kept under.
+        name: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// What the same actor uploaded.
+    Upload {
+        /// The name it is kept under.
+        name: String,
+        /// The digest of its bytes.
+        object: ObjectId,
+    },
+}
+
+impl SourceInput {
+    /// The name it is kept under.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Path { name, .. } | Self::Upload { name, .. } => name,
+        }
+    }
+}
+
+/// Whether an ingest made a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IngestStatus {
+    /// It did.
+    Committed,
+    /// The newest version is exactly this already; nothing was stored.
+    Unchanged,
+}
+
+/// What an ingest did.
+#[derive(Debug, Clone)]
+pub struct IngestOutcome {
+    /// Whether it made a version.
+    pub status: IngestStatus,
+    /// That version.
+    pub version: VersionRecord,
+    /// How the schema changed from the version before.
+    pub changes: Vec<SchemaChange>,
+    /// What was detected and what could be said better, for people.
+    pub notes: Vec<String>,
+    /// The sources of this ingest, and what became of their rows; empty when unchanged.
+    pub sources: Vec<SourceEntry>,
+    /// Bytes that were not in the lake before.
+    pub new_bytes: u64,
+}
+
+/// What an ingest would do.
+#[derive(Debug, Clone)]
+pub struct IngestPlan {
+    /// Every source and what would become of it.
+    pub sources: Vec<PlannedSource>,
+    /// The schema the version would have; from a sample where it is inferred.
+    pub schema: Option<TableSchema>,
+    /// How it differs from the newest version's.
+    pub changes: Vec<SchemaChange>,
+    /// The names of the sample's columns.
+    pub sample_columns: Vec<String>,
+    /// The first rows of the first source, as text; none for null.
+    pub sample: Vec<Vec<Option<String>>>,
+    /// What was detected and what could be said better, for people.
+    pub notes: Vec<String>,
+}
+
+/// A source, looked through.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedSource {
+    /// The name it would be kept under.
+    pub name: String,
+    /// How it would be read; none for kind `files`.
+    pub decode: Option<Decode>,
+    /// What would be accepted.
+    pub accepted: Tally,
+    /// What would be quarantined.
+    pub quarantined: Tally,
+}
+
+impl Lake {
+    /// Makes a version of `request.sources`, or finds that the newest version is exactly that.
+    ///
+    /// Atomic: the version is visible whole when this returns, or not at all. Two that ingest the
+    /// same at once make one version.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the sources were kept but make no version; [`Error::Invalid`] when
+    /// the request cannot be meant like that.
+    pub async fn ingest(
+        &self,
+        ctx: &Ctx,
+        request: IngestRequest,
+        progress: Arc<dyn ProgressSink>,
+    ) -> Result<IngestOutcome> {
+        sources::check_names(&request)?;
+        let meter = Arc::new(Meter::new(progress));
+        let _stop_workers = meter.cancel_on_drop();
+        let mut sources = Sources::identify(self, ctx, &request, &meter).await?;
+        let mut attempt = Attempt::new(self, ctx, &request, &meter);
+        for _ in 0..ATTEMPTS {
+            let target = self.ingest_target(&request).await?;
+            if let Some(version) = attempt.is_unchanged(&target, &sources).await? {
+                return self.unchanged(version).await;
+            }
+            sources.stage(self, &meter).await?;
+            match attempt.make_version(&target, &mut sources).await {
+                Err(Error::Conflict { .. }) => tracing::debug!(dataset = %request.dataset, "planning again"),
+                Err(error) => return Err(error),
+                Ok(outcome) => {
+                    self.inner.uploads.forget(&ctx.actor, sources.ids());
+                    return Ok(outcome);
+                }
+            }
+        }
+        Err(Error::Conflict {
+            message: format!("`{}` moved {ATTEMPTS} times while this ingest was under way", request.dataset),
+        })
+    }
+
+    async fn unchanged(&self, version: VersionRecord) -> Result<IngestOutcome> {
+        self.inner.journal.publish_through(version.seq).await?;
+        Ok(IngestOutcome {
+            status: IngestStatus::Unchanged,
+            version,
+            changes: Vec::new(),
+            notes: Vec::new(),
+            sources: Vec::new(),
+            new_bytes: 0,
+        })
+    }
+}

@@ -1,0 +1,267 @@
+//! A lake, opened: its store, its catalog, its journal and its engine, in one place.
+
+use std::{path::Path, sync::Arc};
+
+use bytes::Bytes;
+use lakebed_catalog::{Catalog, DatasetFilter};
+use lakebed_core::{LakeFile, LakeId, StageName, Timestamp};
+use lakebed_store::{Created, Root, Store};
+
+use crate::{
+    Clock, Error, NoProbe, Probe, Result, cache::Cache, engine::Engine, journal::Journal,
+    upload::Uploads,
+};
+
+/// Where a lake is and how to open it.
+#[derive(Debug, Clone)]
+pub struct LakeConfig {
+    /// The root of its bytes.
+    pub root: Root,
+    /// The database; a folder lake keeps its own in the folder when unsaid.
+    pub catalog_url: Option<String>,
+    /// Whether to create what is not there.
+    pub open: OpenMode,
+}
+
+/// Whether a lake must be there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenMode {
+    /// It must.
+    Existing,
+    /// It is created in an absent or empty folder.
+    CreateIfMissing,
+}
+
+/// What a lake is made of; tests put their own parts in.
+#[derive(Debug)]
+pub struct LakeParts {
+    /// The lake's own file.
+    pub file: LakeFile,
+    /// How the root is called, for people.
+    pub root: String,
+    /// The bytes.
+    pub store: Store,
+    /// The record.
+    pub catalog: Catalog,
+    /// Answers SQL.
+    pub engine: Arc<dyn Engine>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Where tests stand.
+    pub probe: Arc<dyn Probe>,
+}
+
+/// A lake, opened. Cheap to clone; all clones are one lake.
+#[derive(Debug, Clone)]
+pub struct Lake {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) file: LakeFile,
+    pub(crate) root: String,
+    pub(crate) store: Store,
+    pub(crate) catalog: Catalog,
+    pub(crate) journal: Journal,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) probe: Arc<dyn Probe>,
+    pub(crate) uploads: Uploads,
+    pub(crate) cache: Cache,
+    pub(crate) default_stage: StageName,
+}
+
+/// What a lake says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LakeInfo {
+    /// Which lake it is.
+    pub lake: LakeId,
+    /// Where its bytes are.
+    pub root: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// The newest event anyone can see.
+    pub seq: u64,
+    /// How many datasets there are.
+    pub datasets: u64,
+}
+
+impl Lake {
+    /// Opens the lake of `config`, creating it where that is asked for.
+    ///
+    /// Finishes what a crash left committed but unpublished.
+    ///
+    /// # Errors
+    /// [`Error::NoLake`] where there is none, [`Error::Stopped`] when journal and database do not
+    /// belong together, [`Error::Unavailable`] when either cannot be reached.
+    pub async fn open(
+        config: LakeConfig,
+        engine: Arc<dyn Engine>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let (store, file) = open_store(&config, clock.as_ref()).await?;
+        let url = catalog_url(&config)?;
+        let catalog = Catalog::open(&url, file.lake).await?;
+        let root = config.root.to_string();
+        let probe = Arc::new(NoProbe);
+        Self::assemble(LakeParts { file, root, store, catalog, engine, clock, probe }).await
+    }
+
+    /// Puts a lake together from its parts, and checks that journal and database belong together.
+    ///
+    /// # Errors
+    /// As [`Lake::open`].
+    pub async fn assemble(parts: LakeParts) -> Result<Self> {
+        let LakeParts { file, root, store, catalog, engine, clock, probe } = parts;
+        let journal =
+            Journal::new(file.lake, store.clone(), catalog.clone(), Arc::clone(&probe));
+        journal.check().await?;
+        let inner = Inner {
+            file,
+            root,
+            store,
+            catalog,
+            journal,
+            engine,
+            clock,
+            probe,
+            uploads: Uploads::default(),
+            cache: Cache::default(),
+            default_stage: StageName::raw(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Waits for the database to be closed in order.
+    pub async fn close(&self) {
+        self.inner.catalog.close().await;
+    }
+
+    /// Which lake it is.
+    #[must_use]
+    pub fn id(&self) -> LakeId {
+        self.inner.file.lake
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// Its record.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        &self.inner.catalog
+    }
+
+    /// What the lake says of itself.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub async fn info(&self) -> Result<LakeInfo> {
+        let (snapshot, datasets) = self.inner.catalog.datasets(&DatasetFilter::default()).await?;
+        Ok(LakeInfo {
+            lake: self.id(),
+            root: self.inner.root.clone(),
+            created_at: self.inner.file.created_at,
+            seq: snapshot.seq,
+            datasets: datasets.len() as u64,
+        })
+    }
+}
+
+/// Where a folder lake keeps its database.
+#[must_use]
+pub fn default_catalog_url(folder: &Path) -> String {
+    format!("sqlite://{}", folder.join("lakebed.db").display())
+}
+
+pub(crate) fn catalog_url(config: &LakeConfig) -> Result<String> {
+    match (&config.catalog_url, &config.root) {
+        (Some(url), _) => Ok(url.clone()),
+        (None, Root::Folder(folder)) => Ok(default_catalog_url(folder)),
+        (None, root) => Err(Error::Invalid {
+            code: "catalog-needed",
+            message: format!("the lake `{root}` is no folder, so its database must be named"),
+            hint: Some("give it with `--catalog sqlite:///path/lakebed.db`".to_owned()),
+        }),
+    }
+}
+
+pub(crate) async fn open_store(
+    config: &LakeConfig,
+    clock: &dyn Clock,
+) -> Result<(Store, LakeFile)> {
+    if let Root::Folder(folder) = &config.root {
+        prepare_folder(folder, config.open)?;
+    }
+    let store = Store::open(&config.root).await?;
+    if let Some(file) = read_lake_file(&store, &config.root).await? {
+        return Ok((store, file));
+    }
+    if config.open == OpenMode::Existing {
+        return Err(Error::NoLake { root: config.root.to_string() });
+    }
+    let file = LakeFile::new(draw_lake_id()?, clock.now());
+    match store.create(LakeFile::KEY, Bytes::from(file.to_bytes())).await? {
+        Created::New => Ok((store, file)),
+        Created::Existed => match read_lake_file(&store, &config.root).await? {
+            Some(theirs) => Ok((store, theirs)),
+            None => Err(Error::NoLake { root: config.root.to_string() }),
+        },
+    }
+}
+
+async fn read_lake_file(store: &Store, root: &Root) -> Result<Option<LakeFile>> {
+    let Some(bytes) = store.read(LakeFile::KEY).await? else { return Ok(None) };
+    LakeFile::from_bytes(&bytes).map(Some).map_err(|error| Error::Stopped {
+        message: format!("`lakebed.json` of `{root}` cannot be read: {error}"),
+        hint: "restore it from a backup, or use the build that wrote it".to_owned(),
+    })
+}
+
+/// A new lake goes into an absent or empty folder: nobody's files become part of a lake by mistake.
+fn prepare_folder(folder: &Path, open: OpenMode) -> Result<()> {
+    let no_lake = || Error::NoLake { root: folder.display().to_string() };
+    let entries = match std::fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            if open == OpenMode::Existing {
+                return Err(no_lake());
+            }
+            return std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error));
+        }
+        Err(error) => return Err(Error::io(folder, error)),
+    };
+    let is_lake = folder.join(LakeFile::KEY).is_file();
+    // Another process may be between creating its scratch folder and the lake's file.
+    let is_beginning = only_scratch(folder);
+    match (open, is_lake || is_beginning) {
+        (_, true) => Ok(()),
+        (OpenMode::Existing, false) => Err(no_lake()),
+        (OpenMode::CreateIfMissing, false) if entries => Err(Error::Invalid {
+            code: "folder-not-empty",
+            message: format!("`{}` holds files but no lake", folder.display()),
+            hint: Some("name an absent or empty folder for a new lake".to_owned()),
+        }),
+        (OpenMode::CreateIfMissing, false) => Ok(()),
+    }
+}
+
+fn only_scratch(folder: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    entries.flatten().all(|entry| entry.file_name() == "tmp")
+}
+
+fn draw_lake_id() -> Result<LakeId> {
+    random_bytes().map(LakeId::from_bytes)
+}
+
+/// Sixteen bytes from the system's generator.
+pub(crate) fn random_bytes() -> Result<[u8; 16]> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| Error::Internal { source: Box::new(error) })?;
+    Ok(bytes)
+}

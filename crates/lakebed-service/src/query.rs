@@ -1,0 +1,112 @@
+//! SQL: the engine names what it reads, the catalog is read once, the engine runs.
+
+use lakebed_core::{DatasetKind, DatasetRef};
+
+use crate::{
+    Ctx, Detail, Error, Lake, ResolvedVersion, Result, Snapshot,
+    engine::{
+        BoundTable, ListedTable, Parameters, Prepared, QueryJob, QueryLimits, QueryStream,
+        Restriction, StatementKind,
+    },
+    lake::random_bytes,
+};
+
+/// A statement and what it may use.
+#[derive(Debug, Clone, Default)]
+pub struct QueryRequest {
+    /// The statement.
+    pub sql: String,
+    /// Values for its placeholders.
+    pub parameters: Parameters,
+    /// What it may use.
+    pub limits: QueryLimits,
+}
+
+/// An answer, and what it was computed from (P5).
+#[derive(Debug)]
+pub struct QueryAnswer {
+    /// The statement's id: 128 random bits in hex.
+    pub statement_id: String,
+    /// The snapshot its references were resolved against.
+    pub snapshot: Snapshot,
+    /// What every reference resolved to, in order of appearance.
+    pub resolved: Vec<ResolvedVersion>,
+    /// The rows.
+    pub stream: QueryStream,
+}
+
+impl Lake {
+    /// Answers one statement.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a reference that means nothing, [`Error::Engine`] for what the
+    /// engine will not or cannot do; once rows have begun, errors come through the stream.
+    pub async fn query(&self, ctx: &Ctx, request: QueryRequest) -> Result<QueryAnswer> {
+        let prepared = self.inner.engine.prepare(&request.sql)?;
+        let resolution = self.resolve(ctx, &prepared.references, Detail::None).await?;
+        let mut tables = Vec::with_capacity(resolution.versions.len());
+        for resolved in &resolution.versions {
+            tables.push(self.bind(resolved).await?);
+        }
+        let job = QueryJob {
+            sql: request.sql,
+            parameters: request.parameters,
+            tables,
+            listing: self.listing(ctx, &prepared).await?,
+            limits: request.limits,
+            now: self.inner.clock.now(),
+        };
+        let stream = self.inner.engine.run(job, &self.inner.store).await?;
+        let id = random_bytes()?;
+        let statement_id = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let Snapshot { .. } = resolution.snapshot;
+        Ok(QueryAnswer {
+            statement_id,
+            snapshot: resolution.snapshot,
+            resolved: resolution.versions,
+            stream,
+        })
+    }
+
+    async fn bind(&self, resolved: &ResolvedVersion) -> Result<BoundTable> {
+        let version = &resolved.version;
+        let (store, cache) = (&self.inner.store, &self.inner.cache);
+        let manifest = cache.manifest(store, version).await?;
+        let Some(schema) = manifest.schema.clone() else {
+            return Err(no_table(&resolved.reference));
+        };
+        Ok(BoundTable {
+            reference: resolved.reference.clone(),
+            dataset: version.dataset.clone(),
+            version: version.number,
+            version_id: version.version_id,
+            schema,
+            files: cache.tables(store, &manifest.tables).await?,
+            restriction: Restriction {},
+        })
+    }
+
+    async fn listing(&self, ctx: &Ctx, prepared: &Prepared) -> Result<Vec<ListedTable>> {
+        if prepared.kind != StatementKind::ShowTables {
+            return Ok(Vec::new());
+        }
+        let (_, datasets) = self.datasets(ctx, None).await?;
+        Ok(datasets
+            .into_iter()
+            .map(|dataset| ListedTable {
+                kind: dataset.kind,
+                newest: dataset.newest.as_ref().map(|version| version.number),
+                row_count: dataset.newest.as_ref().map(|version| version.row_count),
+                dataset: dataset.name,
+            })
+            .collect())
+    }
+}
+
+fn no_table(reference: &DatasetRef) -> Error {
+    Error::Invalid {
+        code: "not-a-table",
+        message: format!("`{reference}` is of kind `{}`: it has no rows", DatasetKind::Files),
+        hint: Some(format!("`lakebed fetch {reference} --sources --into DIR` brings its files")),
+    }
+}

@@ -1,0 +1,346 @@
+//! Everything is read and hashed again, and every row counted again.
+//!
+//! Four questions: is the journal whole and chained; is every object of every version what its name
+//! says (P3); do text sources still decode to the rows and bytes their version states (P6); do
+//! Parquet files hold the rows they are listed with. Findings name dataset, versions and object.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    sync::Arc,
+};
+
+use futures::{StreamExt as _, stream};
+use lakebed_catalog::DatasetFilter;
+use lakebed_core::{
+    DatasetName, DatasetRef, Decode, ObjectId, SourceEntry, StoredObject,
+};
+use lakebed_ingest::LocalSource;
+
+use crate::{
+    Ctx, Detail, Error, Lake, ProgressSink, Result, Segment, SegmentBytes, VersionRecord,
+    ingest::blocking, progress::Meter, rebuild::last_segment,
+};
+
+/// How many objects are read at once.
+const AT_ONCE: usize = 4;
+/// How many versions are read from the catalog at once.
+const PAGE: u32 = 1000;
+
+/// What a verification found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct VerifyReport {
+    /// Versions whose objects were read.
+    pub versions: u64,
+    /// Objects that were read; each once, however many versions share it.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Journal segments that were read; 0 when only some references were asked for.
+    pub segments: u64,
+    /// What is wrong; nothing when empty.
+    pub findings: Vec<VerifyFinding>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifyFinding {
+    /// The dataset it touches; none for the journal.
+    pub dataset: Option<DatasetName>,
+    /// The versions of it that it touches, ascending.
+    pub versions: Vec<u64>,
+    /// The object, where it is one.
+    pub object: Option<ObjectId>,
+    /// Its role: `manifest`, `table file`, `source` …
+    pub what: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// An object, what it is, and who needs it.
+struct Wanted {
+    object: StoredObject,
+    what: &'static str,
+    users: BTreeMap<DatasetName, BTreeSet<u64>>,
+}
+
+#[derive(Default)]
+struct Scope {
+    objects: BTreeMap<ObjectId, Wanted>,
+    /// Text sources by bytes and reading; the same reading of the same bytes is counted once.
+    sources: Vec<(VersionRecord, SourceEntry)>,
+    counted: HashSet<(ObjectId, Option<Decode>)>,
+    files: BTreeMap<ObjectId, u64>,
+}
+
+impl Lake {
+    /// Reads everything again, or what the versions of `scope` are made of.
+    ///
+    /// # Errors
+    /// When the catalog or the store cannot be reached; damage is a finding, not an error.
+    pub async fn verify(
+        &self,
+        ctx: &Ctx,
+        scope: &[DatasetRef],
+        progress: Arc<dyn ProgressSink>,
+    ) -> Result<VerifyReport> {
+        let meter = Arc::new(Meter::new(progress));
+        let _stop_workers = meter.cancel_on_drop();
+        let mut report = VerifyReport::default();
+        let versions = match scope {
+            [] => {
+                self.verify_journal(&mut report).await?;
+                self.all_versions().await?
+            }
+            some => {
+                let found = self.resolve(ctx, some, Detail::None).await?;
+                found.versions.into_iter().map(|resolved| resolved.version).collect()
+            }
+        };
+        report.versions = versions.len() as u64;
+        let mut wanted = Scope::default();
+        for version in &versions {
+            self.collect(version, &mut wanted, &mut report).await?;
+        }
+        let damaged = self.verify_objects(&wanted, &meter, &mut report).await?;
+        self.verify_counts(&wanted, &damaged, &meter, &mut report).await?;
+        report.findings.sort_by(|a, b| (&a.dataset, &a.versions).cmp(&(&b.dataset, &b.versions)));
+        Ok(report)
+    }
+
+    async fn all_versions(&self) -> Result<Vec<VersionRecord>> {
+        let mut versions = Vec::new();
+        let (_, datasets) = self.inner.catalog.datasets(&DatasetFilter::default()).await?;
+        for dataset in datasets {
+            let mut before = None;
+            loop {
+                let page = self.inner.catalog.history(&dataset.name, before, PAGE).await?;
+                let Some(last) = page.last() else { break };
+                before = Some(last.number);
+                versions.extend(page);
+            }
+        }
+        Ok(versions)
+    }
+
+    /// Notes every object of `version`. A manifest or list that cannot be read is a finding, and
+    /// what it names stays unknown.
+    async fn collect(
+        &self,
+        version: &VersionRecord,
+        scope: &mut Scope,
+        report: &mut VerifyReport,
+    ) -> Result<()> {
+        scope.want(version.manifest, "manifest", version);
+        let detail = match self.version_detail(version).await {
+            Ok(detail) => detail,
+            Err(Error::Unavailable { message, source }) => {
+                return Err(Error::Unavailable { message, source });
+            }
+            Err(error) => {
+                report.findings.push(VerifyFinding {
+                    dataset: Some(version.dataset.clone()),
+                    versions: vec![version.number],
+                    object: Some(version.manifest.id),
+                    what: "manifest or list".to_owned(),
+                    problem: error.to_string(),
+                });
+                return Ok(());
+            }
+        };
+        let manifest = &detail.manifest;
+        for list in manifest.tables.iter().chain(&manifest.quarantine).chain(&manifest.sources) {
+            scope.want(list.object, "list", version);
+        }
+        for file in &detail.tables {
+            scope.want(file.object, "table file", version);
+            scope.files.insert(file.object.id, file.row_count);
+        }
+        for file in &detail.quarantine {
+            scope.want(file.object, "quarantine file", version);
+            scope.files.insert(file.object.id, file.row_count);
+        }
+        for source in detail.sources {
+            scope.want(source.object, "source", version);
+            if scope.counted.insert((source.object.id, source.decode.clone())) {
+                scope.sources.push((version.clone(), source));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads every object once; gives those that are not what their name says.
+    async fn verify_objects(
+        &self,
+        scope: &Scope,
+        meter: &Arc<Meter>,
+        report: &mut VerifyReport,
+    ) -> Result<HashSet<ObjectId>> {
+        let total = scope.objects.values().map(|wanted| wanted.object.size_bytes).sum();
+        meter.begin("verifying", Some(total));
+        let store = &self.inner.store;
+        let mut checks = stream::iter(scope.objects.values())
+            .map(|wanted| async move { (wanted, store.verify(&wanted.object).await) })
+            .buffered(AT_ONCE);
+        let mut damaged = HashSet::new();
+        while let Some((wanted, outcome)) = checks.next().await {
+            report.objects += 1;
+            report.bytes += wanted.object.size_bytes;
+            meter.add_bytes(wanted.object.size_bytes);
+            match outcome.map_err(Error::from) {
+                Ok(()) => {}
+                Err(error @ (Error::Corrupt { .. } | Error::NotFound { .. })) => {
+                    damaged.insert(wanted.object.id);
+                    report.findings.extend(wanted.findings(&error.to_string()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(damaged)
+    }
+
+    /// Counts rows again: of text by decoding it, of Parquet files by their footers.
+    async fn verify_counts(
+        &self,
+        scope: &Scope,
+        damaged: &HashSet<ObjectId>,
+        meter: &Arc<Meter>,
+        report: &mut VerifyReport,
+    ) -> Result<()> {
+        let decoded: Vec<_> = scope
+            .sources
+            .iter()
+            .filter(|(_, source)| source.decode.is_some() && !damaged.contains(&source.object.id))
+            .collect();
+        let total = decoded.iter().map(|(_, source)| source.object.size_bytes).sum();
+        meter.begin("counting", Some(total));
+        for (version, source) in decoded {
+            if let Some(problem) = self.recount(source).await? {
+                report.findings.push(VerifyFinding {
+                    dataset: Some(version.dataset.clone()),
+                    versions: vec![version.number],
+                    object: Some(source.object.id),
+                    what: format!("rows of source `{}`", source.name),
+                    problem,
+                });
+            }
+            meter.add_bytes(source.object.size_bytes);
+        }
+        for (id, row_count) in scope.files.iter().filter(|(id, _)| !damaged.contains(id)) {
+            let wanted = &scope.objects[id];
+            let problem = self.recount_file(&wanted.object, *row_count).await?;
+            report.findings.extend(problem.iter().flat_map(|problem| wanted.findings(problem)));
+        }
+        Ok(())
+    }
+
+    async fn recount(&self, source: &SourceEntry) -> Result<Option<String>> {
+        let Some(decode) = source.decode.clone() else { return Ok(None) };
+        let path = self.inner.store.copy_to_scratch(&source.object).await?;
+        let local = LocalSource { name: source.name.clone(), path: path.clone() };
+        let counted = blocking(move || Ok(lakebed_ingest::recount(&local, &decode))).await;
+        let _ = std::fs::remove_file(path);
+        Ok(match counted? {
+            Err(refusal) => Some(format!("it cannot be decoded any more: {refusal}")),
+            Ok(now)
+                if (now.accepted, now.quarantined) == (source.accepted, source.quarantined)
+                    && now.skipped == source.skipped =>
+            {
+                None
+            }
+            Ok(now) => Some(format!(
+                "it holds {} accepted and {} quarantined rows, the version states {} and {}",
+                now.accepted.rows, now.quarantined.rows, source.accepted.rows, source.quarantined.rows
+            )),
+        })
+    }
+
+    async fn recount_file(&self, object: &StoredObject, stated: u64) -> Result<Option<String>> {
+        let path = match self.inner.store.local_path(object.id) {
+            Some(path) => path,
+            None => self.inner.store.copy_to_scratch(object).await?,
+        };
+        let counted = blocking(move || Ok(lakebed_ingest::parquet_rows(&path))).await?;
+        Ok(match counted {
+            Err(refusal) => Some(format!("it is no table file: {refusal}")),
+            Ok(rows) if rows == stated => None,
+            Ok(rows) => Some(format!("it holds {rows} rows, the version states {stated}")),
+        })
+    }
+
+    /// Reads the journal from its first segment, and compares its events with the database's.
+    async fn verify_journal(&self, report: &mut VerifyReport) -> Result<()> {
+        let lake = &self.inner;
+        let marked = lake.catalog.journal_state().await?.segment;
+        let last = last_segment(&lake.store).await?.max(marked);
+        let (mut previous, mut next_seq) = (None, 1);
+        for number in 1..=last {
+            let problem = match lake.store.read(&Segment::key(number)).await? {
+                None => Some("it is missing".to_owned()),
+                Some(bytes) => {
+                    let problem = self.segment_problem(number, &bytes, previous, next_seq).await?;
+                    previous = Some(ObjectId::of(&bytes));
+                    if let SegmentBytes::Whole(segment) = Segment::read(&bytes) {
+                        next_seq = segment.last_seq + 1;
+                    }
+                    problem
+                }
+            };
+            report.segments += 1;
+            report.findings.extend(problem.map(|problem| VerifyFinding {
+                dataset: None,
+                versions: Vec::new(),
+                object: None,
+                what: format!("journal segment {number}"),
+                problem,
+            }));
+        }
+        Ok(())
+    }
+
+    async fn segment_problem(
+        &self,
+        number: u64,
+        bytes: &[u8],
+        previous: Option<ObjectId>,
+        next_seq: u64,
+    ) -> Result<Option<String>> {
+        let segment = match Segment::read(bytes) {
+            SegmentBytes::Whole(segment) => segment,
+            SegmentBytes::Torn => return Ok(Some("it is cut off".to_owned())),
+            SegmentBytes::Damaged { why } => return Ok(Some(why)),
+        };
+        let chained = segment.segment == number && segment.previous == previous;
+        if segment.lake != self.id() || !chained || segment.first_seq != next_seq {
+            return Ok(Some("it does not follow the segment before it".to_owned()));
+        }
+        let ours =
+            self.inner.catalog.events_between(segment.first_seq - 1, segment.last_seq).await?;
+        Ok((ours != segment.events)
+            .then(|| "its events are not those of the database".to_owned()))
+    }
+}
+
+impl Scope {
+    fn want(&mut self, object: StoredObject, what: &'static str, version: &VersionRecord) {
+        let wanted = self.objects.entry(object.id).or_insert_with(|| Wanted {
+            object,
+            what,
+            users: BTreeMap::new(),
+        });
+        wanted.users.entry(version.dataset.clone()).or_default().insert(version.number);
+    }
+}
+
+impl Wanted {
+    fn findings(&self, problem: &str) -> Vec<VerifyFinding> {
+        let finding = |(dataset, versions): (&DatasetName, &BTreeSet<u64>)| VerifyFinding {
+            dataset: Some(dataset.clone()),
+            versions: versions.iter().copied().collect(),
+            object: Some(self.object.id),
+            what: self.what.to_owned(),
+            problem: problem.to_owned(),
+        };
+        self.users.iter().map(finding).collect()
+    }
+}
+

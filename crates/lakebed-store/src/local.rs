@@ -1,0 +1,307 @@
+//! A folder as a back end: files that are whole, durable and created once.
+//!
+//! A file is written in scratch, synced, and then *linked* to its final name, which fails if there
+//! is one: so what has a final name was complete and on the disk before it got it. Then the folder
+//! is synced, and the folders that lead to it. The same is done when the name was there already:
+//! whoever created it may not have got that far.
+//!
+//! Layout: ARCHITECTURE.md, "Bytes on disk".
+
+use std::{
+    collections::HashSet,
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Seek as _, Write as _},
+    ops::Range,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rustix::fs::OFlags;
+
+use crate::{
+    Backend, Content, Created, Error, Listed, Result, Scratch,
+    error::blocking,
+    key::{SCRATCH, check_key},
+    staged::create_read_only,
+};
+
+/// A folder of this machine's file system. Clones share what they know of it.
+#[derive(Debug, Clone)]
+pub struct LocalBackend(Arc<Folder>);
+
+#[derive(Debug)]
+struct Folder {
+    root: PathBuf,
+    scratch: PathBuf,
+    next_file: std::sync::atomic::AtomicU64,
+    /// Folders that we know to be on the disk with all that leads to them.
+    durable: Mutex<HashSet<PathBuf>>,
+}
+
+impl LocalBackend {
+    /// Stores below `root`, which exists, by way of `scratch`, which is on the same file system.
+    #[must_use]
+    pub fn new(root: PathBuf, scratch: &Scratch) -> Self {
+        let durable = Mutex::new(HashSet::from([root.clone()]));
+        let scratch = scratch.path().to_owned();
+        Self(Arc::new(Folder { root, scratch, next_file: 0.into(), durable }))
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        key: &str,
+        work: impl FnOnce(&Folder, &Path) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        check_key(key)?;
+        let (folder, path) = (Arc::clone(&self.0), self.0.root.join(key));
+        blocking(move || work(&folder, &path)).await
+    }
+}
+
+#[async_trait]
+impl Backend for LocalBackend {
+    async fn create(&self, key: &str, content: &Content) -> Result<Created> {
+        let content = content.clone();
+        self.run(key, move |folder, path| folder.create(path, &content)).await
+    }
+
+    async fn replace(&self, key: &str, content: &Content) -> Result<()> {
+        let content = content.clone();
+        self.run(key, move |folder, path| folder.replace(path, &content)).await
+    }
+
+    async fn read(&self, key: &str) -> Result<Option<Bytes>> {
+        self.run(key, |_, path| read_range(path, 0..u64::MAX)).await
+    }
+
+    async fn read_range(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>> {
+        self.run(key, |_, path| read_range(path, range)).await
+    }
+
+    async fn size(&self, key: &str) -> Result<Option<u64>> {
+        self.run(key, |_, path| Ok(open(path)?.map(|(_, size_bytes)| size_bytes))).await
+    }
+
+    async fn list(&self, folder: &str) -> Result<Vec<Listed>> {
+        let (root, below) = (self.0.root.clone(), folder.to_owned());
+        blocking(move || list(&root, &below)).await
+    }
+
+    fn local_path(&self, key: &str) -> Option<PathBuf> {
+        check_key(key).ok().map(|()| self.0.root.join(key))
+    }
+
+    fn worthwhile_gap(&self) -> u64 {
+        0
+    }
+}
+
+impl Folder {
+    fn create(&self, path: &Path, content: &Content) -> Result<Created> {
+        if fs::symlink_metadata(path).is_ok() {
+            return self.existed(path);
+        }
+        let synced = self.synced(content)?;
+        self.make_durable(parent(path))?;
+        match fs::hard_link(synced.path(), path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return self.existed(path);
+            }
+            Err(error) => return Err(link_error(path, error)),
+        }
+        sync_folder(parent(path))?;
+        Ok(Created::New)
+    }
+
+    /// Someone else's file, which they may not have synced yet.
+    fn existed(&self, path: &Path) -> Result<Created> {
+        if let Some((file, _)) = open(path)? {
+            file.sync_all().map_err(|error| Error::io("sync", path, error))?;
+        }
+        self.make_durable(parent(path))?;
+        sync_folder(parent(path))?;
+        Ok(Created::Existed)
+    }
+
+    fn replace(&self, path: &Path, content: &Content) -> Result<()> {
+        let synced = self.synced(content)?;
+        self.make_durable(parent(path))?;
+        // A second name of its own, because renaming takes the name away.
+        let second = Temporary(self.fresh_path());
+        fs::hard_link(synced.path(), &second.0).map_err(|error| link_error(&second.0, error))?;
+        fs::rename(&second.0, path).map_err(|error| link_error(path, error))?;
+        sync_folder(parent(path))
+    }
+
+    /// The content as a file in scratch that is on the disk.
+    fn synced(&self, content: &Content) -> Result<Synced> {
+        match content {
+            Content::Bytes(bytes) => self.write(bytes).map(Synced::Ours),
+            Content::File { path, .. } if !path.starts_with(&self.scratch) => {
+                Err(Error::NotOurs { path: path.clone() })
+            }
+            Content::File { path, .. } => {
+                let file = File::open(path).map_err(|error| Error::io("read", path, error))?;
+                file.sync_all().map_err(|error| Error::io("sync", path, error))?;
+                Ok(Synced::Staged(path.clone()))
+            }
+        }
+    }
+
+    fn write(&self, bytes: &[u8]) -> Result<Temporary> {
+        let temporary = Temporary(self.fresh_path());
+        let mut file = create_read_only(&temporary.0)?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_all());
+        written.map_err(|error| Error::io("write", &temporary.0, error))?;
+        Ok(temporary)
+    }
+
+    fn fresh_path(&self) -> PathBuf {
+        let number = self.next_file.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.scratch.join(format!("small-{number}"))
+    }
+
+    /// Makes the folder and those that lead to it, and syncs each one's entry in its parent.
+    ///
+    /// A folder that is there may be another process's that has not synced it yet: so we sync every
+    /// one once, whoever made it.
+    fn make_durable(&self, folder: &Path) -> Result<()> {
+        if self.durable().contains(folder) && folder.is_dir() {
+            return Ok(());
+        }
+        let above = parent(folder);
+        if folder != self.root {
+            self.make_durable(above)?;
+        }
+        match fs::create_dir(folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(Error::io("create", folder, error));
+            }
+            _ => sync_folder(above)?,
+        }
+        self.durable().insert(folder.to_owned());
+        Ok(())
+    }
+
+    fn durable(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Content that is on the disk under a name in scratch.
+enum Synced {
+    Ours(Temporary),
+    Staged(PathBuf),
+}
+
+impl Synced {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Ours(temporary) => &temporary.0,
+            Self::Staged(path) => path,
+        }
+    }
+}
+
+/// A name in scratch, gone on drop.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // It is gone already if it was renamed or never made.
+        fs::remove_file(&self.0).ok();
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}
+
+fn sync_folder(folder: &Path) -> Result<()> {
+    let synced = File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|error| Error::io("sync", folder, error))
+}
+
+/// A link from elsewhere means that scratch had to be elsewhere: the root cannot be written to.
+fn link_error(path: &Path, error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::CrossesDevices => {
+            Error::Denied { path: path.to_owned(), source: error.into() }
+        }
+        _ => Error::io("link", path, error),
+    }
+}
+
+/// Opens a file to read, never waiting for the other end of a pipe.
+fn open(path: &Path) -> Result<Option<(File, u64)>> {
+    let flags = OFlags::NONBLOCK.bits() as i32;
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io("read", path, error)),
+    };
+    let metadata = file.metadata().map_err(|error| Error::io("read", path, error))?;
+    match metadata.is_file() {
+        true => Ok(Some((file, metadata.len()))),
+        false => Err(Error::NotAFile { path: path.to_owned(), found: "no file" }),
+    }
+}
+
+pub(crate) fn read_range(path: &Path, range: Range<u64>) -> Result<Option<Bytes>> {
+    let Some((mut file, size_bytes)) = open(path)? else { return Ok(None) };
+    let wanted = range.end.min(size_bytes).saturating_sub(range.start);
+    if wanted == 0 {
+        return Ok(Some(Bytes::new()));
+    }
+    let mut bytes = Vec::new();
+    let read = bytes
+        .try_reserve_exact(usize::try_from(wanted).unwrap_or(usize::MAX))
+        .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))
+        .and_then(|()| file.seek(io::SeekFrom::Start(range.start)))
+        .and_then(|_| file.take(wanted).read_to_end(&mut bytes));
+    read.map_err(|error| Error::io("read", path, error))?;
+    Ok(Some(bytes.into()))
+}
+
+/// Walks the folder. What cannot be a key is none of ours, and is left out.
+fn list(root: &Path, below: &str) -> Result<Vec<Listed>> {
+    let mut listed = Vec::new();
+    let mut folders = vec![below.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let path = root.join(&folder);
+        let entries = match fs::read_dir(&path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(Error::io("list", &path, error)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(|error| Error::io("list", &path, error))?;
+            let Some(key) = key_of(&folder, &entry) else { continue };
+            match entry.metadata() {
+                Ok(metadata) if metadata.is_dir() => folders.push(key),
+                Ok(metadata) if metadata.is_file() => {
+                    listed.push(Listed { key, size_bytes: metadata.len() });
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io("list", &entry.path(), error)),
+            }
+        }
+    }
+    listed.sort();
+    Ok(listed)
+}
+
+fn key_of(folder: &str, entry: &fs::DirEntry) -> Option<String> {
+    let name = entry.file_name().into_string().ok()?;
+    let key = match folder {
+        "" if name == SCRATCH => return None,
+        "" => name,
+        folder => format!("{folder}/{name}"),
+    };
+    check_key(&key).is_ok().then_some(key)
+}

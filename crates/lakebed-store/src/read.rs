@@ -1,0 +1,344 @@
+//! Reading objects: every byte that is handed out was verified against the object's name.
+//!
+//! Objects of at most one group are read and hashed whole. Of longer ones the groups that a range
+//! touches are read, and each is checked against the object's hash tree, which has proved itself
+//! by recombining to the object's name. Bytes are not kept: only proved trees are.
+
+use std::{ops::Range, path::PathBuf, sync::Arc};
+
+use bytes::Bytes;
+use futures::{
+    StreamExt as _, TryStreamExt as _,
+    stream::{self, BoxStream},
+};
+use lakebed_core::{ObjectId, StoredObject};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::{
+    Backend, Error, Found, Result, Store,
+    error::blocking,
+    tree::{Digest, GROUP, GROUP_BYTES, HashTree, TreeHasher},
+};
+
+/// What is read and verified at a time: 4 MiB, so that memory does not depend on the object.
+pub(crate) const WINDOW_BYTES: u64 = 16 * GROUP_BYTES;
+
+/// Windows, or parts of one object, on their way at the same time.
+const READS_AT_ONCE: usize = 4;
+
+impl Store {
+    /// The whole object, verified.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if what is there is not the object; [`Error::NotFound`] if it or its hash
+    /// tree is not there.
+    pub async fn get(&self, object: &StoredObject) -> Result<Bytes> {
+        self.get_range(object, 0..object.size_bytes).await
+    }
+
+    /// A part of the object, verified.
+    ///
+    /// # Errors
+    /// As [`Self::get`], and [`Error::OutOfRange`].
+    pub async fn get_range(&self, object: &StoredObject, range: Range<u64>) -> Result<Bytes> {
+        let bytes = self.get_ranges(object, std::slice::from_ref(&range)).await?;
+        Ok(bytes.into_iter().next().expect("one range, one answer"))
+    }
+
+    /// Parts of the object, verified, in the order given. Groups that several parts touch are read
+    /// once, as are parts so near each other that one read is better than two.
+    ///
+    /// # Errors
+    /// As [`Self::get_range`].
+    pub async fn get_ranges(
+        &self,
+        object: &StoredObject,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<Bytes>> {
+        ranges.iter().try_for_each(|range| check_range(object, range))?;
+        if object.size_bytes <= GROUP_BYTES {
+            let whole = self.small(object).await?;
+            return Ok(ranges.iter().map(|range| cut(&whole, 0, range)).collect());
+        }
+        let tree = self.tree(object).await?;
+        let reads = merge(object.size_bytes, ranges, self.backend.worthwhile_gap());
+        let starts: Vec<_> = reads.iter().map(|read| read.start).collect();
+        let parts: Vec<Bytes> = stream::iter(reads)
+            .map(|read| self.groups(object, &tree, read))
+            .buffered(READS_AT_ONCE)
+            .try_collect()
+            .await?;
+        let answers = ranges.iter().map(|range| {
+            if range.is_empty() {
+                return Bytes::new();
+            }
+            let part = starts.partition_point(|start| *start <= range.start) - 1;
+            cut(&parts[part], starts[part], range)
+        });
+        Ok(answers.collect())
+    }
+
+    /// A part of the object in pieces of at most 4 MiB, each verified before it is handed out.
+    ///
+    /// Ends after the first error.
+    pub fn stream(
+        &self,
+        object: &StoredObject,
+        range: Range<u64>,
+    ) -> BoxStream<'static, Result<Bytes>> {
+        let (store, object) = (self.clone(), *object);
+        if let Err(error) = check_range(&object, &range) {
+            return stream::once(async { Err(error) }).boxed();
+        }
+        let pieces = stream::iter(windows(range)).map(move |window| {
+            let store = store.clone();
+            async move { store.get_range(&object, window).await }
+        });
+        let until_error = |failed: &mut bool, piece: Result<Bytes>| {
+            let ended = std::mem::replace(failed, piece.is_err());
+            std::future::ready((!ended).then_some(piece))
+        };
+        pieces.buffered(2).scan(false, until_error).boxed()
+    }
+
+    /// Reads the whole object and its hash tree again, trusting nothing that was proved before.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] or [`Error::NotFound`], naming the object or its tree.
+    pub async fn verify(&self, object: &StoredObject) -> Result<()> {
+        let key = object.id.key();
+        let found = digest_of_key(&self.backend, &key).await?;
+        let digest = found.ok_or_else(|| Error::not_found(&key))?;
+        if digest.size_bytes != object.size_bytes {
+            return Err(Error::wrong_size(object.id, object.size_bytes, digest.size_bytes));
+        }
+        if digest.id != object.id {
+            return Err(Error::Corrupt { object: object.id, found: Found::Bytes(digest.id) });
+        }
+        let (Some(tree_id), Some(tree)) = (object.tree, &digest.tree) else { return Ok(()) };
+        let stored = self.backend.read(&tree_id.key()).await?;
+        let stored = stored.ok_or_else(|| Error::not_found(&tree_id.key()))?;
+        match stored == tree.to_bytes() {
+            true => Ok(()),
+            false => Err(wrong_tree(object, tree_id, &stored)),
+        }
+    }
+
+    /// A verified copy in [`Self::scratch_dir`], which the caller removes or leaves to the end of
+    /// the process.
+    ///
+    /// # Errors
+    /// As [`Self::get`], and [`Error::Full`]; there is no copy then.
+    pub async fn copy_to_scratch(&self, object: &StoredObject) -> Result<PathBuf> {
+        let path = self.scratch().fresh_path();
+        let copied = self.copy_to(object, &path).await;
+        if copied.is_err() {
+            // There may be none.
+            tokio::fs::remove_file(&path).await.ok();
+        }
+        copied.map(|()| path)
+    }
+
+    async fn copy_to(&self, object: &StoredObject, path: &std::path::Path) -> Result<()> {
+        let error = |error| Error::io("write", path, error);
+        let mut file = tokio::fs::File::create_new(path).await.map_err(error)?;
+        let mut pieces = self.stream(object, 0..object.size_bytes);
+        while let Some(piece) = pieces.try_next().await? {
+            file.write_all(&piece).await.map_err(error)?;
+        }
+        file.flush().await.map_err(error)
+    }
+
+    /// An object of at most one group, hashed whole.
+    async fn small(&self, object: &StoredObject) -> Result<Bytes> {
+        let bytes = self.exactly(object.id, object.size_bytes, 0..object.size_bytes).await?;
+        match ObjectId::of(&bytes) {
+            found if found == object.id => Ok(bytes),
+            found => Err(Error::Corrupt { object: object.id, found: Found::Bytes(found) }),
+        }
+    }
+
+    /// Whole groups, each checked.
+    async fn groups(
+        &self,
+        object: &StoredObject,
+        tree: &Arc<HashTree>,
+        range: Range<u64>,
+    ) -> Result<Bytes> {
+        let start = range.start;
+        let bytes = self.exactly(object.id, object.size_bytes, range).await?;
+        let mismatch = match bytes.len() <= GROUP {
+            true => tree.first_mismatch(start, &bytes),
+            false => {
+                let (tree, bytes) = (Arc::clone(tree), bytes.clone());
+                blocking(move || Ok(tree.first_mismatch(start, &bytes))).await?
+            }
+        };
+        match mismatch {
+            None => Ok(bytes),
+            Some(offset) => {
+                Err(Error::Corrupt { object: object.id, found: Found::Group { offset } })
+            }
+        }
+    }
+
+    /// The object's hash tree, proved.
+    async fn tree(&self, object: &StoredObject) -> Result<Arc<HashTree>> {
+        if let Some(tree) = self.trees.find(object.id)
+            && tree.size_bytes() == object.size_bytes
+        {
+            return Ok(tree);
+        }
+        let tree = Arc::new(match object.tree {
+            Some(tree_id) => self.read_tree(object, tree_id).await?,
+            None => self.grow_tree(object).await?,
+        });
+        self.trees.keep(object.id, &tree);
+        Ok(tree)
+    }
+
+    async fn read_tree(&self, object: &StoredObject, tree_id: ObjectId) -> Result<HashTree> {
+        let size_bytes = HashTree::stored_bytes(object.size_bytes);
+        let bytes = self.exactly(tree_id, size_bytes, 0..size_bytes).await?;
+        let proved = HashTree::from_bytes(object.size_bytes, &bytes)
+            .filter(|tree| tree.root() == object.id);
+        proved.ok_or_else(|| wrong_tree(object, tree_id, &bytes))
+    }
+
+    /// For an object whose tree nobody named: from all its bytes.
+    async fn grow_tree(&self, object: &StoredObject) -> Result<HashTree> {
+        let key = object.id.key();
+        let found = digest_of_key(&self.backend, &key).await?;
+        let digest = found.ok_or_else(|| Error::not_found(&key))?;
+        match digest {
+            Digest { size_bytes, .. } if size_bytes != object.size_bytes => {
+                Err(Error::wrong_size(object.id, object.size_bytes, size_bytes))
+            }
+            Digest { id, tree: Some(tree), .. } if id == object.id => Ok(tree),
+            Digest { id, .. } => {
+                Err(Error::Corrupt { object: object.id, found: Found::Bytes(id) })
+            }
+        }
+    }
+
+    /// Bytes `range` of what is at the key of `id` and should be `size_bytes` long.
+    ///
+    /// Where the range ends with the object, so must what is there.
+    async fn exactly(&self, id: ObjectId, size_bytes: u64, range: Range<u64>) -> Result<Bytes> {
+        let key = id.key();
+        let wanted = range.end - range.start;
+        // One byte more than there should be.
+        let end = if range.end == size_bytes { range.end + 1 } else { range.end };
+        let bytes = self.backend.read_range(&key, range.start..end).await?;
+        let bytes = bytes.ok_or_else(|| Error::not_found(&key))?;
+        if bytes.len() as u64 == wanted {
+            return Ok(bytes);
+        }
+        let found = self.backend.size(&key).await?.ok_or_else(|| Error::not_found(&key))?;
+        Err(Error::wrong_size(id, size_bytes, found))
+    }
+}
+
+/// Hashes what is at `key`, whatever it is; nothing if nothing is there.
+pub(crate) async fn digest_of_key(
+    backend: &Arc<dyn Backend>,
+    key: &str,
+) -> Result<Option<Digest>> {
+    let Some(size_bytes) = backend.size(key).await? else { return Ok(None) };
+    let mut pieces = stream::iter(windows(0..size_bytes))
+        .map(|window| async move { backend.read_range(key, window).await })
+        .buffered(READS_AT_ONCE);
+    let mut hasher = TreeHasher::default();
+    while let Some(piece) = pieces.try_next().await? {
+        let Some(piece) = piece else { return Ok(None) };
+        hasher = blocking(move || {
+            hasher.update(&piece);
+            Ok(hasher)
+        })
+        .await?;
+    }
+    Ok(Some(hasher.finish()))
+}
+
+fn wrong_tree(object: &StoredObject, tree_id: ObjectId, stored: &[u8]) -> Error {
+    match ObjectId::of(stored) {
+        // The tree is what its name says, so it is the wrong one.
+        found if found == tree_id => {
+            Error::Corrupt { object: object.id, found: Found::Tree(tree_id) }
+        }
+        found => Error::Corrupt { object: tree_id, found: Found::Bytes(found) },
+    }
+}
+
+fn check_range(object: &StoredObject, range: &Range<u64>) -> Result<()> {
+    match range.start <= range.end && range.end <= object.size_bytes {
+        true => Ok(()),
+        false => Err(Error::OutOfRange {
+            object: object.id,
+            start: range.start,
+            end: range.end,
+            size_bytes: object.size_bytes,
+        }),
+    }
+}
+
+fn cut(part: &Bytes, part_start: u64, range: &Range<u64>) -> Bytes {
+    part.slice((range.start - part_start) as usize..(range.end - part_start) as usize)
+}
+
+/// The range in pieces that end where windows of the object end.
+fn windows(range: Range<u64>) -> impl Iterator<Item = Range<u64>> + Send {
+    let end = range.end;
+    std::iter::successors(Some(range.start), |start| Some((start / WINDOW_BYTES + 1) * WINDOW_BYTES))
+        .take_while(move |start| *start < end)
+        .map(move |start| start..((start / WINDOW_BYTES + 1) * WINDOW_BYTES).min(end))
+}
+
+/// The ranges widened to whole groups, by start; those that touch or lie at most `gap` apart are
+/// one. Empty ranges need no bytes.
+fn merge(size_bytes: u64, ranges: &[Range<u64>], gap: u64) -> Vec<Range<u64>> {
+    let widen = |range: &Range<u64>| {
+        let start = range.start / GROUP_BYTES * GROUP_BYTES;
+        start..range.end.next_multiple_of(GROUP_BYTES).min(size_bytes)
+    };
+    let mut wide: Vec<_> = ranges.iter().filter(|range| !range.is_empty()).map(widen).collect();
+    wide.sort_unstable_by_key(|range| range.start);
+    let mut merged: Vec<Range<u64>> = Vec::with_capacity(wide.len());
+    for range in wide {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end.saturating_add(gap) => {
+                last.end = last.end.max(range.end);
+            }
+            _ => merged.push(range),
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const G: u64 = GROUP_BYTES;
+
+    #[test]
+    fn ranges_become_whole_groups_once() {
+        let merged = |ranges: &[Range<u64>], gap| merge(10 * G + 7, ranges, gap);
+        assert_eq!(merged(&[1..2], 0), [0..G]);
+        assert_eq!(merged(&[G - 1..G + 1], 0), [0..2 * G]);
+        assert_eq!(merged(&[10 * G + 1..10 * G + 2], 0), [10 * G..10 * G + 7]);
+        assert_eq!(merged(&[5 * G..5 * G + 1, 1..2, 3..4], 0), [0..G, 5 * G..6 * G]);
+        assert_eq!(merged(&[1..2, G + 1..G + 2], 0), [0..2 * G]);
+        assert_eq!(merged(&[1..2, 2 * G + 1..2 * G + 2], G), [0..3 * G]);
+        assert_eq!(merged(&[0..9 * G, G..2 * G, 3..3], 0), [0..9 * G]);
+    }
+
+    #[test]
+    fn windows_cover_the_range() {
+        const W: u64 = WINDOW_BYTES;
+        let all = |range| windows(range).collect::<Vec<_>>();
+        assert_eq!(all(3..3), []);
+        assert_eq!(all(0..W), [0..W]);
+        assert_eq!(all(5..2 * W + 1), [5..W, W..2 * W, 2 * W..2 * W + 1]);
+    }
+}

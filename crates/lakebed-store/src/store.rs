@@ -1,0 +1,342 @@
+//! The store: objects by digest and small files by key, on any back end.
+//!
+//! Here is what writes; what reads is in `read.rs`, so that it is seen at a glance that reading
+//! verifies and writing never overwrites.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
+use lakebed_core::{ObjectId, StoredObject};
+use object_store::{ObjectStore, memory::InMemory};
+use tokio::sync::mpsc;
+use url::Url;
+
+use crate::{
+    Backend, BoxError, Content, Created, Error, Listed, LocalBackend, ObjectStoreBackend, Result,
+    Root, Scratch, Staged,
+    error::blocking,
+    key::{check_key, check_prefix},
+    read,
+    spool::Source,
+    staged::ScratchFile,
+    tree::{Digest, TreeHasher},
+    trees::ProvedTrees,
+};
+
+/// Pieces of a stream that wait to be written.
+const PIECES_WAITING: usize = 8;
+
+/// Bytes are hashed off the async threads from this length on.
+const HASH_ELSEWHERE: usize = 64 * 1024;
+
+/// How often a create is tried again when what was in its way has vanished.
+const TRIES: usize = 3;
+
+/// What is known of an object that is in our way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// A committed version names the object, so that it was once whole and durable: it is enough
+    /// that its length is right.
+    Named,
+    /// Nobody vouches for it: it is hashed before it is trusted, and replaced if it is torn.
+    Unnamed,
+}
+
+/// The bytes of one lake. Cheap to clone; clones share scratch and what was proved.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) trees: Arc<ProvedTrees>,
+    scratch: Arc<Scratch>,
+}
+
+impl Store {
+    /// Opens the root, and makes a scratch folder for this process. Creates nothing else: whether
+    /// it is a lake is the caller's to find out.
+    ///
+    /// A folder that cannot be written to is opened for reading, with scratch where the system
+    /// keeps temporary files.
+    ///
+    /// # Errors
+    /// [`Error::Root`] if there is no such folder, or the kind of store is not built in.
+    pub async fn open(root: &Root) -> Result<Self> {
+        match root {
+            Root::Folder(path) => {
+                let path = path.clone();
+                blocking(move || Self::open_folder(&path)).await
+            }
+            Root::Url(url) => {
+                let backend = open_url(url)?;
+                Ok(Self::new(Arc::new(backend), blocking(Scratch::in_system).await?))
+            }
+        }
+    }
+
+    /// A store on a back end of the caller's making.
+    #[must_use]
+    pub fn new(backend: Arc<dyn Backend>, scratch: Scratch) -> Self {
+        Self { backend, trees: Arc::default(), scratch: Arc::new(scratch) }
+    }
+
+    fn open_folder(path: &Path) -> Result<Self> {
+        let error = |reason: &str| Error::Root {
+            root: path.display().to_string(),
+            reason: reason.to_owned(),
+        };
+        match path.canonicalize() {
+            Ok(root) if root.is_dir() => {
+                let scratch = match Scratch::in_root(&root) {
+                    Err(Error::Denied { .. }) => Scratch::in_system(),
+                    other => other,
+                }?;
+                let backend = LocalBackend::new(root, &scratch);
+                Ok(Self::new(Arc::new(backend), scratch))
+            }
+            Ok(_) => Err(error("it is not a folder")),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+                Err(error("there is no such folder"))
+            }
+            Err(cause) => Err(Error::io("open", path, cause)),
+        }
+    }
+
+    /// The folder for files that are not stored yet: private to this process, gone with it.
+    #[must_use]
+    pub fn scratch_dir(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    pub(crate) fn scratch(&self) -> &Arc<Scratch> {
+        &self.scratch
+    }
+
+    /// Creates a small file, durably, if there is none of that name.
+    ///
+    /// Atomic: of several creators of different bytes exactly one gets [`Created::New`]. When a
+    /// request breaks off, what is there is compared: our bytes are [`Created::New`], others
+    /// [`Created::Existed`].
+    ///
+    /// # Errors
+    /// [`Error::Key`] for a key that would leave the lake; [`Error::Unavailable`] if it is not known
+    /// whether the file was created.
+    pub async fn create(&self, key: &str, bytes: Bytes) -> Result<Created> {
+        check_key(key)?;
+        let content = Content::from(bytes.clone());
+        let broke_off = match self.backend.create(key, &content).await {
+            Err(error @ Error::Unavailable { .. }) => error,
+            other => return other,
+        };
+        match self.backend.read(key).await {
+            Ok(Some(found)) if found == bytes => Ok(Created::New),
+            Ok(Some(_)) => Ok(Created::Existed),
+            Ok(None) | Err(_) => Err(broke_off),
+        }
+    }
+
+    /// Reads a small file whole. Nothing says what its bytes should be: the caller checks them.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub async fn read(&self, key: &str) -> Result<Option<Bytes>> {
+        check_key(key)?;
+        self.backend.read(key).await
+    }
+
+    /// Puts `bytes` where a torn file is, atomically. Only for what is known to be torn.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub async fn replace_torn(&self, key: &str, bytes: Bytes) -> Result<()> {
+        check_key(key)?;
+        self.backend.replace(key, &bytes.into()).await
+    }
+
+    /// What is stored below a folder such as `journal`, or everywhere if it is empty; by name.
+    ///
+    /// # Errors
+    /// [`Error::Key`] if `prefix` is not a folder of keys.
+    pub async fn list(&self, prefix: &str) -> Result<Vec<Listed>> {
+        self.backend.list(check_prefix(prefix)?).await
+    }
+
+    /// Copies a file into scratch and hashes it in the same pass. Blocks.
+    ///
+    /// The original is never linked to: its owner can go on changing it. What was copied is what
+    /// was hashed, even if the file changes meanwhile. `on_bytes` is told of progress, from several
+    /// threads.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::NotAFile`], [`Error::Denied`] about the source,
+    /// [`Error::Changed`] if it became shorter, [`Error::Full`] about scratch.
+    pub fn stage_path(&self, path: &Path, on_bytes: &(dyn Fn(u64) + Sync)) -> Result<Staged> {
+        Staged::copy(&self.scratch, path, on_bytes)
+    }
+
+    /// Takes over a finished file below [`Self::scratch_dir`], and hashes it. Blocks.
+    ///
+    /// # Errors
+    /// [`Error::NotOurs`] if the file is elsewhere, or has a second name.
+    pub fn adopt(&self, path: PathBuf) -> Result<Staged> {
+        Staged::adopt(&self.scratch, path)
+    }
+
+    /// Hashes a file without copying it. Blocks.
+    ///
+    /// # Errors
+    /// As [`Self::stage_path`] about the source.
+    pub fn hash_path(&self, path: &Path) -> Result<(ObjectId, u64)> {
+        let digest = Source::open(path)?.hash(&|_| ())?;
+        Ok((digest.id, digest.size_bytes))
+    }
+
+    /// Writes a stream into scratch and hashes it on the way.
+    ///
+    /// Memory use is some pieces of the stream, whatever its length.
+    ///
+    /// # Errors
+    /// [`Error::BrokeOff`] if the stream fails, [`Error::Full`] if scratch does; nothing is left.
+    pub async fn stage_stream(
+        &self,
+        stream: impl Stream<Item = Result<Bytes, BoxError>> + Send,
+    ) -> Result<Staged> {
+        let (sender, receiver) = mpsc::channel(PIECES_WAITING);
+        let scratch = Arc::clone(&self.scratch);
+        let writer = tokio::spawn(blocking(move || write_pieces(&scratch, receiver)));
+        let mut stream = std::pin::pin!(stream);
+        while let Some(piece) = stream.next().await {
+            let piece = piece.map_err(|source| Error::BrokeOff { source })?;
+            // A writer that is gone has failed, and says so below.
+            if sender.send(piece).await.is_err() {
+                break;
+            }
+        }
+        drop(sender);
+        writer.await.unwrap_or_else(|error| Err(Error::Unavailable { source: error.into() }))
+    }
+
+    /// Makes a staged file an object: first its hash tree, then itself, durably.
+    ///
+    /// Atomic: readers see the whole object or none. "Already there" is success once what is there
+    /// has been checked as `trust` says; what is torn is replaced.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::Full`], [`Error::Unavailable`]. The object may then be there,
+    /// whole, and storing it again is harmless.
+    pub async fn publish(&self, staged: &Staged, trust: Trust) -> Result<StoredObject> {
+        let object = staged.object();
+        if let (Some(id), Some(tree)) = (object.tree, staged.tree()) {
+            self.place(id, &tree.to_bytes().into(), trust).await?;
+        }
+        self.place(object.id, &staged.content(), trust).await?;
+        Ok(object)
+    }
+
+    /// Stores bytes that are in memory, as [`Self::publish`] does.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub async fn put(&self, bytes: Bytes, trust: Trust) -> Result<StoredObject> {
+        let digest = digest_of(&bytes).await?;
+        let object = digest.object();
+        if let (Some(id), Some(tree)) = (object.tree, &digest.tree) {
+            self.place(id, &tree.to_bytes().into(), trust).await?;
+        }
+        self.place(object.id, &bytes.into(), trust).await?;
+        Ok(object)
+    }
+
+    /// The file that holds an object, in lakes that are folders. It need not exist, and its bytes
+    /// are not verified.
+    #[must_use]
+    pub fn local_path(&self, id: ObjectId) -> Option<PathBuf> {
+        self.backend.local_path(&id.key())
+    }
+
+    /// Makes `content`, whose digest is `id`, be there.
+    async fn place(&self, id: ObjectId, content: &Content, trust: Trust) -> Result<()> {
+        let (key, size_bytes) = (id.key(), content.size_bytes());
+        if trust == Trust::Named && self.backend.size(&key).await? == Some(size_bytes) {
+            return Ok(());
+        }
+        for _ in 0..TRIES {
+            let broke_off = match self.backend.create(&key, content).await {
+                Ok(Created::New) => return Ok(()),
+                Ok(Created::Existed) => None,
+                Err(error @ Error::Unavailable { .. }) => Some(error),
+                Err(error) => return Err(error),
+            };
+            let found = match (self.is_there(id, size_bytes).await, broke_off) {
+                (Ok(found), None) => found,
+                (Ok(Some(found)), Some(_)) => Some(found),
+                (Ok(None) | Err(_), Some(broke_off)) => return Err(broke_off),
+                (Err(error), None) => return Err(error),
+            };
+            match found {
+                Some(true) => return Ok(()),
+                Some(false) => return self.heal(id, content).await,
+                // It vanished between the two looks.
+                None => {}
+            }
+        }
+        Err(Error::not_found(&key))
+    }
+
+    /// Whether exactly the object's bytes are at its key; nothing if nothing is there.
+    async fn is_there(&self, id: ObjectId, size_bytes: u64) -> Result<Option<bool>> {
+        match self.backend.size(&id.key()).await? {
+            Some(found) if found == size_bytes => {}
+            other => return Ok(other.map(|_| false)),
+        }
+        let found = read::digest_of_key(&self.backend, &id.key()).await?;
+        Ok(found.map(|digest| digest.id == id))
+    }
+
+    async fn heal(&self, id: ObjectId, content: &Content) -> Result<()> {
+        tracing::warn!(object = %id, "an object was torn or damaged, and is replaced by its bytes");
+        self.backend.replace(&id.key(), content).await
+    }
+}
+
+/// Hashes bytes, off the async threads if it takes long.
+async fn digest_of(bytes: &Bytes) -> Result<Digest> {
+    if bytes.len() <= HASH_ELSEWHERE {
+        return Ok(Digest::of(bytes));
+    }
+    let bytes = bytes.clone();
+    blocking(move || Ok(Digest::of(&bytes))).await
+}
+
+fn write_pieces(scratch: &Arc<Scratch>, mut pieces: mpsc::Receiver<Bytes>) -> Result<Staged> {
+    use std::io::Write as _;
+    let (file, mut sink) = ScratchFile::create(scratch)?;
+    let mut hasher = TreeHasher::default();
+    while let Some(piece) = pieces.blocking_recv() {
+        sink.write_all(&piece).map_err(|error| Error::io("write", file.path(), error))?;
+        hasher.update(&piece);
+    }
+    Ok(Staged::new(file, hasher.finish()))
+}
+
+fn open_url(url: &Url) -> Result<ObjectStoreBackend> {
+    let error = |reason: &str| Error::Root { root: url.to_string(), reason: reason.to_owned() };
+    let prefix = object_store::path::Path::from_url_path(url.path())
+        .map_err(|reason| error(&reason.to_string()))?;
+    match url.scheme() {
+        "memory" => Ok(ObjectStoreBackend::new(memory(url.host_str().unwrap_or("")), prefix)),
+        "s3" | "gs" | "az" => Err(error("this kind of object store is not built in yet")),
+        _ => Err(error("this kind of store is not known")),
+    }
+}
+
+/// The memory of that name: one per process, for as long as it runs.
+fn memory(name: &str) -> Arc<dyn ObjectStore> {
+    static MEMORIES: Mutex<Option<HashMap<String, Arc<InMemory>>>> = Mutex::new(None);
+    let mut memories = MEMORIES.lock().unwrap_or_else(PoisonError::into_inner);
+    let memory = memories.get_or_insert_default().entry(name.to_owned()).or_default();
+    Arc::clone(memory) as Arc<dyn ObjectStore>
+}

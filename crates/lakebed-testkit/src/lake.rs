@@ -1,0 +1,256 @@
+//! A lake in a folder of its own, which proves P9 each time it is dropped.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use lakebed_catalog::Catalog;
+use lakebed_core::{DatasetName, DecodeOptions, IngestMode, LakeFile};
+use lakebed_service::{
+    Ctx, IngestOutcome, IngestRequest, Lake, LakeConfig, LakeParts, NoProgress, OpenMode,
+    Probe, Result, SourceInput, SystemClock, default_catalog_url, engine::Engine, rebuild,
+};
+use lakebed_store::{Backend, LocalBackend, Root, Scratch, Store};
+use tempfile::TempDir;
+
+use crate::{FrozenClock, NoEngine};
+
+/// A folder lake with a frozen clock.
+///
+/// When it is dropped, a second database is rebuilt from its journal and must be equal to the
+/// first, row by row (P9). A lake that was damaged on purpose says so with [`TestLake::damaged`].
+#[derive(Debug)]
+pub struct TestLake {
+    /// The lake.
+    pub lake: Lake,
+    folder: TempDir,
+    rebuild_on_drop: bool,
+}
+
+impl TestLake {
+    /// An empty lake that answers no SQL.
+    pub async fn new() -> Self {
+        Self::with_engine(Arc::new(NoEngine)).await
+    }
+
+    /// An empty lake with this engine.
+    pub async fn with_engine(engine: Arc<dyn Engine>) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let config = config_of(&folder.path().join("lake"), OpenMode::CreateIfMissing);
+        let clock = Arc::new(FrozenClock::default());
+        let lake = Lake::open(config, engine, clock).await.expect("a new lake");
+        Self { lake, folder, rebuild_on_drop: true }
+    }
+
+    /// Where the lake is.
+    #[must_use]
+    pub fn root(&self) -> PathBuf {
+        self.folder.path().join("lake")
+    }
+
+    /// A folder beside the lake, for the user's files.
+    #[must_use]
+    pub fn outside(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A request of the local test user.
+    #[must_use]
+    pub fn ctx(&self) -> Ctx {
+        Ctx::new("local:test", "request-1")
+    }
+
+    /// Writes a user's file beside the lake.
+    pub fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(&path, bytes).expect("a file");
+        path
+    }
+
+    /// Ingests one file of these bytes, replacing.
+    ///
+    /// # Errors
+    /// As [`Lake::ingest`].
+    pub async fn ingest(&self, dataset: &str, name: &str, bytes: &str) -> Result<IngestOutcome> {
+        self.ingest_with(dataset, name, bytes, IngestMode::Replace, DecodeOptions::default()).await
+    }
+
+    /// Ingests one file of these bytes, adding to the newest version.
+    ///
+    /// # Errors
+    /// As [`Lake::ingest`].
+    pub async fn append(&self, dataset: &str, name: &str, bytes: &str) -> Result<IngestOutcome> {
+        self.ingest_with(dataset, name, bytes, IngestMode::Append, DecodeOptions::default()).await
+    }
+
+    /// Ingests one file of these bytes.
+    ///
+    /// # Errors
+    /// As [`Lake::ingest`].
+    pub async fn ingest_with(
+        &self,
+        dataset: &str,
+        name: &str,
+        bytes: &str,
+        mode: IngestMode,
+        options: DecodeOptions,
+    ) -> Result<IngestOutcome> {
+        let path = self.file(name, bytes);
+        let request = request_of(dataset, name, &path, mode, options);
+        self.lake.ingest(&self.ctx(), request, Arc::new(NoProgress)).await
+    }
+
+    /// The lake is damaged on purpose: dropping it proves nothing.
+    pub fn damaged(&mut self) {
+        self.rebuild_on_drop = false;
+    }
+
+    /// Opens the same folder once more, as another process would.
+    ///
+    /// # Errors
+    /// As [`Lake::open`].
+    pub async fn reopen(&self) -> Result<Lake> {
+        let config = config_of(&self.root(), OpenMode::Existing);
+        Lake::open(config, Arc::new(NoEngine), Arc::new(FrozenClock::default())).await
+    }
+
+    /// A second view of the same lake whose store and use cases can be made to fail.
+    ///
+    /// # Errors
+    /// As [`Lake::assemble`].
+    pub async fn failing(
+        &self,
+        wrap: impl FnOnce(Arc<dyn Backend>) -> Arc<dyn Backend>,
+        probe: Arc<dyn Probe>,
+    ) -> Result<Lake> {
+        open_failing(&self.root(), wrap, probe).await
+    }
+}
+
+/// The configuration of a folder lake with its database inside.
+#[must_use]
+pub fn config_of(root: &Path, open: OpenMode) -> LakeConfig {
+    LakeConfig { root: Root::Folder(root.to_owned()), catalog_url: None, open }
+}
+
+/// Asks for one file to be ingested.
+///
+/// # Panics
+/// When `dataset` is no dataset name.
+#[must_use]
+pub fn request_of(
+    dataset: &str,
+    name: &str,
+    path: &Path,
+    mode: IngestMode,
+    options: DecodeOptions,
+) -> IngestRequest {
+    let dataset: DatasetName = dataset.parse().expect("a dataset name");
+    let source = SourceInput::Path { name: name.to_owned(), path: path.to_owned() };
+    IngestRequest { dataset, mode, again: None, sources: vec![source], options }
+}
+
+/// Opens the lake in `root` over a back end and a probe that may fail.
+///
+/// # Errors
+/// As [`Lake::assemble`].
+///
+/// # Panics
+/// When there is no lake in `root`.
+pub async fn open_failing(
+    root: &Path,
+    wrap: impl FnOnce(Arc<dyn Backend>) -> Arc<dyn Backend>,
+    probe: Arc<dyn Probe>,
+) -> Result<Lake> {
+    let file = std::fs::read(root.join(LakeFile::KEY)).expect("a lake");
+    let file = LakeFile::from_bytes(&file).expect("a lake's file");
+    let scratch = Scratch::in_root(root)?;
+    let backend: Arc<dyn Backend> = Arc::new(LocalBackend::new(root.to_owned(), &scratch));
+    let store = Store::new(wrap(backend), scratch);
+    let catalog = Catalog::open(&default_catalog_url(root), file.lake).await?;
+    Lake::assemble(LakeParts {
+        file,
+        root: root.display().to_string(),
+        store,
+        catalog,
+        engine: Arc::new(NoEngine),
+        clock: Arc::new(FrozenClock::default()),
+        probe,
+    })
+    .await
+}
+
+/// Rebuilds a second database from the journal of the lake in `root`; gives both exports.
+///
+/// # Panics
+/// When either cannot be read.
+pub async fn exports(root: &Path, scratch: &Path) -> (String, String) {
+    let file = std::fs::read(root.join(LakeFile::KEY)).expect("a lake");
+    let lake = LakeFile::from_bytes(&file).expect("a lake's file").lake;
+    let second = format!("sqlite://{}", scratch.join("rebuilt.db").display());
+    let config = LakeConfig { catalog_url: Some(second.clone()), ..config_of(root, OpenMode::Existing) };
+    rebuild(config, &SystemClock).await.expect("the lake can be rebuilt");
+    let first = Catalog::open(&default_catalog_url(root), lake).await.expect("the database");
+    let rebuilt = Catalog::open(&second, lake).await.expect("the rebuilt database");
+    let both = (
+        first.export().await.expect("an export"),
+        rebuilt.export().await.expect("an export of the rebuilt database"),
+    );
+    first.close().await;
+    rebuilt.close().await;
+    both
+}
+
+impl Drop for TestLake {
+    fn drop(&mut self) {
+        if std::thread::panicking() || !self.rebuild_on_drop {
+            return;
+        }
+        let (root, scratch) = (self.root(), self.folder.path().to_owned());
+        let check = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(exports(&root, &scratch))
+        });
+        let (first, rebuilt) = check.join().expect("the rebuild ran");
+        assert_eq!(first, rebuilt, "P9: the rebuilt database differs");
+    }
+}
+
+/// A probe that fails at the n-th point it meets, and at every one after: a crash.
+#[derive(Debug, Default)]
+pub struct CrashingProbe {
+    points: std::sync::Mutex<Vec<&'static str>>,
+    crash_at: Option<usize>,
+}
+
+impl CrashingProbe {
+    /// Crashes at point `index`, counted from 0; never when none.
+    #[must_use]
+    pub fn at_point(crash_at: Option<usize>) -> Self {
+        Self { points: std::sync::Mutex::default(), crash_at }
+    }
+
+    /// The points that were met, in order.
+    #[must_use]
+    pub fn points(&self) -> Vec<&'static str> {
+        self.points.lock().expect("nobody panicked").clone()
+    }
+}
+
+impl Probe for CrashingProbe {
+    fn at(&self, point: &'static str) -> Result<()> {
+        let mut points = self.points.lock().expect("nobody panicked");
+        let index = points.len();
+        points.push(point);
+        match self.crash_at {
+            Some(crash_at) if index >= crash_at => {
+                let source = format!("crashed at: {point}").into();
+                Err(lakebed_service::Error::Internal { source })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+

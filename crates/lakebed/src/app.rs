@@ -1,0 +1,127 @@
+//! From the command line to a command, and from its result to an exit code.
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use clap::Parser as _;
+use tokio::runtime::Runtime;
+
+use crate::{
+    cli::{Cli, Command},
+    commands,
+    config::{self, ColorWhen, Settings},
+    logs,
+    output::Terminal,
+    panics,
+    problem::{Exit, Problem, Result},
+};
+
+/// What every command gets.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) settings: Settings,
+    pub(crate) terminal: Terminal,
+    /// The current folder; relative paths of the command line are below it.
+    pub(crate) current: PathBuf,
+}
+
+/// Runs the process' command line.
+pub(crate) fn run() -> Exit {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return not_a_command(&error, &arguments),
+    };
+    let terminal = Terminal::new(cli.global.json, cli.global.quiet);
+    let outcome = start(&cli, terminal).and_then(|(app, runtime)| {
+        let outcome = runtime.block_on(interruptible(&app, cli.command));
+        // A thread may wait for standard input for ever; nobody waits for it.
+        runtime.shutdown_timeout(Duration::from_millis(200));
+        outcome
+    });
+    outcome.unwrap_or_else(|problem| report(&terminal, problem))
+}
+
+fn report(terminal: &Terminal, mut problem: Problem) -> Exit {
+    if problem.code == "reader-gone" || problem.exit == Exit::Interrupted {
+        return problem.exit;
+    }
+    if let (Exit::Internal, Some(what)) = (problem.exit, panics::first()) {
+        problem = problem.detail(what);
+    }
+    terminal.print_problem(&problem);
+    problem.exit
+}
+
+/// Help and version are answers; anything else is a mistake on the command line.
+fn not_a_command(error: &clap::Error, arguments: &[OsString]) -> Exit {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return Exit::Ok;
+    }
+    if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let _ = error.print();
+        return Exit::Usage;
+    }
+    let json = arguments.iter().any(|argument| argument == "--json");
+    Terminal::new(json, false).print_problem(&Problem::from(error));
+    Exit::Usage
+}
+
+fn start(cli: &Cli, terminal: Terminal) -> Result<(App, Runtime)> {
+    let dot = PathBuf::from(".");
+    let current = std::env::current_dir()
+        .map_err(|error| Problem::io("find the current folder", &dot, &error))?;
+    let settings = config::load(&cli.flags(), &config::environment(), &current)?;
+    choose_colours(settings.color.value);
+    logs::init(&settings)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("lakebed")
+        .build()
+        .map_err(|error| Problem::internal(format!("no threads: {error}")))?;
+    Ok((App { settings, terminal, current }, runtime))
+}
+
+fn choose_colours(when: ColorWhen) {
+    let choice = match when {
+        ColorWhen::Auto => anstream::ColorChoice::Auto,
+        ColorWhen::Always => anstream::ColorChoice::Always,
+        ColorWhen::Never => anstream::ColorChoice::Never,
+    };
+    choice.write_global();
+}
+
+/// Runs the command until it is done or the user has had enough. Dropping it cancels its requests
+/// and removes its unfinished files.
+async fn interruptible(app: &App, command: Command) -> Result<Exit> {
+    // These ends of the process are part of their commands.
+    if let Command::Serve(args) = command {
+        return commands::serve::run(app, args).await;
+    }
+    let work = dispatch(app, command);
+    tokio::select! {
+        biased;
+        exit = commands::serve::stop_signal() => Ok(exit),
+        outcome = work => outcome,
+    }
+}
+
+async fn dispatch(app: &App, command: Command) -> Result<Exit> {
+    match command {
+        Command::Ingest(args) => commands::ingest::run(app, *args).await,
+        Command::Sql(args) => commands::sql::run(app, args).await,
+        Command::Ls(args) => commands::ls::run(app, args).await,
+        Command::Show(args) => commands::show::run(app, args).await,
+        Command::History(args) => commands::history::run(app, args).await,
+        Command::Log(args) => commands::log::run(app, args).await,
+        Command::Resolve(args) => commands::resolve::run(app, args).await,
+        Command::Lock(args) => commands::lock::run(app, args).await,
+        Command::Fetch(args) => commands::fetch::run(app, args).await,
+        Command::Verify(args) => commands::verify::run(app, args).await,
+        Command::Rebuild(args) => commands::rebuild::run(app, args).await,
+        Command::Serve(args) => commands::serve::run(app, args).await,
+        Command::Config(_) => commands::config::run(app),
+        Command::Completions(args) => commands::completions::run(app, &args),
+        Command::Demo(args) => commands::demo::run(app, args).await,
+    }
+}

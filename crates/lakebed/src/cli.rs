@@ -1,0 +1,167 @@
+//! The command line: global options and the list of commands. Each command's own arguments are in
+//! its file under `commands/`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+
+use crate::{
+    commands::{
+        completions, config as config_command, demo, fetch, history, ingest, lock, log, ls, rebuild,
+        resolve, serve, show, sql, verify,
+    },
+    config::{ColorWhen, Flags},
+    output::style,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  lakebed --lake ./lake ingest weather.csv --to nyc.weather --null NA
+  lakebed --lake ./lake sql 'SELECT origin, avg(temp) FROM nyc.weather GROUP BY origin'
+  lakebed --lake ./lake lock nyc.weather
+  lakebed --lake ./lake fetch --lock lakebed.lock --into ./inputs
+
+References:
+  sales.orders              the newest version
+  sales.orders@v12          version 12
+  sales.orders@b3:9f2c61d0  the version whose id starts so
+  sales.orders@2026-11-01   what the name meant at the end of that day, UTC
+  In SQL a reference with a selector is quoted: sales.\"orders@v12\"
+
+Exit codes:
+  0    done
+  1    the answer is no: a lock has drifted, damage was found
+  2    the command line or the configuration is wrong
+  3    no such lake, dataset, version or file
+  4    the input was refused
+  5    someone else was first, holds the lock, or lake and lock do not fit together
+  6    bytes are not what their name says
+  7    a disk, a server or a permission is in the way
+  70   a defect in lakebed
+  130  interrupted (143: terminated)";
+
+/// An immutable data lake: originals are kept, versions never change, SQL says what it read.
+#[derive(Debug, Parser)]
+#[command(
+    name = "lakebed",
+    version,
+    about,
+    after_help = EXAMPLES,
+    styles = style::HELP,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The lake: a folder, an object-store URL, or a server (http://…) [env: LAKEBED_LAKE]
+    #[arg(long, global = true, value_name = "LAKE", value_hint = ValueHint::DirPath)]
+    lake: Option<String>,
+    /// The catalog database, when it is not in the lake's folder [env: LAKEBED_CATALOG]
+    #[arg(long, global = true, value_name = "URL", value_hint = ValueHint::Other)]
+    catalog: Option<String>,
+    /// The configuration file; else the nearest lakebed.toml [env: LAKEBED_CONFIG]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    config: Option<PathBuf>,
+    /// Print JSON: one document, or a line each for streams; errors as JSON on stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Colours [env: LAKEBED_COLOR, NO_COLOR]
+    #[arg(long, global = true, value_name = "WHEN", hide_possible_values = false)]
+    color: Option<ColorWhen>,
+    /// No notes, no progress
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// More log lines on stderr: -v, -vv, -vvv [env: LAKEBED_LOG]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+impl Cli {
+    /// The flags that are settings.
+    pub(crate) fn flags(&self) -> Flags {
+        let listen = match &self.command {
+            Command::Serve(args) => args.listen.clone(),
+            _ => None,
+        };
+        let Global { lake, catalog, config, color, verbose, .. } = self.global.clone();
+        Flags { lake, catalog, config, color, verbose, listen }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a version of files, folders, globs or standard input
+    Ingest(Box<ingest::IngestArgs>),
+    /// Ask in SQL
+    Sql(sql::SqlArgs),
+    /// List datasets
+    Ls(ls::LsArgs),
+    /// Describe a version: columns, sources, files, quarantined rows
+    Show(show::ShowArgs),
+    /// List the versions of a dataset
+    History(history::HistoryArgs),
+    /// List what happened in the lake
+    Log(log::LogArgs),
+    /// Say which versions references mean now
+    Resolve(resolve::ResolveArgs),
+    /// Pin references in a lock file, or check that they still mean the same
+    Lock(lock::LockArgs),
+    /// Bring verified files of versions into a folder
+    Fetch(fetch::FetchArgs),
+    /// Read everything again and say what is damaged
+    Verify(verify::VerifyArgs),
+    /// Make the database again from the journal
+    Rebuild(rebuild::RebuildArgs),
+    /// Answer the HTTP API
+    Serve(serve::ServeArgs),
+    /// Print the settings and where each comes from
+    Config(config_command::ConfigArgs),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+    /// Show the main job on real data, in a new folder
+    Demo(demo::DemoArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_lake_may_be_named_before_or_after_the_command() {
+        for line in [["lakebed", "--lake", "./x", "ls"], ["lakebed", "ls", "--lake", "./x"]] {
+            let cli = Cli::try_parse_from(line).expect("valid");
+            assert_eq!(cli.flags().lake.as_deref(), Some("./x"));
+        }
+    }
+
+    #[test]
+    fn every_exit_code_is_documented() {
+        use crate::problem::Exit;
+        let codes = [
+            Exit::Ok, Exit::No, Exit::Usage, Exit::NotFound, Exit::Refused, Exit::Conflict,
+            Exit::Damaged, Exit::Unavailable, Exit::Internal, Exit::Interrupted,
+        ];
+        for code in codes {
+            let line = format!("\n  {:<5}", code as u8);
+            assert!(EXAMPLES.contains(&line), "{code:?}");
+        }
+    }
+}

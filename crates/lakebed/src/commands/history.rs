@@ -1,0 +1,73 @@
+//! `lakebed history`: the versions of a dataset, newest first.
+
+use clap::Args;
+use lakebed_api::VersionPage;
+use lakebed_core::DatasetName;
+
+use crate::{
+    app::App,
+    connect::Session,
+    output::{Table, human},
+    problem::{Exit, Result},
+};
+
+/// The most versions that one request brings.
+const PAGE: u32 = 1000;
+
+/// List the versions of a dataset, newest first.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lakebed history nyc.weather\n  lakebed history nyc.weather --limit 5 --json")]
+pub(crate) struct HistoryArgs {
+    /// The dataset, `namespace.name`
+    #[arg(value_name = "DATASET")]
+    dataset: DatasetName,
+    /// At most so many versions; 0 for all
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    limit: u64,
+    /// Only versions with numbers below this one
+    #[arg(long, value_name = "VERSION")]
+    before: Option<u64>,
+}
+
+pub(crate) async fn run(app: &App, args: HistoryArgs) -> Result<Exit> {
+    let session = Session::open(app).await?;
+    let page = collect(&session, &args).await?;
+    session.close().await;
+    if app.terminal.json {
+        app.terminal.print_json(&page)?;
+        return Ok(Exit::Ok);
+    }
+    let mut table =
+        Table::new([">version", "id", ">rows", ">quarantined", ">size", "committed (UTC)", "by"]);
+    for version in &page.versions {
+        table.push([
+            format!("v{}", version.version).into(),
+            format!("b3:{}", version.version_id.object().short()).into(),
+            human::count(version.row_count).into(),
+            human::count(version.quarantined_count).into(),
+            human::bytes(version.size_bytes).into(),
+            human::time(version.committed_at).into(),
+            version.actor.as_str().into(),
+        ]);
+    }
+    app.terminal.print_table(&table)?;
+    if let Some(before) = page.next_before {
+        app.terminal.note(format!("there are older versions: --before {before}, or --limit 0 for all"));
+    }
+    Ok(Exit::Ok)
+}
+
+async fn collect(session: &Session, args: &HistoryArgs) -> Result<VersionPage> {
+    let wanted = if args.limit == 0 { u64::MAX } else { args.limit };
+    let mut all = VersionPage { versions: Vec::new(), next_before: args.before };
+    loop {
+        let left = wanted - all.versions.len() as u64;
+        let limit = u32::try_from(left).unwrap_or(PAGE).min(PAGE);
+        let page = session.client.history(&args.dataset, all.next_before, Some(limit)).await?;
+        all.next_before = page.next_before;
+        all.versions.extend(page.versions);
+        if all.next_before.is_none() || all.versions.len() as u64 >= wanted {
+            return Ok(all);
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! `lakebed ingest`: sources in, a version out.
+
+use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
+
+use clap::{Args, ValueEnum, ValueHint};
+use lakebed_api::{
+    IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus, Progress, SourceFile,
+};
+use lakebed_core::{
+    DataType, DatasetKind, DatasetName, DecodeOptions, FormatName, Header, IngestMode,
+};
+use lakebed_service::OpenMode;
+use tokio_util::io::ReaderStream;
+
+use crate::{
+    app::App,
+    connect::Session,
+    output::{Cell, Table, describe, human, style},
+    problem::{Exit, Problem, Result},
+    progress::Bar,
+    sources::{self, Bytes, Source},
+};
+
+/// Make a version of files, folders, globs or standard input.
+///
+/// The originals are kept as they are. Without --append the version is exactly the sources given.
+/// The same sources read the same way make the same version: nothing is stored twice.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lakebed ingest weather.csv --to nyc.weather --null NA
+  lakebed ingest 2024/ '2025/**/*.csv.gz' --to sales.orders --type id=string
+  lakebed ingest december.csv --to sales.orders --append
+  lakebed ingest model.bin plots/ --to ml.model --as files
+  curl -s https://example.org/x.csv | lakebed ingest - --name x.csv --to web.x
+  lakebed ingest weather.csv --to nyc.weather --plan    # look first, commit nothing
+
+Rows that do not fit declared types or the dataset's columns are quarantined with line, column and
+reason; `lakebed show <dataset> --quarantine` prints them.")]
+pub(crate) struct IngestArgs {
+    /// Files, folders (with everything below them), globs, or `-` for standard input
+    #[arg(required = true, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
+    sources: Vec<PathBuf>,
+    /// The dataset, `namespace.name`; its first version creates it
+    #[arg(long, value_name = "DATASET")]
+    to: DatasetName,
+    /// Add the rows to those of the newest version instead of replacing them
+    #[arg(long)]
+    append: bool,
+    /// The name of standard input, as a file would have it
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// The format; detected when unsaid. `files` keeps what is no table
+    #[arg(long = "as", value_name = "FORMAT")]
+    format: Option<Format>,
+    /// The character between fields; `tab` for tabs
+    #[arg(long, value_name = "CHAR", value_parser = parse_character)]
+    delimiter: Option<char>,
+    /// The character around fields that hold delimiters or line ends
+    #[arg(long, value_name = "CHAR", value_parser = parse_character)]
+    quote: Option<char>,
+    /// Whether the first record names the columns
+    #[arg(long, value_name = "WHICH", conflicts_with = "no_header")]
+    header: Option<HeaderArg>,
+    /// The same as `--header absent`
+    #[arg(long)]
+    no_header: bool,
+    /// A text that means "no value", besides the empty field; may be given again
+    #[arg(long = "null", value_name = "TOKEN")]
+    null_tokens: Vec<String>,
+    /// The type of a column: boolean, int, long, float, double, decimal(p,s), date, time, timestamp,
+    /// timestamptz, string, binary; may be given again
+    #[arg(long = "type", value_name = "COLUMN=TYPE", value_parser = parse_type)]
+    types: Vec<(String, DataType)>,
+    /// Refuse the version when more of its rows would be quarantined: `1%` or `0.01`
+    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
+    max_quarantined: Option<f64>,
+    /// Once more, on purpose: make a version though these sources are in already
+    #[arg(long, value_name = "WORD", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    again: Option<String>,
+    /// Show how the sources would be read, and commit nothing
+    #[arg(long)]
+    plan: bool,
+    /// A key that makes repeating this very command harmless
+    #[arg(long, value_name = "KEY", conflicts_with = "plan")]
+    idempotency_key: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Csv,
+    Parquet,
+    Files,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum HeaderArg {
+    Present,
+    Absent,
+}
+
+fn parse_character(text: &str) -> Result<char, String> {
+    if matches!(text, "tab" | "\\t") {
+        return Ok('\t');
+    }
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (Some(character), None) if character.is_ascii() => Ok(character),
+        _ => Err("expected one ASCII character, or `tab`".to_owned()),
+    }
+}
+
+/// The last `=` divides: column names may hold one, types do not.
+fn parse_type(text: &str) -> Result<(String, DataType), String> {
+    let (column, data_type) = text.rsplit_once('=').ok_or("expected COLUMN=TYPE, as in `id=string`")?;
+    let data_type = DataType::from_str(data_type).map_err(|error| error.to_string())?;
+    Ok((column.to_owned(), data_type))
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    let wrong = || "expected a share of the rows: `1%` or `0.01`".to_owned();
+    let share = match text.strip_suffix('%') {
+        Some(percent) => percent.trim().parse::<f64>().map(|percent| percent / 100.0),
+        None => text.parse(),
+    };
+    share.ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(wrong)
+}
+
+pub(crate) async fn run(app: &App, args: IngestArgs) -> Result<Exit> {
+    let found = sources::expand(&args.sources, args.name.as_deref(), &app.current)?;
+    if found.links_left_out > 0 {
+        let links = human::counted(found.links_left_out, "link");
+        app.terminal.note(format!("{links} to folders were not followed: name those folders too"));
+    }
+    let session = Session::open_with(app, OpenMode::CreateIfMissing).await?;
+    let mut bar = Bar::new(&app.terminal);
+    let request = IngestRequest {
+        dataset: args.to.to_string(),
+        mode: if args.append { IngestMode::Append } else { IngestMode::Replace },
+        again: again(args.again.as_deref())?,
+        options: options(&args)?,
+        sources: hand_over(&session, found.sources, &mut bar).await?,
+    };
+    if args.plan {
+        let plan = session.client.plan_ingest(&request).await?;
+        drop(bar);
+        session.close().await;
+        print_plan(app, &args.to, &plan)?;
+        return Ok(Exit::Ok);
+    }
+    let key = args.idempotency_key.as_deref();
+    let outcome = session.client.ingest(&request, key, |progress| bar.show(&progress)).await?;
+    drop(bar);
+    session.close().await;
+    print_outcome(app, &outcome)?;
+    Ok(Exit::Ok)
+}
+
+/// A word of its own when none was given, so that every `--again` makes a version.
+fn again(given: Option<&str>) -> Result<Option<String>> {
+    match given {
+        Some("") => {
+            let mut bytes = [0; 8];
+            getrandom::fill(&mut bytes)
+                .map_err(|error| Problem::internal(format!("no randomness: {error}")))?;
+            Ok(Some(format!("{:016x}", u64::from_be_bytes(bytes))))
+        }
+        other => Ok(other.map(ToOwned::to_owned)),
+    }
+}
+
+fn options(args: &IngestArgs) -> Result<DecodeOptions> {
+    let header = match (args.header, args.no_header) {
+        (Some(HeaderArg::Absent), _) | (_, true) => Some(Header::Absent),
+        (Some(HeaderArg::Present), _) => Some(Header::Present),
+        (None, false) => None,
+    };
+    let mut types = BTreeMap::new();
+    for (column, data_type) in &args.types {
+        if types.insert(column.clone(), data_type.clone()).is_some() {
+            return Err(Problem::usage(format!("column `{column}` is given two types")));
+        }
+    }
+    Ok(DecodeOptions {
+        format: args.format.map(|format| match format {
+            Format::Csv => FormatName::Csv,
+            Format::Parquet => FormatName::Parquet,
+            Format::Files => FormatName::Files,
+        }),
+        delimiter: args.delimiter,
+        quote: args.quote,
+        header,
+        null_tokens: args.null_tokens.clone(),
+        types,
+        max_quarantined: args.max_quarantined,
+    })
+}
+
+/// Files of this machine go to a lake in this process by their paths; everything else is uploaded.
+async fn hand_over(
+    session: &Session,
+    sources: Vec<Source>,
+    bar: &mut Bar,
+) -> Result<Vec<IngestSource>> {
+    let mut given = Vec::with_capacity(sources.len());
+    for source in sources {
+        match (&source.bytes, session.is_local()) {
+            (Bytes::File(path, _), true) => {
+                let text = path.to_str().ok_or_else(|| not_utf8(path))?;
+                given.push(IngestSource::path(source.name, text));
+            }
+            _ => given.push(upload(session, source, bar).await?),
+        }
+    }
+    Ok(given)
+}
+
+fn not_utf8(path: &std::path::Path) -> Problem {
+    let message = format!("the path `{}` is not UTF-8", path.to_string_lossy());
+    Problem::refused("bad-name", message).hint("rename it, or pipe it in with `-` and `--name`")
+}
+
+async fn upload(session: &Session, source: Source, bar: &mut Bar) -> Result<IngestSource> {
+    let bytes_total = match &source.bytes {
+        Bytes::File(_, size) => Some(*size),
+        Bytes::Pipe(_) | Bytes::Stdin => None,
+    };
+    let progress = Progress { phase: "uploading".to_owned(), bytes_total, ..Progress::default() };
+    bar.show(&progress);
+    let counter = bar.counter();
+    let name = source.name;
+    let uploaded = match source.bytes {
+        Bytes::Stdin => {
+            let stream = ReaderStream::with_capacity(tokio::io::stdin(), 1 << 18);
+            session.client.upload(&name, counter.count(stream), None).await?
+        }
+        Bytes::File(path, _) | Bytes::Pipe(path) => {
+            let file = tokio::fs::File::open(&path)
+                .await
+                .map_err(|error| Problem::io("read", &path, &error))?;
+            let stream = ReaderStream::with_capacity(file, 1 << 18);
+            session.client.upload(&name, counter.count(stream), None).await?
+        }
+    };
+    Ok(IngestSource::upload(name, uploaded.upload))
+}
+
+fn print_outcome(app: &App, outcome: &IngestResponse) -> Result<()> {
+    if app.terminal.json {
+        return app.terminal.print_json(outcome);
+    }
+    let version = &outcome.version;
+    let (bold, name) = (style::BOLD, format!("{}@v{}", version.dataset, version.version));
+    let noun = if version.kind == DatasetKind::Files { "file" } else { "row" };
+    let count = human::counted(version.row_count, noun);
+    let short = version.version_id.object().short();
+    app.terminal.print(match outcome.status {
+        IngestStatus::Committed => format!(
+            "{bold}{name}{bold:#}  {count}, {} stored, {} new  b3:{short}\n",
+            human::bytes(version.size_bytes),
+            human::bytes(outcome.new_bytes),
+        ),
+        IngestStatus::Unchanged => {
+            format!("{bold}{name}{bold:#}  unchanged: it is exactly this, {count}  b3:{short}\n")
+        }
+    })?;
+    for source in outcome.sources.iter().take(SHOWN) {
+        app.terminal.note(format!("  {}", describe_source(source)));
+    }
+    if outcome.sources.len() > SHOWN {
+        app.terminal.note(format!("  and {} more sources", outcome.sources.len() - SHOWN));
+    }
+    for change in &outcome.changes {
+        app.terminal.note(format!("  {}", change.text));
+    }
+    for note in &outcome.notes {
+        app.terminal.note(format!("  {note}"));
+    }
+    if version.quarantined_count > 0 {
+        let rows = human::counted(version.quarantined_count, "row");
+        app.terminal.warn(format!("{rows} quarantined: see `lakebed show {name} --quarantine`"));
+    }
+    Ok(())
+}
+
+/// How many sources are described one by one.
+const SHOWN: usize = 10;
+
+fn describe_source(source: &SourceFile) -> String {
+    let name = source.file.name.as_deref().unwrap_or("?");
+    let mut text = format!(
+        "{name}: {}, {}",
+        human::bytes(source.file.size_bytes),
+        describe::decode(source.decode.as_ref())
+    );
+    if source.quarantined.rows > 0 {
+        let rows = human::count(source.quarantined.rows);
+        text.push_str(&format!(", {rows} quarantined"));
+    }
+    text
+}
+
+fn print_plan(app: &App, dataset: &DatasetName, plan: &IngestPlan) -> Result<()> {
+    if app.terminal.json {
+        return app.terminal.print_json(plan);
+    }
+    for source in plan.sources.iter().take(SHOWN) {
+        let decode = describe::decode(Some(&source.decode));
+        app.terminal.note(format!("{}: {decode}", source.name));
+    }
+    if let Some(schema) = &plan.schema {
+        let mut table = Table::new(["column", "type", "first values"]);
+        for (index, field) in schema.fields.iter().enumerate() {
+            let values: Vec<&str> = plan
+                .sample
+                .iter()
+                .take(4)
+                .filter_map(|row| row.get(index))
+                .map(|value| value.as_deref().unwrap_or("NULL"))
+                .collect();
+            table.push([
+                field.name.as_str().into(),
+                field.data_type.to_string().into(),
+                Cell::styled(values.join(" | "), style::DIM),
+            ]);
+        }
+        app.terminal.print_table(&table)?;
+    }
+    for change in &plan.changes {
+        app.terminal.note(&change.text);
+    }
+    for note in &plan.notes {
+        app.terminal.note(note);
+    }
+    app.terminal.note(format!("nothing was committed to {dataset}; leave out --plan to do so"));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_as_people_write_them() {
+        assert_eq!(parse_character("tab"), Ok('\t'));
+        assert_eq!(parse_character(";"), Ok(';'));
+        assert!(parse_character("").is_err() && parse_character("ab").is_err());
+        assert!(parse_character("é").is_err());
+        assert_eq!(parse_share("1%"), Ok(0.01));
+        assert_eq!(parse_share("0.5"), Ok(0.5));
+        assert!(["-1", "101%", "NaN", "x", ""].iter().all(|text| parse_share(text).is_err()));
+        assert_eq!(parse_type("a=b=long"), Ok(("a=b".to_owned(), DataType::Long)));
+        assert!(parse_type("a=quick").expect_err("no type").contains("is not a type"));
+        assert!(parse_type("a").is_err());
+    }
+
+    #[test]
+    fn every_again_without_a_word_is_another_word() {
+        let word = || again(Some("")).expect("randomness").expect("a word");
+        assert_ne!(word(), word());
+        assert_eq!(again(Some("x")).expect("given").as_deref(), Some("x"));
+        assert_eq!(again(None).expect("nothing"), None);
+    }
+}

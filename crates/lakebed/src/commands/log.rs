@@ -1,0 +1,96 @@
+//! `lakebed log`: the events of the lake, oldest first.
+
+use clap::Args;
+use lakebed_core::{Event, EventBody};
+
+use crate::{
+    app::App,
+    connect::Session,
+    output::{Cell, Table, human, style},
+    problem::{Exit, Result},
+};
+
+/// The most events that one request brings.
+const PAGE: u32 = 1000;
+
+/// List what happened in the lake, oldest first.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lakebed log
+  lakebed log --after 0 --limit 0 --json    # everything, a line of JSON each")]
+pub(crate) struct LogArgs {
+    /// At most so many events; 0 for all
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    limit: u64,
+    /// Only events after this one; without it, the last ones
+    #[arg(long, value_name = "SEQ")]
+    after: Option<u64>,
+}
+
+pub(crate) async fn run(app: &App, args: LogArgs) -> Result<Exit> {
+    let session = Session::open(app).await?;
+    let wanted = if args.limit == 0 { u64::MAX } else { args.limit };
+    let mut after = match args.after {
+        Some(after) => after,
+        None => session.client.lake().await?.journaled_seq.saturating_sub(wanted),
+    };
+    let mut printed = 0;
+    while printed < wanted {
+        let limit = u32::try_from(wanted - printed).unwrap_or(PAGE).min(PAGE);
+        let page = session.client.events(after, Some(limit)).await?;
+        print(app, &page.events, printed == 0)?;
+        printed += page.events.len() as u64;
+        match page.next_after {
+            Some(next) if !page.events.is_empty() => after = next,
+            _ => break,
+        }
+    }
+    session.close().await;
+    if printed == 0 {
+        app.terminal.note("nothing happened yet");
+    }
+    Ok(Exit::Ok)
+}
+
+fn print(app: &App, events: &[Event], is_first: bool) -> Result<()> {
+    if app.terminal.json {
+        return events.iter().try_for_each(|event| app.terminal.print_json_line(event));
+    }
+    if events.is_empty() {
+        return Ok(());
+    }
+    let mut table = Table::new([">seq", "at (UTC)", "by", "what"]);
+    for event in events {
+        let (text, style) = describe(&event.body);
+        table.push([
+            event.seq.to_string().into(),
+            human::time(event.at).into(),
+            event.actor.as_str().into(),
+            Cell::styled(text, style),
+        ]);
+    }
+    let text = table.render(app.terminal.width());
+    let rows = text.split_inclusive('\n').skip(if is_first { 0 } else { 2 });
+    app.terminal.print(rows.collect::<String>())
+}
+
+fn describe(body: &EventBody) -> (String, clap::builder::styling::Style) {
+    let text = match body {
+        EventBody::DatasetCreated { dataset, kind } => format!("{dataset} was created ({kind})"),
+        EventBody::VersionCommitted(version) => format!(
+            "{}@v{} was committed: {}",
+            version.dataset,
+            version.number,
+            human::counted(version.row_count, "row")
+        ),
+        EventBody::HeadMoved(moved) => {
+            format!("{} `{}` is v{} now", moved.dataset, moved.stage, moved.to)
+        }
+        EventBody::IngestRefused(refused) => {
+            let text = format!("ingest into {} was refused: {}", refused.dataset, refused.message);
+            return (text, style::WARN);
+        }
+    };
+    (text, style::PLAIN)
+}

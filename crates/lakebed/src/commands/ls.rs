@@ -1,0 +1,54 @@
+//! `lakebed ls`: the datasets.
+
+use clap::Args;
+
+use crate::{
+    app::App,
+    connect::Session,
+    output::{Cell, Table, human},
+    problem::{Exit, Result},
+};
+
+/// List datasets, with their newest versions.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lakebed ls\n  lakebed ls nyc --json")]
+pub(crate) struct LsArgs {
+    /// Only datasets of this namespace
+    #[arg(value_name = "NAMESPACE")]
+    namespace: Option<String>,
+}
+
+pub(crate) async fn run(app: &App, args: LsArgs) -> Result<Exit> {
+    let session = Session::open(app).await?;
+    let list = session.client.datasets(args.namespace.as_deref()).await?;
+    session.close().await;
+    if app.terminal.json {
+        app.terminal.print_json(&list)?;
+        return Ok(Exit::Ok);
+    }
+    if list.datasets.is_empty() {
+        app.terminal.note(match &args.namespace {
+            Some(namespace) => format!("namespace `{namespace}` has no datasets"),
+            None => "the lake has no datasets yet".to_owned(),
+        });
+        app.terminal.hint("add one with `lakebed ingest <file> --to <namespace>.<name>`");
+        return Ok(Exit::Ok);
+    }
+    let mut table = Table::new(["dataset", "kind", ">newest", ">rows", ">size", "committed (UTC)"]);
+    for dataset in &list.datasets {
+        let (name, kind) = (dataset.dataset.to_string().into(), dataset.kind.to_string().into());
+        table.push(match &dataset.newest {
+            None => [name, kind, Cell::null(), Cell::null(), Cell::null(), Cell::null()],
+            Some(newest) => [
+                name,
+                kind,
+                format!("v{}", newest.version).into(),
+                human::count(newest.row_count).into(),
+                human::bytes(newest.size_bytes).into(),
+                human::time(newest.committed_at).into(),
+            ],
+        });
+    }
+    app.terminal.print_table(&table)?;
+    Ok(Exit::Ok)
+}

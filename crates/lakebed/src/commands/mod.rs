@@ -1,0 +1,19 @@
+//! One file a command: its arguments, and the sequence of what it does. They speak to a lake through
+//! `lakebed-client` alone, wherever it is; `rebuild` and `serve` are the exceptions, for they are
+//! about the process itself.
+
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod demo;
+pub(crate) mod fetch;
+pub(crate) mod history;
+pub(crate) mod ingest;
+pub(crate) mod lock;
+pub(crate) mod log;
+pub(crate) mod ls;
+pub(crate) mod rebuild;
+pub(crate) mod resolve;
+pub(crate) mod serve;
+pub(crate) mod show;
+pub(crate) mod sql;
+pub(crate) mod verify;

@@ -1,0 +1,145 @@
+//! `lakebed show`: everything about one version.
+
+use clap::Args;
+use lakebed_api::{SourceFile, VersionAnswer};
+use lakebed_core::{DatasetRef, SkipKind, TableSchema};
+
+use crate::{
+    app::App,
+    commands::resolve::files_table,
+    connect::Session,
+    output::{Table, describe, human, style},
+    problem::{Exit, Result},
+    quarantine,
+};
+
+/// Describe a version: columns, sources, files, quarantined rows.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lakebed show nyc.weather
+  lakebed show nyc.weather@v1 --sources
+  lakebed show sales.orders --quarantine --limit 100")]
+pub(crate) struct ShowArgs {
+    /// A reference, `namespace.name[@selector]`
+    #[arg(value_name = "REF")]
+    reference: DatasetRef,
+    /// The originals, and what became of their rows
+    #[arg(long)]
+    sources: bool,
+    /// The files that hold it
+    #[arg(long)]
+    files: bool,
+    /// The quarantined rows, with line, column and reason
+    #[arg(long)]
+    quarantine: bool,
+    /// At most so many quarantined rows; 0 for all
+    #[arg(long, default_value_t = 20, value_name = "N", requires = "quarantine")]
+    limit: u64,
+}
+
+pub(crate) async fn run(app: &App, args: ShowArgs) -> Result<Exit> {
+    let session = Session::open(app).await?;
+    let answer = session.client.version(&args.reference.to_string()).await?;
+    if args.quarantine {
+        quarantine::print(app, &session, &answer.quarantine, args.limit).await?;
+        session.close().await;
+        return Ok(Exit::Ok);
+    }
+    session.close().await;
+    if app.terminal.json {
+        app.terminal.print_json(&answer)?;
+        return Ok(Exit::Ok);
+    }
+    app.terminal.print(facts(&answer))?;
+    let version = &answer.version;
+    if let Some(schema) = &answer.schema {
+        app.terminal.print("\n")?;
+        app.terminal.print_table(&columns_table(schema))?;
+    }
+    if args.sources {
+        app.terminal.print("\n")?;
+        app.terminal.print_table(&sources_table(version.sources.as_deref().unwrap_or_default()))?;
+    }
+    if args.files {
+        app.terminal.print("\n")?;
+        app.terminal.print_table(&files_table(version.files.as_deref().unwrap_or_default()))?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn facts(answer: &VersionAnswer) -> String {
+    let resolved = &answer.version;
+    let version = &resolved.version;
+    let files = resolved.files.as_ref().map_or(0, Vec::len) as u64;
+    let sources = resolved.sources.as_ref().map_or(0, Vec::len) as u64;
+    let mut facts = vec![
+        ("kind", version.kind.to_string()),
+        ("version id", format!("b3:{}", version.version_id)),
+        ("content id", version.content_id.to_string()),
+    ];
+    facts.extend(version.parent.map(|parent| ("parent", format!("b3:{parent}"))));
+    facts.extend([
+        ("rows", human::count(version.row_count)),
+        ("quarantined", human::count(version.quarantined_count)),
+        ("size", format!("{} in {}", human::bytes(version.size_bytes), human::counted(files, "file"))),
+        ("sources", human::count(sources)),
+        ("committed", format!("{} UTC by {}", human::time(version.committed_at), version.actor)),
+        ("event", version.seq.to_string()),
+    ]);
+    if resolved.newest > version.version {
+        facts.push(("newest", format!("v{}", resolved.newest)));
+    }
+    let (bold, dim) = (style::BOLD, style::DIM);
+    let mut text = format!("{bold}{}@v{}{bold:#}\n", version.dataset, version.version);
+    for (name, value) in facts {
+        text.push_str(&format!("  {dim}{name:<11}{dim:#} {}\n", crate::output::escaped(&value)));
+    }
+    text
+}
+
+fn columns_table(schema: &TableSchema) -> Table {
+    let mut table = Table::new([">id", "column", "type", "nulls"]);
+    for field in &schema.fields {
+        table.push([
+            field.id.to_string().into(),
+            field.name.as_str().into(),
+            field.data_type.to_string().into(),
+            if field.required { "never" } else { "possible" }.into(),
+        ]);
+    }
+    table
+}
+
+fn sources_table(sources: &[SourceFile]) -> Table {
+    let mut table =
+        Table::new(["source", ">size", ">accepted", ">quarantined", "not rows", "read as", "object"]);
+    for source in sources {
+        table.push([
+            source.file.name.as_deref().unwrap_or_default().into(),
+            human::bytes(source.file.size_bytes).into(),
+            human::count(source.accepted.rows).into(),
+            human::count(source.quarantined.rows).into(),
+            skipped(source).into(),
+            describe::decode(source.decode.as_ref()).into(),
+            source.file.object.to_string().into(),
+        ]);
+    }
+    table
+}
+
+fn skipped(source: &SourceFile) -> String {
+    let words: Vec<String> = source
+        .skipped
+        .iter()
+        .map(|skipped| {
+            let what = match skipped.what {
+                SkipKind::Bom => "byte order mark",
+                SkipKind::Header => "header",
+                SkipKind::Blank => "blank lines",
+            };
+            format!("{what} ({})", human::bytes(skipped.bytes))
+        })
+        .collect();
+    words.join(", ")
+}

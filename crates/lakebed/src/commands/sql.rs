@@ -1,0 +1,390 @@
+//! `lakebed sql`: a statement, and its answer as it comes.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Read as _, Write},
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use arrow::{buffer::Buffer, ipc::reader::StreamDecoder};
+use bytes::Bytes;
+use clap::{Args, ValueEnum, ValueHint};
+use futures::TryStreamExt as _;
+use lakebed_api::{ResolvedInput, SqlLimits, SqlParameters, SqlRequest, media::SqlFormat};
+use lakebed_client::ByteStream;
+use lakebed_core::Selector;
+use serde_json::Value;
+
+use crate::{
+    app::App,
+    atomic::Draft,
+    connect::Session,
+    output::{Terminal, human, rows::RowPrinter, stdout_problem},
+    problem::{Exit, Problem, Result},
+};
+
+/// Ask in SQL.
+///
+/// The answer is printed as it comes; what it read, and when a newer version exists, is said on
+/// stderr.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lakebed sql 'SELECT origin, avg(temp) FROM nyc.weather GROUP BY origin'
+  lakebed sql 'SELECT count(*) FROM nyc.\"weather@v1\"'
+  lakebed sql 'SELECT * FROM nyc.planes WHERE year > $1 AND engine = $2' --param 2000 --param Turbo-fan
+  lakebed sql 'SELECT * FROM nyc.planes WHERE year > $since' --param since=2000
+  lakebed sql -f report.sql -o report.parquet
+  echo 'SHOW TABLES' | lakebed sql - --format csv
+
+Parameters are numbers, true, false, null, or else text; --param '\"42\"' is the text 42.")]
+pub(crate) struct SqlArgs {
+    /// The statement; `-` reads it from standard input
+    #[arg(value_name = "QUERY", required_unless_present = "file")]
+    query: Option<String>,
+    /// Read the statement from a file
+    #[arg(short, long, value_name = "FILE", conflicts_with = "query", value_hint = ValueHint::FilePath)]
+    file: Option<PathBuf>,
+    /// How to write the answer; by the name of the output file when unsaid, else a table
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// Write the answer to a file, which appears when it is complete
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    output: Option<PathBuf>,
+    /// A value for `$name`, or for `$1`, `$2` … in order; may be given again
+    #[arg(long = "param", value_name = "[NAME=]VALUE", allow_hyphen_values = true)]
+    parameters: Vec<String>,
+    /// Fail when the answer has more rows
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_rows: Option<u64>,
+    /// Fail when it takes longer
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    timeout: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Table,
+    Csv,
+    /// One document with columns, rows and what was read
+    Json,
+    /// An object a row
+    Ndjson,
+    /// An Arrow IPC stream
+    Arrow,
+    Parquet,
+}
+
+impl Format {
+    /// What a file of that name is expected to hold.
+    fn of_name(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "csv" => Some(Self::Csv),
+            "json" => Some(Self::Json),
+            "ndjson" | "jsonl" => Some(Self::Ndjson),
+            "arrow" | "arrows" | "ipc" => Some(Self::Arrow),
+            "parquet" => Some(Self::Parquet),
+            "txt" => Some(Self::Table),
+            _ => None,
+        }
+    }
+
+    /// What is asked of the lake; a table is made here, of Arrow.
+    const fn on_the_wire(self) -> SqlFormat {
+        match self {
+            Self::Csv => SqlFormat::Csv,
+            Self::Json => SqlFormat::Json,
+            Self::Ndjson => SqlFormat::Ndjson,
+            Self::Parquet => SqlFormat::Parquet,
+            Self::Table | Self::Arrow => SqlFormat::Arrow,
+        }
+    }
+
+    const fn is_binary(self) -> bool {
+        matches!(self, Self::Arrow | Self::Parquet)
+    }
+}
+
+pub(crate) async fn run(app: &App, args: SqlArgs) -> Result<Exit> {
+    let format = choose_format(app, &args)?;
+    let request = SqlRequest {
+        sql: statement(app, &args)?,
+        params: parameters(&args.parameters)?,
+        limits: SqlLimits {
+            max_rows: args.max_rows,
+            timeout_ms: args.timeout.map(|seconds| seconds * 1000),
+            memory_bytes: None,
+        },
+    };
+    let started = Instant::now();
+    let session = Session::open(app).await?;
+    let out = Out::open(app, args.output.as_deref())?;
+    let answer = session.client.sql(&request, format.on_the_wire()).await?;
+    let row_count = match format {
+        Format::Table => Some(print_table(&app.terminal, out, answer.bytes).await?),
+        _ => {
+            copy(out, answer.bytes).await?;
+            None
+        }
+    };
+    session.close().await;
+    say_what_was_read(&app.terminal, row_count, started, &answer.resolved);
+    Ok(Exit::Ok)
+}
+
+fn choose_format(app: &App, args: &SqlArgs) -> Result<Format> {
+    let by_name = args.output.as_deref().and_then(Format::of_name);
+    let fallback = if app.terminal.json { Format::Json } else { Format::Table };
+    let format = args.format.or(by_name).unwrap_or(fallback);
+    if format.is_binary() && args.output.is_none() && app.terminal.stdout_is_terminal {
+        return Err(Problem::usage("a binary answer is not printed on a terminal")
+            .hint("write it to a file with `-o answer.parquet`, or pipe it on"));
+    }
+    Ok(format)
+}
+
+fn statement(app: &App, args: &SqlArgs) -> Result<String> {
+    let text = match (&args.file, args.query.as_deref()) {
+        (Some(path), _) => {
+            let path = app.current.join(path);
+            std::fs::read_to_string(&path).map_err(|error| Problem::io("read", &path, &error))?
+        }
+        (None, Some("-")) => {
+            let mut text = String::new();
+            let standard_input = Path::new("standard input");
+            io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|error| Problem::io("read", standard_input, &error))?;
+            text
+        }
+        (None, query) => query.unwrap_or_default().to_owned(),
+    };
+    if text.trim().is_empty() {
+        return Err(Problem::usage("the statement is empty")
+            .hint("as in `lakebed sql 'SELECT 1'`; `SHOW TABLES` lists what there is"));
+    }
+    Ok(text)
+}
+
+/// All by name or all by position.
+fn parameters(given: &[String]) -> Result<SqlParameters> {
+    let named: Vec<(&str, &str)> = given.iter().filter_map(|text| name_and_value(text)).collect();
+    if named.is_empty() {
+        return Ok(SqlParameters::Positional(given.iter().map(|text| value(text)).collect()));
+    }
+    if named.len() != given.len() {
+        return Err(Problem::usage("parameters are given by name and by position at once")
+            .hint("name all of them or none; a text with `=` in it is written `--param '\"a=b\"'`"));
+    }
+    let mut values = serde_json::Map::new();
+    for (name, text) in named {
+        if values.insert(name.to_owned(), value(text)).is_some() {
+            return Err(Problem::usage(format!("parameter `{name}` is given twice")));
+        }
+    }
+    Ok(SqlParameters::Named(values))
+}
+
+fn name_and_value(text: &str) -> Option<(&str, &str)> {
+    let (name, value) = text.split_once('=')?;
+    let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+    let is_name = starts_well && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    is_name.then_some((name, value))
+}
+
+/// JSON's scalars, else text. A number that a JSON reader would round stays text.
+fn value(text: &str) -> Value {
+    match serde_json::from_str(text) {
+        Ok(Value::Number(number)) if number.is_f64() && !text.contains(['.', 'e', 'E']) => {
+            Value::String(text.to_owned())
+        }
+        Ok(scalar @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_))) => scalar,
+        _ => Value::String(text.to_owned()),
+    }
+}
+
+/// Where the answer goes.
+enum Out {
+    Stdout,
+    /// A file that appears when it is complete.
+    File(Draft, PathBuf),
+    /// Something that is there and is no file: a pipe, a device.
+    Stream(File, PathBuf),
+}
+
+impl Out {
+    fn open(app: &App, path: Option<&Path>) -> Result<Self> {
+        let Some(path) = path.filter(|path| *path != Path::new("-")) else { return Ok(Self::Stdout) };
+        let path = app.current.join(path);
+        let is_stream = std::fs::metadata(&path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+        if is_stream {
+            let file = File::options().write(true).open(&path);
+            let file = file.map_err(|error| Problem::io("write", &path, &error))?;
+            return Ok(Self::Stream(file, path));
+        }
+        Draft::beside(&path).map(|draft| Self::File(draft, path))
+    }
+
+    /// Lets `body` write, and publishes what it wrote when it succeeds.
+    async fn fill<T>(
+        self,
+        body: impl AsyncFnOnce(&mut (dyn Write + Send)) -> Result<T, Failure>,
+    ) -> Result<T> {
+        match self {
+            Self::Stdout => {
+                let mut out = BufWriter::with_capacity(1 << 16, io::stdout());
+                let outcome = body(&mut out).await;
+                let flushed = out.flush();
+                let value = outcome.map_err(|failure| failure.explain(stdout_problem))?;
+                flushed.map_err(|error| stdout_problem(&error))?;
+                Ok(value)
+            }
+            Self::Stream(mut file, path) => {
+                let outcome = body(&mut file).await;
+                outcome.map_err(|failure| failure.explain(|error| Problem::io("write", &path, error)))
+            }
+            Self::File(mut draft, path) => {
+                let outcome = body(&mut draft).await;
+                let value = outcome
+                    .map_err(|failure| failure.explain(|error| Problem::io("write", &path, error)))?;
+                draft.publish()?;
+                Ok(value)
+            }
+        }
+    }
+}
+
+/// Either end of a copy can fail.
+enum Failure {
+    Answer(Problem),
+    Write(io::Error),
+}
+
+impl Failure {
+    fn explain(self, of_write: impl FnOnce(&io::Error) -> Problem) -> Problem {
+        match self {
+            Self::Answer(problem) => problem,
+            Self::Write(error) => of_write(&error),
+        }
+    }
+}
+
+impl From<lakebed_client::ClientError> for Failure {
+    fn from(error: lakebed_client::ClientError) -> Self {
+        Self::Answer(error.into())
+    }
+}
+
+async fn copy(out: Out, mut bytes: ByteStream) -> Result<()> {
+    out.fill(async |out| {
+        while let Some(part) = bytes.try_next().await? {
+            out.write_all(&part).map_err(Failure::Write)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn print_table(terminal: &Terminal, out: Out, bytes: ByteStream) -> Result<u64> {
+    match out {
+        Out::Stdout => decode(RowPrinter::table(terminal), bytes).await,
+        // A file gets no colours and no terminal's width.
+        out => {
+            out.fill(async |out| {
+                let plain = Box::new(anstream::StripStream::new(out));
+                let printer = RowPrinter::to_writer(terminal, plain, None);
+                decode(printer, bytes).await.map_err(Failure::Answer)
+            })
+            .await
+        }
+    }
+}
+
+async fn decode(mut printer: RowPrinter<'_>, mut bytes: ByteStream) -> Result<u64> {
+    let garbled = |error: &arrow::error::ArrowError| {
+        Problem::internal(format!("the answer is not Arrow: {error}"))
+    };
+    let mut decoder = StreamDecoder::new();
+    while let Some(part) = bytes.try_next().await? {
+        let mut buffer = Buffer::from(Bytes::from(part));
+        while !buffer.is_empty() {
+            if let Some(batch) = decoder.decode(&mut buffer).map_err(|error| garbled(&error))? {
+                printer.push(&batch)?;
+            }
+        }
+    }
+    decoder.finish().map_err(|error| garbled(&error))?;
+    if let Some(schema) = decoder.schema() {
+        printer.set_schema(schema);
+    }
+    printer.finish()
+}
+
+fn say_what_was_read(
+    terminal: &Terminal,
+    row_count: Option<u64>,
+    started: Instant,
+    resolved: &[ResolvedInput],
+) {
+    let mut parts = Vec::new();
+    parts.extend(row_count.map(|count| human::counted(count, "row")));
+    parts.push(human::elapsed(started.elapsed()));
+    let read: Vec<String> =
+        resolved.iter().map(|input| format!("{}@v{}", input.dataset, input.version)).collect();
+    if !read.is_empty() {
+        parts.push(format!("read {}", read.join(", ")));
+    }
+    terminal.note(parts.join(" · "));
+    for input in resolved.iter().filter(|input| input.newest > input.version) {
+        let (dataset, version, newest) = (&input.dataset, input.version, input.newest);
+        match input.reference.selector {
+            Selector::Number(_) | Selector::Digest(_) => {
+                terminal.note(format!("{dataset}: v{newest} is newer than v{version}"));
+            }
+            _ => terminal.note(format!(
+                "{dataset}: v{newest} is newer than v{version}; {dataset}@latest reads it"
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn bound(given: &[&str]) -> Result<SqlParameters> {
+        parameters(&given.iter().map(ToString::to_string).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn parameters_lose_nothing() {
+        let positional = bound(&["42", "007", "1.5", "true", "null", "x", "\"42\"", "-3", "[1]"]);
+        let expected =
+            json!([42, "007", 1.5, true, null, "x", "42", -3, "[1]"]).as_array().cloned();
+        assert_eq!(positional, Ok(SqlParameters::Positional(expected.expect("a list"))));
+        let long = bound(&["123456789012345678901234567890"]).expect("a value");
+        let text = json!(["123456789012345678901234567890"]).as_array().cloned();
+        assert_eq!(long, SqlParameters::Positional(text.expect("a list")));
+    }
+
+    #[test]
+    fn parameters_are_all_named_or_none() {
+        let named = bound(&["since=2000", "engine=Turbo=fan"]).expect("named");
+        let expected = json!({"since": 2000, "engine": "Turbo=fan"}).as_object().cloned();
+        assert_eq!(named, SqlParameters::Named(expected.expect("an object")));
+        assert_eq!(bound(&["a=1", "2"]).expect_err("mixed").exit, Exit::Usage);
+        assert_eq!(bound(&["a=1", "a=2"]).expect_err("twice").exit, Exit::Usage);
+        let text = json!(["a=b"]).as_array().cloned().expect("a list");
+        assert_eq!(bound(&["\"a=b\""]), Ok(SqlParameters::Positional(text)));
+    }
+
+    #[test]
+    fn a_file_name_says_the_format() {
+        assert_eq!(Format::of_name(Path::new("x/y.PARQUET")), Some(Format::Parquet));
+        assert_eq!(Format::of_name(Path::new("y.tar.gz")), None);
+    }
+}

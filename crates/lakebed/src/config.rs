@@ -1,0 +1,452 @@
+//! What the user set, and where: built-in values, `lakebed.toml`, `LAKEBED_*`, flags, in rising
+//! order. Nothing else in the workspace reads the environment.
+//!
+//! `lakebed.toml` is looked for in the current folder and then in its parents; the nearest counts
+//! and paths in it are relative to its folder. Keys it does not know are refused.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use toml::Spanned;
+use url::Url;
+
+use crate::problem::{Exit, Problem, Result};
+
+/// The file's name.
+pub(crate) const FILE: &str = "lakebed.toml";
+
+/// A value and who set it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Setting<T> {
+    pub(crate) value: T,
+    pub(crate) origin: Origin,
+}
+
+/// Who set a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Default,
+    File { path: PathBuf, line: usize },
+    Environment(&'static str),
+    Flag(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Environment(name) => f.write_str(name),
+            Self::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// Everything that can be set, each with its origin.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// The lake: a folder, an object-store URL or a server. None: nobody said.
+    pub(crate) lake: Option<Setting<Target>>,
+    /// The catalog database; by the lake's root when unsaid.
+    pub(crate) catalog: Option<Setting<String>>,
+    pub(crate) color: Setting<ColorWhen>,
+    /// A filter in `tracing`'s syntax: `info`, `lakebed_service=debug`.
+    pub(crate) log: Setting<String>,
+    pub(crate) log_format: Setting<LogFormat>,
+    /// Where `serve` listens.
+    pub(crate) listen: Setting<String>,
+}
+
+/// Where the lake is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// Below this folder (absolute).
+    Folder(PathBuf),
+    /// In an object store: `memory://…`, `s3://…`.
+    ObjectStore(Url),
+    /// Behind a server: `http(s)://…`.
+    Server(Url),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(path) => write!(f, "{}", path.display()),
+            Self::ObjectStore(url) | Self::Server(url) => url.fmt(f),
+        }
+    }
+}
+
+impl Target {
+    /// Reads what the user wrote; a relative folder is below `base`.
+    fn parse(text: &str, base: &Path) -> std::result::Result<Self, String> {
+        if text.is_empty() {
+            return Err("it is empty".to_owned());
+        }
+        if !text.contains("://") {
+            return Ok(Self::Folder(clean(&base.join(text))));
+        }
+        let url = Url::parse(text).map_err(|error| format!("`{text}` is not a URL: {error}"))?;
+        match url.scheme() {
+            "http" | "https" if url.password().is_some() || !url.username().is_empty() => {
+                Err("a server's URL cannot hold a password".to_owned())
+            }
+            "http" | "https" => Ok(Self::Server(url)),
+            "file" => match url.to_file_path() {
+                Ok(path) => Ok(Self::Folder(path)),
+                Err(()) => Err(format!("`{text}` names no folder of this machine")),
+            },
+            _ => Ok(Self::ObjectStore(url)),
+        }
+    }
+}
+
+/// Without `.` parts; `..` stays, for it may follow a symbolic link.
+fn clean(path: &Path) -> PathBuf {
+    path.components().collect()
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ColorWhen {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl fmt::Display for ColorWhen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        })
+    }
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        })
+    }
+}
+
+/// What flags set; see [`crate::cli::Global`].
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Flags {
+    pub(crate) lake: Option<String>,
+    pub(crate) catalog: Option<String>,
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) color: Option<ColorWhen>,
+    pub(crate) verbose: u8,
+    pub(crate) listen: Option<String>,
+}
+
+/// The shape of `lakebed.toml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    lake: Option<Spanned<String>>,
+    catalog: Option<Spanned<String>>,
+    color: Option<Spanned<ColorWhen>>,
+    log: Option<Spanned<String>>,
+    log_format: Option<Spanned<LogFormat>>,
+    listen: Option<Spanned<String>>,
+}
+
+/// A file and what is needed to say where in it something is.
+#[derive(Debug, Default)]
+struct Loaded {
+    file: File,
+    path: PathBuf,
+    text: String,
+}
+
+impl Loaded {
+    fn read(path: PathBuf) -> Result<Self> {
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| Problem::io("read the configuration", &path, &error))?;
+        match toml::from_str(&text) {
+            Ok(file) => Ok(Self { file, path, text }),
+            Err(error) => {
+                let line = line_at(&text, error.span().map_or(0, |span| span.start));
+                let what = error.message().lines().next().unwrap_or("it is not TOML").to_owned();
+                Err(Problem::new(
+                    Exit::Usage,
+                    "configuration",
+                    format!("{}:{line}: {what}", path.display()),
+                )
+                .hint("the keys are lake, catalog, color, log, log_format and listen"))
+            }
+        }
+    }
+
+    fn setting<T: Clone>(&self, value: Option<&Spanned<T>>) -> Option<Setting<T>> {
+        value.map(|value| Setting {
+            value: value.get_ref().clone(),
+            origin: Origin::File {
+                path: self.path.clone(),
+                line: line_at(&self.text, value.span().start),
+            },
+        })
+    }
+
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+}
+
+/// Counts from 1.
+fn line_at(text: &str, offset: usize) -> usize {
+    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
+}
+
+/// The variables that were set. Passed in, so that tests need not touch the process'.
+pub(crate) type Environment = BTreeMap<String, String>;
+
+/// The process' `LAKEBED_*`.
+pub(crate) fn environment() -> Environment {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.starts_with("LAKEBED_"))
+        .collect()
+}
+
+const LAKE: &str = "LAKEBED_LAKE";
+const CATALOG: &str = "LAKEBED_CATALOG";
+const CONFIG: &str = "LAKEBED_CONFIG";
+const COLOR: &str = "LAKEBED_COLOR";
+const LOG: &str = "LAKEBED_LOG";
+const LOG_FORMAT: &str = "LAKEBED_LOG_FORMAT";
+const LISTEN: &str = "LAKEBED_LISTEN";
+
+/// The variables that mean something.
+pub(crate) const VARIABLES: [&str; 7] = [LAKE, CATALOG, CONFIG, COLOR, LOG, LOG_FORMAT, LISTEN];
+
+/// Brings the layers together; `current` is the current folder.
+///
+/// # Errors
+/// Exit code 2 for values that mean nothing, with the place where they stand.
+pub(crate) fn load(flags: &Flags, environment: &Environment, current: &Path) -> Result<Settings> {
+    let explicit = flags.config.clone().or_else(|| environment.get(CONFIG).map(PathBuf::from));
+    let loaded = match explicit {
+        Some(path) => Loaded::read(current.join(path))?,
+        None => find(current).map(Loaded::read).transpose()?.unwrap_or_default(),
+    };
+    let layers = Layers { environment, loaded: &loaded };
+    Ok(Settings {
+        lake: layers.lake(flags, current)?,
+        catalog: layers.text("--catalog", flags.catalog.as_ref(), CATALOG, |f| f.catalog.as_ref()),
+        color: layers.choice(flags.color, "--color", COLOR, |file| file.color.as_ref())?,
+        log: layers.log(flags),
+        log_format: layers.choice(None, "", LOG_FORMAT, |file| file.log_format.as_ref())?,
+        listen: layers
+            .text("--listen", flags.listen.as_ref(), LISTEN, |file| file.listen.as_ref())
+            .unwrap_or(Setting { value: "127.0.0.1:8080".to_owned(), origin: Origin::Default }),
+    })
+}
+
+/// The nearest `lakebed.toml`, from `current` upwards.
+fn find(current: &Path) -> Option<PathBuf> {
+    current.ancestors().map(|folder| folder.join(FILE)).find(|path| path.is_file())
+}
+
+struct Layers<'a> {
+    environment: &'a Environment,
+    loaded: &'a Loaded,
+}
+
+impl Layers<'_> {
+    fn text(
+        &self,
+        flag: &'static str,
+        flagged: Option<&String>,
+        variable: &'static str,
+        key: impl Fn(&File) -> Option<&Spanned<String>>,
+    ) -> Option<Setting<String>> {
+        if let Some(value) = flagged {
+            return Some(Setting { value: value.clone(), origin: Origin::Flag(flag) });
+        }
+        // An empty variable is an unset one, as everywhere in Unix.
+        if let Some(value) = self.environment.get(variable).filter(|value| !value.is_empty()) {
+            return Some(Setting { value: value.clone(), origin: Origin::Environment(variable) });
+        }
+        self.loaded.setting(key(&self.loaded.file))
+    }
+
+    fn choice<T: clap::ValueEnum + Default>(
+        &self,
+        flagged: Option<T>,
+        flag: &'static str,
+        variable: &'static str,
+        key: impl Fn(&File) -> Option<&Spanned<T>>,
+    ) -> Result<Setting<T>> {
+        if let Some(value) = flagged {
+            return Ok(Setting { value, origin: Origin::Flag(flag) });
+        }
+        if let Some(text) = self.environment.get(variable).filter(|text| !text.is_empty()) {
+            let value = T::from_str(text, true).map_err(|_| not_one_of::<T>(variable, text))?;
+            return Ok(Setting { value, origin: Origin::Environment(variable) });
+        }
+        let from_file = self.loaded.setting(key(&self.loaded.file));
+        Ok(from_file.unwrap_or(Setting { value: T::default(), origin: Origin::Default }))
+    }
+
+    fn lake(&self, flags: &Flags, current: &Path) -> Result<Option<Setting<Target>>> {
+        let text = self.text("--lake", flags.lake.as_ref(), LAKE, |file| file.lake.as_ref());
+        let Some(text) = text else { return Ok(None) };
+        let base = match text.origin {
+            Origin::File { .. } => self.loaded.folder(),
+            _ => current,
+        };
+        match Target::parse(&text.value, base) {
+            Ok(value) => Ok(Some(Setting { value, origin: text.origin })),
+            Err(why) => Err(Problem::new(
+                Exit::Usage,
+                "configuration",
+                format!("the lake set by {} is not usable: {why}", text.origin),
+            )
+            .hint("name a folder, as in `--lake ./lake`, or a server, as in `--lake http://127.0.0.1:8080`")),
+        }
+    }
+
+    /// `-v` and `-vv` are louder than what is set elsewhere.
+    fn log(&self, flags: &Flags) -> Setting<String> {
+        let louder = match flags.verbose {
+            0 => None,
+            1 => Some("info"),
+            2 => Some("debug"),
+            _ => Some("trace"),
+        };
+        if let Some(level) = louder {
+            return Setting { value: level.to_owned(), origin: Origin::Flag("-v") };
+        }
+        let set = self.text("", None, LOG, |file| file.log.as_ref());
+        set.unwrap_or(Setting { value: "warn".to_owned(), origin: Origin::Default })
+    }
+}
+
+fn not_one_of<T: clap::ValueEnum>(variable: &str, given: &str) -> Problem {
+    let values: Vec<String> = T::value_variants()
+        .iter()
+        .filter_map(|value| Some(value.to_possible_value()?.get_name().to_owned()))
+        .collect();
+    Problem::new(Exit::Usage, "configuration", format!("{variable} cannot be `{given}`"))
+        .hint(format!("use one of {}", values.join(", ")))
+}
+
+impl Settings {
+    /// The lake, or how to name one.
+    pub(crate) fn lake(&self) -> Result<&Target> {
+        self.lake.as_ref().map(|lake| &lake.value).ok_or_else(|| {
+            Problem::usage("no lake was named").hint(
+                "add `--lake ./lake`, set LAKEBED_LAKE, or write `lake = \"./lake\"` into lakebed.toml",
+            )
+        })
+    }
+
+    /// Name, value and origin of every setting, in the order of the documentation.
+    pub(crate) fn rows(&self) -> Vec<(&'static str, Option<String>, Option<&Origin>)> {
+        let lake = self.lake.as_ref();
+        let catalog = self.catalog.as_ref();
+        vec![
+            ("lake", lake.map(|s| s.value.to_string()), lake.map(|s| &s.origin)),
+            ("catalog", catalog.map(|s| s.value.clone()), catalog.map(|s| &s.origin)),
+            ("color", Some(self.color.value.to_string()), Some(&self.color.origin)),
+            ("log", Some(self.log.value.clone()), Some(&self.log.origin)),
+            ("log_format", Some(self.log_format.value.to_string()), Some(&self.log_format.origin)),
+            ("listen", Some(self.listen.value.clone()), Some(&self.listen.origin)),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(folder: &Path, text: &str) {
+        std::fs::write(folder.join(FILE), text).expect("a temporary folder is writable");
+    }
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().expect("a temporary folder")
+    }
+
+    #[test]
+    fn flags_beat_the_environment_beats_the_file_beats_the_default() {
+        let folder = folder();
+        write(folder.path(), "# ours\nlake = \"data/lake\"\ncolor = \"never\"\n");
+        let below = folder.path().join("a/b");
+        std::fs::create_dir_all(&below).expect("a folder");
+        let none = Environment::new();
+        let settings = load(&Flags::default(), &none, &below).expect("valid");
+        let lake = settings.lake.expect("set by the file");
+        assert_eq!(lake.value, Target::Folder(folder.path().join("data/lake")));
+        assert_eq!(lake.origin, Origin::File { path: folder.path().join(FILE), line: 2 });
+        assert_eq!(settings.log.origin, Origin::Default);
+
+        let some = Environment::from([(LAKE.to_owned(), "else".to_owned())]);
+        let settings = load(&Flags::default(), &some, &below).expect("valid");
+        let lake = settings.lake.expect("set by the environment");
+        assert_eq!(lake.value, Target::Folder(below.join("else")));
+        assert_eq!(lake.origin, Origin::Environment(LAKE));
+
+        let flags = Flags { lake: Some("https://lake.example".to_owned()), ..Flags::default() };
+        let lake = load(&flags, &some, &below).expect("valid").lake.expect("set by the flag");
+        assert!(matches!(lake.value, Target::Server(_)));
+        assert_eq!(lake.origin, Origin::Flag("--lake"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_file_and_line() {
+        let folder = folder();
+        write(folder.path(), "lake = \"x\"\n\nlaek = \"y\"\n");
+        let problem = load(&Flags::default(), &Environment::new(), folder.path())
+            .expect_err("a misspelt key");
+        assert_eq!(problem.exit, Exit::Usage);
+        let place = format!("{}:3: unknown field `laek`", folder.path().join(FILE).display());
+        assert!(problem.message.starts_with(&place), "{}", problem.message);
+    }
+
+    #[test]
+    fn values_that_mean_nothing_are_refused() {
+        let folder = folder();
+        let load = |name: &str, value: &str| {
+            let environment = Environment::from([(name.to_owned(), value.to_owned())]);
+            load(&Flags::default(), &environment, folder.path()).expect_err("no such value")
+        };
+        assert_eq!(load(COLOR, "green").hint.as_deref(), Some("use one of auto, always, never"));
+        assert!(load(LAKE, "http://me:secret@x").message.contains("password"));
+        assert!(!load(LAKE, "http://me:secret@x").message.contains("secret"));
+    }
+
+    #[test]
+    fn without_a_lake_the_hint_says_how_to_name_one() {
+        let folder = folder();
+        let settings =
+            load(&Flags::default(), &Environment::new(), folder.path()).expect("defaults");
+        assert!(settings.lake().expect_err("none").hint.expect("a hint").contains("--lake"));
+    }
+}

@@ -1,0 +1,98 @@
+//! From "where the lake is" to a client of it: over HTTP, or the same router in this process.
+
+use std::{path::PathBuf, sync::Arc};
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
+use lakebed_api::FileLink;
+use lakebed_client::Client;
+use lakebed_service::{Lake, LakeConfig, OpenMode, SystemClock};
+use lakebed_store::Root;
+use url::Url;
+
+use crate::{
+    app::App,
+    config::Target,
+    engine::LazyEngine,
+    fetch::transfer::Origin,
+    problem::{Problem, Result},
+};
+
+/// A lake to speak to.
+pub(crate) struct Session {
+    pub(crate) client: Client,
+    /// The lake itself, when it is in this process.
+    lake: Option<Lake>,
+}
+
+impl Session {
+    /// The lake of the settings, which must exist.
+    pub(crate) async fn open(app: &App) -> Result<Self> {
+        Self::open_with(app, OpenMode::Existing).await
+    }
+
+    /// The lake of the settings; a folder without one becomes one when `mode` says so.
+    pub(crate) async fn open_with(app: &App, mode: OpenMode) -> Result<Self> {
+        if let Target::Server(url) = app.settings.lake()? {
+            if let Some(catalog) = &app.settings.catalog {
+                tracing::info!(origin = %catalog.origin, "a server has its own catalog");
+            }
+            return Ok(Self { client: Client::remote(url.clone())?, lake: None });
+        }
+        let lake = open_lake(app, mode).await?;
+        let router = lakebed_server::router(lake.clone(), access());
+        Ok(Self { client: Client::in_process(router), lake: Some(lake) })
+    }
+
+    /// Whether the lake is in this process, and can be given paths of this machine.
+    pub(crate) const fn is_local(&self) -> bool {
+        self.lake.is_some()
+    }
+
+    /// Lets the database be closed in order.
+    pub(crate) async fn close(self) {
+        if let Some(lake) = self.lake {
+            lake.close().await;
+        }
+    }
+}
+
+/// Opens the lake of the settings in this process.
+pub(crate) async fn open_lake(app: &App, mode: OpenMode) -> Result<Lake> {
+    let config = lake_config(app, mode)?;
+    Ok(Lake::open(config, Arc::new(LazyEngine::default()), Arc::new(SystemClock)).await?)
+}
+
+/// The lake of the settings as the service takes it.
+///
+/// # Errors
+/// Exit code 2 for a server, which has no lake in this process.
+pub(crate) fn lake_config(app: &App, open: OpenMode) -> Result<LakeConfig> {
+    let root = match app.settings.lake()? {
+        Target::Folder(path) => Root::Folder(path.clone()),
+        Target::ObjectStore(url) => Root::Url(url.clone()),
+        Target::Server(url) => {
+            return Err(Problem::usage(format!("`{url}` is a server: this works on the lake itself"))
+                .hint("run it where the lake is, with `--lake <folder>`"));
+        }
+    };
+    let catalog_url = app.settings.catalog.as_ref().map(|catalog| catalog.value.clone());
+    Ok(LakeConfig { root, catalog_url, open })
+}
+
+impl Origin for Session {
+    /// Only a lake in this process may name files of this machine.
+    fn local(&self, link: &FileLink) -> Option<PathBuf> {
+        let url = self.is_local().then(|| Url::parse(&link.url).ok()).flatten()?;
+        if url.scheme() == "file" { url.to_file_path().ok() } else { None }
+    }
+
+    async fn open(
+        &self,
+        link: &FileLink,
+        offset: u64,
+    ) -> Result<BoxStream<'static, Result<Bytes>>> {
+        let answer = self.client.object(link.object, Some(offset..link.size_bytes)).await?;
+        Ok(answer.bytes.map_err(Problem::from).boxed())
+    }
+}

@@ -1,0 +1,205 @@
+//! The folder that is fetched into: what is there, and putting files into their places.
+//!
+//! Below it no symbolic link is followed and nothing that differs is overwritten unasked. Unfinished
+//! files wait in `.lakebed-fetch/`, named by digest, so that the next fetch goes on with them.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+use lakebed_core::ObjectId;
+
+use super::layout::Folder;
+use crate::problem::{Problem, Result};
+
+/// Where unfinished files wait.
+const SCRATCH: &str = ".lakebed-fetch";
+
+/// What to do with other content in the place of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Existing {
+    /// Refuse.
+    Keep,
+    /// Replace it, and remove parts of an earlier fetch that are no longer part of the version.
+    Replace,
+}
+
+/// The folder, held against other fetches until dropped.
+#[derive(Debug)]
+pub(crate) struct Destination {
+    root: PathBuf,
+    scratch: PathBuf,
+    _held: File,
+}
+
+impl Destination {
+    /// Creates the folder if need be and holds it.
+    ///
+    /// # Errors
+    /// Exit code 5 while another fetch holds it.
+    pub(crate) fn open(root: &Path) -> Result<Self> {
+        fs::create_dir_all(root).map_err(|error| Problem::io("create folder", root, &error))?;
+        let held = File::open(root).map_err(|error| Problem::io("open folder", root, &error))?;
+        if let Err(fs::TryLockError::WouldBlock) = held.try_lock() {
+            let message = format!("another fetch into `{}` is at work", root.display());
+            return Err(Problem::conflict(message).hint("wait until it is done, then run this again"));
+        }
+        let scratch = root.join(SCRATCH);
+        make_folder(&scratch)?;
+        Ok(Self { root: root.to_owned(), scratch, _held: held })
+    }
+
+    /// Where the unfinished file of `object` is.
+    pub(crate) fn unfinished(&self, object: ObjectId) -> PathBuf {
+        self.scratch.join(format!("{object}.part"))
+    }
+
+    /// Creates the folders `parts`, one below the other, and returns the last.
+    pub(crate) fn folder<'a>(&self, parts: impl IntoIterator<Item = &'a String>) -> Result<PathBuf> {
+        let mut path = self.root.clone();
+        for part in parts {
+            path.push(part);
+            make_folder(&path)?;
+        }
+        Ok(path)
+    }
+
+    /// Files in the place of `folder` that look like parts of a table and are not of this version:
+    /// whoever reads `*.parquet` would read them too.
+    pub(crate) fn left_overs(&self, folder: &Folder) -> Result<Vec<PathBuf>> {
+        let path = folder.parts.iter().fold(self.root.clone(), |path, part| path.join(part));
+        if !folder.is_table || !path.is_dir() {
+            return Ok(Vec::new());
+        }
+        let mut found = Vec::new();
+        let failed = |error: &io::Error| Problem::io("read folder", &path, error);
+        for entry in fs::read_dir(&path).map_err(|error| failed(&error))? {
+            let name = entry.map_err(|error| failed(&error))?.file_name();
+            let Some(name) = name.to_str() else { continue };
+            let is_wanted = folder.files.iter().any(|wanted| wanted.parts[0] == name);
+            if looks_like_part(name) && !is_wanted {
+                found.push(path.join(name));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Moves a finished, verified file into its place.
+    pub(crate) fn place(&self, finished: &Path, target: &Path) -> Result<()> {
+        fs::rename(finished, target).map_err(|error| Problem::io("write", target, &error))
+    }
+}
+
+impl Drop for Destination {
+    /// Unfinished files stay, for the next fetch; an empty folder goes.
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.scratch);
+    }
+}
+
+fn looks_like_part(name: &str) -> bool {
+    let number = name.strip_prefix("part-").and_then(|rest| rest.strip_suffix(".parquet"));
+    number.is_some_and(|digits| digits.len() >= 5 && digits.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn make_folder(path: &Path) -> Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => Err(in_the_way(path, "it is not a folder")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match fs::create_dir(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(Problem::io("create folder", path, &error))
+            }
+            _ => Ok(()),
+        },
+        Err(error) => Err(Problem::io("look at", path, &error)),
+    }
+}
+
+fn in_the_way(path: &Path, why: &str) -> Problem {
+    Problem::conflict(format!("`{}` is in the way: {why}", path.display()))
+        .hint("move it away, or fetch into another folder with `--into`")
+}
+
+/// What is in the place of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    Nothing,
+    /// Exactly these bytes.
+    Same,
+    Other,
+}
+
+/// Looks at `target`, and hashes it when its length is right. Blocking.
+pub(crate) fn look(target: &Path, object: ObjectId, size_bytes: u64) -> Result<Found> {
+    match fs::symlink_metadata(target) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Nothing),
+        Err(error) => Err(Problem::io("look at", target, &error)),
+        Ok(metadata) if !metadata.is_file() => Err(in_the_way(target, "it is not a file")),
+        Ok(metadata) if metadata.len() != size_bytes => Ok(Found::Other),
+        Ok(_) => {
+            let mut hasher = blake3::Hasher::new();
+            hash_file(target, &mut hasher)?;
+            let found = ObjectId::from_bytes(*hasher.finalize().as_bytes());
+            Ok(if found == object { Found::Same } else { Found::Other })
+        }
+    }
+}
+
+/// Adds the bytes of `path` to `hasher` and returns how many. Blocking.
+pub(crate) fn hash_file(path: &Path, hasher: &mut blake3::Hasher) -> Result<u64> {
+    let failed = |error: &io::Error| Problem::io("read", path, error);
+    let mut file = File::open(path).map_err(|error| failed(&error))?;
+    let mut buffer = vec![0; 1 << 20];
+    let mut total = 0;
+    loop {
+        let length = file.read(&mut buffer).map_err(|error| failed(&error))?;
+        if length == 0 {
+            return Ok(total);
+        }
+        hasher.update(&buffer[..length]);
+        total += length as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn no_link_below_the_destination_is_followed() {
+        let outside = tempfile::tempdir().expect("a temporary folder");
+        let inside = tempfile::tempdir().expect("a temporary folder");
+        std::os::unix::fs::symlink(outside.path(), inside.path().join("ns")).expect("a link");
+        let destination = Destination::open(inside.path()).expect("writable");
+        let parts = ["ns".to_owned(), "table".to_owned()];
+        let problem = destination.folder(&parts).expect_err("a link is in the way");
+        assert!(problem.message.ends_with("is in the way: it is not a folder"));
+        assert_eq!(fs::read_dir(outside.path()).expect("readable").count(), 0);
+
+        let target = inside.path().join("x.csv");
+        std::os::unix::fs::symlink(outside.path().join("y"), &target).expect("a link");
+        look(&target, ObjectId::of(b""), 0).expect_err("a link is no file");
+    }
+
+    #[test]
+    fn one_fetch_at_a_time() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let first = Destination::open(folder.path()).expect("writable");
+        assert_eq!(Destination::open(folder.path()).expect_err("held").code, "conflict");
+        drop(first);
+        Destination::open(folder.path()).expect("free again");
+    }
+
+    #[test]
+    fn only_parts_of_tables_are_left_overs() {
+        let names = ["part-00000.parquet", "part-123456.parquet"];
+        assert!(names.into_iter().all(looks_like_part));
+        let others = ["part-0.parquet", "part-0000a.parquet", "notes.txt", "part-00000.parquet.bak"];
+        assert!(!others.into_iter().any(looks_like_part));
+    }
+}

@@ -1,0 +1,61 @@
+//! How a source was read, in a few words.
+
+use lakebed_core::{Compression, CsvDecode, Decode, Header};
+
+/// `csv, gzip, fields between tabs, no header, NA is no value`.
+pub(crate) fn decode(decode: Option<&Decode>) -> String {
+    match decode {
+        None => "kept as it is".to_owned(),
+        Some(Decode::Parquet { .. }) => "parquet".to_owned(),
+        Some(Decode::Csv(csv)) => csv_words(csv),
+    }
+}
+
+fn csv_words(csv: &CsvDecode) -> String {
+    let mut words = vec!["csv".to_owned()];
+    words.extend(csv.compression.map(|compression| match compression {
+        Compression::Gzip => "gzip".to_owned(),
+        Compression::Zstd => "zstd".to_owned(),
+    }));
+    words.push(match csv.delimiter {
+        '\t' => "fields between tabs".to_owned(),
+        delimiter => format!("fields between `{delimiter}`"),
+    });
+    if csv.quote != '"' {
+        words.push(format!("quoted by `{}`", csv.quote));
+    }
+    words.push(match csv.header {
+        Header::Present => "with header".to_owned(),
+        Header::Absent => "no header".to_owned(),
+    });
+    if !csv.null_tokens.is_empty() {
+        words.push(format!("no value: {}", quoted(&csv.null_tokens)));
+    }
+    words.join(", ")
+}
+
+fn quoted(tokens: &[String]) -> String {
+    tokens.iter().map(|token| format!("`{token}`")).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_that_was_resolved_is_said() {
+        let csv = CsvDecode {
+            compression: Some(Compression::Gzip),
+            delimiter: '\t',
+            quote: '\'',
+            header: Header::Absent,
+            null_tokens: vec!["NA".to_owned(), "-".to_owned()],
+            columns: Vec::new(),
+        };
+        assert_eq!(
+            decode(Some(&Decode::Csv(csv))),
+            "csv, gzip, fields between tabs, quoted by `'`, no header, no value: `NA` `-`"
+        );
+        assert_eq!(decode(None), "kept as it is");
+    }
+}

@@ -1,0 +1,322 @@
+//! From the SOURCE arguments of `ingest` to files and the names they are kept under.
+//!
+//! A folder is taken with everything below it, sorted, each file under its path below the folder; a
+//! glob the shell did not expand, under its path below the part without wildcards; a file, under
+//! its own name. Hidden files count only when named. Nothing is opened here.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    ffi::OsStr,
+    fs,
+    path::{Component, Path, PathBuf},
+};
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use crate::problem::{Problem, Result};
+
+/// One source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Source {
+    /// The name it is kept under: `/` between parts.
+    pub(crate) name: String,
+    pub(crate) bytes: Bytes,
+}
+
+/// Where a source's bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Bytes {
+    /// A regular file: absolute path, length.
+    File(PathBuf, u64),
+    /// A named pipe, as `<(…)` makes: it can be read once.
+    Pipe(PathBuf),
+    /// Standard input.
+    Stdin,
+}
+
+/// What the arguments mean.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    /// In the order given; within a folder or a glob, sorted by name.
+    pub(crate) sources: Vec<Source>,
+    /// Links to folders inside folders: not followed, for they may lead anywhere.
+    pub(crate) links_left_out: u64,
+}
+
+/// Finds what `arguments` name; `stdin_name` is the name for `-`.
+///
+/// # Errors
+/// Nothing there, nothing inside, no match, the same file twice, a name that is not UTF-8.
+pub(crate) fn expand(
+    arguments: &[PathBuf],
+    stdin_name: Option<&str>,
+    current: &Path,
+) -> Result<Sources> {
+    let mut found = Sources::default();
+    for argument in arguments {
+        expand_one(argument, stdin_name, current, &mut found)?;
+    }
+    refuse_repetition(&found.sources)?;
+    tell_apart(&mut found.sources, current)?;
+    Ok(found)
+}
+
+fn expand_one(
+    argument: &Path,
+    stdin_name: Option<&str>,
+    current: &Path,
+    found: &mut Sources,
+) -> Result<()> {
+    if argument == Path::new("-") {
+        let name = stdin_name.unwrap_or("stdin").to_owned();
+        found.sources.push(Source { name, bytes: Bytes::Stdin });
+        return Ok(());
+    }
+    let path = current.join(argument);
+    match fs::metadata(&path) {
+        Ok(metadata) if metadata.is_dir() => take_folder(argument, &path, found),
+        Ok(metadata) => {
+            let name = utf8(path.file_name().unwrap_or_default())?;
+            found.sources.push(Source { name, bytes: bytes_of(&path, &metadata)? });
+            Ok(())
+        }
+        Err(_) if has_wildcards(argument) => take_glob(argument, current, found),
+        Err(error) => Err(Problem::io("read", argument, &error)),
+    }
+}
+
+fn bytes_of(path: &Path, metadata: &fs::Metadata) -> Result<Bytes> {
+    if metadata.is_file() {
+        return Ok(Bytes::File(path.to_owned(), metadata.len()));
+    }
+    #[cfg(unix)]
+    if std::os::unix::fs::FileTypeExt::is_fifo(&metadata.file_type()) {
+        return Ok(Bytes::Pipe(path.to_owned()));
+    }
+    let message = format!("`{}` is neither a file nor a folder", path.display());
+    Err(Problem::refused("not-a-file", message)
+        .hint("pipe it in with `-`: `… | lakebed ingest - --name data.csv --to …`"))
+}
+
+fn take_folder(argument: &Path, path: &Path, found: &mut Sources) -> Result<()> {
+    let files = files_below(path, false, &mut found.links_left_out)?;
+    if files.is_empty() {
+        let message = format!("folder `{}` has no files", argument.display());
+        return Err(Problem::refused("empty-source", message)
+            .hint("hidden files count only when they are named; check that it is the right folder"));
+    }
+    found.sources.extend(files);
+    Ok(())
+}
+
+fn take_glob(argument: &Path, current: &Path, found: &mut Sources) -> Result<()> {
+    let (base, pattern) = split_glob(argument);
+    let matcher = glob(&pattern, argument)?;
+    let root = current.join(&base);
+    let hidden = pattern.split('/').any(|part| part.starts_with('.'));
+    let below = match root.is_dir() {
+        true => files_below(&root, hidden, &mut found.links_left_out)?,
+        false => Vec::new(),
+    };
+    let matching: Vec<Source> =
+        below.into_iter().filter(|source| matcher.is_match(&source.name)).collect();
+    if matching.is_empty() {
+        let message = format!("no file matches `{}`", argument.display());
+        return Err(Problem::not_found(message)
+            .hint("`*` stays within a folder, `**` goes below it; quote neither or let lakebed do it"));
+    }
+    found.sources.extend(matching);
+    Ok(())
+}
+
+fn has_wildcards(path: &Path) -> bool {
+    path.to_str().is_some_and(|text| text.contains(['*', '?', '[', '{']))
+}
+
+/// The leading parts without wildcards, and the rest.
+fn split_glob(argument: &Path) -> (PathBuf, String) {
+    let mut base = PathBuf::new();
+    let mut rest: Vec<&str> = Vec::new();
+    for component in argument.components() {
+        let part = component.as_os_str();
+        if rest.is_empty() && !has_wildcards(Path::new(part)) {
+            base.push(part);
+        } else {
+            rest.extend(part.to_str());
+        }
+    }
+    (base, rest.join("/"))
+}
+
+fn glob(pattern: &str, argument: &Path) -> Result<GlobMatcher> {
+    let glob = GlobBuilder::new(pattern).literal_separator(true).build();
+    glob.map(|glob| glob.compile_matcher()).map_err(|error| {
+        let kind = error.kind().to_string();
+        Problem::usage(format!("`{}` is not a pattern: {kind}", argument.display()))
+            .hint("wildcards are `*`, `**`, `?`, `[a-z]` and `{a,b}`")
+    })
+}
+
+/// Every file below `root`, by name; links to files are followed, links to folders are counted.
+fn files_below(root: &Path, hidden: bool, links: &mut u64) -> Result<Vec<Source>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![(root.to_owned(), String::new())];
+    while let Some((folder, prefix)) = folders.pop() {
+        let failed = |error: &std::io::Error| Problem::io("read folder", &folder, error);
+        for entry in fs::read_dir(&folder).map_err(|error| failed(&error))? {
+            let entry = entry.map_err(|error| failed(&error))?;
+            let part = utf8(&entry.file_name())?;
+            if part.starts_with('.') && !hidden {
+                continue;
+            }
+            let (path, name) = (entry.path(), format!("{prefix}{part}"));
+            let metadata =
+                fs::metadata(&path).map_err(|error| Problem::io("read", &path, &error))?;
+            let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+            match metadata.is_dir() {
+                true if is_link => *links += 1,
+                true => folders.push((path, format!("{name}/"))),
+                false => {
+                    let bytes = bytes_of(&path, &metadata)?;
+                    files.insert(name.clone(), Source { name, bytes });
+                }
+            }
+        }
+    }
+    Ok(files.into_values().collect())
+}
+
+fn utf8(name: &OsStr) -> Result<String> {
+    name.to_str().map(ToOwned::to_owned).ok_or_else(|| {
+        let message = format!("the file name `{}` is not UTF-8", name.to_string_lossy());
+        Problem::refused("bad-name", message).hint("rename it, or pipe it in with `-` and `--name`")
+    })
+}
+
+/// A source given twice would be counted twice: most likely a slip.
+fn refuse_repetition(sources: &[Source]) -> Result<()> {
+    let mut seen = HashSet::new();
+    for source in sources {
+        let key = match &source.bytes {
+            Bytes::Stdin => PathBuf::from("-"),
+            Bytes::File(path, _) | Bytes::Pipe(path) => {
+                fs::canonicalize(path).unwrap_or_else(|_| path.clone())
+            }
+        };
+        if !seen.insert(key) {
+            return Err(Problem::usage(format!("`{}` is given twice", source.name))
+                .hint("name every source once; folders and globs may overlap"));
+        }
+    }
+    Ok(())
+}
+
+/// Gives files of one name from several places their paths as names.
+fn tell_apart(sources: &mut [Source], current: &Path) -> Result<()> {
+    let mut count: HashMap<String, usize> = HashMap::new();
+    for source in sources.iter() {
+        *count.entry(source.name.clone()).or_default() += 1;
+    }
+    for source in sources.iter_mut().filter(|source| count[&source.name] > 1) {
+        if let Bytes::File(path, _) | Bytes::Pipe(path) = &source.bytes {
+            source.name = name_of_path(path.strip_prefix(current).unwrap_or(path))?;
+        }
+    }
+    let mut seen = HashSet::new();
+    match sources.iter().find(|source| !seen.insert(&source.name)) {
+        None => Ok(()),
+        Some(twice) => Err(Problem::usage(format!("two sources are named `{}`", twice.name))
+            .hint("ingest the folder that holds both, or pipe one in with `-` and `--name`")),
+    }
+}
+
+/// The parts that name something, joined by `/`.
+fn name_of_path(path: &Path) -> Result<String> {
+    let mut parts = Vec::new();
+    for component in path.components() {
+        if let Component::Normal(part) = component {
+            parts.push(utf8(part)?);
+        }
+    }
+    Ok(parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[&str]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().expect("a temporary folder");
+        for file in files {
+            let path = root.path().join(file);
+            fs::create_dir_all(path.parent().expect("below the root")).expect("a folder");
+            fs::write(path, file).expect("a file");
+        }
+        root
+    }
+
+    fn names(root: &Path, arguments: &[&str]) -> Result<Vec<String>> {
+        let arguments: Vec<PathBuf> = arguments.iter().map(PathBuf::from).collect();
+        let sources = expand(&arguments, Some("in.csv"), root)?.sources;
+        Ok(sources.into_iter().map(|source| source.name).collect())
+    }
+
+    #[test]
+    fn a_folder_is_its_files_sorted_without_hidden_ones() {
+        let root = tree(&["d/b.csv", "d/a/z.csv", "d/.git/x", "d/.hidden.csv", "d/a.csv"]);
+        assert_eq!(names(root.path(), &["d"]).expect("files"), ["a.csv", "a/z.csv", "b.csv"]);
+        assert_eq!(names(root.path(), &["d/.hidden.csv"]).expect("named"), [".hidden.csv"]);
+    }
+
+    #[test]
+    fn globs_the_shell_left_alone_are_expanded() {
+        let root = tree(&["d/2024/a.csv", "d/2024/b.txt", "d/2025/x/a.csv", "d/.h/a.csv"]);
+        assert_eq!(names(root.path(), &["d/*/*.csv"]).expect("one"), ["2024/a.csv"]);
+        assert_eq!(
+            names(root.path(), &["d/**/*.csv"]).expect("two"),
+            ["2024/a.csv", "2025/x/a.csv"]
+        );
+        let none = names(root.path(), &["d/*.parquet"]).expect_err("none");
+        assert_eq!(none.message, "no file matches `d/*.parquet`");
+    }
+
+    #[test]
+    fn a_file_whose_name_looks_like_a_glob_is_that_file() {
+        let root = tree(&["a[1].csv", "a1.csv"]);
+        assert_eq!(names(root.path(), &["a[1].csv"]).expect("a file"), ["a[1].csv"]);
+    }
+
+    #[test]
+    fn files_of_one_name_keep_their_paths() {
+        let root = tree(&["x/data.csv", "y/data.csv", "z.csv"]);
+        assert_eq!(
+            names(root.path(), &["x/data.csv", "./y/data.csv", "z.csv"]).expect("three"),
+            ["x/data.csv", "y/data.csv", "z.csv"]
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_or_empty_or_twice_is_said() {
+        let root = tree(&["a.csv"]);
+        fs::create_dir(root.path().join("empty")).expect("a folder");
+        let message = |arguments: &[&str]| names(root.path(), arguments).expect_err("bad").message;
+        assert_eq!(message(&["b.csv"]), "cannot read `b.csv`: no such file or folder");
+        assert_eq!(message(&["empty"]), "folder `empty` has no files");
+        assert_eq!(message(&["a.csv", "./a.csv"]), "`a.csv` is given twice");
+        assert_eq!(message(&["-", "-"]), "`in.csv` is given twice");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_a_folder_is_not_followed_and_is_counted() {
+        let root = tree(&["d/a.csv", "e/b.csv"]);
+        std::os::unix::fs::symlink("../e", root.path().join("d/loop")).expect("a link");
+        std::os::unix::fs::symlink("a.csv", root.path().join("d/c.csv")).expect("a link");
+        let sources = expand(&[PathBuf::from("d")], None, root.path());
+        // The link to a file inside the same folder is the same file twice.
+        assert!(sources.expect_err("twice").message.contains("twice"));
+        fs::remove_file(root.path().join("d/c.csv")).expect("a link");
+        let sources = expand(&[PathBuf::from("d")], None, root.path()).expect("one file");
+        assert_eq!((sources.sources.len(), sources.links_left_out), (1, 1));
+    }
+}

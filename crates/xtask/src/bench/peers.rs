@@ -1,0 +1,111 @@
+//! The peer and the data, from PyPI, in a virtual environment of their own below the build folder.
+//!
+//! Everything is made once and kept; a file appears under its name only when it is whole.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs::{self, File},
+    io::{BufRead as _, BufReader, BufWriter, Write as _},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+/// The versions we compare with; the folder is named for them.
+const PACKAGES: [&str; 2] = ["tpchgen-cli==4.0.0", "duckdb==2.0.0"];
+
+/// Reads a CSV file and writes one Parquet file: the peer's whole job.
+const DUCKDB_COPY: &str = r#"
+import sys, duckdb
+source, target = (name.replace("'", "''") for name in sys.argv[1:])
+duckdb.connect().execute(
+    f"COPY (FROM '{source}') TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+"#;
+
+/// The virtual environment.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    folder: PathBuf,
+}
+
+impl Peers {
+    /// Installs the peers into `parent` when they are missing.
+    pub(crate) fn install(parent: &Path) -> Result<Self> {
+        let folder = parent.join("peers-tpchgen-4.0.0-duckdb-2.0.0");
+        if !folder.is_dir() {
+            eprintln!("installing {} from PyPI", PACKAGES.join(" and "));
+            let unfinished = parent.join("peers-unfinished");
+            succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&unfinished))?;
+            let python = unfinished.join("bin/python");
+            let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+            succeed(Command::new(python).args(pip).args(PACKAGES))?;
+            fs::rename(&unfinished, &folder).context("cannot name the virtual environment")?;
+        }
+        Ok(Self { folder })
+    }
+
+    /// DuckDB's command for `source` to `target`.
+    pub(crate) fn duckdb_copy(&self, source: &Path, target: &Path) -> Vec<OsString> {
+        let python = self.folder.join("bin/python");
+        let words: [&OsStr; 5] = [
+            python.as_ref(),
+            "-c".as_ref(),
+            DUCKDB_COPY.as_ref(),
+            source.as_ref(),
+            target.as_ref(),
+        ];
+        words.map(OsStr::to_owned).to_vec()
+    }
+
+    /// TPC-H's `lineitem` at scale 1 as CSV: 766 MB, 6,001,215 rows.
+    pub(crate) fn lineitem(&self, parent: &Path) -> Result<PathBuf> {
+        let file = parent.join("lineitem.csv");
+        if !file.is_file() {
+            eprintln!("generating lineitem.csv");
+            let unfinished = parent.join("tpch-unfinished");
+            let mut generator = Command::new(self.folder.join("bin/tpchgen-cli"));
+            generator.args(["csv", "--scale-factor", "1", "--tables", "lineitem"]);
+            generator.args(["--quiet", "--overwrite", "--output-dir"]).arg(&unfinished);
+            succeed(&mut generator)?;
+            fs::rename(unfinished.join("lineitem.csv"), &file).context("no lineitem.csv came")?;
+            fs::remove_dir_all(&unfinished).context("cannot remove the generator's folder")?;
+        }
+        Ok(file)
+    }
+}
+
+/// `lineitem` and one row more for every hundred, with order keys of their own.
+pub(crate) fn grown(lineitem: &Path, parent: &Path) -> Result<PathBuf> {
+    let file = parent.join("lineitem-grown.csv");
+    if !file.is_file() {
+        eprintln!("writing lineitem-grown.csv");
+        let unfinished = parent.join("lineitem-grown.unfinished");
+        write_grown(lineitem, &unfinished).context("cannot write the longer lineitem")?;
+        fs::rename(&unfinished, &file).context("cannot name the longer lineitem")?;
+    }
+    Ok(file)
+}
+
+fn write_grown(lineitem: &Path, grown: &Path) -> Result<()> {
+    const EVERY: usize = 100;
+    const LAST_ORDER: u64 = 6_000_000;
+    fs::copy(lineitem, grown)?;
+    let mut output = BufWriter::new(File::options().append(true).open(grown)?);
+    let rows = BufReader::new(File::open(lineitem)?).lines().skip(1);
+    for row in rows.step_by(EVERY) {
+        let row = row?;
+        let (order, rest) = row.split_once(',').context("a row without a comma")?;
+        writeln!(output, "{},{rest}", order.parse::<u64>()? + LAST_ORDER)?;
+    }
+    Ok(output.flush()?)
+}
+
+fn succeed(command: &mut Command) -> Result<()> {
+    let name = command.get_program().to_owned();
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
+    match status.with_context(|| format!("cannot start `{}`", name.display()))?.success() {
+        true => Ok(()),
+        false => bail!("`{}` failed", name.display()),
+    }
+}

@@ -1,0 +1,117 @@
+//! `cargo xtask test`: all tests of the workspace, and one plain line that counts them.
+
+use std::{
+    ffi::OsString,
+    io::{self, BufRead, BufReader, Write},
+    process::Stdio,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{setup, workspace::Workspace};
+
+/// What the test binaries reported, summed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+/// Runs the tests, showing their output as it comes; `extra` goes to `cargo test`.
+///
+/// # Errors
+/// When a test failed, when something did not build, and when no test ran at all.
+pub(crate) fn run(extra: &[OsString]) -> Result<()> {
+    setup::provide(setup::TOOLS)?;
+    let mut command = Workspace::find()?.cargo();
+    command.arg("test").args(selection(extra)).args(["--locked", "--no-fail-fast"]).args(extra);
+    let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
+    let output = child.stdout.take().expect("stdout is piped");
+    let tally = show_and_count(BufReader::new(output), io::stdout())
+        .context("cannot read cargo's output")?;
+    let status = child.wait().context("cannot wait for cargo")?;
+
+    if tally.ignored > 0 {
+        println!("{} ignored", tally.ignored);
+    }
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    match tally {
+        Tally { failed: 1.., .. } => bail!("tests failed"),
+        _ if !status.success() => bail!("cargo test did not succeed; its output says why"),
+        Tally { passed: 0, .. } => bail!("no test ran"),
+        _ => Ok(()),
+    }
+}
+
+/// The whole workspace, unless the caller picks packages.
+fn selection(extra: &[OsString]) -> Option<&'static str> {
+    let ours = extra.iter().take_while(|argument| *argument != "--");
+    let picks = |text: &str| text.starts_with("-p") || text.starts_with("--package");
+    let picked = ours.into_iter().any(|argument| picks(&argument.to_string_lossy()));
+    (!picked).then_some("--workspace")
+}
+
+fn show_and_count(mut output: impl BufRead, mut screen: impl Write) -> io::Result<Tally> {
+    let mut tally = Tally::default();
+    let mut line = Vec::new();
+    while output.read_until(b'\n', &mut line)? > 0 {
+        screen.write_all(&line)?;
+        screen.flush()?;
+        tally.add(&String::from_utf8_lossy(&line));
+        line.clear();
+    }
+    Ok(tally)
+}
+
+impl Tally {
+    /// Counts in `test result: ok. 12 passed; 0 failed; 1 ignored; …`; other lines say nothing.
+    fn add(&mut self, line: &str) {
+        let Some((_, counts)) =
+            line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". "))
+        else {
+            return;
+        };
+        for part in counts.split(';') {
+            let Some((number, what)) = part.trim().split_once(' ') else { continue };
+            let Ok(number) = number.parse::<u64>() else { continue };
+            match what {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                "ignored" => self.ignored += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_of_all_binaries_add_up() {
+        let output = "\
+running 2 tests
+test a ... ok
+test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
+
+test result: FAILED. 3 passed; 1 failed; 2 ignored; 0 measured; 9 filtered out; finished in 0.1s
+";
+        let mut screen = Vec::new();
+        let tally = show_and_count(output.as_bytes(), &mut screen).expect("memory can be read");
+        assert_eq!(screen, output.as_bytes());
+        assert_eq!(tally, Tally { passed: 5, failed: 1, ignored: 2 });
+    }
+
+    #[test]
+    fn picking_a_package_leaves_the_workspace_out() {
+        let given = |words: &[&str]| {
+            selection(&words.iter().map(OsString::from).collect::<Vec<_>>()).is_some()
+        };
+        assert!(given(&[]));
+        assert!(given(&["--", "-p"]));
+        assert!(!given(&["-p", "lakebed-core"]));
+        assert!(!given(&["--package=lakebed-core"]));
+    }
+}

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# The README's five commands, against a lake in a temporary folder that is removed at the end.
+#
+#   examples/tour.sh                      with `lakebed` from the PATH
+#   LAKEBED=target/debug/lakebed examples/tour.sh
+set -euo pipefail
+
+LAKEBED=$(command -v "${LAKEBED:-lakebed}") || { echo "lakebed was not found; set LAKEBED" >&2; exit 2; }
+[[ "$LAKEBED" = /* ]] || LAKEBED=$PWD/$LAKEBED
+data=$(cd "$(dirname "${BASH_SOURCE[0]}")/data" && pwd)
+folder=$(mktemp -d)
+server=
+finish() {
+    [[ -z "$server" ]] || { kill "$server" && wait "$server" || true; } 2>/dev/null
+    rm -rf "$folder"
+}
+trap finish EXIT
+cd "$folder"
+
+say() { printf '\n# %s\n' "$1"; }
+
+say "A file becomes version 1 of a dataset; NA means that there is no value."
+"$LAKEBED" --lake ./lake ingest "$data/weather.csv" --to nyc.weather --null NA
+
+say "SQL reads it."
+"$LAKEBED" --lake ./lake sql 'SELECT origin, avg(temp) FROM nyc.weather GROUP BY origin ORDER BY origin'
+
+say "A lock pins what was read."
+"$LAKEBED" --lake ./lake lock nyc.weather
+cat lakebed.lock
+
+say "The locked bytes, verified, for work without the lake."
+"$LAKEBED" --lake ./lake fetch --lock lakebed.lock --into ./inputs
+find inputs -type f
+
+say "The same lake over HTTP."
+port=$((20000 + RANDOM % 20000))
+"$LAKEBED" serve --lake ./lake --listen "127.0.0.1:$port" >serve.log 2>&1 &
+server=$!
+for _ in {1..100}; do
+    if "$LAKEBED" --lake "http://127.0.0.1:$port" ls 2>/dev/null; then
+        exit 0
+    fi
+    kill -0 "$server" 2>/dev/null || break
+    sleep 0.1
+done
+echo "the server did not answer:" >&2
+cat serve.log >&2
+exit 1
