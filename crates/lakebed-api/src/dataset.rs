@@ -37,8 +37,7 @@ pub struct DatasetSummary {
     /// Its newest version; none before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<VersionSummary>,
-    /// Which version each stage has, besides `raw`, whose head is always the newest. Sorted by
-    /// stage.
+    /// Which version each stage has that has one, `raw` included. Sorted by stage.
     pub heads: Vec<Head>,
 }
 

@@ -1,6 +1,6 @@
 //! Originals in, a version out.
 
-use lakebed_core::{DataType, Decode, DecodeOptions, IngestMode, TableSchema};
+use lakebed_core::{DataType, Decode, DecodeOptions, IngestMode, TableSchema, Tally};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -8,6 +8,7 @@ use crate::{
     SourceFile, VersionSummary,
     schemas::{
         DataTypeSchema, DecodeOptionsSchema, DecodeSchema, IngestModeSchema, TableSchemaSchema,
+        TallySchema,
     },
 };
 
@@ -66,18 +67,21 @@ impl IngestSource {
     }
 }
 
-/// What an ingest would do. Nothing was stored but the sources themselves.
+/// What an ingest would do; nothing was stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct IngestPlan {
     /// How each source would be read, in the order given.
-    pub sources: Vec<DecodedSource>,
-    /// The columns the version would have; none for kind `files`.
+    pub sources: Vec<PlannedSource>,
+    /// The columns the version would have, from a sample where they are inferred; none for kind
+    /// `files`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<TableSchemaSchema>)]
     pub schema: Option<TableSchema>,
     /// How that differs from the dataset's schema now.
     pub changes: Vec<SchemaChange>,
-    /// The first rows as text, one list a row, in the order of the columns; null is no value.
+    /// The names of the sample's columns.
+    pub sample_columns: Vec<String>,
+    /// The first rows of the first source as text, one list a row; null is no value.
     pub sample: Vec<Vec<Option<String>>>,
     /// What a person should know, a line each.
     pub notes: Vec<String>,
@@ -85,12 +89,19 @@ pub struct IngestPlan {
 
 /// A source and how it would be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct DecodedSource {
+pub struct PlannedSource {
     /// Its name.
     pub name: String,
-    /// Everything needed to decode it again and get the same rows.
-    #[schema(value_type = DecodeSchema)]
-    pub decode: Decode,
+    /// How it would be read; none for kind `files`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DecodeSchema>)]
+    pub decode: Option<Decode>,
+    /// What would be accepted.
+    #[schema(value_type = TallySchema)]
+    pub accepted: Tally,
+    /// What would be quarantined.
+    #[schema(value_type = TallySchema)]
+    pub quarantined: Tally,
 }
 
 /// What an ingest did.
@@ -104,7 +115,7 @@ pub struct IngestResponse {
     pub changes: Vec<SchemaChange>,
     /// What a person should know, a line each.
     pub notes: Vec<String>,
-    /// The sources and what became of their rows, in the order given.
+    /// The sources and what became of their rows, in the order given; empty when unchanged.
     pub sources: Vec<SourceFile>,
     /// Bytes the lake did not have before.
     pub new_bytes: u64,

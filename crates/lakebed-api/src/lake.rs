@@ -9,10 +9,10 @@ use utoipa::ToSchema;
 pub struct Snapshot {
     /// The place of the last event it contains; 0 before the first.
     pub seq: u64,
-    /// When that event was committed, RFC 3339, UTC. None before the first.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>, format = DateTime)]
-    pub at: Option<Timestamp>,
+    /// When that event was committed, RFC 3339, UTC; 1970-01-01 before the first. A reference with
+    /// this time resolves to this snapshot for ever.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
 }
 
 /// Which lake this is and how far its history goes.
@@ -24,10 +24,8 @@ pub struct LakeInfo {
     /// Where its bytes are; told in process only, a server keeps it to itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
-    /// The place of the last committed event; 0 before the first.
+    /// The place of the newest event that readers see; 0 before the first.
     pub seq: u64,
-    /// The place of the last event that is in the journal: what readers see. At most `seq`.
-    pub journaled_seq: u64,
     /// When the lake was created, RFC 3339, UTC.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,

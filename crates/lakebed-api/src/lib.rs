@@ -37,7 +37,7 @@ mod version;
 pub use dataset::{DatasetAnswer, DatasetList, DatasetSummary, Head};
 pub use event::EventPage;
 pub use ingest::{
-    DecodedSource, IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus,
+    IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus, PlannedSource,
     SchemaChange, SchemaChangeKind,
 };
 pub use lake::{Health, LakeInfo, Snapshot};

@@ -31,6 +31,10 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "list what there is with `lakebed ls`")]
     pub hint: Option<String>,
+    /// The `seq` of the event that names the sources, when an ingest was refused but they were
+    /// kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<u64>,
 }
 
 impl Problem {

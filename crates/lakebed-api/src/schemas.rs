@@ -3,6 +3,8 @@
 //! Never constructed: core stays free of OpenAPI, and these say what its serde writes. A test holds
 //! the two against each other.
 
+#![expect(unused_qualifications, reason = "utoipa's derive spells out paths")]
+
 use std::{borrow::Cow, collections::BTreeMap};
 
 use utoipa::{

@@ -53,10 +53,14 @@ pub struct SqlLimits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub timeout_ms: Option<u64>,
-    /// Bytes of memory that operators may reserve before they spill; can only lower the server's.
+    /// Bytes of memory that operators may reserve before they spill; can only lower a server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub memory_bytes: Option<u64>,
+    /// Bytes of scratch that operators may spill to; can only lower a server's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub spill_bytes: Option<u64>,
 }
 
 /// An answer as one JSON document. It is streamed: `row_count` comes last, and its presence proves
@@ -133,20 +137,15 @@ pub fn decode_resolved(header: &str) -> Option<Vec<ResolvedInput>> {
     serde_json::from_slice(&json).ok()
 }
 
-/// The value of the header `Lakebed-Snapshot`: `12 2026-11-01T08:00:00.000000Z`, or `0`.
+/// The value of the header `Lakebed-Snapshot`: `12 2026-11-01T08:00:00.000000Z`.
 #[must_use]
 pub fn format_snapshot(snapshot: &Snapshot) -> String {
-    match snapshot.at {
-        Some(at) => format!("{} {at}", snapshot.seq),
-        None => snapshot.seq.to_string(),
-    }
+    format!("{} {}", snapshot.seq, snapshot.at)
 }
 
 /// Reads the header `Lakebed-Snapshot`; none when it is not of this shape.
 #[must_use]
 pub fn parse_snapshot(header: &str) -> Option<Snapshot> {
-    match header.split_once(' ') {
-        Some((seq, at)) => Some(Snapshot { seq: seq.parse().ok()?, at: Some(at.parse().ok()?) }),
-        None => Some(Snapshot { seq: header.parse().ok()?, at: None }),
-    }
+    let (seq, at) = header.split_once(' ')?;
+    Some(Snapshot { seq: seq.parse().ok()?, at: at.parse().ok()? })
 }

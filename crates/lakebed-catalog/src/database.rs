@@ -127,12 +127,13 @@ impl Catalog {
 
     /// Makes sure that the database is a catalog, of this lake, in today's shape.
     async fn prepare(&self) -> Result<()> {
-        let mut connection = self.connection().await?;
-        let ready = schema_state(&mut connection).await? == SchemaState::UpToDate;
-        if ready && let Some(found) = meta::find_lake(&mut connection).await? {
+        // One snapshot: another process may be creating it between two of our questions.
+        let mut read = self.begin_read().await?;
+        let ready = schema_state(&mut read).await? == SchemaState::UpToDate;
+        if ready && let Some(found) = meta::find_lake(&mut read).await? {
             return self.check_lake(found);
         }
-        drop(connection);
+        drop(read);
         self.migrate().await
     }
 

@@ -18,19 +18,22 @@ pub(crate) async fn read_lines<T: DeserializeOwned>(
     mut bytes: ByteStream,
     mut on_progress: impl FnMut(Progress),
 ) -> Result<T, ClientError> {
-    let mut pending = Vec::new();
+    let mut line = Vec::new();
     while let Some(part) = bytes.try_next().await? {
-        pending.extend_from_slice(&part);
-        while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = pending.drain(..=end).collect();
+        for piece in part.split_inclusive(|byte| *byte == b'\n') {
+            line.extend_from_slice(piece);
+            if line.len() > MAX_LINE {
+                return Err(ClientError::protocol("a line is longer than 64 MiB"));
+            }
+            if !line.ends_with(b"\n") {
+                continue;
+            }
             match parse(&line)? {
                 Line::Progress(progress) => on_progress(progress),
                 Line::Done(done) => return Ok(done),
                 Line::Problem(problem) => return Err(ClientError::Problem(Box::new(problem))),
             }
-        }
-        if pending.len() > MAX_LINE {
-            return Err(ClientError::protocol("a line is longer than 64 MiB"));
+            line.clear();
         }
     }
     Err(ClientError::Broken { what: "it has no last line", source: None })

@@ -89,9 +89,7 @@ impl<'a> Draft<'a> {
             };
             match tries.next() {
                 Some(pause) => tokio::time::sleep(*pause).await,
-                None => {
-                    return Err(ClientError::Unreachable { url: self.url, source: error.source });
-                }
+                None => return Err(error.into_error(self.url)),
             }
         }
     }

@@ -28,6 +28,17 @@ pub(crate) enum Transport {
 /// Why a request had no response.
 pub(crate) struct SendError {
     pub(crate) source: BoxError,
+    /// Whether anybody was reached.
+    pub(crate) connected: bool,
+}
+
+impl SendError {
+    pub(crate) fn into_error(self, url: Url) -> ClientError {
+        if self.connected {
+            return ClientError::from_body(self.source);
+        }
+        ClientError::Unreachable { url, source: self.source }
+    }
 }
 
 impl Transport {
@@ -67,7 +78,8 @@ impl Transport {
         match self {
             Self::Socket(client) => send_on_socket(client, request).await,
             Self::InProcess(service) => {
-                service.clone().oneshot(request).await.map_err(|source| SendError { source })
+                let answer = service.clone().oneshot(request).await;
+                answer.map_err(|source| SendError { source, connected: true })
             }
         }
     }
@@ -84,14 +96,18 @@ async fn send_on_socket(
     if length != Some(0) {
         request = request.body(socket_body(body, length).await?);
     }
-    let response = request.send().await.map_err(|error| SendError { source: error.into() })?;
+    let response = request.send().await.map_err(|error| SendError {
+        connected: !error.is_connect() && !error.is_builder(),
+        source: error.into(),
+    })?;
     Ok(Response::<reqwest::Body>::from(response).map(boxed))
 }
 
 /// Bytes at hand go with their length; a stream goes in chunks.
 async fn socket_body(body: ClientBody, length: Option<u64>) -> Result<reqwest::Body, SendError> {
     if length.is_some() {
-        let collected = body.collect().await.map_err(|source| SendError { source })?;
+        let collected =
+            body.collect().await.map_err(|source| SendError { source, connected: false })?;
         return Ok(collected.to_bytes().into());
     }
     let frames = BodyStream::new(body);

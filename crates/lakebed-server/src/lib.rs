@@ -1,1 +1,28 @@
-//! placeholder
+//! The HTTP door of a lake: `/v1` on axum, problem+json for every error, OpenAPI 3.1 of it all.
+//!
+//! Handlers parse, call [`lakebed_service::Lake`] and convert; no rule is decided here. Which
+//! status an error has is decided in `problem.rs` alone, what an address may be in `host.rs`. The
+//! crate reads no configuration and no environment, and never speaks to store, catalog or engine.
+//!
+//! The same [`router`] serves a socket ([`serve`], [`Access::Remote`]) and the command line in its
+//! own process ([`Access::Local`]).
+
+mod accept;
+mod context;
+mod convert;
+mod encode;
+mod extract;
+mod front;
+mod host;
+mod lines;
+mod links;
+mod problem;
+mod range;
+mod router;
+mod routes;
+mod serve;
+mod state;
+
+pub use router::{openapi, router};
+pub use serve::{NotLoopback, ensure_loopback, serve};
+pub use state::{Access, AppState};

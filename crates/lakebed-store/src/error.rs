@@ -214,14 +214,15 @@ pub(crate) async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
+    use rustix::io::Errno;
+
     use super::*;
 
     /// A full disk and a folder that may not be written are told apart, by name.
     #[test]
     fn failures_of_the_file_system_are_sorted() {
         let sorted = |code| Error::io("write", Path::new("x"), io::Error::from_raw_os_error(code));
-        let code = |errno: rustix::io::Errno| errno.raw_os_error();
-        use rustix::io::Errno;
+        let code = |errno: Errno| errno.raw_os_error();
         assert!(matches!(sorted(code(Errno::NOSPC)), Error::Full { .. }));
         assert!(matches!(sorted(code(Errno::DQUOT)), Error::Full { .. }));
         assert!(matches!(sorted(code(Errno::ACCESS)), Error::Denied { .. }));

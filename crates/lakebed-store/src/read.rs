@@ -90,6 +90,12 @@ impl Store {
         if let Err(error) = check_range(&object, &range) {
             return stream::once(async { Err(error) }).boxed();
         }
+        if range.is_empty() {
+            // No byte to hand out, but an object that is not there is still an error.
+            let read = async move { store.get_range(&object, range).await };
+            let nothing = |read: &Result<Bytes>| std::future::ready(read.is_err());
+            return stream::once(read).filter(nothing).boxed();
+        }
         let pieces = stream::iter(windows(range)).map(move |window| {
             let store = store.clone();
             async move { store.get_range(&object, window).await }
@@ -200,8 +206,8 @@ impl Store {
     async fn read_tree(&self, object: &StoredObject, tree_id: ObjectId) -> Result<HashTree> {
         let size_bytes = HashTree::stored_bytes(object.size_bytes);
         let bytes = self.exactly(tree_id, size_bytes, 0..size_bytes).await?;
-        let proved = HashTree::from_bytes(object.size_bytes, &bytes)
-            .filter(|tree| tree.root() == object.id);
+        let proved =
+            HashTree::from_bytes(object.size_bytes, &bytes).filter(|tree| tree.root() == object.id);
         proved.ok_or_else(|| wrong_tree(object, tree_id, &bytes))
     }
 
@@ -215,9 +221,7 @@ impl Store {
                 Err(Error::wrong_size(object.id, object.size_bytes, size_bytes))
             }
             Digest { id, tree: Some(tree), .. } if id == object.id => Ok(tree),
-            Digest { id, .. } => {
-                Err(Error::Corrupt { object: object.id, found: Found::Bytes(id) })
-            }
+            Digest { id, .. } => Err(Error::Corrupt { object: object.id, found: Found::Bytes(id) }),
         }
     }
 
@@ -240,10 +244,7 @@ impl Store {
 }
 
 /// Hashes what is at `key`, whatever it is; nothing if nothing is there.
-pub(crate) async fn digest_of_key(
-    backend: &Arc<dyn Backend>,
-    key: &str,
-) -> Result<Option<Digest>> {
+pub(crate) async fn digest_of_key(backend: &Arc<dyn Backend>, key: &str) -> Result<Option<Digest>> {
     let Some(size_bytes) = backend.size(key).await? else { return Ok(None) };
     let mut pieces = stream::iter(windows(0..size_bytes))
         .map(|window| async move { backend.read_range(key, window).await })
@@ -289,9 +290,11 @@ fn cut(part: &Bytes, part_start: u64, range: &Range<u64>) -> Bytes {
 /// The range in pieces that end where windows of the object end.
 fn windows(range: Range<u64>) -> impl Iterator<Item = Range<u64>> + Send {
     let end = range.end;
-    std::iter::successors(Some(range.start), |start| Some((start / WINDOW_BYTES + 1) * WINDOW_BYTES))
-        .take_while(move |start| *start < end)
-        .map(move |start| start..((start / WINDOW_BYTES + 1) * WINDOW_BYTES).min(end))
+    std::iter::successors(Some(range.start), |start| {
+        Some((start / WINDOW_BYTES + 1) * WINDOW_BYTES)
+    })
+    .take_while(move |start| *start < end)
+    .map(move |start| start..((start / WINDOW_BYTES + 1) * WINDOW_BYTES).min(end))
 }
 
 /// The ranges widened to whole groups, by start; those that touch or lie at most `gap` apart are

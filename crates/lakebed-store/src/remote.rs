@@ -16,10 +16,8 @@ use object_store::{
 };
 
 use crate::{
-    Backend, Content, Created, Error, Listed, ONE_PUT_BYTES, Result,
-    error::blocking,
-    key::check_key,
-    local,
+    Backend, Content, Created, Error, Listed, ONE_PUT_BYTES, Result, error::blocking,
+    key::check_key, local,
 };
 
 /// The least a part of an upload holds; S3 asks for 5 MiB.

@@ -73,7 +73,11 @@ impl<'a> Source<'a> {
         Ok(Self { file, path, size_bytes })
     }
 
-    fn pass(&self, sink: Option<(&File, &Path)>, on_bytes: &(dyn Fn(u64) + Sync)) -> Result<Digest> {
+    fn pass(
+        &self,
+        sink: Option<(&File, &Path)>,
+        on_bytes: &(dyn Fn(u64) + Sync),
+    ) -> Result<Digest> {
         match self.size_bytes {
             0 => self.pass_unsized(sink, on_bytes),
             1..=GROUP_BYTES => self.pass_small(sink, on_bytes),
@@ -156,7 +160,8 @@ impl<'a> Source<'a> {
         let length = (self.size_bytes - offset).min(BLOCK as u64);
         let bytes = &mut block[..length as usize];
         self.copy_block(bytes, offset, sink)?;
-        for (group_index, (value, group)) in values.iter_mut().zip(bytes.chunks(GROUP)).enumerate() {
+        for (group_index, (value, group)) in values.iter_mut().zip(bytes.chunks(GROUP)).enumerate()
+        {
             *value = group_value(offset + (group_index * GROUP) as u64, group);
         }
         on_bytes(length);
@@ -282,8 +287,8 @@ mod tests {
         assert_eq!(refusal(&pipe), "a pipe");
         assert_eq!(refusal(&socket), "a socket");
         assert_eq!(refusal(Path::new("/dev/zero")), "a device");
-        let missing = Source::open(&folder.path().join("missing"));
-        assert!(matches!(missing, Err(Error::NotFound { .. })));
+        let missing = folder.path().join("missing");
+        assert!(matches!(Source::open(&missing), Err(Error::NotFound { .. })));
     }
 
     /// A file that loses bytes under our eyes is not stored shorter than it was.

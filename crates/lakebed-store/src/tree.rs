@@ -173,7 +173,8 @@ impl TreeHasher {
         let (now, later) = bytes.split_at(whole);
         let start = self.size_bytes;
         let values = now.par_chunks(GROUP).enumerate();
-        let values = values.map(|(index, group)| group_value(start + (index * GROUP) as u64, group));
+        let values =
+            values.map(|(index, group)| group_value(start + (index * GROUP) as u64, group));
         self.values.par_extend(values);
         self.size_bytes += whole as u64;
         self.next_group();
@@ -225,7 +226,8 @@ mod tests {
     fn the_root_is_the_plain_digest() {
         let around = [1, 2, 3, 4, 5, 8, 9, 16, 17, 33].map(|groups| groups * GROUP);
         let lengths = around.into_iter().flat_map(|length| [length - 1, length, length + 1]);
-        for length in [0, 1, 1023, 1024, 1025, 255 * 1024, 5 * GROUP + 77].into_iter().chain(lengths)
+        for length in
+            [0, 1, 1023, 1024, 1025, 255 * 1024, 5 * GROUP + 77].into_iter().chain(lengths)
         {
             let bytes = bytes(length);
             assert_digest(&bytes, &Digest::of(&bytes));

@@ -13,6 +13,7 @@ use crate::{
     output::Terminal,
     panics,
     problem::{Exit, Problem, Result},
+    signals,
 };
 
 /// What every command gets.
@@ -101,7 +102,7 @@ async fn interruptible(app: &App, command: Command) -> Result<Exit> {
     let work = dispatch(app, command);
     tokio::select! {
         biased;
-        exit = commands::serve::stop_signal() => Ok(exit),
+        exit = signals::stop() => Ok(exit),
         outcome = work => outcome,
     }
 }

@@ -87,7 +87,7 @@ impl Origin for Session {
         if url.scheme() == "file" { url.to_file_path().ok() } else { None }
     }
 
-    async fn open(
+    async fn read_from(
         &self,
         link: &FileLink,
         offset: u64,

@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod config;
 mod connect;
+mod engine;
 mod fetch;
 mod lockfile;
 mod logs;
@@ -15,6 +16,7 @@ mod panics;
 mod problem;
 mod progress;
 mod quarantine;
+mod signals;
 mod sources;
 
 use std::process::ExitCode;

@@ -70,7 +70,7 @@ impl Arguments<'_> {
 }
 
 /// What the values of `array` take up, without what its buffers share with others.
-pub(super) fn bytes(array: &ArrayRef) -> u128 {
+pub(crate) fn bytes(array: &ArrayRef) -> u128 {
     let rows = array.len() as u128;
     match array.data_type() {
         DataType::Utf8 => span(array.as_string::<i32>().value_offsets()),

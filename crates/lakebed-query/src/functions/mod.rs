@@ -20,6 +20,7 @@ use datafusion::{
 
 pub(crate) use bounded::TooLarge;
 pub(crate) use govern::GovernFunctions;
+pub(crate) use measure::bytes as value_bytes;
 
 use crate::suggest;
 

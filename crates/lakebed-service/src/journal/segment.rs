@@ -132,11 +132,10 @@ fn is_cut_off(bytes: &[u8]) -> bool {
     let Some((_, rest)) = head.split_once("\"size_bytes\":") else {
         return bytes.len() < HEAD;
     };
-    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    match digits.parse::<usize>() {
-        Ok(size) => bytes.len() < size,
-        Err(_) => bytes.len() < HEAD,
-    }
+    let Some((digits, _)) = rest.split_once(',') else {
+        return bytes.len() < HEAD;
+    };
+    digits.parse::<usize>().is_ok_and(|size| bytes.len() < size)
 }
 
 #[cfg(test)]

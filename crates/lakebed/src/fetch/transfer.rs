@@ -21,7 +21,7 @@ pub(crate) trait Origin: Sync {
     fn local(&self, link: &FileLink) -> Option<std::path::PathBuf>;
 
     /// The bytes of `link` from `offset` on.
-    fn open(
+    fn read_from(
         &self,
         link: &FileLink,
         offset: u64,
@@ -148,7 +148,7 @@ impl Part {
         link: &FileLink,
         on_bytes: &(dyn Fn(u64) + Sync),
     ) -> Result<()> {
-        let mut stream = origin.open(link, self.length).await?;
+        let mut stream = origin.read_from(link, self.length).await?;
         while let Some(chunk) = stream.next().await {
             let chunk = chunk?;
             if self.length + chunk.len() as u64 > link.size_bytes {
@@ -217,7 +217,7 @@ mod tests {
             self.local.clone()
         }
 
-        async fn open(
+        async fn read_from(
             &self,
             _link: &FileLink,
             offset: u64,

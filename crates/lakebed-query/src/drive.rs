@@ -1,0 +1,244 @@
+//! Running a plan: lazily, with a deadline, until the last row or the first error.
+//!
+//! One task per statement lives on the engine's threads, plans there, waits until someone asks for
+//! rows, and only then starts the plan. Dropping the stream ends the task, and with it whatever the
+//! plan started, its memory and its scratch files.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::Duration,
+};
+
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use datafusion::{
+    execution::session_state::SessionState,
+    physical_plan::{ExecutionPlan, execute_stream},
+};
+use futures::{FutureExt as _, StreamExt as _, stream};
+use lakebed_service::engine::{EngineError, QueryLimits, QueryStream};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::{AbortHandle, JoinError},
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    engine::Planned,
+    errors::{exhausted, from_datafusion, internal},
+    objects::Fault,
+    output::{plain_batches, plain_schema},
+    stacks::{EngineThreads, panic_text},
+};
+
+/// What the task sends to its stream.
+enum Message {
+    Rows(RecordBatch),
+    Failed(EngineError),
+    /// All rows were sent. A task that ends without a word was not well.
+    Done,
+}
+
+/// Starts a statement: `plan` runs at once on a thread where it may block, the rest when rows are
+/// asked for.
+pub(crate) async fn start(
+    threads: Arc<EngineThreads>,
+    plan: impl FnOnce() -> Result<Planned, EngineError> + Send + 'static,
+    limits: QueryLimits,
+) -> Result<QueryStream, EngineError> {
+    let (schema_sender, schema_receiver) = oneshot::channel();
+    let (go_sender, go_receiver) = oneshot::channel();
+    let (sender, receiver) = mpsc::channel(1);
+    let deadline = Deadline::new(&limits);
+    let task = async move {
+        let planned = deadline.plan(plan).await;
+        let schema = planned.as_ref().map(schema_of).ok();
+        let _ = match (planned, schema) {
+            (Ok(planned), Some(schema)) => {
+                if schema_sender.send(Ok(Arc::clone(&schema))).is_err() {
+                    return;
+                }
+                if go_receiver.await.is_err() {
+                    return;
+                }
+                let last = match run(planned, &schema, &sender, deadline, &limits).await {
+                    Ok(()) => Message::Done,
+                    Err(error) => Message::Failed(error),
+                };
+                sender.send(last).await.map_err(|_| ())
+            }
+            (Err(error), _) => schema_sender.send(Err(error)).map_err(|_| ()),
+            (Ok(_), None) => Ok(()),
+        };
+    };
+    let guard = Running { task: threads.handle().spawn(task).abort_handle(), _threads: threads };
+    let schema = schema_receiver.await.map_err(internal)??;
+    Ok(QueryStream { schema, batches: batches(guard, go_sender, receiver) })
+}
+
+/// The stream of a statement: asks for rows when it is asked for rows.
+fn batches(
+    guard: Running,
+    go: oneshot::Sender<()>,
+    receiver: mpsc::Receiver<Message>,
+) -> stream::BoxStream<'static, Result<RecordBatch, EngineError>> {
+    stream::unfold(Some((guard, Some(go), receiver)), |state| async {
+        let (guard, go, mut receiver) = state?;
+        if let Some(go) = go {
+            // A task that is gone is noticed below.
+            let _ = go.send(());
+        }
+        match receiver.recv().await {
+            Some(Message::Rows(batch)) => Some((Ok(batch), Some((guard, None, receiver)))),
+            Some(Message::Failed(error)) => Some((Err(error), None)),
+            Some(Message::Done) => None,
+            None => Some((Err(internal("the statement's task ended without a word")), None)),
+        }
+    })
+    .boxed()
+}
+
+/// Ends the task when dropped.
+struct Running {
+    task: AbortHandle,
+    /// The threads outlive the statements on them.
+    _threads: Arc<EngineThreads>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn schema_of(planned: &Planned) -> SchemaRef {
+    match planned {
+        Planned::Answer(batch) => batch.schema(),
+        Planned::Plan { physical, .. } => plain_schema(&physical.schema()),
+    }
+}
+
+async fn run(
+    planned: Planned,
+    schema: &SchemaRef,
+    sender: &mpsc::Sender<Message>,
+    deadline: Deadline,
+    limits: &QueryLimits,
+) -> Result<(), EngineError> {
+    let mut rows = Rows { sender, sent: 0, most: limits.max_rows };
+    match planned {
+        Planned::Answer(batch) => rows.send(batch).await,
+        Planned::Plan { physical, state, fault } => {
+            run_plan(physical, &state, schema, &mut rows, deadline, &fault)
+                .await
+                .map_err(|error| fault.take().map_or(error, EngineError::Store))
+                .map_err(|error| with_limits(error, limits))
+        }
+    }
+}
+
+async fn run_plan(
+    physical: Arc<dyn ExecutionPlan>,
+    state: &SessionState,
+    schema: &SchemaRef,
+    rows: &mut Rows<'_>,
+    deadline: Deadline,
+    fault: &Fault,
+) -> Result<(), EngineError> {
+    let mut batches = execute_stream(physical, state.task_ctx()).map_err(from_datafusion)?;
+    loop {
+        let next = AssertUnwindSafe(batches.next()).catch_unwind();
+        let next = deadline.meet(next).await?;
+        // Whatever became of it on the way: bytes were wrong, so nothing more is sent.
+        if let Some(error) = fault.take() {
+            return Err(EngineError::Store(error));
+        }
+        match next.map_err(|panic| internal(panic_text(&*panic)))? {
+            None => return Ok(()),
+            Some(batch) => {
+                for batch in plain_batches(&batch.map_err(from_datafusion)?, schema)? {
+                    rows.send(batch).await?;
+                }
+            }
+        }
+    }
+}
+
+/// Counts rows on their way out.
+struct Rows<'a> {
+    sender: &'a mpsc::Sender<Message>,
+    sent: u64,
+    most: Option<u64>,
+}
+
+impl Rows<'_> {
+    /// Sends `batch`, or as much of it as may be sent.
+    async fn send(&mut self, batch: RecordBatch) -> Result<(), EngineError> {
+        let left = self.most.map_or(u64::MAX, |most| most - self.sent);
+        let fitting = batch.num_rows().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let too_many = fitting < batch.num_rows();
+        if fitting > 0 {
+            self.sent += fitting as u64;
+            let sent = self.sender.send(Message::Rows(batch.slice(0, fitting))).await;
+            sent.map_err(|_| internal("nobody takes the rows any more"))?;
+        }
+        match too_many {
+            true => Err(exhausted(format!(
+                "the answer has more than {} rows, and no more were asked for",
+                self.sent
+            ))),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Names the limit that was met.
+fn with_limits(error: EngineError, limits: &QueryLimits) -> EngineError {
+    match error {
+        EngineError::Exhausted { message } if message.contains("more memory") => {
+            exhausted(format!("{message}: {} bytes", limits.memory_bytes))
+        }
+        EngineError::Exhausted { message } if message.contains("more scratch") => {
+            exhausted(format!("{message}: {} bytes", limits.spill_bytes))
+        }
+        other => other,
+    }
+}
+
+/// When a statement must be done.
+#[derive(Clone, Copy)]
+struct Deadline {
+    at: Option<Instant>,
+    allowed_ms: u64,
+}
+
+impl Deadline {
+    fn new(limits: &QueryLimits) -> Self {
+        let allowed_ms = limits.timeout_ms.unwrap_or(0);
+        let at = limits.timeout_ms.map(|allowed| Instant::now() + Duration::from_millis(allowed));
+        Self { at, allowed_ms }
+    }
+
+    async fn meet<T>(self, work: impl Future<Output = T>) -> Result<T, EngineError> {
+        let Some(at) = self.at else { return Ok(work.await) };
+        timeout_at(at, work).await.map_err(|_| {
+            exhausted(format!("the statement took longer than the {} ms it has", self.allowed_ms))
+        })
+    }
+
+    /// Planning cannot be interrupted, only no longer waited for.
+    async fn plan(
+        self,
+        plan: impl FnOnce() -> Result<Planned, EngineError> + Send + 'static,
+    ) -> Result<Planned, EngineError> {
+        let planned = self.meet(tokio::task::spawn_blocking(plan)).await?;
+        planned.map_err(from_join)?
+    }
+}
+
+fn from_join(error: JoinError) -> EngineError {
+    match error.try_into_panic() {
+        Ok(panic) => internal(panic_text(&*panic)),
+        Err(error) => internal(error),
+    }
+}

@@ -1,0 +1,225 @@
+//! What went wrong, in words for its reader.
+//!
+//! DataFusion's errors become [`EngineError`]s here and nowhere else. Messages name columns,
+//! functions and limits; paths, digests and plans stay in the source, for the log.
+
+use arrow::error::ArrowError;
+use datafusion::{
+    common::{Column, SchemaError},
+    error::DataFusionError,
+    sql::sqlparser::parser::ParserError,
+};
+use lakebed_service::engine::EngineError;
+
+use crate::{functions::TooLarge, suggest::nearest};
+
+/// The longest part of someone else's text that a message repeats.
+const SHOWN_CHARS: usize = 200;
+
+pub(crate) fn invalid(message: impl Into<String>, hint: Option<String>) -> EngineError {
+    EngineError::Invalid { message: message.into(), hint }
+}
+
+pub(crate) fn not_allowed(message: impl Into<String>, hint: Option<String>) -> EngineError {
+    EngineError::NotAllowed { message: message.into(), hint }
+}
+
+pub(crate) fn exhausted(message: impl Into<String>) -> EngineError {
+    EngineError::Exhausted { message: message.into() }
+}
+
+pub(crate) fn internal(
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> EngineError {
+    EngineError::Internal { source: source.into() }
+}
+
+/// Text of a statement, safe to print: shortened, control characters escaped.
+pub(crate) fn shown(text: &str) -> String {
+    let escaped = text.chars().take(SHOWN_CHARS).flat_map(|char| match char.is_control() {
+        true => char.escape_debug().collect::<Vec<_>>(),
+        false => vec![char],
+    });
+    escaped.collect()
+}
+
+/// A message of another crate in our style: one line, lower case, no full stop, not too long.
+pub(crate) fn sentence(text: &str) -> String {
+    let text = strip_prefixes(text);
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = shown(line.trim_end_matches('.'));
+    let mut chars = line.chars();
+    match (chars.next(), line.chars().nth(1)) {
+        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
+            first.to_lowercase().chain(chars).collect()
+        }
+        _ => line,
+    }
+}
+
+/// Takes off the words that crates put before each other's messages.
+fn strip_prefixes(mut text: &str) -> &str {
+    const PREFIXES: [&str; 10] = [
+        "sql parser error: ",
+        "SQL error: ",
+        "Error during planning: ",
+        "Execution error: ",
+        "Arrow error: ",
+        "Cast error: ",
+        "Compute error: ",
+        "Parser error: ",
+        "Invalid argument error: ",
+        "This feature is not implemented: ",
+    ];
+    while let Some(rest) = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)) {
+        text = rest;
+    }
+    text
+}
+
+/// The one conversion.
+pub(crate) fn from_datafusion(error: DataFusionError) -> EngineError {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+            from_datafusion(*inner)
+        }
+        DataFusionError::Shared(shared) => match std::sync::Arc::try_unwrap(shared) {
+            Ok(inner) => from_datafusion(inner),
+            Err(shared) => from_shared(&shared),
+        },
+        DataFusionError::Collection(errors) => match errors.into_iter().next() {
+            Some(first) => from_datafusion(first),
+            None => internal("no error in a collection of errors"),
+        },
+        DataFusionError::External(source) => from_external(source),
+        DataFusionError::ArrowError(error, _) => from_arrow(*error),
+        other => from_reference(&other).unwrap_or_else(|| internal(other)),
+    }
+}
+
+/// An error that others hold too cannot be taken apart.
+fn from_shared(error: &DataFusionError) -> EngineError {
+    let root = error.find_root();
+    if let DataFusionError::ArrowError(error, _) = root {
+        return failed_in_arrow(error).unwrap_or_else(|| internal(root.to_string()));
+    }
+    if let DataFusionError::External(source) = root
+        && let Some(large) = source.downcast_ref::<TooLarge>()
+    {
+        return exhausted(large.to_string());
+    }
+    from_reference(root).unwrap_or_else(|| internal(root.to_string()))
+}
+
+fn from_reference(error: &DataFusionError) -> Option<EngineError> {
+    Some(match error {
+        DataFusionError::SchemaError(error, _) => from_schema(error),
+        DataFusionError::SQL(error, _) => from_parser(error),
+        DataFusionError::Plan(message) => invalid(sentence(message), None),
+        DataFusionError::NotImplemented(message) => {
+            not_allowed(format!("not supported: {}", sentence(message)), None)
+        }
+        DataFusionError::Execution(message) => EngineError::Failed { message: sentence(message) },
+        DataFusionError::ResourcesExhausted(message) => exhausted(resource(message)),
+        _ => return None,
+    })
+}
+
+/// Which resource; how much of it there is, the caller adds.
+fn resource(message: &str) -> String {
+    match message.contains("disk") || message.contains("temp") {
+        true => "the statement needs more scratch space than it may use".to_owned(),
+        false => "the statement needs more memory than it may use".to_owned(),
+    }
+}
+
+fn from_external(source: Box<dyn std::error::Error + Send + Sync>) -> EngineError {
+    let source = match source.downcast::<TooLarge>() {
+        Ok(large) => return exhausted(large.to_string()),
+        Err(source) => source,
+    };
+    match source.downcast::<DataFusionError>() {
+        Ok(inner) => from_datafusion(*inner),
+        Err(source) => match source.downcast::<ArrowError>() {
+            Ok(inner) => from_arrow(*inner),
+            Err(source) => internal(source),
+        },
+    }
+}
+
+fn from_arrow(error: ArrowError) -> EngineError {
+    match error {
+        ArrowError::ExternalError(source) => from_external(source),
+        error => failed_in_arrow(&error).unwrap_or_else(|| internal(error)),
+    }
+}
+
+/// A value that could not be computed.
+fn failed_in_arrow(error: &ArrowError) -> Option<EngineError> {
+    let message = match error {
+        ArrowError::DivideByZero => "division by zero".to_owned(),
+        ArrowError::CastError(message)
+        | ArrowError::ComputeError(message)
+        | ArrowError::ParseError(message)
+        | ArrowError::InvalidArgumentError(message)
+        | ArrowError::ArithmeticOverflow(message)
+        | ArrowError::NotYetImplemented(message) => sentence(message),
+        ArrowError::OffsetOverflowError(_) => "a value is larger than a column can hold".to_owned(),
+        _ => return None,
+    };
+    Some(EngineError::Failed { message })
+}
+
+fn from_parser(error: &ParserError) -> EngineError {
+    match error {
+        ParserError::RecursionLimitExceeded => not_allowed(
+            format!("the statement nests more than {} levels deep", crate::guard::NESTING_LIMIT),
+            Some("name inner queries with WITH".to_owned()),
+        ),
+        ParserError::TokenizerError(message) | ParserError::ParserError(message) => {
+            invalid(sentence(message), None)
+        }
+    }
+}
+
+fn from_schema(error: &SchemaError) -> EngineError {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => no_such_column(field, valid_fields),
+        SchemaError::AmbiguousReference { field } => invalid(
+            format!("column `{}` could be one of several", shown(&field.name)),
+            Some("put the name of its table before it".to_owned()),
+        ),
+        SchemaError::DuplicateQualifiedField { name, .. }
+        | SchemaError::DuplicateUnqualifiedField { name } => invalid(
+            format!("two columns are named `{}`", shown(name)),
+            Some("rename one with AS".to_owned()),
+        ),
+    }
+}
+
+fn no_such_column(field: &Column, valid: &[Column]) -> EngineError {
+    let message = format!("column `{}` not found", shown(&field.flat_name()));
+    let same = valid.iter().find(|column| column.name.eq_ignore_ascii_case(&field.name));
+    let near = || nearest(&field.name, valid.iter().map(|column| column.name.as_str()));
+    let hint = match (same, near()) {
+        (Some(column), _) if column.name == field.name => {
+            Some(format!("there is `{}`", shown(&column.flat_name())))
+        }
+        (Some(column), _) => Some(format!(
+            "names with capitals need double quotes: \"{}\"",
+            shown(&column.name)
+        )),
+        (None, Some(near)) => Some(format!("did you mean `{}`?", shown(near))),
+        (None, None) => columns(valid),
+    };
+    invalid(message, hint)
+}
+
+fn columns(valid: &[Column]) -> Option<String> {
+    const LISTED: usize = 12;
+    let mut names: Vec<_> = valid.iter().map(|column| shown(&column.name)).collect();
+    names.dedup();
+    let more = if names.len() > LISTED { ", …" } else { "" };
+    names.truncate(LISTED);
+    (!names.is_empty()).then(|| format!("columns here: {}{more}", names.join(", ")))
+}

@@ -1,0 +1,134 @@
+//! From an admitted query to a physical plan. Pure computing: no call to the store.
+
+use std::{collections::HashMap, sync::Arc};
+
+use arrow::datatypes::DataType;
+use datafusion::{
+    catalog::TableFunctionArgs,
+    common::{DFSchema, Result, TableReference, config::ConfigOptions, plan_datafusion_err, plan_err},
+    datasource::provider_as_source,
+    execution::session_state::SessionState,
+    logical_expr::{
+        AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource,
+        WindowUDF, planner::{ContextProvider, ExprPlanner}, simplify::SimplifyContext,
+    },
+    optimizer::simplify_expressions::ExprSimplifier,
+    sql::{
+        planner::{ParserOptions, SqlToRel},
+        sqlparser::ast::{Query, Statement},
+    },
+};
+use lakebed_core::DatasetRef;
+use lakebed_service::engine::{BoundTable, EngineError};
+
+use crate::{errors::from_datafusion, guard::reference_in, table::GovernedTable};
+
+/// The logical plan of `query` over `tables`, not yet optimised.
+pub(crate) fn logical(
+    query: Box<Query>,
+    state: &SessionState,
+    tables: &[BoundTable],
+) -> std::result::Result<LogicalPlan, EngineError> {
+    let names = Names { state, tables: governed(tables) };
+    let options = ParserOptions::from(&state.config_options().sql_parser);
+    SqlToRel::new_with_options(&names, options)
+        .sql_statement_to_plan(Statement::Query(query))
+        .map_err(from_datafusion)
+}
+
+/// `plan`, cut off after `rows` rows and one: enough to know that there are more.
+pub(crate) fn limited(
+    plan: LogicalPlan,
+    rows: Option<u64>,
+) -> std::result::Result<LogicalPlan, EngineError> {
+    let Some(rows) = rows else { return Ok(plan) };
+    let fetch = usize::try_from(rows).unwrap_or(usize::MAX).saturating_add(1);
+    LogicalPlanBuilder::from(plan)
+        .limit(0, Some(fetch))
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(from_datafusion)
+}
+
+fn governed(tables: &[BoundTable]) -> HashMap<DatasetRef, Arc<dyn TableSource>> {
+    let source = |table: &BoundTable| provider_as_source(Arc::new(GovernedTable::new(table)));
+    tables.iter().map(|table| (table.reference.clone(), source(table))).collect()
+}
+
+/// What names mean in one statement: the tables of its job, the functions of every session.
+struct Names<'a> {
+    state: &'a SessionState,
+    tables: HashMap<DatasetRef, Arc<dyn TableSource>>,
+}
+
+impl ContextProvider for Names<'_> {
+    fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
+        let reference = reference_in(&name).map_err(|error| plan_datafusion_err!("{error}"))?;
+        let found = self.tables.get(&reference).cloned();
+        found.ok_or_else(|| plan_datafusion_err!("`{reference}` was not resolved"))
+    }
+
+    fn get_table_function_source(
+        &self,
+        name: &str,
+        args: Vec<Expr>,
+    ) -> Result<Arc<dyn TableSource>> {
+        let Some(function) = self.state.table_functions().get(name) else {
+            return plan_err!("there is no table function `{name}`");
+        };
+        let context = SimplifyContext::builder()
+            .with_config_options(Arc::clone(self.state.config_options()))
+            .with_query_execution_start_time(
+                self.state.execution_props().query_execution_start_time,
+            )
+            .build();
+        let simplifier = ExprSimplifier::new(context);
+        let simplify = |arg| simplifier.simplify(simplifier.coerce(arg, &DFSchema::empty())?);
+        let args = args.into_iter().map(simplify).collect::<Result<Vec<_>>>()?;
+        let args = TableFunctionArgs::new(&args, self.state);
+        Ok(provider_as_source(function.create_table_provider_with_args(args)?))
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        self.state.expr_planners()
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.state.scalar_functions().get(name).cloned()
+    }
+
+    fn get_higher_order_meta(&self, _: &str) -> Option<Arc<HigherOrderUDF>> {
+        None
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.state.aggregate_functions().get(name).cloned()
+    }
+
+    fn get_window_meta(&self, name: &str) -> Option<Arc<WindowUDF>> {
+        self.state.window_functions().get(name).cloned()
+    }
+
+    fn get_variable_type(&self, _: &[String]) -> Option<DataType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        self.state.config_options()
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        self.state.scalar_functions().keys().cloned().collect()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        self.state.aggregate_functions().keys().cloned().collect()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        self.state.window_functions().keys().cloned().collect()
+    }
+}

@@ -1,0 +1,121 @@
+//! The one way to a table's rows.
+//!
+//! [`GovernedTable`] is made from the catalog's word alone: sizes, row counts and the lengths of
+//! footers. Neither making it nor planning a scan of it reads anything.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::{
+    catalog::{Session, TableProvider},
+    common::{Result, Statistics, stats::Precision},
+    datasource::{
+        listing::PartitionedFile,
+        physical_plan::{
+            FileGroup, FileScanConfigBuilder, ParquetSource,
+            parquet::CachedParquetFileReaderFactory,
+        },
+        source::DataSourceExec,
+    },
+    logical_expr::{Expr, TableType},
+    physical_plan::{ExecutionPlan, empty::EmptyExec},
+};
+use lakebed_core::FileEntry;
+use lakebed_service::engine::{BoundTable, Restriction};
+
+use crate::objects::store_url;
+
+/// A table as one reader may see it.
+#[derive(Debug)]
+pub(crate) struct GovernedTable {
+    schema: SchemaRef,
+    files: Vec<FileEntry>,
+}
+
+impl GovernedTable {
+    /// What `table`'s reader may see of it.
+    ///
+    /// Nothing is restricted: the plain scan is all there is. A restriction with a field in it
+    /// does not compile here before someone has put a barrier above the scan.
+    pub(crate) fn new(table: &BoundTable) -> Self {
+        let Restriction {} = table.restriction;
+        let schema = lakebed_ingest::arrow_schema(&table.schema);
+        let fields = schema.fields().iter().map(|field| read_as(field));
+        Self {
+            schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+            files: table.files.clone(),
+        }
+    }
+
+    fn row_count(&self) -> Precision<usize> {
+        let rows = self.files.iter().map(|file| file.row_count).sum::<u64>();
+        usize::try_from(rows).map_or(Precision::Absent, Precision::Exact)
+    }
+}
+
+/// Texts and bytes are read as views, which copies less; [`crate::output`] turns them back. Field
+/// ids are the file's business.
+fn read_as(field: &Field) -> Field {
+    let data_type = match field.data_type() {
+        DataType::Utf8 => DataType::Utf8View,
+        DataType::Binary => DataType::BinaryView,
+        other => other.clone(),
+    };
+    Field::new(field.name(), data_type, field.is_nullable())
+}
+
+/// A file as the catalog knows it. Its name is its content, so its time is constant.
+fn scanned(file: &FileEntry) -> PartitionedFile {
+    let mut scanned = PartitionedFile::new(file.object.id.key(), file.object.size_bytes);
+    scanned.metadata_size_hint = usize::try_from(file.footer_bytes).ok();
+    scanned
+}
+
+#[async_trait]
+impl TableProvider for GovernedTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    /// Files may lack columns that were added later (they are null) or hold a narrower type (it is
+    /// cast); columns are matched by name. Filters reach the scan by physical pushdown.
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if self.files.is_empty() {
+            let schema = match projection {
+                Some(columns) => Arc::new(self.schema.project(columns)?),
+                None => Arc::clone(&self.schema),
+            };
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
+        let runtime = session.runtime_env();
+        let objects = runtime.object_store(store_url())?;
+        let footers = runtime.cache_manager.get_file_metadata_cache();
+        let source = ParquetSource::new(Arc::clone(&self.schema))
+            .with_table_parquet_options(session.table_options().parquet.clone())
+            .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(
+                objects, footers,
+            )));
+        let mut statistics = Statistics::new_unknown(&self.schema);
+        statistics.num_rows = self.row_count();
+        let groups = FileGroup::new(self.files.iter().map(scanned).collect())
+            .split_files(session.config().target_partitions());
+        let scan = FileScanConfigBuilder::new(store_url(), Arc::new(source))
+            .with_file_groups(groups)
+            .with_statistics(statistics)
+            .with_projection_indices(projection.cloned())?
+            .with_limit(limit)
+            .build();
+        Ok(DataSourceExec::from_data_source(scan))
+    }
+}

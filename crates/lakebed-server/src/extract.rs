@@ -1,0 +1,143 @@
+//! Bodies, query strings and paths, whose errors are problems too.
+
+use std::str::FromStr;
+
+use axum::{
+    body::Body,
+    extract::{FromRequest, FromRequestParts, RawPathParams, Request},
+};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header, request::Parts};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use lakebed_api::media;
+use lakebed_core::{DatasetName, DatasetRef, ObjectId};
+use serde::de::DeserializeOwned;
+
+use crate::problem::{Failure, Result, causes};
+
+/// The largest body that is a request of its own; uploads are streams and have no limit.
+pub(crate) const MAX_BODY: usize = 1 << 20;
+
+/// A JSON body of at most [`MAX_BODY`].
+pub(crate) struct ApiJson<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self> {
+        let (parts, body) = request.into_parts();
+        if media_type(&parts.headers).as_deref() != Some(media::JSON) {
+            return Err(unsupported(media::JSON));
+        }
+        parse_json(&read_body(body).await?).map(Self)
+    }
+}
+
+/// A body of at most [`MAX_BODY`], whole.
+pub(crate) async fn read_body(body: Body) -> Result<Bytes> {
+    let collected = Limited::new(body, MAX_BODY).collect().await;
+    collected.map(http_body_util::Collected::to_bytes).map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            let detail = format!("the body is larger than {MAX_BODY} bytes");
+            return Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail)
+                .hint("send data to `/v1/uploads`, which has no limit");
+        }
+        Failure::invalid("broke-off", "the body broke off before its end")
+    })
+}
+
+/// The body's media type without parameters, in lower case.
+pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next()?.trim().to_ascii_lowercase())
+}
+
+pub(crate) fn unsupported(expected: &str) -> Failure {
+    let detail = format!("the body's `content-type` must be {expected}");
+    Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
+}
+
+/// serde's message names the line and the column, and never more of the body than a field's name.
+pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let what = if error.is_data() { "the body is not the request expected" } else { "the body is not JSON" };
+        Failure::invalid("invalid-json", format!("{what}: {}", without_values(&error.to_string())))
+    })
+}
+
+/// Control characters of names that came from outside are escaped; long texts are cut.
+fn without_values(text: &str) -> String {
+    text.chars().take(300).flat_map(char::escape_debug).collect()
+}
+
+/// A query string; unknown names are refused by the type.
+pub(crate) struct ApiQuery<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for ApiQuery<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
+        query.map(|query| Self(query.0)).map_err(|error| {
+            let why = causes(&error).unwrap_or_default();
+            let detail = format!("the query string is not the one expected: {}", without_values(&why));
+            Failure::invalid("invalid-query", detail)
+        })
+    }
+}
+
+/// The dataset that a path names.
+pub(crate) struct DatasetPath(pub(crate) DatasetName);
+
+impl<S: Send + Sync> FromRequestParts<S> for DatasetPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let namespace = path_part(parts, state, "namespace").await?;
+        let name = path_part(parts, state, "name").await?;
+        DatasetName::new(&namespace, &name)
+            .map(Self)
+            .map_err(|error| Failure::invalid("invalid-name", error.to_string()))
+    }
+}
+
+/// The object that a path names.
+pub(crate) struct ObjectPath(pub(crate) ObjectId);
+
+impl<S: Send + Sync> FromRequestParts<S> for ObjectPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        parse_digest(&path_part(parts, state, "digest").await?).map(Self)
+    }
+}
+
+async fn path_part<S: Send + Sync>(parts: &mut Parts, state: &S, name: &str) -> Result<String> {
+    let params = RawPathParams::from_request_parts(parts, state)
+        .await
+        .map_err(|_| Failure::invalid("invalid-path", "the path is not valid UTF-8"))?;
+    let found = params.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_owned());
+    found.ok_or_else(|| Failure::internal(format!("the route has no part `{name}`")))
+}
+
+pub(crate) fn parse_digest(text: &str) -> Result<ObjectId> {
+    ObjectId::from_str(text).map_err(|_| {
+        Failure::invalid("invalid-digest", "a digest is 64 lower-case hex digits")
+    })
+}
+
+/// References of a request, at most a thousand.
+pub(crate) fn parse_refs(texts: &[String]) -> Result<Vec<DatasetRef>> {
+    const MOST: usize = 1000;
+    if texts.len() > MOST {
+        let detail = format!("{} references are more than the {MOST} of one request", texts.len());
+        return Err(Failure::invalid("too-many-refs", detail));
+    }
+    texts.iter().map(|text| parse_ref(text)).collect()
+}
+
+pub(crate) fn parse_ref(text: &str) -> Result<DatasetRef> {
+    text.parse().map_err(|error: lakebed_core::RefError| {
+        Failure::invalid("invalid-reference", error.to_string())
+    })
+}

@@ -1,0 +1,88 @@
+//! Who may address a server on loopback: nobody who was led there by a page from elsewhere.
+//!
+//! A name that resolves to 127.0.0.1 (DNS rebinding) makes a browser treat our answers as that
+//! name's own, so only loopback's own names are answered. A page from elsewhere can send simple
+//! requests without asking (forms, `text/plain`), so a foreign `Origin` is refused too. There is no
+//! CORS.
+
+use http::{HeaderMap, StatusCode, Uri, header, uri::Authority};
+
+use crate::problem::{Failure, Result};
+
+/// Refuses requests that were meant for somebody else, or sent by a page of somebody else.
+pub(crate) fn check_host(uri: &Uri, headers: &HeaderMap) -> Result<()> {
+    let authority = authority(uri, headers).filter(|authority| is_loopback(authority.host()));
+    let Some(authority) = authority else {
+        let detail = "this server answers to `localhost`, `127.0.0.1` and `[::1]` only";
+        return Err(Failure::new(StatusCode::MISDIRECTED_REQUEST, "wrong-host", detail)
+            .hint("use one of these names as the address"));
+    };
+    match headers.get(header::ORIGIN) {
+        Some(origin) if !is_same_origin(origin.as_bytes(), &authority) => {
+            let detail = "requests from pages of other sites are not answered";
+            Err(Failure::new(StatusCode::FORBIDDEN, "cross-origin", detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
+    if let Some(authority) = uri.authority() {
+        return Some(authority.clone());
+    }
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => Authority::try_from(host.as_bytes()).ok(),
+        _ => None,
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || host == "127.0.0.1" || host == "[::1]"
+}
+
+fn is_same_origin(origin: &[u8], authority: &Authority) -> bool {
+    let own = |scheme: &str| format!("{scheme}://{authority}");
+    [own("http"), own("https")].iter().any(|own| own.as_bytes().eq_ignore_ascii_case(origin))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(host: &[&'static str], origin: Option<&'static str>) -> Option<StatusCode> {
+        let mut headers = HeaderMap::new();
+        for host in host {
+            headers.append(header::HOST, http::HeaderValue::from_static(host));
+        }
+        if let Some(origin) = origin {
+            headers.insert(header::ORIGIN, http::HeaderValue::from_static(origin));
+        }
+        check_host(&Uri::from_static("/v1/lake"), &headers).err().map(|failure| failure.status())
+    }
+
+    #[test]
+    fn only_loopbacks_own_names_are_answered() {
+        for host in ["localhost", "localhost:8080", "127.0.0.1:8080", "[::1]:8080", "LOCALHOST"] {
+            assert_eq!(status(&[host], None), None, "{host}");
+        }
+        let misdirected = Some(StatusCode::MISDIRECTED_REQUEST);
+        for host in [
+            "evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example",
+            "127.0.0.1@evil.example", "0.0.0.0:8080", "169.254.169.254", "", "local host", "::1",
+        ] {
+            assert_eq!(status(&[host], None), misdirected, "{host}");
+        }
+        assert_eq!(status(&[], None), misdirected, "no host at all");
+        assert_eq!(status(&["localhost", "evil.example"], None), misdirected, "two hosts");
+    }
+
+    #[test]
+    fn pages_of_other_sites_are_not_answered() {
+        assert_eq!(status(&["localhost:8080"], Some("http://localhost:8080")), None);
+        for origin in ["http://evil.example", "null", "http://localhost:3000", "http://127.0.0.1"] {
+            let found = status(&["localhost:8080"], Some(origin));
+            assert_eq!(found, Some(StatusCode::FORBIDDEN), "{origin}");
+        }
+    }
+}

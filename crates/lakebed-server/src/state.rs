@@ -1,0 +1,56 @@
+//! What every handler is given.
+
+use std::sync::Arc;
+
+use lakebed_service::{Lake, engine::QueryLimits};
+
+/// From where the router is reached, and so what its callers may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// From this process, by whoever runs it: local paths are taken as sources, and files are named
+    /// by `file://` addresses.
+    Local,
+    /// Through a socket: no local path comes in or goes out, and only pages of this very server may
+    /// ask from a browser.
+    Remote,
+}
+
+/// A lake and how it is reached. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AppState {
+    /// The lake.
+    pub(crate) lake: Lake,
+    /// From where callers come.
+    pub(crate) access: Access,
+    /// Who callers are, until they can prove it.
+    pub(crate) actor: Arc<str>,
+    /// What a statement may use when it says nothing; the most that it may, through a socket.
+    pub(crate) limits: QueryLimits,
+}
+
+impl AppState {
+    /// A lake behind the door. Callers are `local` or `anonymous@loopback`; statements have the
+    /// engine's default limits.
+    #[must_use]
+    pub fn new(lake: Lake, access: Access) -> Self {
+        let actor = match access {
+            Access::Local => "local",
+            Access::Remote => "anonymous@loopback",
+        };
+        Self { lake, access, actor: actor.into(), limits: QueryLimits::default() }
+    }
+
+    /// The same with all callers being `actor`, such as `local:alice`.
+    #[must_use]
+    pub fn with_actor(mut self, actor: &str) -> Self {
+        self.actor = actor.into();
+        self
+    }
+
+    /// The same with other limits for statements.
+    #[must_use]
+    pub const fn with_limits(mut self, limits: QueryLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+}

@@ -1,0 +1,10 @@
+//! The use cases, seen from their public face: what they write, in which order, and what is left
+//! when they are cut off anywhere.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod crash;
+mod ingest;
+mod journal;
+mod races;
+mod verify;

@@ -1,0 +1,181 @@
+//! `lakebed fetch`: the bytes of versions, verified, in a folder.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+use lakebed_api::{ResolveRequest, ResolvedVersion};
+use lakebed_core::{DatasetRef, LakeId, LockedInput, Selector};
+use serde::Serialize;
+
+use crate::{
+    app::App,
+    commands::lock::BATCH,
+    connect::Session,
+    fetch::{
+        self, Fetched,
+        layout::{self, What},
+        place::Existing,
+    },
+    lockfile::{self, LockFile},
+    output::{Table, human},
+    problem::{Exit, Problem, Result},
+    progress::Bar,
+};
+
+/// Bring verified files of versions into a folder.
+///
+/// Tables come as Parquet, `<namespace>/<name>/part-00000.parquet` …; a reference with a selector
+/// has a folder of its own, as in `<namespace>/<name>@v1/`. Files that are there already are
+/// verified and kept; an interrupted fetch goes on where it stopped.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lakebed fetch --lock lakebed.lock --into ./inputs
+  lakebed fetch nyc.weather nyc.planes@v1 --into ./inputs
+  lakebed fetch nyc.weather --sources --into ./originals    # the files as they were ingested")]
+pub(crate) struct FetchArgs {
+    /// References; with a lock, only these of it
+    #[arg(value_name = "REF")]
+    references: Vec<DatasetRef>,
+    /// What is pinned in this file; lakebed.lock when neither a lock nor a reference is given
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    lock: Option<PathBuf>,
+    /// The folder
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    into: PathBuf,
+    /// The originals instead of Parquet
+    #[arg(long)]
+    sources: bool,
+    /// How many files at a time
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    jobs: u16,
+    /// Replace files that differ
+    #[arg(long)]
+    force: bool,
+}
+
+/// What to fetch, and under which name.
+struct Wish {
+    /// Names the folder.
+    reference: DatasetRef,
+    /// Is resolved.
+    pinned: DatasetRef,
+}
+
+#[derive(Serialize)]
+struct Report {
+    lake: LakeId,
+    into: PathBuf,
+    fetched: Vec<Fetched>,
+}
+
+pub(crate) async fn run(app: &App, args: FetchArgs) -> Result<Exit> {
+    let (wishes, expected) = wishes(app, &args)?;
+    let session = Session::open(app).await?;
+    if let Some((lock, path)) = &expected {
+        lockfile::check_lake(lock, path, session.client.lake().await?.lake)?;
+    }
+    let (lake, versions) = resolve(&session, &wishes).await?;
+    let what = if args.sources { What::Originals } else { What::Tables };
+    let mut folders = Vec::with_capacity(wishes.len());
+    for (wish, version) in wishes.iter().zip(versions) {
+        folders.push(layout::plan(&wish.reference, version, what)?);
+    }
+    let total = folders.iter().flat_map(|folder| &folder.files).map(|file| file.link.size_bytes).sum();
+    let mut bar = Bar::new(&app.terminal);
+    bar.start("fetching", total);
+    let existing = if args.force { Existing::Replace } else { Existing::Keep };
+    let (into, jobs) = (app.current.join(&args.into), usize::from(args.jobs));
+    let on_bytes = |bytes| bar.add(bytes);
+    let fetched = fetch::fetch(&session, &into, folders, existing, jobs, &on_bytes).await?;
+    drop(bar);
+    session.close().await;
+    report(app, Report { lake, into: args.into, fetched })?;
+    Ok(Exit::Ok)
+}
+
+type Expected = Option<(lakebed_core::Lock, PathBuf)>;
+
+/// What to fetch: the lock, or the references given of it, or what the references mean now.
+fn wishes(app: &App, args: &FetchArgs) -> Result<(Vec<Wish>, Expected)> {
+    let Some(path) = lock_path(app, args)? else {
+        let mut wishes: Vec<Wish> = Vec::new();
+        for reference in &args.references {
+            if wishes.iter().all(|wish| wish.reference != *reference) {
+                wishes.push(Wish { reference: reference.clone(), pinned: reference.clone() });
+            }
+        }
+        return Ok((wishes, None));
+    };
+    let lock = LockFile::open(&path)?.existing()?;
+    if let Some(missing) = args.references.iter().find(|asked| find(lock.inputs(), asked).is_none()) {
+        return Err(Problem::not_found(format!("`{missing}` is not in `{}`", path.display()))
+            .hint(format!("add it with `lakebed lock {missing}`, or fetch it without `--lock`")));
+    }
+    let wanted = lock
+        .inputs()
+        .iter()
+        .filter(|input| args.references.is_empty() || args.references.contains(&input.reference));
+    let wishes = wanted.map(|input| Wish { reference: input.reference.clone(), pinned: pin(input) });
+    Ok((wishes.collect(), Some((lock, path))))
+}
+
+fn lock_path(app: &App, args: &FetchArgs) -> Result<Option<PathBuf>> {
+    if let Some(path) = &args.lock {
+        return Ok(Some(app.current.join(path)));
+    }
+    if !args.references.is_empty() {
+        return Ok(None);
+    }
+    let path = app.current.join(lockfile::FILE);
+    match path.is_file() {
+        true => Ok(Some(path)),
+        false => Err(Problem::usage("nothing to fetch was named")
+            .hint("name references, or a lock file with `--lock`")),
+    }
+}
+
+fn find<'a>(inputs: &'a [LockedInput], reference: &DatasetRef) -> Option<&'a LockedInput> {
+    inputs.iter().find(|input| input.reference == *reference)
+}
+
+/// By its whole id: whatever the reference means by now.
+fn pin(input: &LockedInput) -> DatasetRef {
+    let selector = Selector::Digest(input.version_id.to_string());
+    DatasetRef { dataset: input.dataset().clone(), selector }
+}
+
+async fn resolve(session: &Session, wishes: &[Wish]) -> Result<(LakeId, Vec<ResolvedVersion>)> {
+    let mut versions = Vec::with_capacity(wishes.len());
+    let mut lake = session.client.lake().await?.lake;
+    for batch in wishes.chunks(BATCH) {
+        let refs = batch.iter().map(|wish| wish.pinned.to_string()).collect();
+        let answer = session.client.resolve(&ResolveRequest { refs, files: true }).await?;
+        lake = answer.lake;
+        versions.extend(answer.versions);
+    }
+    if versions.len() != wishes.len() {
+        return Err(Problem::internal("the lake answered fewer references than it was asked"));
+    }
+    Ok((lake, versions))
+}
+
+fn report(app: &App, report: Report) -> Result<()> {
+    if app.terminal.json {
+        return app.terminal.print_json(&report);
+    }
+    let mut table = Table::new(["reference", ">version", ">files", ">size", ">kept", "folder"]);
+    for fetched in &report.fetched {
+        table.push([
+            fetched.reference.to_string().into(),
+            format!("v{}", fetched.version).into(),
+            human::count(fetched.files.len() as u64).into(),
+            human::bytes(fetched.size_bytes).into(),
+            human::count(fetched.kept_count).into(),
+            fetched.folder.strip_prefix(&app.current).unwrap_or(&fetched.folder).display().to_string().into(),
+        ]);
+    }
+    app.terminal.print_table(&table)?;
+    app.terminal.note("every file was verified against its digest");
+    Ok(())
+}

@@ -1,0 +1,247 @@
+//! `lakebed lock`: pins references, or says which of them mean something else by now.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueHint};
+use lakebed_api::{ResolveRequest, ResolveResponse};
+use lakebed_core::{DatasetRef, LakeId, Lock, LockedInput, VersionId};
+use serde::Serialize;
+
+use crate::{
+    app::App,
+    connect::Session,
+    lockfile::{self, LockFile},
+    output::{Cell, Table, human, style},
+    problem::{Exit, Problem, Result},
+};
+
+/// The most references that one request resolves.
+pub(crate) const BATCH: usize = 1000;
+
+/// Pin references in a lock file, or check that they still mean the same.
+///
+/// A lock holds references and the ids of the versions they resolved to. `lakebed fetch` brings
+/// exactly those bytes, whatever happens to the datasets.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lakebed lock nyc.weather nyc.planes@v1    # adds them to lakebed.lock, or pins them anew
+  lakebed lock --check                      # exit code 1 when a reference means something else now
+  lakebed lock --update                     # pins everything in the file anew
+  lakebed lock --update nyc.weather")]
+pub(crate) struct LockArgs {
+    /// References, `namespace.name[@selector]`
+    #[arg(value_name = "REF", required_unless_present_any = ["update", "check"])]
+    references: Vec<DatasetRef>,
+    /// The lock file
+    #[arg(long, value_name = "FILE", default_value = lockfile::FILE, value_hint = ValueHint::FilePath)]
+    lock: PathBuf,
+    /// Pin anew what is in the file: the references given, or all
+    #[arg(long, conflicts_with = "check")]
+    update: bool,
+    /// Change nothing, and say what has drifted: of the references given, or of all
+    #[arg(long)]
+    check: bool,
+}
+
+pub(crate) async fn run(app: &App, args: LockArgs) -> Result<Exit> {
+    let file = LockFile::open(&app.current.join(&args.lock))?;
+    match args.check {
+        true => check(app, file, &args).await,
+        false => pin(app, file, &args).await,
+    }
+}
+
+/// What a reference meant and means.
+#[derive(Debug, Serialize)]
+struct Moved {
+    reference: DatasetRef,
+    /// None: it was not locked.
+    from: Option<u64>,
+    to: u64,
+    version_id: VersionId,
+}
+
+/// Resolves the references and writes the file.
+async fn pin(app: &App, file: LockFile, args: &LockArgs) -> Result<Exit> {
+    let references = match args.update {
+        true => selected(&file, &args.references)?,
+        false => args.references.clone(),
+    };
+    let session = Session::open(app).await?;
+    let (lake, resolved) = resolve(&session, &references).await?;
+    session.close().await;
+    let locked = match &file.lock {
+        Some(lock) => {
+            lockfile::check_lake(lock, &file.path, lake)?;
+            lock.inputs().to_vec()
+        }
+        None => Vec::new(),
+    };
+    let moved = compare(&locked, &resolved);
+    let lock = Lock::new(lake, locked.into_iter().chain(resolved));
+    if file.lock.as_ref() != Some(&lock) {
+        file.write(&lock)?;
+    }
+    report_pinned(app, &args.lock, &lock, &moved)?;
+    Ok(Exit::Ok)
+}
+
+/// The references of the file, or those of them that were asked for.
+fn selected(file: &LockFile, asked: &[DatasetRef]) -> Result<Vec<DatasetRef>> {
+    let lock = file.lock.as_ref().ok_or_else(|| {
+        Problem::not_found(format!("there is no lock file `{}`", file.path.display()))
+            .hint("write one with `lakebed lock <reference>…`, or name another with `--lock`")
+    })?;
+    let all: Vec<DatasetRef> =
+        lock.inputs().iter().map(|input| input.reference.clone()).collect();
+    if asked.is_empty() {
+        return Ok(all);
+    }
+    match asked.iter().find(|reference| !all.contains(reference)) {
+        None => Ok(asked.to_vec()),
+        Some(missing) => Err(Problem::not_found(format!(
+            "`{missing}` is not in `{}`",
+            file.path.display()
+        ))
+        .hint(format!("add it with `lakebed lock {missing}`"))),
+    }
+}
+
+/// What the references mean now, and which lake said so.
+pub(crate) async fn resolve(
+    session: &Session,
+    references: &[DatasetRef],
+) -> Result<(LakeId, Vec<LockedInput>)> {
+    let mut inputs = Vec::with_capacity(references.len());
+    let mut lake = None;
+    for batch in references.chunks(BATCH) {
+        let refs = batch.iter().map(ToString::to_string).collect();
+        let answer = session.client.resolve(&ResolveRequest { refs, files: false }).await?;
+        lake = Some(answer.lake);
+        inputs.extend(pins(answer));
+    }
+    match lake {
+        Some(lake) => Ok((lake, inputs)),
+        None => Ok((session.client.lake().await?.lake, inputs)),
+    }
+}
+
+fn pins(answer: ResolveResponse) -> impl Iterator<Item = LockedInput> {
+    answer.versions.into_iter().map(|resolved| LockedInput {
+        reference: resolved.reference,
+        version: resolved.version.version,
+        version_id: resolved.version.version_id,
+    })
+}
+
+/// Those of `now` that are not in `locked`, or are there with another version.
+fn compare(locked: &[LockedInput], now: &[LockedInput]) -> Vec<Moved> {
+    let mut moved = Vec::new();
+    for input in now {
+        let before = locked.iter().find(|other| other.reference == input.reference);
+        if before.is_none_or(|before| before.version_id != input.version_id) {
+            moved.push(Moved {
+                reference: input.reference.clone(),
+                from: before.map(|before| before.version),
+                to: input.version,
+                version_id: input.version_id,
+            });
+        }
+    }
+    moved
+}
+
+#[derive(Serialize)]
+struct Pinned<'a> {
+    lock: &'a Path,
+    lake: LakeId,
+    inputs: &'a [LockedInput],
+    changed: &'a [Moved],
+}
+
+fn report_pinned(app: &App, path: &Path, lock: &Lock, moved: &[Moved]) -> Result<()> {
+    if app.terminal.json {
+        let inputs = lock.inputs();
+        return app.terminal.print_json(&Pinned { lock: path, lake: lock.lake, inputs, changed: moved });
+    }
+    let count = human::counted(lock.inputs().len() as u64, "reference");
+    if moved.is_empty() {
+        return app.terminal.print(format_args!("{}: {count}, nothing changed\n", path.display()));
+    }
+    app.terminal.print_table(&moved_table(moved))?;
+    app.terminal.note(format!("{}: {count}; keep it under version control", path.display()));
+    Ok(())
+}
+
+fn moved_table(moved: &[Moved]) -> Table {
+    let mut table = Table::new(["reference", "was", "is", "version id"]);
+    for moved in moved {
+        let from = moved.from.map_or_else(String::new, |from| format!("v{from}"));
+        table.push([
+            moved.reference.to_string().into(),
+            from.into(),
+            Cell::styled(format!("v{}", moved.to), style::BOLD),
+            format!("b3:{}", moved.version_id.object().short()).into(),
+        ]);
+    }
+    table
+}
+
+#[derive(Serialize)]
+struct Checked<'a> {
+    lock: &'a Path,
+    checked: usize,
+    drifted: &'a [Moved],
+}
+
+/// Resolves what is locked once more; writes nothing.
+async fn check(app: &App, file: LockFile, args: &LockArgs) -> Result<Exit> {
+    let references = selected(&file, &args.references)?;
+    let path = file.path.clone();
+    let lock = file.existing()?;
+    let session = Session::open(app).await?;
+    let (lake, now) = resolve(&session, &references).await?;
+    session.close().await;
+    lockfile::check_lake(&lock, &path, lake)?;
+    let drifted = compare(lock.inputs(), &now);
+    if app.terminal.json {
+        let (lock, checked) = (args.lock.as_path(), now.len());
+        app.terminal.print_json(&Checked { lock, checked, drifted: &drifted })?;
+    } else if drifted.is_empty() {
+        let (good, count) = (style::GOOD, human::counted(now.len() as u64, "reference"));
+        let path = args.lock.display();
+        app.terminal.print(format_args!("{good}no drift{good:#}: {count} of {path}\n"))?;
+    } else {
+        app.terminal.print_table(&moved_table(&drifted))?;
+        let count = human::counted(drifted.len() as u64, "reference");
+        app.terminal.warn(format!("{count} of {} drifted", args.lock.display()));
+        app.terminal.hint("`lakebed fetch` still brings what is locked; `lakebed lock --update` pins what is there now");
+    }
+    Ok(if drifted.is_empty() { Exit::Ok } else { Exit::No })
+}
+
+#[cfg(test)]
+mod tests {
+    use lakebed_core::ObjectId;
+
+    use super::*;
+
+    fn input(reference: &str, version: u64) -> LockedInput {
+        LockedInput {
+            reference: reference.parse().expect("a reference"),
+            version,
+            version_id: VersionId::new(ObjectId::of(format!("{reference}{version}").as_bytes())),
+        }
+    }
+
+    #[test]
+    fn drift_is_another_version_under_the_same_reference() {
+        let locked = [input("a.b", 1), input("a.c", 3), input("a.c@v3", 3)];
+        let now = [input("a.b", 2), input("a.c", 3), input("a.d", 1)];
+        let moved = compare(&locked, &now);
+        let seen: Vec<_> =
+            moved.iter().map(|moved| (moved.reference.to_string(), moved.from, moved.to)).collect();
+        assert_eq!(seen, [("a.b".to_owned(), Some(1), 2), ("a.d".to_owned(), None, 1)]);
+    }
+}

@@ -1,0 +1,142 @@
+//! `lakebed rebuild`: the database, made again from the journal.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use lakebed_service::{LakeConfig, OpenMode, RebuildReport, SystemClock, default_catalog_url};
+use lakebed_store::Root;
+use serde_json::json;
+
+use crate::{
+    app::App,
+    connect::lake_config,
+    output::{human, style},
+    problem::{Exit, Problem, Result},
+};
+
+/// Make the database again from the journal.
+///
+/// Everything that anyone was told is in the lake's objects and its journal; the database is an
+/// index of it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lakebed --lake ./lake rebuild              # when the database is gone
+  lakebed --lake ./lake rebuild --replace    # when it is there, but damaged or stale")]
+pub(crate) struct RebuildArgs {
+    /// Move an existing database aside first; it is kept beside the new one
+    #[arg(long)]
+    replace: bool,
+}
+
+pub(crate) async fn run(app: &App, args: RebuildArgs) -> Result<Exit> {
+    let config = lake_config(app, OpenMode::Existing)?;
+    let aside = match args.replace {
+        true => database_file(&config).map(|path| move_aside(&path)).transpose()?.flatten(),
+        false => None,
+    };
+    let report = lakebed_service::rebuild(config, &SystemClock).await.map_err(|error| {
+        let exists = error.code() == "database-not-empty";
+        let problem = Problem::from(error);
+        match exists {
+            true => problem.hint("`--replace` moves it aside first; stop whoever uses it before"),
+            false => problem,
+        }
+    })?;
+    print(app, &report, aside.as_deref())?;
+    Ok(Exit::Ok)
+}
+
+/// The file of an SQLite catalog.
+fn database_file(config: &LakeConfig) -> Option<PathBuf> {
+    let url = match (&config.catalog_url, &config.root) {
+        (Some(url), _) => url.clone(),
+        (None, Root::Folder(folder)) => default_catalog_url(folder),
+        (None, Root::Url(_)) => return None,
+    };
+    let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"))?;
+    Some(PathBuf::from(path.split('?').next().unwrap_or(path)))
+}
+
+/// Renames the database and the files that SQLite keeps beside it; returns its new name.
+fn move_aside(path: &Path) -> Result<Option<PathBuf>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let beside = |path: &Path, suffix: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    let aside = (1u32..)
+        .map(|number| beside(path, &format!(".old-{number}")))
+        .find(|aside| !aside.exists())
+        .expect("there are more numbers than files");
+    // The database first: SQLite discards a log without its database, but would open a database
+    // without its log, and not see that it lacks the last changes.
+    for suffix in ["", "-wal", "-shm"] {
+        let (from, to) = (beside(path, suffix), beside(&aside, suffix));
+        match fs::rename(&from, &to) {
+            Ok(()) => {}
+            Err(error) if !suffix.is_empty() && error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Problem::io("move aside", &from, &error)),
+        }
+    }
+    Ok(Some(aside))
+}
+
+fn print(app: &App, report: &RebuildReport, aside: Option<&Path>) -> Result<()> {
+    if app.terminal.json {
+        return app.terminal.print_json(&json!({
+            "segment_count": report.segments,
+            "event_count": report.events,
+            "dataset_count": report.datasets,
+            "version_count": report.versions,
+            "dropped_torn_segment": report.dropped_torn_segment,
+            "old_database": aside,
+        }));
+    }
+    let good = style::GOOD;
+    app.terminal.print(format_args!(
+        "{good}rebuilt{good:#}: {}, {} from {} in {}\n",
+        human::counted(report.datasets, "dataset"),
+        human::counted(report.versions, "version"),
+        human::counted(report.events, "event"),
+        human::counted(report.segments, "journal segment"),
+    ))?;
+    if report.dropped_torn_segment {
+        app.terminal.note("the last journal segment was cut off while it was written; nobody was told of what it held");
+    }
+    if let Some(aside) = aside {
+        app.terminal.note(format!("the old database is `{}`", aside.display()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_is_moved_with_its_log_and_never_over_another() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("lakebed.db");
+        let write = |text: &str| {
+            fs::write(&path, text).expect("writable");
+            fs::write(folder.path().join("lakebed.db-wal"), text).expect("writable");
+        };
+        assert_eq!(move_aside(&path), Ok(None));
+        write("one");
+        let first = move_aside(&path).expect("movable").expect("it was there");
+        write("two");
+        let second = move_aside(&path).expect("movable").expect("it was there");
+        assert_ne!(first, second);
+        assert_eq!(fs::read_to_string(&first).expect("there"), "one");
+        let log = folder.path().join("lakebed.db.old-2-wal");
+        assert_eq!(fs::read_to_string(log).expect("there"), "two");
+        assert!(!path.exists());
+    }
+}

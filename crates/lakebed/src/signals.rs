@@ -1,0 +1,46 @@
+//! The signals that end the process in order.
+
+use std::time::Duration;
+
+use crate::problem::Exit;
+
+/// How long a command may take to end once it was told to.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Waits for ctrl-C or SIGTERM, and says which exit code that is.
+pub(crate) async fn received() -> Exit {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => tokio::select! {
+                _ = tokio::signal::ctrl_c() => Exit::Interrupted,
+                _ = terminate.recv() => Exit::Terminated,
+            },
+            Err(_) => interrupted().await,
+        }
+    }
+    #[cfg(not(unix))]
+    interrupted().await
+}
+
+async fn interrupted() -> Exit {
+    // Without a handler the system ends the process itself, which is as good.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    Exit::Interrupted
+}
+
+/// Like [`received`]; a command that does not end in time (it may be stuck in a write to a pipe
+/// that nobody reads) is ended all the same.
+pub(crate) async fn stop() -> Exit {
+    let (told, told_of) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let exit = received().await;
+        let _ = told.send(exit);
+        tokio::time::sleep(GRACE).await;
+        std::process::exit(i32::from(exit as u8));
+    });
+    told_of.await.unwrap_or(Exit::Interrupted)
+}
