@@ -34,16 +34,19 @@ say "The locked bytes, verified, for work without the lake."
 find inputs -type f
 
 say "The same lake over HTTP."
-port=$((20000 + RANDOM % 20000))
-"$LAKEBED" serve --lake ./lake --listen "127.0.0.1:$port" >serve.log 2>&1 &
+"$LAKEBED" serve --lake ./lake --listen 127.0.0.1:0 >serve.log 2>&1 &
 server=$!
-for _ in {1..100}; do
-    if "$LAKEBED" --lake "http://127.0.0.1:$port" ls 2>/dev/null; then
-        exit 0
-    fi
-    kill -0 "$server" 2>/dev/null || break
+url=
+for _ in {1..300}; do
+    # The first line says where: "listening on http://127.0.0.1:…"
+    url=$(grep -o 'http://127[.]0[.]0[.]1:[0-9]*' serve.log | head -n 1) || true
+    [[ -z "$url" ]] && kill -0 "$server" 2>/dev/null || break
     sleep 0.1
 done
-echo "the server did not answer:" >&2
-cat serve.log >&2
-exit 1
+if [[ -z "$url" ]]; then
+    echo "the server did not start:" >&2
+    cat serve.log >&2
+    exit 1
+fi
+"$LAKEBED" --lake "$url" ls
+"$LAKEBED" --lake "$url" sql 'SELECT count(*) AS hours FROM nyc.weather'

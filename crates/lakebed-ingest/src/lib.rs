@@ -16,10 +16,16 @@
 //! threads decoded them and wherever the chunks were cut.
 
 mod arrow_types;
+mod cell;
+mod chunks;
 mod entry;
 mod footer;
+mod input;
+mod names;
 mod refusal;
 mod request;
+mod sniff;
+mod text;
 
 pub use arrow_types::arrow_schema;
 pub use entry::{decode, plan, recount, resolve};

@@ -40,7 +40,7 @@ impl Session {
             return Ok(Self { client: Client::remote(url.clone())?, lake: None });
         }
         let lake = open_lake(app, mode).await?;
-        let router = lakebed_server::router(lake.clone(), access());
+        let router = lakebed_server::router(lake.clone(), lakebed_server::Access::Local);
         Ok(Self { client: Client::in_process(router), lake: Some(lake) })
     }
 

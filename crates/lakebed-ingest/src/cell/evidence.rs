@@ -206,7 +206,7 @@ fn look_at(text: &[u8]) -> (Seen, bool) {
 
 #[inline]
 fn look_at_number(text: &[u8], form: number::Form) -> Seen {
-    let exact = form.significant <= 15 && !form.exponent;
+    let exact = form.significant <= 15 && form.whole <= 15 && !form.exponent;
     let inexact = match exact || number::double_of_form(text, form).is_some() {
         true => 0,
         false => INEXACT,

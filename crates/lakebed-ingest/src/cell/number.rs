@@ -168,7 +168,8 @@ pub(crate) fn decimal(text: &[u8], precision: u8, scale: u8) -> Option<i128> {
 }
 
 /// The double that a text names without loss: the text has at most 15 significant digits, or is
-/// the shortest that names this double.
+/// the shortest that names this double. Whole numbers beyond 64 bits are none: they are names of
+/// something, more often than quantities.
 #[inline]
 pub(crate) fn double(text: &[u8]) -> Option<f64> {
     let form = form(text)?;
@@ -177,6 +178,9 @@ pub(crate) fn double(text: &[u8]) -> Option<f64> {
 
 #[inline]
 pub(crate) fn double_of_form(text: &[u8], form: Form) -> Option<f64> {
+    if form.fraction.is_none() && !form.exponent && form.whole > 18 && long(text).is_none() {
+        return None;
+    }
     let value: f64 = fast_float2::parse(text).ok()?;
     let plain = form.significant <= 15 && value.is_normal();
     let exact = plain || (form.zero && value == 0.0) || is_shortest(text, value);
@@ -347,7 +351,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_double_survives_its_shortest_text(value in any::<f64>().prop_filter("finite", |v| v.is_finite())) {
-            for text in [format!("{value}"), format!("{value:e}"), format!("{value:?}")] {
+            for text in [format!("{value:e}"), format!("{value:?}")] {
                 prop_assert_eq!(double(text.as_bytes()).map(f64::to_bits), Some(value.to_bits()));
             }
         }

@@ -305,7 +305,7 @@ fn print_plan(app: &App, dataset: &DatasetName, plan: &IngestPlan) -> Result<()>
         return app.terminal.print_json(plan);
     }
     for source in plan.sources.iter().take(SHOWN) {
-        let decode = describe::decode(Some(&source.decode));
+        let decode = describe::decode(source.decode.as_ref());
         app.terminal.note(format!("{}: {decode}", source.name));
     }
     if let Some(schema) = &plan.schema {

@@ -33,7 +33,7 @@ pub(crate) async fn run(app: &App, args: LogArgs) -> Result<Exit> {
     let wanted = if args.limit == 0 { u64::MAX } else { args.limit };
     let mut after = match args.after {
         Some(after) => after,
-        None => session.client.lake().await?.journaled_seq.saturating_sub(wanted),
+        None => session.client.lake().await?.seq.saturating_sub(wanted),
     };
     let mut printed = 0;
     while printed < wanted {

@@ -20,7 +20,7 @@ use crate::{
     app::App,
     atomic::Draft,
     connect::Session,
-    output::{Terminal, human, rows::RowPrinter, stdout_problem},
+    output::{Plain, Terminal, human, rows::RowPrinter, stdout_problem},
     problem::{Exit, Problem, Result},
 };
 
@@ -115,7 +115,7 @@ pub(crate) async fn run(app: &App, args: SqlArgs) -> Result<Exit> {
         limits: SqlLimits {
             max_rows: args.max_rows,
             timeout_ms: args.timeout.map(|seconds| seconds * 1000),
-            memory_bytes: None,
+            ..SqlLimits::default()
         },
     };
     let started = Instant::now();
@@ -293,7 +293,7 @@ async fn print_table(terminal: &Terminal, out: Out, bytes: ByteStream) -> Result
         // A file gets no colours and no terminal's width.
         out => {
             out.fill(async |out| {
-                let plain = Box::new(anstream::StripStream::new(out));
+                let plain = Box::new(Plain::new(out));
                 let printer = RowPrinter::to_writer(terminal, plain, None);
                 decode(printer, bytes).await.map_err(Failure::Answer)
             })

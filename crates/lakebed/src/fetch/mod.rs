@@ -8,7 +8,7 @@ pub(crate) mod transfer;
 
 use std::path::{Path, PathBuf};
 
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{TryStreamExt as _, stream};
 use serde::Serialize;
 
 use self::{

@@ -25,7 +25,7 @@ pub(crate) trait Origin: Sync {
         &self,
         link: &FileLink,
         offset: u64,
-    ) -> impl Future<Output = Result<BoxStream<'static, Result<Bytes>>>> + Send;
+    ) -> impl Future<Output = Result<BoxStream<'static, Result<Bytes>>>>;
 }
 
 /// How often a transfer that broke off is taken up again.

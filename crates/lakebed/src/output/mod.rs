@@ -119,6 +119,31 @@ impl Terminal {
     }
 }
 
+/// Takes the styles out of what is written.
+pub(crate) struct Plain<W> {
+    out: W,
+    state: anstream::adapter::StripBytes,
+}
+
+impl<W: Write> Plain<W> {
+    pub(crate) fn new(out: W) -> Self {
+        Self { out, state: anstream::adapter::StripBytes::new() }
+    }
+}
+
+impl<W: Write> Write for Plain<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for part in self.state.strip_next(bytes) {
+            self.out.write_all(part)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
 /// A reader that went away (`| head`) has what it wanted: that ends the command, quietly.
 pub(crate) fn stdout_problem(error: &io::Error) -> Problem {
     match error.kind() {

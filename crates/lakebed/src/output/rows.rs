@@ -131,7 +131,7 @@ fn columns(schema: &Schema) -> Vec<Column> {
     schema.fields().iter().map(column).collect()
 }
 
-const fn side(data_type: &DataType) -> Align {
+fn side(data_type: &DataType) -> Align {
     if data_type.is_numeric() { Align::Right } else { Align::Left }
 }
 

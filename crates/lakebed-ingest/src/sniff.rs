@@ -1,0 +1,292 @@
+//! Finding out what a source is, from its first bytes.
+//!
+//! What is found depends on those bytes, the source's name and the options, and never on the
+//! dataset: the same file is always seen the same way.
+
+use std::io::Read;
+
+use lakebed_core::{Compression, DecodeOptions, FormatName, Header};
+
+use crate::{
+    LocalSource, Refusal, input,
+    names::{self, Names},
+    refusal::shown,
+    text::{Dialect, RawField, Tokeniser},
+};
+
+mod binary;
+mod dialect;
+mod header;
+
+/// How much of a source is looked at, unless its first record is longer.
+const HEAD_BYTES: usize = 256 * 1024;
+/// The longest header that is taken.
+const LONGEST_HEADER: usize = 16 << 20;
+/// How many records are compared.
+const RECORDS: usize = 1000;
+
+/// What a source is.
+#[derive(Debug, Clone)]
+pub(crate) enum Sniffed {
+    Text(Text),
+    Parquet,
+}
+
+/// A delimited text.
+#[derive(Debug, Clone)]
+pub(crate) struct Text {
+    pub(crate) compression: Option<Compression>,
+    pub(crate) dialect: Dialect,
+    pub(crate) header: Header,
+    /// Whether delimiter and header were detected, not told.
+    pub(crate) detected: Detected,
+    pub(crate) names: Names,
+    pub(crate) preamble: Preamble,
+}
+
+/// What was not told and had to be found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Detected {
+    pub(crate) delimiter: bool,
+    pub(crate) quote: bool,
+    pub(crate) header: bool,
+}
+
+/// The bytes before the first data record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Preamble {
+    /// A byte order mark: 3 or 0.
+    pub(crate) bom: u64,
+    /// Blank lines before the header, and their bytes.
+    pub(crate) blank_lines: u64,
+    pub(crate) blank_bytes: u64,
+    /// The header with its line end; 0 without one.
+    pub(crate) header_bytes: u64,
+    /// Line ends in all of it.
+    pub(crate) lines: u64,
+}
+
+impl Preamble {
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bom + self.blank_bytes + self.header_bytes
+    }
+}
+
+/// Looks at the head of `source`.
+pub(crate) fn sniff(source: &LocalSource, options: &DecodeOptions) -> Result<Sniffed, Refusal> {
+    let raw = read_head(source, None, HEAD_BYTES)?;
+    if raw.bytes.is_empty() {
+        return Err(empty(source));
+    }
+    if raw.bytes.starts_with(b"PAR1") {
+        return match options.format {
+            None | Some(FormatName::Parquet) => Ok(Sniffed::Parquet),
+            Some(_) => Err(not_csv_but_parquet(source)),
+        };
+    }
+    if options.format == Some(FormatName::Parquet) {
+        let message = format!("`{}` is no Parquet file", shown(&source.name));
+        return Err(Refusal::new(Refusal::DAMAGED_PARQUET, message)
+            .hint("leave the format out to have it detected"));
+    }
+    let compression = input::compression_of(&raw.bytes);
+    let head = match compression {
+        None => raw,
+        Some(_) => read_head(source, compression, HEAD_BYTES)?,
+    };
+    sniff_text(source, options, compression, head).map(Sniffed::Text)
+}
+
+/// The same for a source that was decoded before: its dialect and header are known.
+pub(crate) fn preamble_of(
+    source: &LocalSource,
+    compression: Option<Compression>,
+    dialect: Dialect,
+    header: Header,
+) -> Result<Preamble, Refusal> {
+    let head = read_head(source, compression, HEAD_BYTES)?;
+    let (preamble, _) = first_record(source, compression, dialect, head)?;
+    Ok(match header {
+        Header::Present => preamble,
+        Header::Absent => without_header(preamble),
+    })
+}
+
+struct Head {
+    bytes: Vec<u8>,
+    /// Whether that is all there is.
+    whole: bool,
+}
+
+fn read_head(
+    source: &LocalSource,
+    compression: Option<Compression>,
+    limit: usize,
+) -> Result<Head, Refusal> {
+    let refuse = |error| input::refuse(&source.name, compression, &error);
+    let reader = input::open(&source.path, compression, None)
+        .map_err(|error| Refusal::unreadable(&source.name, &error))?;
+    let mut bytes = Vec::new();
+    reader.take(limit as u64).read_to_end(&mut bytes).map_err(refuse)?;
+    Ok(Head { whole: bytes.len() < limit, bytes })
+}
+
+fn empty(source: &LocalSource) -> Refusal {
+    Refusal::new(Refusal::EMPTY_SOURCE, format!("`{}` is empty", shown(&source.name)))
+        .hint("check that the file was written completely")
+}
+
+fn not_csv_but_parquet(source: &LocalSource) -> Refusal {
+    let message = format!("`{}` is a Parquet file, not delimited text", shown(&source.name));
+    Refusal::new(Refusal::BAD_OPTION, message).hint("leave the format out to have it detected")
+}
+
+fn sniff_text(
+    source: &LocalSource,
+    options: &DecodeOptions,
+    compression: Option<Compression>,
+    head: Head,
+) -> Result<Text, Refusal> {
+    if head.bytes.is_empty() {
+        return Err(empty(source));
+    }
+    let told = options.format == Some(FormatName::Csv);
+    binary::check(&source.name, &head.bytes, told)?;
+    let bom = bom_of(&head.bytes);
+    let (dialect, mut detected) = dialect::choose(source, options, &head.bytes[bom..], head.whole)?;
+    let (preamble, head) = first_record(source, compression, dialect, head)?;
+    let records = records_of(&head, bom, dialect);
+    let first = records.first().ok_or_else(|| no_rows(source))?;
+    let header = match options.header {
+        Some(header) => header,
+        None => header::detect(&records),
+    };
+    detected.header = options.header.is_none();
+    let (names, preamble) = match header {
+        Header::Present => (names::usable(names_in(source, first, dialect)?), preamble),
+        Header::Absent => {
+            let names = names::usable(names::numbered(first.fields.len()));
+            (names, without_header(preamble))
+        }
+    };
+    Ok(Text { compression, dialect, header, detected, names, preamble })
+}
+
+const fn without_header(preamble: Preamble) -> Preamble {
+    // Blank lines before the first data record are the decoder's to count.
+    Preamble { bom: preamble.bom, blank_lines: 0, blank_bytes: 0, header_bytes: 0, lines: 0 }
+}
+
+fn bom_of(head: &[u8]) -> usize {
+    if head.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 }
+}
+
+fn no_rows(source: &LocalSource) -> Refusal {
+    Refusal::new(Refusal::NO_ROWS, format!("`{}` has no rows", shown(&source.name)))
+        .hint("it holds nothing but blank lines")
+}
+
+/// Finds the first record, reading on where the head does not hold all of it.
+fn first_record(
+    source: &LocalSource,
+    compression: Option<Compression>,
+    dialect: Dialect,
+    mut head: Head,
+) -> Result<(Preamble, Head), Refusal> {
+    loop {
+        let bom = bom_of(&head.bytes);
+        if let Some(preamble) = preamble_in(&head, bom, dialect) {
+            return Ok((preamble, head));
+        }
+        if head.whole {
+            return Err(unclosed_or_empty(source, &head, bom, dialect));
+        }
+        if head.bytes.len() >= LONGEST_HEADER {
+            let message = format!("the first record of `{}` is longer than 16 MiB", shown(&source.name));
+            return Err(Refusal::new(Refusal::RECORD_TOO_LONG, message)
+                .hint("is it delimited text, and are its quotes closed?"));
+        }
+        let longer = (head.bytes.len() * 8).min(LONGEST_HEADER);
+        head = read_head(source, compression, longer)?;
+    }
+}
+
+fn unclosed_or_empty(source: &LocalSource, head: &Head, bom: usize, dialect: Dialect) -> Refusal {
+    let mut tokens = Tokeniser::new(&head.bytes[bom..], dialect);
+    loop {
+        match tokens.next(&mut Vec::new(), 0) {
+            Ok(Some(_)) => {}
+            Ok(None) => return no_rows(source),
+            Err(unclosed) => return unclosed_quote(&source.name, u64::from(unclosed.line) + 1),
+        }
+    }
+}
+
+/// The refusal for a quote on `line` that nothing closes.
+pub(crate) fn unclosed_quote(name: &str, line: u64) -> Refusal {
+    let message =
+        format!("`{}` ends within quotes: the quote that opens on line {line} is never closed", shown(name));
+    Refusal::new(Refusal::UNCLOSED_QUOTE, message)
+        .hint("repair that line, or name another quote character if `\"` is ordinary text here")
+}
+
+fn preamble_in(head: &Head, bom: usize, dialect: Dialect) -> Option<Preamble> {
+    let text = &head.bytes[bom..];
+    let mut tokens = Tokeniser::new(text, dialect);
+    let mut preamble = Preamble { bom: bom as u64, ..Preamble::default() };
+    loop {
+        let record = tokens.next(&mut Vec::new(), 0).ok()??;
+        let length = u64::from(record.stop - record.start);
+        if record.stop as usize == text.len() && !head.whole {
+            return None;
+        }
+        preamble.lines = u64::from(tokens.line());
+        if !record.blank {
+            preamble.header_bytes = length;
+            return Some(preamble);
+        }
+        preamble.blank_lines += 1;
+        preamble.blank_bytes += length;
+    }
+}
+
+/// A record of the head.
+pub(crate) struct HeadRecord<'t> {
+    pub(crate) fields: Vec<RawField<'t>>,
+}
+
+/// The first records of the head, without blank lines and without one that may be cut off.
+fn records_of(head: &Head, bom: usize, dialect: Dialect) -> Vec<HeadRecord<'_>> {
+    records_in(&head.bytes[bom..], head.whole, dialect)
+}
+
+fn records_in(text: &[u8], whole: bool, dialect: Dialect) -> Vec<HeadRecord<'_>> {
+    let mut tokens = Tokeniser::new(text, dialect);
+    let mut records = Vec::new();
+    let mut ends = Vec::new();
+    while records.len() < RECORDS {
+        ends.clear();
+        let Ok(Some(record)) = tokens.next(&mut ends, u32::MAX) else { break };
+        let cut_off = record.stop as usize == text.len() && !whole;
+        if record.blank || cut_off {
+            continue;
+        }
+        let fields = crate::text::tokens::fields_of(text, record, &ends);
+        records.push(HeadRecord { fields });
+    }
+    records
+}
+
+fn names_in(
+    source: &LocalSource,
+    first: &HeadRecord<'_>,
+    dialect: Dialect,
+) -> Result<Vec<String>, Refusal> {
+    let mut names = Vec::new();
+    for field in &first.fields {
+        let mut name = Vec::new();
+        field.unescape_into(dialect.quote, &mut name);
+        names.push(String::from_utf8(name).map_err(|_| binary::not_utf8(&source.name))?);
+    }
+    Ok(names)
+}

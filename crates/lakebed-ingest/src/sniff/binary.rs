@@ -1,0 +1,119 @@
+//! Telling delimited text from everything else.
+
+use crate::{Refusal, refusal::shown};
+
+/// How much of the head is looked through byte by byte.
+const LOOK: usize = 64 * 1024;
+
+/// Refuses what is no UTF-8 text, or plainly some other format. `told` says that the user insists
+/// on delimited text; then only bytes that no text has are refused.
+pub(crate) fn check(name: &str, head: &[u8], told: bool) -> Result<(), Refusal> {
+    let look = &head[..head.len().min(LOOK)];
+    if is_utf16(look) {
+        return Err(not_utf8(name));
+    }
+    if look.contains(&0) || garbage(look) * 10 > look.len() * 3 {
+        return Err(not_a_table(name, what_is(look)));
+    }
+    match foreign_text(name, look).filter(|_| !told) {
+        Some(what) => Err(not_a_table(name, what)),
+        None => Ok(()),
+    }
+}
+
+pub(crate) fn not_utf8(name: &str) -> Refusal {
+    let message = format!("`{}` is text, but not UTF-8", shown(name));
+    Refusal::new(Refusal::UNSUPPORTED_ENCODING, message)
+        .hint("convert it first, as in `iconv -f UTF-16 -t UTF-8 in.csv > out.csv`")
+}
+
+fn not_a_table(name: &str, what: &str) -> Refusal {
+    let message = format!("`{}` is no table: it looks like {what}", shown(name));
+    Refusal::new(Refusal::NOT_A_TABLE, message)
+        .hint("delimited text and Parquet can be a table; keep anything else with `--as files`")
+}
+
+fn is_utf16(head: &[u8]) -> bool {
+    let marked = head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff");
+    let nulls = |parity: usize| head.iter().skip(parity).step_by(2).filter(|byte| **byte == 0).count();
+    let half = head.len() / 2;
+    let (even, odd) = (nulls(0), nulls(1));
+    marked || (half >= 4 && even.max(odd) * 10 > half * 8 && even.min(odd) * 10 < half)
+}
+
+/// Control characters that no text has, and bytes that are no UTF-8.
+fn garbage(head: &[u8]) -> usize {
+    let controls = |byte: &&u8| matches!(**byte, 1..=8 | 0x0e..=0x1a | 0x1c..=0x1f | 0x7f);
+    let broken: usize = head.utf8_chunks().map(|chunk| chunk.invalid().len()).sum();
+    head.iter().filter(controls).count() + broken
+}
+
+fn what_is(head: &[u8]) -> &'static str {
+    const MAGIC: [(&[u8], &str); 10] = [
+        (b"PK\x03\x04", "a zip archive or an Excel workbook"),
+        (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
+        (b"%PDF", "a PDF document"),
+        (b"SQLite format 3", "an SQLite database"),
+        (b"ARROW1", "an Arrow file"),
+        (b"ORC", "an ORC file"),
+        (b"Obj\x01", "an Avro file"),
+        (b"BZh", "bzip2 data"),
+        (b"\xfd7zXZ", "xz data"),
+        (b"\x89PNG", "an image"),
+    ];
+    MAGIC.iter().find(|(magic, _)| head.starts_with(magic)).map_or("binary data", |(_, what)| what)
+}
+
+fn foreign_text(name: &str, head: &[u8]) -> Option<&'static str> {
+    let text = head.trim_ascii_start();
+    let lower: Vec<u8> = text.iter().take(16).map(u8::to_ascii_lowercase).collect();
+    let name = name.to_ascii_lowercase();
+    let named = |extension: &str| {
+        [extension.to_owned(), format!("{extension}.gz"), format!("{extension}.zst")]
+            .iter()
+            .any(|end| name.ends_with(end))
+    };
+    let json_name = [".json", ".ndjson", ".jsonl", ".geojson"].iter().any(|end| named(end));
+    if text.starts_with(b"%PDF") {
+        return Some("a PDF document");
+    }
+    if (json_name && matches!(text.first(), Some(b'{' | b'['))) || looks_like_json(text) {
+        return Some("JSON");
+    }
+    let markup: [&[u8]; 4] = [b"<!doctype", b"<html", b"<?xml", b"<svg"];
+    markup.iter().any(|start| lower.starts_with(start)).then_some("HTML or XML")
+}
+
+/// `{"`, `[{`, `[[`, `["`, `[1`, with white space between.
+fn looks_like_json(text: &[u8]) -> bool {
+    let rest = text.get(1..).unwrap_or_default().trim_ascii_start();
+    match text.first() {
+        Some(b'{') => matches!(rest.first(), Some(b'"' | b'}')) && memchr::memchr(b':', rest).is_some(),
+        Some(b'[') => matches!(rest.first(), Some(b'{' | b'[')),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(name: &str, head: &[u8]) -> Option<&'static str> {
+        check(name, head, false).err().map(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn text_passes_and_the_rest_is_named() {
+        assert_eq!(code("a.csv", b"a,b\n1,2\n"), None);
+        assert_eq!(code("a.csv", "grüße,b\n".as_bytes()), None);
+        assert_eq!(code("a.csv", b"na\xefve,b\n1,2\n"), None, "one bad row is the decoder's");
+        assert_eq!(code("a.csv", b"\xff\xfea\0,\0b\0\n\0"), Some("unsupported-encoding"));
+        assert_eq!(code("a.csv", b"a\0,\0b\0\n\0c\0d\0"), Some("unsupported-encoding"));
+        assert_eq!(code("a.csv", b"a,b\0c\n"), Some("not-a-table"));
+        assert_eq!(code("a", &[0x9f; 100]), Some("not-a-table"));
+        assert_eq!(code("a.json", b" [1, 2]"), Some("not-a-table"));
+        assert_eq!(code("a", b"{\"a\": 1}"), Some("not-a-table"));
+        assert_eq!(code("a.csv", b"<!DOCTYPE html>"), Some("not-a-table"));
+        assert_eq!(code("a.csv", b"[a],b\n"), None);
+    }
+}
