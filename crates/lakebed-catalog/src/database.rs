@@ -1,6 +1,6 @@
-//! The database behind a catalog: opening, migrating, transactions.
+//! The database behind a catalog: opening, connections, transactions.
 //!
-//! All that is SQLite's own is here (and its result codes, in `error.rs`). A write transaction holds
+//! What is SQLite's own is here, in `schema.rs`, and, its result codes, in `error.rs`. A write transaction holds
 //! the only write lock from its first statement, so that what it checks stays true until it ends.
 
 use std::{
@@ -11,25 +11,26 @@ use std::{
 
 use lakebed_core::LakeId;
 use sqlx::{
-    Sqlite, SqliteConnection, SqlitePool, Transaction,
-    migrate::Migrator,
+    ConnectOptions as _, Sqlite, SqliteConnection, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{Error, Result, meta};
+use crate::{
+    Error, Result, meta,
+    schema::{self, SchemaState},
+};
 
 /// The connection that queries run on.
 pub(crate) type Connection = SqliteConnection;
 /// A database transaction; dropping it leaves nothing behind.
 pub(crate) type DatabaseTransaction = Transaction<'static, Sqlite>;
 
-static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/sqlite");
-
-/// "Lake", in the header of every database of ours.
-const APPLICATION_ID: i64 = 0x4c61_6b65;
 /// How long a writer waits for another one.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// 16 MiB of pages per connection, taken as needed: keys are digests, so a large catalog is read and
+/// written all over.
+const CACHE_SIZE: &str = "-16384";
 /// Readers at the same time; WAL lets them run beside the writer.
 const MAX_CONNECTIONS: u32 = 8;
 
@@ -129,7 +130,7 @@ impl Catalog {
     async fn prepare(&self) -> Result<()> {
         // One snapshot: another process may be creating it between two of our questions.
         let mut read = self.begin_read().await?;
-        let ready = schema_state(&mut read).await? == SchemaState::UpToDate;
+        let ready = schema::state(&mut read).await? == SchemaState::UpToDate;
         if ready && let Some(found) = meta::find_lake(&mut read).await? {
             return self.check_lake(found);
         }
@@ -140,9 +141,8 @@ impl Catalog {
     async fn migrate(&self) -> Result<()> {
         let mut write = self.begin_write().await?;
         // Asked again under the lock: another process may have been first.
-        if schema_state(write.connection()).await? == SchemaState::Behind {
-            // `Migrator::run` makes a future that is not `Send`; this is what it calls.
-            MIGRATOR.run_direct(None, write.connection(), false).await?;
+        if schema::state(write.connection()).await? == SchemaState::Behind {
+            schema::migrate(write.connection()).await?;
         }
         match meta::find_lake(write.connection()).await? {
             Some(found) => self.check_lake(found)?,
@@ -177,49 +177,6 @@ impl WriteTransaction {
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum SchemaState {
-    UpToDate,
-    /// Empty, or of an older build.
-    Behind,
-}
-
-/// Compares the database's migrations with this build's, without writing.
-async fn schema_state(connection: &mut Connection) -> Result<SchemaState> {
-    let (application_id,): (i64,) =
-        sqlx::query_as("PRAGMA application_id").fetch_one(&mut *connection).await?;
-    if application_id != APPLICATION_ID {
-        return foreign_or_empty(connection).await;
-    }
-    let applied: Vec<(i64, Vec<u8>)> =
-        sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations ORDER BY version")
-            .fetch_all(connection)
-            .await?;
-    let known = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default();
-    if let Some((found, _)) = applied.last().filter(|(version, _)| *version > known) {
-        return Err(Error::TooNew { found: *found, known });
-    }
-    let is_applied = |migration: &sqlx::migrate::Migration| {
-        applied.iter().any(|(version, checksum)| {
-            *version == migration.version && checksum.as_slice() == &*migration.checksum
-        })
-    };
-    match MIGRATOR.iter().all(is_applied) {
-        true => Ok(SchemaState::UpToDate),
-        false => Ok(SchemaState::Behind),
-    }
-}
-
-/// A database that is not marked as ours must have nothing in it.
-async fn foreign_or_empty(connection: &mut Connection) -> Result<SchemaState> {
-    let (table_count,): (i64,) =
-        sqlx::query_as("SELECT count(*) FROM sqlite_master").fetch_one(connection).await?;
-    match table_count {
-        0 => Ok(SchemaState::Behind),
-        _ => Err(Error::Damaged { what: "it is another program's database".into(), source: None }),
-    }
-}
-
 fn parse_url(url: &str) -> Result<SqliteConnectOptions> {
     let error = || Error::Address { url: without_secrets(url) };
     let parameters = url.split_once('?').map(|(_, parameters)| parameters);
@@ -232,7 +189,10 @@ fn parse_url(url: &str) -> Result<SqliteConnectOptions> {
         .foreign_keys(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(PATIENCE))
+        .busy_timeout(PATIENCE)
+        .pragma("cache_size", CACHE_SIZE)
+        // What is worth a line in the log is said by those who know why it was asked.
+        .disable_statement_logging())
 }
 
 /// What may be shown of an address: all of a path, only the scheme where a password may follow.
@@ -277,10 +237,21 @@ fn opening(options: &SqliteConnectOptions, error: sqlx::Error) -> Error {
         return error.into();
     }
     let path: PathBuf = options.get_filename().to_owned();
-    let reason = std::fs::OpenOptions::new().read(true).write(true).open(&path).err();
-    let parent = path.parent().map(std::fs::read_dir).and_then(std::result::Result::err);
-    let source = parent.or(reason).map_or_else(|| error.into(), Into::into);
+    let source = reason(&path).map_or_else(|| error.into(), Into::into);
     Error::CannotOpen { path, source }
+}
+
+/// What the file system says to opening `path`, or to creating a file beside it.
+fn reason(path: &Path) -> Option<std::io::Error> {
+    if path.try_exists().ok()? {
+        return std::fs::OpenOptions::new().read(true).write(true).open(path).err();
+    }
+    let mut probe = path.as_os_str().to_owned();
+    probe.push(".probe");
+    let created = std::fs::File::create(&probe).err();
+    // It is ours and empty; if it stays behind, it says nothing and harms nobody.
+    let _ = std::fs::remove_file(&probe);
+    created
 }
 
 #[cfg(test)]

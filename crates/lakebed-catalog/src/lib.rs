@@ -18,7 +18,7 @@
 //! | `heads` | the heads now, above the mark too: for compare-and-swap | updated |
 //!
 //! SQLite today. Queries keep to what PostgreSQL takes as well (`$1` placeholders, `ON CONFLICT`,
-//! typed columns); what is SQLite's own is in `database.rs` and `error.rs`.
+//! typed columns); what is SQLite's own is in `database.rs`, `schema.rs` and `error.rs`.
 
 mod commit;
 mod database;
@@ -35,6 +35,7 @@ mod projection;
 mod query_plans;
 mod resolve;
 mod row;
+mod schema;
 mod version;
 
 pub use commit::{Commit, Committed};

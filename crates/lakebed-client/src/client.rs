@@ -54,7 +54,7 @@ impl Client {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let base = Url::parse("http://in-process/").expect("a constant address");
+        let base = Url::parse("http://localhost/").expect("a constant address");
         Self { transport: Transport::in_process(service), base }
     }
 

@@ -88,6 +88,11 @@ impl<R: Read> Chunks<R> {
         Ok(Some(Chunk { offset, text }))
     }
 
+    /// Whether everything was told.
+    pub(crate) fn is_done(&mut self) -> bool {
+        self.buffer.is_empty() && (self.ended || self.read().is_ok() && self.buffer.is_empty())
+    }
+
     /// Fills the buffer up to a chunk's size, or by half a chunk if it is that long already.
     fn read(&mut self) -> Result<(), ChunkFault> {
         let size = self.sizes.chunk;

@@ -15,17 +15,22 @@
 //! Promises kept here: no row disappears (P6), and the same rows give the same bytes, however many
 //! threads decoded them and wherever the chunks were cut.
 
+mod account;
 mod arrow_types;
 mod cell;
 mod chunks;
+mod engine;
 mod entry;
 mod footer;
 mod input;
 mod names;
+mod quarantine;
 mod refusal;
 mod request;
+mod rows;
 mod sniff;
 mod text;
+mod writer;
 
 pub use arrow_types::arrow_schema;
 pub use entry::{decode, plan, recount, resolve};

@@ -15,7 +15,8 @@ use crate::errors::internal;
 /// The logical plan, a line a row. It names references and columns, never files.
 pub(crate) fn explained(plan: &LogicalPlan) -> Result<RecordBatch, EngineError> {
     let text = plan.display_indent().to_string();
-    let lines = StringArray::from_iter_values(text.lines());
+    let lines: Vec<_> = text.lines().collect();
+    let lines = StringArray::from(lines);
     table(vec![("plan", Arc::new(lines), false)])
 }
 

@@ -59,6 +59,12 @@ impl DataFusionEngine {
         let threads = Arc::new(EngineThreads::start(partitions + 1)?);
         Ok(Self { template, threads })
     }
+
+    /// How many statements, and parts of statements, are at work or waiting for their reader.
+    #[must_use]
+    pub fn alive_tasks(&self) -> usize {
+        self.threads.handle().metrics().num_alive_tasks()
+    }
 }
 
 #[async_trait]

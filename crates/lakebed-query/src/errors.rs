@@ -120,7 +120,11 @@ fn from_reference(error: &DataFusionError) -> Option<EngineError> {
             not_allowed(format!("not supported: {}", sentence(message)), None)
         }
         DataFusionError::Execution(message) => EngineError::Failed { message: sentence(message) },
-        DataFusionError::ResourcesExhausted(message) => exhausted(resource(message)),
+        DataFusionError::ResourcesExhausted(message) => {
+            tracing::debug!(message, "a statement met a limit");
+            eprintln!("{message}");
+            exhausted(resource(message))
+        }
         _ => return None,
     })
 }

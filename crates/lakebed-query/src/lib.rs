@@ -12,7 +12,7 @@
 //! | tokens, one statement, an allow-list over the tree, names of what it reads | [`guard`] |
 //! | names become governed tables, parameters become values | [`plan`], [`table`], [`parameters`] |
 //! | functions by allow-list, those that multiply bytes bounded | [`functions`] |
-//! | one runtime per statement: memory, scratch, one object store | [`session`], [`objects`] |
+//! | one runtime per statement: memory, scratch, one object store | [`session`], [`objects`], [`yielding`] |
 //! | planning and running on threads with deep stacks, with a deadline | [`engine`], [`drive`], [`stacks`] |
 //! | what went wrong, in words for its reader | [`errors`] |
 //!
@@ -35,6 +35,7 @@ mod session;
 mod stacks;
 mod suggest;
 mod table;
+mod yielding;
 
 pub use engine::{DataFusionEngine, EngineOptions};
 pub use functions::{FunctionNames, function_names};

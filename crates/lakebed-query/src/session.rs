@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, path::Path, sync::Arc};
 
 use datafusion::{
     common::Result,
-    config::SpillCompression,
+    config::{ConfigNonZeroUsize, SpillCompression},
     execution::{
         SessionStateDefaults,
         cache::{
@@ -25,7 +25,20 @@ use lakebed_service::engine::QueryLimits;
 use crate::{
     functions::{FunctionNames, Functions, GovernFunctions},
     objects::OnlyOurs,
+    yielding::YieldAfterJoins,
 };
+
+/// What a sort holds back for merging what it spilled, where memory is not small: 10 MiB.
+const USUAL_RESERVATION: usize = 10 << 20;
+/// The rows of a batch, where memory is not small.
+const USUAL_ROWS: usize = 8_192;
+/// The fewest rows of a batch.
+const LEAST_ROWS: usize = 512;
+/// A row is allowed that much of a share of memory before batches get smaller: 8 KiB.
+const ROW_BYTES: usize = 8 << 10;
+/// One more spilled file is merged at a time for so much of a share: 8 MiB. Without a bound one
+/// part's merge takes what the others' sorts need.
+const FAN_BYTES: usize = 8 << 20;
 
 /// What every session starts from.
 #[derive(Debug)]
@@ -53,6 +66,7 @@ impl Template {
             .with_window_functions(functions.window)
             .with_table_function_list(table_functions)
             .with_analyzer_rule(govern)
+            .with_physical_optimizer_rule(Arc::new(YieldAfterJoins))
             .build();
         let footers: Arc<FileMetadataCache> = Arc::new(DefaultCache::new(footer_bytes));
         Self { state, footers, footer_bytes, names }
@@ -70,14 +84,22 @@ impl Template {
         let mut state = SessionStateBuilder::new_from_existing(self.state.clone())
             .with_runtime_env(runtime)
             .build();
+        let share = self.share(limits);
         let options = state.config_mut().options_mut();
-        options.execution.sort_spill_reservation_bytes =
-            sort_reservation(limits.memory_bytes, options.execution.target_partitions);
+        options.execution.sort_spill_reservation_bytes = (share / 3).min(USUAL_RESERVATION);
+        let rows = (share / ROW_BYTES).clamp(LEAST_ROWS, USUAL_ROWS);
+        options.execution.batch_size = ConfigNonZeroUsize::try_new(rows)?;
         let options = Arc::clone(state.config_options());
         let execution = state.execution_props_mut();
         execution.mark_start_execution(options);
         execution.query_execution_start_time = Some(now.to_datetime());
         Ok(state)
+    }
+
+    /// The memory that one part of a statement has, if all take the same.
+    fn share(&self, limits: &QueryLimits) -> usize {
+        let memory = usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX);
+        memory / self.state.config().target_partitions().max(1)
     }
 
     fn runtime(
@@ -91,7 +113,8 @@ impl Template {
         let pool = TrackConsumersPool::new(FairSpillPool::new(memory), NAMED_CONSUMERS);
         let disk = DiskManagerBuilder::default()
             .with_mode(DiskManagerMode::Directories(vec![scratch.to_owned()]))
-            .with_max_temp_directory_size(limits.spill_bytes);
+            .with_max_temp_directory_size(limits.spill_bytes)
+            .with_max_spill_merge_fan_in((self.share(limits) / FAN_BYTES).clamp(2, 64));
         let caches = CacheManagerConfig::default()
             .with_file_metadata_cache(Some(Arc::clone(&self.footers)))
             .with_metadata_cache_limit(self.footer_bytes);
@@ -117,12 +140,4 @@ fn config(target_partitions: usize) -> SessionConfig {
     options.execution.enable_recursive_ctes = false;
     options.optimizer.skip_failed_rules = false;
     config
-}
-
-/// Memory that each sort holds back for merging what it spilled: DataFusion's 10 MiB, or less where
-/// memory is small.
-fn sort_reservation(memory_bytes: u64, partitions: usize) -> usize {
-    const USUAL: usize = 10 << 20;
-    let memory = usize::try_from(memory_bytes).unwrap_or(usize::MAX);
-    (memory / 16 / partitions.max(1)).min(USUAL)
 }

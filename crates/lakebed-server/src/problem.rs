@@ -71,10 +71,6 @@ impl Failure {
         self
     }
 
-    pub(crate) const fn status(&self) -> StatusCode {
-        self.status
-    }
-
     pub(crate) fn code(&self) -> &str {
         &self.code
     }

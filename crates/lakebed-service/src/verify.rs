@@ -178,9 +178,13 @@ impl Lake {
         let total = scope.objects.values().map(|wanted| wanted.object.size_bytes).sum();
         meter.begin("verifying", Some(total));
         let store = &self.inner.store;
-        let mut checks = stream::iter(scope.objects.values())
+        // Collected first: a closure over borrowed values inside the stream is not provably `Send`.
+        let checks: Vec<_> = scope
+            .objects
+            .values()
             .map(|wanted| async move { (wanted, store.verify(&wanted.object).await) })
-            .buffered(AT_ONCE);
+            .collect();
+        let mut checks = stream::iter(checks).buffered(AT_ONCE);
         let mut damaged = HashSet::new();
         while let Some((wanted, outcome)) = checks.next().await {
             report.objects += 1;

@@ -13,12 +13,17 @@
 //! The store knows no datasets, versions or catalog: which objects exist, and how long they are, is
 //! for the caller to say. It deletes nothing.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests may"))]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::single_range_in_vec_init, reason = "tests may")
+)]
 
 mod backend;
 mod error;
 mod key;
 mod local;
+mod publish;
+mod ranges;
 mod read;
 mod reader;
 mod remote;
@@ -33,10 +38,11 @@ mod trees;
 pub use backend::{Backend, Content, Created, Listed, ONE_PUT_BYTES};
 pub use error::{BoxError, Error, Found, Result};
 pub use local::LocalBackend;
+pub use publish::Trust;
 pub use reader::VerifiedObjects;
 pub use remote::ObjectStoreBackend;
 pub use root::Root;
 pub use scratch::Scratch;
 pub use staged::Staged;
-pub use store::{Store, Trust};
+pub use store::Store;
 pub use tree::GROUP_BYTES;

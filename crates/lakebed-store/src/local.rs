@@ -25,6 +25,7 @@ use crate::{
     Backend, Content, Created, Error, Listed, Result, Scratch,
     error::blocking,
     key::{SCRATCH, check_key},
+    spool::check_regular,
     staged::create_read_only,
 };
 
@@ -111,7 +112,7 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 return self.existed(path);
             }
-            Err(error) => return Err(link_error(path, error)),
+            Err(error) => return Err(self.link_error(path, error)),
         }
         sync_folder(parent(path))?;
         Ok(Created::New)
@@ -132,8 +133,9 @@ impl Folder {
         self.make_durable(parent(path))?;
         // A second name of its own, because renaming takes the name away.
         let second = Temporary(self.fresh_path());
-        fs::hard_link(synced.path(), &second.0).map_err(|error| link_error(&second.0, error))?;
-        fs::rename(&second.0, path).map_err(|error| link_error(path, error))?;
+        fs::hard_link(synced.path(), &second.0)
+            .map_err(|error| self.link_error(&second.0, error))?;
+        fs::rename(&second.0, path).map_err(|error| self.link_error(path, error))?;
         sync_folder(parent(path))
     }
 
@@ -187,6 +189,18 @@ impl Folder {
         Ok(())
     }
 
+    /// Scratch is on another file system when there could be none in the root: the reason for that
+    /// is what its user must hear.
+    fn link_error(&self, path: &Path, error: io::Error) -> Error {
+        match error.kind() {
+            io::ErrorKind::CrossesDevices => match tempfile::tempfile_in(&self.root) {
+                Err(reason) => Error::io("write to", &self.root, reason),
+                Ok(_) => Error::io("link", path, error),
+            },
+            _ => Error::io("link", path, error),
+        }
+    }
+
     fn durable(&self) -> MutexGuard<'_, HashSet<PathBuf>> {
         self.durable.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -226,16 +240,6 @@ fn sync_folder(folder: &Path) -> Result<()> {
     synced.map_err(|error| Error::io("sync", folder, error))
 }
 
-/// A link from elsewhere means that scratch had to be elsewhere: the root cannot be written to.
-fn link_error(path: &Path, error: io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::CrossesDevices => {
-            Error::Denied { path: path.to_owned(), source: error.into() }
-        }
-        _ => Error::io("link", path, error),
-    }
-}
-
 /// Opens a file to read, never waiting for the other end of a pipe.
 fn open(path: &Path) -> Result<Option<(File, u64)>> {
     let flags = OFlags::NONBLOCK.bits() as i32;
@@ -245,10 +249,8 @@ fn open(path: &Path) -> Result<Option<(File, u64)>> {
         Err(error) => return Err(Error::io("read", path, error)),
     };
     let metadata = file.metadata().map_err(|error| Error::io("read", path, error))?;
-    match metadata.is_file() {
-        true => Ok(Some((file, metadata.len()))),
-        false => Err(Error::NotAFile { path: path.to_owned(), found: "no file" }),
-    }
+    check_regular(path, metadata.file_type())?;
+    Ok(Some((file, metadata.len())))
 }
 
 pub(crate) fn read_range(path: &Path, range: Range<u64>) -> Result<Option<Bytes>> {

@@ -18,7 +18,7 @@ use object_store::{
     PutResult, RenameOptions, Result as StoreResult, path::Path,
 };
 
-use crate::{Error, Store, read::WINDOW_BYTES};
+use crate::{Error, Store, ranges::WINDOW_BYTES};
 
 /// What this store is called in other crates' messages.
 const NAME: &str = "lakebed";

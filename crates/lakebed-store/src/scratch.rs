@@ -265,6 +265,29 @@ mod tests {
         assert_eq!(folders(root.path()), 0);
     }
 
+    /// Who gets the lock of a folder that another is removing gets all of the folder, or nothing.
+    #[test]
+    fn a_folder_is_never_half_removed_under_its_owner() {
+        let root = tempfile::tempdir().unwrap();
+        for round in 0..40 {
+            let folder = root.path().join(format!("{round:032}"));
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join(LOCK), "").unwrap();
+            (0..300).for_each(|file| fs::write(folder.join(file.to_string()), "").unwrap());
+            let held = std::thread::scope(|scope| {
+                let remover = scope.spawn(|| remove_if_free(&folder).unwrap());
+                while !remover.is_finished() {
+                    if let Some(held) = lock(&folder).unwrap() {
+                        return Some(held);
+                    }
+                }
+                None
+            });
+            let files = fs::read_dir(&folder).map_or(0, Iterator::count);
+            assert_eq!(files, if held.is_some() { 301 } else { 0 }, "round {round}");
+        }
+    }
+
     #[test]
     fn only_plain_paths_are_inside() {
         let scratch = Scratch::in_system().unwrap();

@@ -144,7 +144,6 @@ impl<'a> Source<'a> {
             Ok(())
         };
         run_on(threads(groups), &work)?;
-        drop(blocks);
         Ok(Digest::of_tree(HashTree::new(self.size_bytes, values)))
     }
 
@@ -185,19 +184,20 @@ impl<'a> Source<'a> {
             // Only advice.
             fs::fadvise(&self.file, 0, NonZero::new(self.size_bytes), fs::Advice::Sequential).ok();
             let Some((file, path)) = sink else { return Ok(()) };
-            match fs::fallocate(file, fs::FallocateFlags::empty(), 0, self.size_bytes) {
-                Err(error @ (Errno::NOSPC | Errno::DQUOT)) => {
-                    return Err(Error::io("write", path, error.into()));
-                }
-                // Not every file system can.
-                Ok(()) | Err(_) => {}
+            let room = fs::fallocate(file, fs::FallocateFlags::empty(), 0, self.size_bytes);
+            // Not every file system can; any other error will come again with the first write.
+            if let Err(error @ (Errno::NOSPC | Errno::DQUOT)) = room {
+                return Err(Error::io("write", path, error.into()));
             }
         }
+        #[cfg(not(target_os = "linux"))]
+        let _ = sink;
         Ok(())
     }
 }
 
-fn check_regular(path: &Path, kind: fs::FileType) -> Result<()> {
+/// Refuses what is no regular file, and says what it is.
+pub(crate) fn check_regular(path: &Path, kind: fs::FileType) -> Result<()> {
     let found = match kind {
         kind if kind.is_file() => return Ok(()),
         kind if kind.is_dir() => "a folder",
@@ -249,7 +249,9 @@ mod tests {
         fs::write(&from, bytes).unwrap();
         let sink = File::create_new(&to).unwrap();
         let progress = AtomicU64::new(0);
-        let on_bytes = |count| drop(progress.fetch_add(count, Ordering::Relaxed));
+        let on_bytes = |count| {
+            progress.fetch_add(count, Ordering::Relaxed);
+        };
         let digest = Source::open(&from).unwrap().copy_to(&sink, &to, &on_bytes).unwrap();
         let hashed = Source::open(&from).unwrap().hash(&|_| ()).unwrap();
         assert_eq!(digest, hashed);

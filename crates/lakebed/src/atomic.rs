@@ -75,7 +75,9 @@ mod tests {
 
     fn names(folder: &Path) -> Vec<String> {
         let entries = std::fs::read_dir(folder).expect("a folder");
-        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("utf-8")).collect()
+        entries
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("utf-8"))
+            .collect()
     }
 
     #[test]

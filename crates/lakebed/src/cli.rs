@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::{
     commands::{
-        completions, config as config_command, demo, fetch, history, ingest, lock, log, ls, rebuild,
-        resolve, serve, show, sql, verify,
+        completions, config as config_command, demo, fetch, history, ingest, lock, log, ls,
+        rebuild, resolve, serve, show, sql, verify,
     },
     config::{ColorWhen, Flags},
     output::style,
@@ -156,8 +156,16 @@ mod tests {
     fn every_exit_code_is_documented() {
         use crate::problem::Exit;
         let codes = [
-            Exit::Ok, Exit::No, Exit::Usage, Exit::NotFound, Exit::Refused, Exit::Conflict,
-            Exit::Damaged, Exit::Unavailable, Exit::Internal, Exit::Interrupted,
+            Exit::Ok,
+            Exit::No,
+            Exit::Usage,
+            Exit::NotFound,
+            Exit::Refused,
+            Exit::Conflict,
+            Exit::Damaged,
+            Exit::Unavailable,
+            Exit::Internal,
+            Exit::Interrupted,
         ];
         for code in codes {
             let line = format!("\n  {:<5}", code as u8);

@@ -59,6 +59,8 @@ pub(crate) struct Settings {
     pub(crate) log_format: Setting<LogFormat>,
     /// Where `serve` listens.
     pub(crate) listen: Setting<String>,
+    /// Who the events of a lake in this process are by.
+    pub(crate) actor: Setting<String>,
 }
 
 /// Where the lake is.
@@ -226,11 +228,11 @@ fn line_at(text: &str, offset: usize) -> usize {
 /// The variables that were set. Passed in, so that tests need not touch the process'.
 pub(crate) type Environment = BTreeMap<String, String>;
 
-/// The process' `LAKEBED_*`.
+/// The process' `LAKEBED_*`, and the name of the user.
 pub(crate) fn environment() -> Environment {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| name.starts_with("LAKEBED_"))
+        .filter(|(name, _)| name.starts_with("LAKEBED_") || name == USER || name == LOGNAME)
         .collect()
 }
 
@@ -241,6 +243,8 @@ const COLOR: &str = "LAKEBED_COLOR";
 const LOG: &str = "LAKEBED_LOG";
 const LOG_FORMAT: &str = "LAKEBED_LOG_FORMAT";
 const LISTEN: &str = "LAKEBED_LISTEN";
+const USER: &str = "USER";
+const LOGNAME: &str = "LOGNAME";
 
 /// The variables that mean something.
 pub(crate) const VARIABLES: [&str; 7] = [LAKE, CATALOG, CONFIG, COLOR, LOG, LOG_FORMAT, LISTEN];
@@ -265,6 +269,7 @@ pub(crate) fn load(flags: &Flags, environment: &Environment, current: &Path) -> 
         listen: layers
             .text("--listen", flags.listen.as_ref(), LISTEN, |file| file.listen.as_ref())
             .unwrap_or(Setting { value: "127.0.0.1:8080".to_owned(), origin: Origin::Default }),
+        actor: layers.actor(),
     })
 }
 
@@ -332,6 +337,20 @@ impl Layers<'_> {
         }
     }
 
+    /// A name is only a remark: nobody checks it on the user's own machine.
+    fn actor(&self) -> Setting<String> {
+        let named = [USER, LOGNAME].into_iter().find_map(|variable| {
+            let name = self.environment.get(variable)?;
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.@".contains(&byte);
+            let is_usable = (1..=64).contains(&name.len()) && name.bytes().all(is_plain);
+            is_usable.then(|| Setting {
+                value: format!("local:{name}"),
+                origin: Origin::Environment(variable),
+            })
+        });
+        named.unwrap_or(Setting { value: "local".to_owned(), origin: Origin::Default })
+    }
+
     /// `-v` and `-vv` are louder than what is set elsewhere.
     fn log(&self, flags: &Flags) -> Setting<String> {
         let louder = match flags.verbose {
@@ -378,6 +397,7 @@ impl Settings {
             ("log", Some(self.log.value.clone()), Some(&self.log.origin)),
             ("log_format", Some(self.log_format.value.to_string()), Some(&self.log_format.origin)),
             ("listen", Some(self.listen.value.clone()), Some(&self.listen.origin)),
+            ("actor", Some(self.actor.value.clone()), Some(&self.actor.origin)),
         ]
     }
 }
@@ -447,6 +467,13 @@ mod tests {
         let folder = folder();
         let settings =
             load(&Flags::default(), &Environment::new(), folder.path()).expect("defaults");
-        assert!(settings.lake().expect_err("none").hint.expect("a hint").contains("--lake"));
+        assert!(
+            settings
+                .lake()
+                .expect_err("none")
+                .hint
+                .as_deref()
+                .is_some_and(|hint| hint.contains("--lake"))
+        );
     }
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use lakebed_api::FileLink;
 use lakebed_client::Client;
+use lakebed_server::{Access, AppState, router};
 use lakebed_service::{Lake, LakeConfig, OpenMode, SystemClock};
 use lakebed_store::Root;
 use url::Url;
@@ -40,8 +41,9 @@ impl Session {
             return Ok(Self { client: Client::remote(url.clone())?, lake: None });
         }
         let lake = open_lake(app, mode).await?;
-        let router = lakebed_server::router(lake.clone(), lakebed_server::Access::Local);
-        Ok(Self { client: Client::in_process(router), lake: Some(lake) })
+        let state =
+            AppState::new(lake.clone(), Access::Local).with_actor(&app.settings.actor.value);
+        Ok(Self { client: Client::in_process(router(state)), lake: Some(lake) })
     }
 
     /// Whether the lake is in this process, and can be given paths of this machine.
@@ -72,8 +74,10 @@ pub(crate) fn lake_config(app: &App, open: OpenMode) -> Result<LakeConfig> {
         Target::Folder(path) => Root::Folder(path.clone()),
         Target::ObjectStore(url) => Root::Url(url.clone()),
         Target::Server(url) => {
-            return Err(Problem::usage(format!("`{url}` is a server: this works on the lake itself"))
-                .hint("run it where the lake is, with `--lake <folder>`"));
+            return Err(Problem::usage(format!(
+                "`{url}` is a server: this works on the lake itself"
+            ))
+            .hint("run it where the lake is, with `--lake <folder>`"));
         }
     };
     let catalog_url = app.settings.catalog.as_ref().map(|catalog| catalog.value.clone());

@@ -37,8 +37,10 @@ impl LockFile {
             Err(error) => {
                 let mut lines = error.to_string();
                 lines.truncate(lines.trim_end().len());
-                let problem = Problem::refused("bad-lock", format!("`{}`: {lines}", path.display()));
-                Err(problem.hint("restore it from version control, or write it anew with `lakebed lock`"))
+                let problem =
+                    Problem::refused("bad-lock", format!("`{}`: {lines}", path.display()));
+                Err(problem
+                    .hint("restore it from version control, or write it anew with `lakebed lock`"))
             }
         }
     }

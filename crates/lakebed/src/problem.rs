@@ -4,7 +4,12 @@
 //! Whatever is printed is escaped first: names, messages and hints may come from files, from a
 //! server, or from whoever named a folder.
 
-use std::{fmt::Write as _, io, path::Path};
+use std::{
+    fmt::Write as _,
+    io,
+    ops::{Deref, DerefMut},
+    path::Path,
+};
 
 use lakebed_client::ClientError;
 use serde::Serialize;
@@ -39,9 +44,14 @@ pub(crate) enum Exit {
     Terminated = 143,
 }
 
-/// Why a command did not do what it was asked to.
+/// Why a command did not do what it was asked to. One pointer, for it is in every result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Problem {
+#[serde(transparent)]
+pub(crate) struct Problem(Box<Facts>);
+
+/// What is known of a [`Problem`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Facts {
     /// A stable word for programs.
     pub(crate) code: String,
     #[serde(rename = "exit_code", serialize_with = "as_number")]
@@ -61,19 +71,33 @@ fn as_number<S: serde::Serializer>(exit: &Exit, serializer: S) -> Result<S::Ok, 
     serializer.serialize_u8(*exit as u8)
 }
 
+impl Deref for Problem {
+    type Target = Facts;
+
+    fn deref(&self) -> &Facts {
+        &self.0
+    }
+}
+
+impl DerefMut for Problem {
+    fn deref_mut(&mut self) -> &mut Facts {
+        &mut self.0
+    }
+}
+
 /// What commands return when they fail.
 pub(crate) type Result<T, E = Problem> = std::result::Result<T, E>;
 
 impl Problem {
     pub(crate) fn new(exit: Exit, code: &str, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Facts {
             code: code.to_owned(),
             exit,
             message: message.into(),
             details: Vec::new(),
             hint: None,
             request_id: None,
-        }
+        }))
     }
 
     /// The command line contradicts itself or names what cannot be.
@@ -159,6 +183,9 @@ impl From<&lakebed_api::Problem> for Problem {
             _ => by_status(problem.status),
         };
         let mut ours = Self::new(exit, &problem.code, &problem.detail);
+        ours.details.extend(problem.event.map(|event| {
+            format!("the sources are kept: event {event} in `lakebed log` names them")
+        }));
         ours.hint.clone_from(&problem.hint);
         ours.request_id = Some(problem.instance.clone());
         ours
@@ -186,8 +213,9 @@ impl From<ClientError> for Problem {
             ClientError::Protocol { .. } => {
                 Self::from_chain(&error).hint("is that address a lakebed server of this version?")
             }
-            ClientError::Broken { .. } => Self::from_chain(&error)
-                .hint("what came is not all: run the same command again"),
+            ClientError::Broken { .. } => {
+                Self::from_chain(&error).hint("what came is not all: run the same command again")
+            }
         }
     }
 }
@@ -286,9 +314,7 @@ fn explain(error: &io::Error) -> (Exit, &'static str, Option<&'static str>) {
         io::ErrorKind::PermissionDenied => {
             (Exit::Unavailable, "denied", Some("check who owns it with `ls -l`"))
         }
-        io::ErrorKind::StorageFull
-        | io::ErrorKind::QuotaExceeded
-        | io::ErrorKind::FileTooLarge => {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             (Exit::Unavailable, "full", Some("make room, or choose a folder on another disk"))
         }
         io::ErrorKind::ReadOnlyFilesystem => {

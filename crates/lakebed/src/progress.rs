@@ -16,16 +16,18 @@ pub(crate) struct Bar {
     phase: String,
 }
 
-const WITH_TOTAL: &str =
-    "{prefix:>10} {bar:24.cyan/dim} {bytes:>10} / {total_bytes}  {binary_bytes_per_sec}  {msg}eta {eta}";
+const WITH_TOTAL: &str = "{prefix:>10} {bar:24.cyan/dim} {bytes:>10} / {total_bytes}  {binary_bytes_per_sec}  {msg}eta {eta}";
 const WITHOUT_TOTAL: &str = "{prefix:>10} {spinner} {bytes:>10}  {msg}{elapsed}";
 
 impl Bar {
     /// A bar on stderr, when that is a terminal and people are to read it.
     pub(crate) fn new(terminal: &Terminal) -> Self {
         let visible = terminal.stderr_is_terminal && !terminal.quiet && !terminal.json;
-        let target =
-            if visible { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
+        let target = if visible {
+            ProgressDrawTarget::stderr_with_hz(10)
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         let bar = ProgressBar::with_draw_target(None, target);
         bar.set_style(style(WITHOUT_TOTAL));
         Self { bar, phase: String::new() }
@@ -72,7 +74,11 @@ impl Bar {
 
     /// Begins work of `total` bytes that [`Self::add`] counts.
     pub(crate) fn start(&mut self, phase: &str, total: u64) {
-        self.begin(&Progress { phase: phase.to_owned(), bytes_total: Some(total), ..Progress::default() });
+        self.begin(&Progress {
+            phase: phase.to_owned(),
+            bytes_total: Some(total),
+            ..Progress::default()
+        });
     }
 }
 

@@ -32,6 +32,12 @@ async fn interrupted() -> Exit {
     Exit::Interrupted
 }
 
+/// Waits for one more signal and ends the process there and then.
+pub(crate) async fn end_now() {
+    let exit = received().await;
+    std::process::exit(i32::from(exit as u8));
+}
+
 /// Like [`received`]; a command that does not end in time (it may be stuck in a write to a pipe
 /// that nobody reads) is ended all the same.
 pub(crate) async fn stop() -> Exit {

@@ -58,7 +58,20 @@ pub(crate) fn expand(
     }
     refuse_repetition(&found.sources)?;
     tell_apart(&mut found.sources, current)?;
+    found.sources.iter().try_for_each(|source| check_name(&source.name))?;
     Ok(found)
+}
+
+/// Whoever fetches an original gets it under its name: it must be one that stays in its folder.
+fn check_name(name: &str) -> Result<()> {
+    let is_plain =
+        |part: &str| !matches!(part, "" | "." | "..") && !part.chars().any(char::is_control);
+    if name.split('/').all(is_plain) {
+        return Ok(());
+    }
+    let message = format!("a source cannot be kept under the name `{name}`");
+    Err(Problem::refused("bad-name", message)
+        .hint("use plain parts with `/` between them: no `..`, no control characters"))
 }
 
 fn expand_one(
@@ -102,8 +115,9 @@ fn take_folder(argument: &Path, path: &Path, found: &mut Sources) -> Result<()> 
     let files = files_below(path, false, &mut found.links_left_out)?;
     if files.is_empty() {
         let message = format!("folder `{}` has no files", argument.display());
-        return Err(Problem::refused("empty-source", message)
-            .hint("hidden files count only when they are named; check that it is the right folder"));
+        return Err(Problem::refused("empty-source", message).hint(
+            "hidden files count only when they are named; check that it is the right folder",
+        ));
     }
     found.sources.extend(files);
     Ok(())
@@ -122,8 +136,9 @@ fn take_glob(argument: &Path, current: &Path, found: &mut Sources) -> Result<()>
         below.into_iter().filter(|source| matcher.is_match(&source.name)).collect();
     if matching.is_empty() {
         let message = format!("no file matches `{}`", argument.display());
-        return Err(Problem::not_found(message)
-            .hint("`*` stays within a folder, `**` goes below it; quote neither or let lakebed do it"));
+        return Err(Problem::not_found(message).hint(
+            "`*` stays within a folder, `**` goes below it; quote neither or let lakebed do it",
+        ));
     }
     found.sources.extend(matching);
     Ok(())
@@ -299,11 +314,22 @@ mod tests {
     fn what_is_not_there_or_empty_or_twice_is_said() {
         let root = tree(&["a.csv"]);
         fs::create_dir(root.path().join("empty")).expect("a folder");
-        let message = |arguments: &[&str]| names(root.path(), arguments).expect_err("bad").message;
+        let message =
+            |arguments: &[&str]| names(root.path(), arguments).expect_err("bad").message.clone();
         assert_eq!(message(&["b.csv"]), "cannot read `b.csv`: no such file or folder");
         assert_eq!(message(&["empty"]), "folder `empty` has no files");
         assert_eq!(message(&["a.csv", "./a.csv"]), "`a.csv` is given twice");
         assert_eq!(message(&["-", "-"]), "`in.csv` is given twice");
+    }
+
+    #[test]
+    fn names_that_would_leave_a_folder_are_refused() {
+        for bad in ["../x.csv", "/x.csv", "a//b", "", "a/./b", "x\u{1b}[2J.csv", "a\nb"] {
+            let problem = expand(&[PathBuf::from("-")], Some(bad), Path::new("/")).expect_err(bad);
+            assert_eq!(problem.code, "bad-name");
+        }
+        let good = expand(&[PathBuf::from("-")], Some("2024/a b.csv"), Path::new("/"));
+        assert_eq!(good.expect("a plain name").sources[0].name, "2024/a b.csv");
     }
 
     #[cfg(unix)]

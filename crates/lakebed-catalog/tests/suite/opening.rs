@@ -208,3 +208,31 @@ fn migrations_come_in_pairs() {
     assert_eq!(list("sqlite"), list("postgres"));
     assert!(!list("sqlite").is_empty());
 }
+
+/// A server answers on any of its threads.
+#[tokio::test]
+async fn every_answer_can_move_between_threads() {
+    fn check(_: impl Send) {}
+    let file = File::new();
+    let catalog = file.open().await.unwrap();
+    let mark = lakebed_catalog::JournalMark { segment: 1, seq: 0, digest: object("x", 1).id };
+    check(Catalog::open("", Databases::lake()));
+    check(Catalog::open_file(&file.path(), Databases::lake()));
+    check(catalog.close());
+    check(catalog.commit(commit_of(vec![], 1)));
+    check(catalog.journal_state());
+    check(catalog.events_between(0, 1));
+    check(catalog.mark_journaled(0, mark));
+    check(catalog.replay(&[], mark));
+    check(catalog.export());
+    check(catalog.resolve(&[], &stage("raw")));
+    check(catalog.datasets(&lakebed_catalog::DatasetFilter::default()));
+    check(catalog.find_dataset(&name("a.x")));
+    check(catalog.history(&name("a.x"), None, 1));
+    check(catalog.events(0, 1));
+    check(catalog.find_objects(&[]));
+    check(catalog.find_object(mark.digest));
+    check(catalog.has_object_of_size(1));
+    check(catalog.newest(&name("a.x")));
+    check(catalog.newest_state(&name("a.x")));
+}

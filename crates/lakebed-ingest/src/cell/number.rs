@@ -94,6 +94,11 @@ pub(crate) fn long(text: &[u8]) -> Option<i64> {
     Some(if negative { -value } else { value })
 }
 
+/// The same with 32 bits.
+pub(crate) fn int(text: &[u8]) -> Option<i32> {
+    i32::try_from(long(text)?).ok()
+}
+
 #[cold]
 fn long_of_many_digits(negative: bool, digits: &[u8]) -> Option<i64> {
     let value = mantissa(digits).filter(|_| digits.len() == 19)?;
@@ -151,7 +156,15 @@ pub(crate) fn fixed(text: &[u8], scale: usize) -> Option<i64> {
 
 /// A number of a decimal type, as a count of its last place: digits beyond the scale only if they
 /// are zeros.
+#[inline]
 pub(crate) fn decimal(text: &[u8], precision: u8, scale: u8) -> Option<i128> {
+    if scale > 0 && precision >= 18 && let Some(value) = fixed(text, usize::from(scale)) {
+        return Some(value.into());
+    }
+    decimal_of_any_form(text, precision, scale)
+}
+
+fn decimal_of_any_form(text: &[u8], precision: u8, scale: u8) -> Option<i128> {
     let form = form(text).filter(|form| !form.exponent)?;
     let digits: Vec<u8> = text.iter().copied().filter(u8::is_ascii_digit).collect();
     let (have, want) = (form.fraction.unwrap_or(0) as usize, usize::from(scale));
@@ -251,6 +264,11 @@ pub(crate) fn normalised(text: &[u8]) -> Vec<u8> {
 pub(crate) fn long_lenient(text: &[u8]) -> Option<i64> {
     let text = normalised(text);
     if text == b"-0" { Some(0) } else { long(&text) }
+}
+
+/// The same with 32 bits.
+pub(crate) fn int_lenient(text: &[u8]) -> Option<i32> {
+    i32::try_from(long_lenient(text)?).ok()
 }
 
 /// A number, written any way: the nearest double; `NaN` and infinities too.

@@ -1,8 +1,7 @@
 //! Finding a few byte values in text, 64 bytes at a time.
 //!
-//! A [`Finder`] walks the positions of up to four byte values in order. On x86-64 it compares
-//! sixteen bytes at a time with SSE2, which every such machine has; elsewhere it compares bytes in
-//! a loop that compilers vectorise. Both give the same positions.
+//! A [`Finder`] walks the positions of up to four byte values in order, comparing eight bytes at a
+//! time in an ordinary register.
 
 /// Byte values to look for; unused places repeat another.
 #[derive(Debug, Clone, Copy)]
@@ -63,43 +62,35 @@ impl<'t> Finder<'t> {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
+/// One bit per byte of `block`: whether it is a needle.
 #[inline(always)]
 fn matches(block: &[u8; BLOCK], needles: Needles) -> u64 {
-    use std::arch::x86_64::{_mm_cmpeq_epi8, _mm_movemask_epi8, _mm_or_si128, _mm_set1_epi8};
-
-    let [a, b, c, d] = needles.0.map(|byte| _mm_set1_epi8(byte.cast_signed()));
-    let mut mask = 0;
-    for (place, part) in block.as_chunks::<16>().0.iter().enumerate() {
-        let part = vector(part);
-        let ab = _mm_or_si128(_mm_cmpeq_epi8(part, a), _mm_cmpeq_epi8(part, b));
-        let cd = _mm_or_si128(_mm_cmpeq_epi8(part, c), _mm_cmpeq_epi8(part, d));
-        let bits = _mm_movemask_epi8(_mm_or_si128(ab, cd)).cast_unsigned();
-        mask |= u64::from(bits) << (place * 16);
-    }
-    mask
-}
-
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-fn vector(part: &[u8; 16]) -> std::arch::x86_64::__m128i {
-    let value = u128::from_le_bytes(*part);
-    let (low, high) = (value as u64, (value >> 64) as u64);
-    std::arch::x86_64::_mm_set_epi64x(high.cast_signed(), low.cast_signed())
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-#[inline(always)]
-fn matches(block: &[u8; BLOCK], needles: Needles) -> u64 {
+    let needles = needles.0.map(|byte| u64::from(byte) * ONES);
     let mut mask = 0;
     for (place, part) in block.as_chunks::<8>().0.iter().enumerate() {
-        let mut bits = 0_u64;
-        for (bit, byte) in part.iter().enumerate() {
-            bits |= u64::from(needles.0.contains(byte)) << bit;
-        }
-        mask |= bits << (place * 8);
+        mask |= matches_in_eight(u64::from_le_bytes(*part), needles) << (place * 8);
     }
     mask
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const LOW_SEVEN: u64 = 0x7f * ONES;
+
+/// One bit per byte of `eight`. A byte equals a needle where their XOR is zero, and a byte is zero
+/// where neither it nor its low seven bits plus 127 have the high bit: exact, no borrow between
+/// bytes. A multiplication gathers the eight high bits.
+#[inline(always)]
+const fn matches_in_eight(eight: u64, needles: [u64; 4]) -> u64 {
+    let [a, b, c, d] = needles;
+    let differ = differs(eight ^ a) & differs(eight ^ b) & differs(eight ^ c) & differs(eight ^ d);
+    let equal = !(differ | LOW_SEVEN) >> 7;
+    equal.wrapping_mul(0x0102_0408_1020_4080) >> 56
+}
+
+/// The high bit of each byte that is not zero; other bits are noise.
+#[inline(always)]
+const fn differs(xor: u64) -> u64 {
+    ((xor & LOW_SEVEN) + LOW_SEVEN) | xor
 }
 
 #[cfg(test)]

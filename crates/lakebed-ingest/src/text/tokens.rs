@@ -218,13 +218,14 @@ impl RowBlock {
         Self { width, ends: Vec::new(), rows: Vec::new() }
     }
 
-    /// Fills the block with the next records of the right shape, at most `rows` of them. Hands the
-    /// others, blank lines included, to `misfit`. False when the text has ended.
+    /// Fills the block with the next records of the right shape that are sound, at most `rows` of
+    /// them. Hands the others, blank lines included, to `misfit`. False when the text has ended.
     #[inline(always)]
     pub(crate) fn fill(
         &mut self,
         tokens: &mut Tokeniser<'_>,
         rows: usize,
+        is_sound: impl Fn(&Record) -> bool,
         mut misfit: impl FnMut(Record),
     ) -> Result<bool, Unclosed> {
         self.ends.clear();
@@ -234,7 +235,8 @@ impl RowBlock {
             let Some(record) = tokens.next(&mut self.ends, self.width as u32)? else {
                 return Ok(false);
             };
-            if record.fields as usize == self.width && !record.odd && !record.blank {
+            let fits = record.fields as usize == self.width && !record.odd && !record.blank;
+            if fits && is_sound(&record) {
                 self.rows.push(record);
             } else {
                 self.ends.truncate(length);

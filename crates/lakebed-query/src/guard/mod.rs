@@ -53,7 +53,7 @@ pub(crate) fn admit(sql: &str, functions: &FunctionNames) -> Result<Admitted, En
     match parse(tokens)? {
         DfStatement::Statement(statement) => admit_statement(*statement, functions),
         DfStatement::Explain(explain) => admit_explain(explain, functions),
-        _ => Err(not_allowed("this statement does more than read", Some(READING.to_owned()))),
+        _ => Err(not_allowed("this statement is not allowed: the lake is read by queries", Some(READING.to_owned()))),
     }
 }
 
@@ -131,7 +131,7 @@ fn admit_statement(
         Statement::ShowTables { .. } => {
             Err(not_allowed("`SHOW TABLES` takes no options", Some("write `SHOW TABLES`".into())))
         }
-        _ => Err(not_allowed("this statement does more than read", Some(READING.to_owned()))),
+        _ => Err(not_allowed("this statement is not allowed: the lake is read by queries", Some(READING.to_owned()))),
     }
 }
 

@@ -138,6 +138,12 @@ impl Walk<'_> {
             Expr::Value(ValueWithSpan { value: Value::Placeholder(name), .. }) => {
                 check_placeholder(name)
             }
+            Expr::Identifier(name) if name.quote_style.is_none() && name.value.starts_with('@') => {
+                Err(not_allowed(
+                    format!("there is no variable `{}`", shown(&name.value)),
+                    Some("give values as parameters: `$1` or `$name`".to_owned()),
+                ))
+            }
             _ => Ok(()),
         }
     }

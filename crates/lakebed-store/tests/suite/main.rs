@@ -4,6 +4,7 @@
 //! and on memory; `folder` holds what only a folder can be asked. (P1, P2, P3, P4, P10)
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests may, and their names say it")]
+#![allow(clippy::single_range_in_vec_init, reason = "one range is a list of ranges here")]
 
 mod damage;
 mod faults;

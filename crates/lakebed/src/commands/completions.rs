@@ -11,7 +11,9 @@ use crate::{
 
 /// Print a completion script for a shell.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  lakebed completions bash > ~/.local/share/bash-completion/completions/lakebed")]
+#[command(
+    after_help = "Examples:\n  lakebed completions bash > ~/.local/share/bash-completion/completions/lakebed"
+)]
 pub(crate) struct CompletionsArgs {
     /// Which shell
     #[arg(value_name = "SHELL")]

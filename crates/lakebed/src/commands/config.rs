@@ -31,7 +31,9 @@ pub(crate) struct ConfigArgs {}
 
 pub(crate) fn run(app: &App) -> Result<Exit> {
     let rows = app.settings.rows();
-    for name in environment().keys().filter(|name| !VARIABLES.contains(&name.as_str())) {
+    let variables = environment();
+    let ours = variables.keys().filter(|name| name.starts_with("LAKEBED_"));
+    for name in ours.filter(|name| !VARIABLES.contains(&name.as_str())) {
         app.terminal.note(format!("{name} is set but means nothing to lakebed"));
     }
     if app.terminal.json {
@@ -48,7 +50,11 @@ pub(crate) fn run(app: &App) -> Result<Exit> {
     let mut table = Table::new(["setting", "value", "from"]);
     for (name, value, origin) in rows {
         let value = value.map_or_else(|| Cell::styled("(not set)", style::DIM), Cell::new);
-        table.push([name.into(), value, origin.map(ToString::to_string).unwrap_or_default().into()]);
+        table.push([
+            name.into(),
+            value,
+            origin.map(ToString::to_string).unwrap_or_default().into(),
+        ]);
     }
     app.terminal.print_table(&table)?;
     Ok(Exit::Ok)

@@ -117,7 +117,8 @@ impl<'a> Demo<'a> {
         self.lakebed(&["ingest", "data/README.md", "--to", "nyc.about", "--as", "files"]).await?;
         self.say("A week later: version 2 of the flights, version 1 stays")?;
         let week_2 = "data/flights-week-2.csv";
-        self.lakebed(&["ingest", week_2, "--to", "nyc.flights", "--append", "--null", "NA"]).await?;
+        self.lakebed(&["ingest", week_2, "--to", "nyc.flights", "--append", "--null", "NA"])
+            .await?;
         self.lakebed(&["ls"]).await
     }
 
@@ -149,8 +150,7 @@ impl<'a> Demo<'a> {
     /// What came back is what was given.
     fn check_original(&self) -> Result<()> {
         let path = self.folder.join("originals/nyc/about/README.md");
-        let bytes =
-            std::fs::read(&path).map_err(|error| Problem::io("read", &path, &error))?;
+        let bytes = std::fs::read(&path).map_err(|error| Problem::io("read", &path, &error))?;
         match FILES.iter().find(|(name, _)| *name == "README.md") {
             Some((_, original)) if *original == bytes => Ok(()),
             _ => Err(Problem::internal("the original that was fetched is not the one ingested")),
@@ -328,9 +328,8 @@ fn quoted(word: &str) -> String {
 
 fn on_the_path(program: &Path) -> bool {
     let Some(path) = std::env::var_os("PATH") else { return false };
-    let is_this = |folder: PathBuf| {
-        folder.join("lakebed").canonicalize().is_ok_and(|found| found == program)
-    };
+    let is_this =
+        |folder: PathBuf| folder.join("lakebed").canonicalize().is_ok_and(|found| found == program);
     std::env::split_paths(&path).any(is_this)
 }
 

@@ -81,13 +81,14 @@ pub(crate) async fn run(app: &App, args: FetchArgs) -> Result<Exit> {
     for (wish, version) in wishes.iter().zip(versions) {
         folders.push(layout::plan(&wish.reference, version, what)?);
     }
-    let total = folders.iter().flat_map(|folder| &folder.files).map(|file| file.link.size_bytes).sum();
+    let total =
+        folders.iter().flat_map(|folder| &folder.files).map(|file| file.link.size_bytes).sum();
     let mut bar = Bar::new(&app.terminal);
     bar.start("fetching", total);
     let existing = if args.force { Existing::Replace } else { Existing::Keep };
     let (into, jobs) = (app.current.join(&args.into), usize::from(args.jobs));
     let on_bytes = |bytes| bar.add(bytes);
-    let fetched = fetch::fetch(&session, &into, folders, existing, jobs, &on_bytes).await?;
+    let fetched = fetch::fetch(&session, &into, &folders, existing, jobs, &on_bytes).await?;
     drop(bar);
     session.close().await;
     report(app, Report { lake, into: args.into, fetched })?;
@@ -108,7 +109,8 @@ fn wishes(app: &App, args: &FetchArgs) -> Result<(Vec<Wish>, Expected)> {
         return Ok((wishes, None));
     };
     let lock = LockFile::open(&path)?.existing()?;
-    if let Some(missing) = args.references.iter().find(|asked| find(lock.inputs(), asked).is_none()) {
+    if let Some(missing) = args.references.iter().find(|asked| find(lock.inputs(), asked).is_none())
+    {
         return Err(Problem::not_found(format!("`{missing}` is not in `{}`", path.display()))
             .hint(format!("add it with `lakebed lock {missing}`, or fetch it without `--lock`")));
     }
@@ -116,7 +118,8 @@ fn wishes(app: &App, args: &FetchArgs) -> Result<(Vec<Wish>, Expected)> {
         .inputs()
         .iter()
         .filter(|input| args.references.is_empty() || args.references.contains(&input.reference));
-    let wishes = wanted.map(|input| Wish { reference: input.reference.clone(), pinned: pin(input) });
+    let wishes =
+        wanted.map(|input| Wish { reference: input.reference.clone(), pinned: pin(input) });
     Ok((wishes.collect(), Some((lock, path))))
 }
 
@@ -172,7 +175,13 @@ fn report(app: &App, report: Report) -> Result<()> {
             human::count(fetched.files.len() as u64).into(),
             human::bytes(fetched.size_bytes).into(),
             human::count(fetched.kept_count).into(),
-            fetched.folder.strip_prefix(&app.current).unwrap_or(&fetched.folder).display().to_string().into(),
+            fetched
+                .folder
+                .strip_prefix(&app.current)
+                .unwrap_or(&fetched.folder)
+                .display()
+                .to_string()
+                .into(),
         ]);
     }
     app.terminal.print_table(&table)?;

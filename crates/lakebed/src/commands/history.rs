@@ -16,7 +16,9 @@ const PAGE: u32 = 1000;
 
 /// List the versions of a dataset, newest first.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  lakebed history nyc.weather\n  lakebed history nyc.weather --limit 5 --json")]
+#[command(
+    after_help = "Examples:\n  lakebed history nyc.weather\n  lakebed history nyc.weather --limit 5 --json"
+)]
 pub(crate) struct HistoryArgs {
     /// The dataset, `namespace.name`
     #[arg(value_name = "DATASET")]
@@ -52,7 +54,8 @@ pub(crate) async fn run(app: &App, args: HistoryArgs) -> Result<Exit> {
     }
     app.terminal.print_table(&table)?;
     if let Some(before) = page.next_before {
-        app.terminal.note(format!("there are older versions: --before {before}, or --limit 0 for all"));
+        app.terminal
+            .note(format!("there are older versions: --before {before}, or --limit 0 for all"));
     }
     Ok(Exit::Ok)
 }

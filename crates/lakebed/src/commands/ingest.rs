@@ -112,7 +112,8 @@ fn parse_character(text: &str) -> Result<char, String> {
 
 /// The last `=` divides: column names may hold one, types do not.
 fn parse_type(text: &str) -> Result<(String, DataType), String> {
-    let (column, data_type) = text.rsplit_once('=').ok_or("expected COLUMN=TYPE, as in `id=string`")?;
+    let (column, data_type) =
+        text.rsplit_once('=').ok_or("expected COLUMN=TYPE, as in `id=string`")?;
     let data_type = DataType::from_str(data_type).map_err(|error| error.to_string())?;
     Ok((column.to_owned(), data_type))
 }

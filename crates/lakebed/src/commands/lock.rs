@@ -93,18 +93,16 @@ fn selected(file: &LockFile, asked: &[DatasetRef]) -> Result<Vec<DatasetRef>> {
         Problem::not_found(format!("there is no lock file `{}`", file.path.display()))
             .hint("write one with `lakebed lock <reference>…`, or name another with `--lock`")
     })?;
-    let all: Vec<DatasetRef> =
-        lock.inputs().iter().map(|input| input.reference.clone()).collect();
+    let all: Vec<DatasetRef> = lock.inputs().iter().map(|input| input.reference.clone()).collect();
     if asked.is_empty() {
         return Ok(all);
     }
     match asked.iter().find(|reference| !all.contains(reference)) {
         None => Ok(asked.to_vec()),
-        Some(missing) => Err(Problem::not_found(format!(
-            "`{missing}` is not in `{}`",
-            file.path.display()
-        ))
-        .hint(format!("add it with `lakebed lock {missing}`"))),
+        Some(missing) => {
+            Err(Problem::not_found(format!("`{missing}` is not in `{}`", file.path.display()))
+                .hint(format!("add it with `lakebed lock {missing}`")))
+        }
     }
 }
 
@@ -163,7 +161,12 @@ struct Pinned<'a> {
 fn report_pinned(app: &App, path: &Path, lock: &Lock, moved: &[Moved]) -> Result<()> {
     if app.terminal.json {
         let inputs = lock.inputs();
-        return app.terminal.print_json(&Pinned { lock: path, lake: lock.lake, inputs, changed: moved });
+        return app.terminal.print_json(&Pinned {
+            lock: path,
+            lake: lock.lake,
+            inputs,
+            changed: moved,
+        });
     }
     let count = human::counted(lock.inputs().len() as u64, "reference");
     if moved.is_empty() {

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use clap::Args;
+use lakebed_server::{Access, AppState, router};
 use lakebed_service::OpenMode;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -35,26 +36,25 @@ pub(crate) struct ServeArgs {
 
 pub(crate) async fn run(app: &App, args: ServeArgs) -> Result<Exit> {
     let listen = &app.settings.listen;
-    let address = loopback(&listen.value).map_err(|problem| {
-        problem.detail(format!("the address was set by {}", listen.origin))
-    })?;
+    let address = loopback(&listen.value)
+        .map_err(|problem| problem.detail(format!("the address was set by {}", listen.origin)))?;
     let mode = if args.create { OpenMode::CreateIfMissing } else { OpenMode::Existing };
     let lake = open_lake(app, mode).await?;
-    let listener = TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))?;
+    let listener =
+        TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))?;
     let bound = listener.local_addr().map_err(|error| cannot_listen(address, &error))?;
     announce(app, bound)?;
-    let (told, stopped) = tokio::sync::oneshot::channel();
-    let stop = async move {
-        let exit = signals::received().await;
-        tracing::info!("stopping: running requests may end");
-        let _ = told.send(exit);
+    let stop = async {
+        signals::received().await;
+        // Whoever says so twice does not want to wait.
+        tokio::spawn(signals::end_now());
     };
-    lakebed_server::serve(listener, lake.clone(), stop)
+    let router = router(AppState::new(lake.clone(), Access::Remote));
+    lakebed_server::serve(listener, router, stop)
         .await
         .map_err(|error| cannot_listen(bound, &error))?;
     lake.close().await;
     // Being told to stop is how a server ends: that is no failure.
-    let _ = stopped.await;
     Ok(Exit::Ok)
 }
 

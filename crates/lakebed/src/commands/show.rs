@@ -82,7 +82,10 @@ fn facts(answer: &VersionAnswer) -> String {
     facts.extend([
         ("rows", human::count(version.row_count)),
         ("quarantined", human::count(version.quarantined_count)),
-        ("size", format!("{} in {}", human::bytes(version.size_bytes), human::counted(files, "file"))),
+        (
+            "size",
+            format!("{} in {}", human::bytes(version.size_bytes), human::counted(files, "file")),
+        ),
         ("sources", human::count(sources)),
         ("committed", format!("{} UTC by {}", human::time(version.committed_at), version.actor)),
         ("event", version.seq.to_string()),
@@ -112,8 +115,15 @@ fn columns_table(schema: &TableSchema) -> Table {
 }
 
 fn sources_table(sources: &[SourceFile]) -> Table {
-    let mut table =
-        Table::new(["source", ">size", ">accepted", ">quarantined", "not rows", "read as", "object"]);
+    let mut table = Table::new([
+        "source",
+        ">size",
+        ">accepted",
+        ">quarantined",
+        "not rows",
+        "read as",
+        "object",
+    ]);
     for source in sources {
         table.push([
             source.file.name.as_deref().unwrap_or_default().into(),

@@ -8,7 +8,6 @@ use std::{
 };
 
 use arrow::{buffer::Buffer, ipc::reader::StreamDecoder};
-use bytes::Bytes;
 use clap::{Args, ValueEnum, ValueHint};
 use futures::TryStreamExt as _;
 use lakebed_api::{ResolvedInput, SqlLimits, SqlParameters, SqlRequest, media::SqlFormat};
@@ -175,8 +174,9 @@ fn parameters(given: &[String]) -> Result<SqlParameters> {
         return Ok(SqlParameters::Positional(given.iter().map(|text| value(text)).collect()));
     }
     if named.len() != given.len() {
-        return Err(Problem::usage("parameters are given by name and by position at once")
-            .hint("name all of them or none; a text with `=` in it is written `--param '\"a=b\"'`"));
+        return Err(Problem::usage("parameters are given by name and by position at once").hint(
+            "name all of them or none; a text with `=` in it is written `--param '\"a=b\"'`",
+        ));
     }
     let mut values = serde_json::Map::new();
     for (name, text) in named {
@@ -190,7 +190,8 @@ fn parameters(given: &[String]) -> Result<SqlParameters> {
 fn name_and_value(text: &str) -> Option<(&str, &str)> {
     let (name, value) = text.split_once('=')?;
     let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
-    let is_name = starts_well && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let is_name =
+        starts_well && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     is_name.then_some((name, value))
 }
 
@@ -216,9 +217,12 @@ enum Out {
 
 impl Out {
     fn open(app: &App, path: Option<&Path>) -> Result<Self> {
-        let Some(path) = path.filter(|path| *path != Path::new("-")) else { return Ok(Self::Stdout) };
+        let Some(path) = path.filter(|path| *path != Path::new("-")) else {
+            return Ok(Self::Stdout);
+        };
         let path = app.current.join(path);
-        let is_stream = std::fs::metadata(&path).is_ok_and(|found| !found.is_file() && !found.is_dir());
+        let is_stream =
+            std::fs::metadata(&path).is_ok_and(|found| !found.is_file() && !found.is_dir());
         if is_stream {
             let file = File::options().write(true).open(&path);
             let file = file.map_err(|error| Problem::io("write", &path, &error))?;
@@ -243,12 +247,14 @@ impl Out {
             }
             Self::Stream(mut file, path) => {
                 let outcome = body(&mut file).await;
-                outcome.map_err(|failure| failure.explain(|error| Problem::io("write", &path, error)))
+                outcome
+                    .map_err(|failure| failure.explain(|error| Problem::io("write", &path, error)))
             }
             Self::File(mut draft, path) => {
                 let outcome = body(&mut draft).await;
-                let value = outcome
-                    .map_err(|failure| failure.explain(|error| Problem::io("write", &path, error)))?;
+                let value = outcome.map_err(|failure| {
+                    failure.explain(|error| Problem::io("write", &path, error))
+                })?;
                 draft.publish()?;
                 Ok(value)
             }
@@ -308,7 +314,7 @@ async fn decode(mut printer: RowPrinter<'_>, mut bytes: ByteStream) -> Result<u6
     };
     let mut decoder = StreamDecoder::new();
     while let Some(part) = bytes.try_next().await? {
-        let mut buffer = Buffer::from(Bytes::from(part));
+        let mut buffer = Buffer::from(part);
         while !buffer.is_empty() {
             if let Some(batch) = decoder.decode(&mut buffer).map_err(|error| garbled(&error))? {
                 printer.push(&batch)?;

@@ -25,8 +25,7 @@ pub(crate) struct VerifyArgs {
 
 pub(crate) async fn run(app: &App, args: VerifyArgs) -> Result<Exit> {
     let session = Session::open(app).await?;
-    let request =
-        VerifyRequest { refs: args.references.iter().map(ToString::to_string).collect() };
+    let request = VerifyRequest { refs: args.references.iter().map(ToString::to_string).collect() };
     let mut bar = Bar::new(&app.terminal);
     let report = session.client.verify(&request, |progress| bar.show(&progress)).await?;
     drop(bar);
@@ -66,6 +65,8 @@ fn print(app: &App, report: &VerifyReport) -> Result<()> {
     app.terminal.print(table.render(None))?;
     let (bad, count) = (style::ERROR, human::counted(report.findings.len() as u64, "finding"));
     app.terminal.print(format_args!("{bad}{count}{bad:#} in {read}\n"))?;
-    app.terminal.hint("other versions still read; restore the damaged files from a backup, then verify again");
+    app.terminal.hint(
+        "other versions still read; restore the damaged files from a backup, then verify again",
+    );
     Ok(())
 }

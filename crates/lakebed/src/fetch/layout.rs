@@ -55,7 +55,13 @@ pub(crate) fn plan(reference: &DatasetRef, version: ResolvedVersion, what: What)
     let is_table = links.iter().all(|link| link.name.is_none());
     let files = if is_table { numbered(links) } else { named(links)? };
     let parts = vec![reference.dataset.namespace().to_owned(), folder_name(reference)];
-    Ok(Folder { reference: reference.clone(), version: version.version.version, parts, files, is_table })
+    Ok(Folder {
+        reference: reference.clone(),
+        version: version.version.version,
+        parts,
+        files,
+        is_table,
+    })
 }
 
 /// `weather`, `weather@v1`, `weather@b3-9f2c61d0`: no `:`, which not every system allows.
@@ -140,8 +146,19 @@ mod tests {
     #[test]
     fn hostile_names_cannot_leave_the_folder() {
         for bad in [
-            "", ".", "..", "../x", "a/../../x", "/etc/passwd", "a//b", "a/", "C:x", "a\\..\\b", "x\0",
-            "a\nb", "a/./b",
+            "",
+            ".",
+            "..",
+            "../x",
+            "a/../../x",
+            "/etc/passwd",
+            "a//b",
+            "a/",
+            "C:x",
+            "a\\..\\b",
+            "x\0",
+            "a\nb",
+            "a/./b",
         ] {
             assert!(named(vec![link(bad, "x")]).is_err(), "{bad:?} was accepted");
         }
@@ -153,15 +170,17 @@ mod tests {
     #[test]
     fn the_same_name_twice_is_one_file_or_two() {
         let files = named(vec![
-            link("d/a.csv.gz", "1"), link("d/a.csv.gz", "1"), link("d/a.csv.gz", "2"),
-            link("LICENSE", "1"), link("LICENSE", "2"), link(".env", "1"), link(".env", "3"),
+            link("d/a.csv.gz", "1"),
+            link("d/a.csv.gz", "1"),
+            link("d/a.csv.gz", "2"),
+            link("LICENSE", "1"),
+            link("LICENSE", "2"),
+            link(".env", "1"),
+            link(".env", "3"),
         ]);
         let paths: Vec<String> =
             files.expect("safe names").iter().map(|wanted| wanted.parts.join("/")).collect();
-        assert_eq!(
-            paths,
-            ["d/a.csv.gz", "d/a~2.csv.gz", "LICENSE", "LICENSE~2", ".env", ".env~2"]
-        );
+        assert_eq!(paths, ["d/a.csv.gz", "d/a~2.csv.gz", "LICENSE", "LICENSE~2", ".env", ".env~2"]);
     }
 
     #[test]

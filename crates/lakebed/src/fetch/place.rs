@@ -44,7 +44,9 @@ impl Destination {
         let held = File::open(root).map_err(|error| Problem::io("open folder", root, &error))?;
         if let Err(fs::TryLockError::WouldBlock) = held.try_lock() {
             let message = format!("another fetch into `{}` is at work", root.display());
-            return Err(Problem::conflict(message).hint("wait until it is done, then run this again"));
+            return Err(
+                Problem::conflict(message).hint("wait until it is done, then run this again")
+            );
         }
         let scratch = root.join(SCRATCH);
         make_folder(&scratch)?;
@@ -57,7 +59,10 @@ impl Destination {
     }
 
     /// Creates the folders `parts`, one below the other, and returns the last.
-    pub(crate) fn folder<'a>(&self, parts: impl IntoIterator<Item = &'a String>) -> Result<PathBuf> {
+    pub(crate) fn folder<'a>(
+        &self,
+        parts: impl IntoIterator<Item = &'a String>,
+    ) -> Result<PathBuf> {
         let mut path = self.root.clone();
         for part in parts {
             path.push(part);
@@ -199,7 +204,8 @@ mod tests {
     fn only_parts_of_tables_are_left_overs() {
         let names = ["part-00000.parquet", "part-123456.parquet"];
         assert!(names.into_iter().all(looks_like_part));
-        let others = ["part-0.parquet", "part-0000a.parquet", "notes.txt", "part-00000.parquet.bak"];
+        let others =
+            ["part-0.parquet", "part-0000a.parquet", "notes.txt", "part-00000.parquet.bak"];
         assert!(!others.into_iter().any(looks_like_part));
     }
 }

@@ -85,9 +85,7 @@ fn copy_hashed(
             return Ok(());
         }
         hasher.update(&buffer[..length]);
-        target
-            .write_all(&buffer[..length])
-            .map_err(|error| Problem::io("write", to, &error))?;
+        target.write_all(&buffer[..length]).map_err(|error| Problem::io("write", to, &error))?;
         on_bytes(length as u64);
     }
 }
@@ -178,8 +176,9 @@ fn finish(path: &Path, link: &FileLink, hasher: &blake3::Hasher) -> Result<()> {
     if found != link.object {
         let _ = fs::remove_file(path);
         let message = format!("object `{}` is corrupt: its bytes hash to `{found}`", link.object);
-        return Err(Problem::damaged(message)
-            .hint("`lakebed verify` names every version it touches; nothing was put in its place"));
+        return Err(Problem::damaged(message).hint(
+            "`lakebed verify` names every version it touches; nothing was put in its place",
+        ));
     }
     let file = OpenOptions::new().append(true).open(path);
     file.and_then(|file| file.sync_all()).map_err(|error| Problem::io("write", path, &error))

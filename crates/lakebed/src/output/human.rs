@@ -62,7 +62,8 @@ mod tests {
     fn numbers_read_well() {
         let counts: Vec<String> = [0, 999, 1000, 336_776].map(count).into();
         assert_eq!(counts, ["0", "999", "1,000", "336,776"]);
-        let sizes: Vec<String> = [0, 999, 1000, 9_996, 99_960, 999_499, 999_500, u64::MAX].map(bytes).into();
+        let sizes: Vec<String> =
+            [0, 999, 1000, 9_996, 99_960, 999_499, 999_500, u64::MAX].map(bytes).into();
         assert_eq!(
             sizes,
             ["0 B", "999 B", "1.00 kB", "10.0 kB", "100 kB", "999 kB", "1.00 MB", "18.4 EB"]

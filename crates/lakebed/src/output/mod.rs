@@ -84,7 +84,7 @@ impl Terminal {
             return;
         }
         let note = style::DIM;
-        self.to_stderr(&format!("{note}{}{note:#}\n", escaped(&text.to_string())));
+        self.write_stderr(&format!("{note}{}{note:#}\n", escaped(&text.to_string())));
     }
 
     /// Says something about the answer that should not be missed, like [`Self::note`].
@@ -93,7 +93,7 @@ impl Terminal {
             return;
         }
         let warn = style::WARN;
-        self.to_stderr(&format!("{warn}{}{warn:#}\n", escaped(&text.to_string())));
+        self.write_stderr(&format!("{warn}{}{warn:#}\n", escaped(&text.to_string())));
     }
 
     /// Says what to do next, like [`Self::note`].
@@ -102,19 +102,19 @@ impl Terminal {
             return;
         }
         let hint = style::HINT;
-        self.to_stderr(&format!("{hint}hint:{hint:#} {}\n", escaped(&text.to_string())));
+        self.write_stderr(&format!("{hint}hint:{hint:#} {}\n", escaped(&text.to_string())));
     }
 
     /// Reports a failure on stderr: text, or problem JSON with `--json`.
     pub(crate) fn print_problem(&self, problem: &Problem) {
         match self.json {
-            true => self.to_stderr(&format!("{}\n", problem.to_json())),
-            false => self.to_stderr(&problem.to_text()),
+            true => self.write_stderr(&format!("{}\n", problem.to_json())),
+            false => self.write_stderr(&problem.to_text()),
         }
     }
 
     /// There is nobody left to tell when stderr itself fails.
-    fn to_stderr(&self, text: &str) {
+    fn write_stderr(&self, text: &str) {
         let _ = anstream::stderr().lock().write_all(text.as_bytes());
     }
 }

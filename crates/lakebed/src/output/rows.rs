@@ -101,7 +101,8 @@ impl<'a> RowPrinter<'a> {
         self.out.flush().map_err(|error| stdout_problem(&error))?;
         if let Some(hidden) = self.layout.as_ref().map(Layout::hidden).filter(|count| *count > 0) {
             let columns = super::human::counted(hidden as u64, "column");
-            self.terminal.note(format!("{columns} did not fit: name fewer, or use --format ndjson"));
+            self.terminal
+                .note(format!("{columns} did not fit: name fewer, or use --format ndjson"));
         }
         Ok(self.printed)
     }
@@ -127,7 +128,8 @@ fn unprintable(error: &ArrowError) -> Problem {
 }
 
 fn columns(schema: &Schema) -> Vec<Column> {
-    let column = |field: &arrow::datatypes::FieldRef| Column::new(field.name(), side(field.data_type()));
+    let column =
+        |field: &arrow::datatypes::FieldRef| Column::new(field.name(), side(field.data_type()));
     schema.fields().iter().map(column).collect()
 }
 

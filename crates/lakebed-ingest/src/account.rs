@@ -1,0 +1,90 @@
+//! What became of every byte of a source (P6).
+
+use std::collections::BTreeMap;
+
+use lakebed_core::{ReasonCode, SkipKind, Skipped, Tally};
+
+use crate::{
+    Recount, Refusal,
+    refusal::shown,
+    rows::{ColumnCounts, Counts},
+    sniff::Preamble,
+};
+
+/// The account of one source, chunk after chunk.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Account {
+    preamble: Preamble,
+    pub(crate) accepted: Tally,
+    pub(crate) quarantined: Tally,
+    blank: Tally,
+    /// Line ends so far.
+    pub(crate) lines: u64,
+    pub(crate) columns: Vec<ColumnCounts>,
+    pub(crate) reasons: BTreeMap<ReasonCode, u64>,
+    /// The line of the first bad row, counted from 1.
+    pub(crate) first_bad_line: Option<u64>,
+}
+
+impl Account {
+    /// The account of a source of which only the preamble was read.
+    pub(crate) fn new(preamble: Preamble, width: usize) -> Self {
+        let columns = vec![ColumnCounts::default(); width];
+        Self { preamble, lines: preamble.lines, columns, ..Self::default() }
+    }
+
+    /// Takes in the next chunk.
+    pub(crate) fn add(&mut self, counts: &Counts) {
+        add(&mut self.accepted, counts.accepted);
+        add(&mut self.quarantined, counts.quarantined);
+        add(&mut self.blank, counts.blank);
+        for (sum, column) in self.columns.iter_mut().zip(&counts.columns) {
+            sum.add(*column);
+        }
+        for (code, count) in &counts.reasons {
+            *self.reasons.entry(*code).or_default() += count;
+        }
+        let first_bad = counts.first_bad.map(|line| self.lines + line + 1);
+        self.first_bad_line = self.first_bad_line.or(first_bad);
+        self.lines += counts.lines;
+    }
+
+    /// Takes in rows of a binary format.
+    pub(crate) fn add_rows(&mut self, rows: u64) {
+        self.accepted.rows += rows;
+    }
+
+    /// The ranges that hold no row, by kind.
+    pub(crate) fn skipped(&self) -> Vec<Skipped> {
+        let Preamble { bom, blank_lines, blank_bytes, header_bytes, .. } = self.preamble;
+        let skipped = |what, ranges, bytes| Skipped { what, ranges, bytes };
+        let all = [
+            skipped(SkipKind::Bom, u64::from(bom > 0), bom),
+            skipped(SkipKind::Header, u64::from(header_bytes > 0), header_bytes),
+            skipped(SkipKind::Blank, self.blank.rows + blank_lines, self.blank.bytes + blank_bytes),
+        ];
+        all.into_iter().filter(|skipped| skipped.ranges > 0).collect()
+    }
+
+    /// Makes sure that a text of `length` bytes is accounted for, every byte once.
+    pub(crate) fn check(&self, name: &str, length: u64) -> Result<(), Refusal> {
+        let skipped: u64 = self.skipped().iter().map(|skipped| skipped.bytes).sum();
+        let sum = self.accepted.bytes + self.quarantined.bytes + skipped;
+        match sum == length {
+            true => Ok(()),
+            false => Err(Refusal::internal(format!(
+                "{sum} of {length} bytes of `{}` are accounted for",
+                shown(name)
+            ))),
+        }
+    }
+
+    pub(crate) fn recount(&self) -> Recount {
+        Recount { accepted: self.accepted, quarantined: self.quarantined, skipped: self.skipped() }
+    }
+}
+
+fn add(sum: &mut Tally, part: Tally) {
+    sum.rows += part.rows;
+    sum.bytes += part.bytes;
+}

@@ -1,0 +1,117 @@
+//! Sources into parts, in order: chunks of text for workers to decode, batches of Parquet rows.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use lakebed_core::Compression;
+
+use crate::{
+    Progress, Refusal,
+    chunks::{ChunkFault, Chunks, Sizes},
+    engine::{Feeder, Gone},
+    input,
+    layout::{Format, Source},
+    refusal::shown,
+    rows::{Reading, Trouble},
+    sniff::unclosed_quote,
+};
+
+/// A part of a source.
+pub(crate) enum Fed<R> {
+    /// A chunk of text, worked on.
+    Chunk { source: usize, offset: u64, result: Result<R, Trouble> },
+    /// Rows of a binary format: one array per column of the source.
+    Batch { source: Origin, columns: Vec<ArrayRef>, rows: usize },
+    /// The source's end. Its length after decompression; 0 for binary formats.
+    End { source: usize, length: u64 },
+    /// The source cannot be read on.
+    Fault { source: usize, fault: ChunkFault },
+    Refused(Refusal),
+}
+
+/// Where a batch comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The parent's last files.
+    Tail,
+    Source(usize),
+}
+
+/// What a worker makes of a chunk.
+pub(crate) type Work<R> = fn(Vec<u8>, &Reading) -> Result<R, Trouble>;
+
+/// Feeds the text of one source, chunk by chunk.
+pub(crate) fn feed_text<'e, R: Send + 'e>(
+    feeder: &mut Feeder<'e, Fed<R>>,
+    index: usize,
+    source: &Source,
+    reading: &Arc<Reading>,
+    sizes: Sizes,
+    progress: &dyn Progress,
+    work: Work<R>,
+) -> Result<(), Gone> {
+    let Format::Text(text) = &source.format else { return Ok(()) };
+    let opened = input::open(&source.path, text.compression, Some(progress));
+    let skip = text.preamble.bytes();
+    let mut chunks = match opened.and_then(|input| Chunks::new(input, reading.dialect, sizes, skip)) {
+        Ok(chunks) => chunks,
+        Err(error) => return feeder.send(fault(index, ChunkFault::Io(error))),
+    };
+    let mut length = skip;
+    loop {
+        match chunks.next() {
+            Err(error) => return feeder.send(fault(index, error)),
+            Ok(None) => return feeder.send(Fed::End { source: index, length }),
+            Ok(Some(chunk)) => {
+                length = chunk.offset + chunk.text.len() as u64;
+                let (reading, offset) = (Arc::clone(reading), chunk.offset);
+                feeder.work(move || {
+                    let result = work(chunk.text, &reading);
+                    Fed::Chunk { source: index, offset, result }
+                })?;
+            }
+        }
+    }
+}
+
+fn fault<R>(source: usize, fault: ChunkFault) -> Fed<R> {
+    Fed::Fault { source, fault }
+}
+
+/// The refusal for a source that cannot be cut into chunks; `lines` line ends are before it.
+pub(crate) fn refuse_fault(source: &Source, fault: &ChunkFault, lines: u64) -> Refusal {
+    match fault {
+        ChunkFault::Io(error) => input::refuse(&source.name, compression(source), error),
+        ChunkFault::Unclosed { line } => unclosed_quote(&source.name, lines + line + 1),
+        ChunkFault::TooLong { line, quote } => {
+            too_long(source, lines + line + 1, quote.map(|quote| lines + quote + 1))
+        }
+    }
+}
+
+/// The refusal for a chunk that cannot be decoded; `lines` line ends are before it.
+pub(crate) fn refuse_trouble(source: &Source, trouble: &Trouble, lines: u64) -> Refusal {
+    match trouble {
+        Trouble::TooLong { line } => too_long(source, lines + u64::from(*line) + 1, None),
+        Trouble::Unclosed { line } => unclosed_quote(&source.name, lines + u64::from(*line) + 1),
+        Trouble::Contradicted => Refusal::internal("a known type was contradicted"),
+        Trouble::Internal(what) => Refusal::internal(what),
+    }
+}
+
+fn too_long(source: &Source, line: u64, quote: Option<u64>) -> Refusal {
+    let message =
+        format!("line {line} of `{}` begins a record longer than 16 MiB", shown(&source.name));
+    let hint = match quote {
+        Some(quote) => format!("is the quote that opens on line {quote} ever closed?"),
+        None => "is it delimited text with line ends?".to_owned(),
+    };
+    Refusal::new(Refusal::RECORD_TOO_LONG, message).hint(hint)
+}
+
+fn compression(source: &Source) -> Option<Compression> {
+    match &source.format {
+        Format::Text(text) => text.compression,
+        Format::Parquet => None,
+    }
+}

@@ -1,0 +1,188 @@
+//! Going through a chunk: blocks of rows of the right shape to a visitor, the rest set aside.
+//!
+//! P6 is kept here: every record of the chunk is counted once, with all its bytes, as accepted, bad
+//! or blank.
+
+use std::collections::BTreeMap;
+
+use lakebed_core::{ReasonCode, Tally};
+
+use super::{ColumnCounts, Fault, Reading};
+use crate::text::{Record, RowBlock, Tokeniser};
+
+/// Rows of a block: few enough for a core's cache.
+pub(crate) const BLOCK_ROWS: usize = 1024;
+
+/// What became of the records of a chunk.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) accepted: Tally,
+    pub(crate) quarantined: Tally,
+    /// Blank lines: `rows` counts lines.
+    pub(crate) blank: Tally,
+    /// Line ends in the chunk.
+    pub(crate) lines: u64,
+    /// How many bad rows have which fault first.
+    pub(crate) reasons: BTreeMap<ReasonCode, u64>,
+    /// Line ends before the first bad row.
+    pub(crate) first_bad: Option<u64>,
+    /// Per column of the source.
+    pub(crate) columns: Vec<ColumnCounts>,
+}
+
+/// A row that is not accepted, and why: at least one fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BadRow {
+    /// Positions and lines count from the chunk's start.
+    pub(crate) record: Record,
+    pub(crate) faults: Vec<Fault>,
+}
+
+/// Why a chunk cannot be decoded as asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// A cell contradicts the guessed type of its column.
+    Contradicted,
+    /// A record is too long; line ends before it in the chunk.
+    TooLong { line: u32 },
+    /// Quotes are open at the end; line ends before them.
+    Unclosed { line: u32 },
+    /// A fault of this program.
+    Internal(String),
+}
+
+/// Rows of one block, as a visitor sees and judges them.
+pub(crate) struct Visit<'v> {
+    pub(crate) text: &'v [u8],
+    pub(crate) block: &'v RowBlock,
+    pub(crate) counts: &'v mut [ColumnCounts],
+    /// Cells that are not of their column's type: row of the block, column.
+    failed: Vec<(u32, u32)>,
+    /// Whether a row of the block has such a cell.
+    bad: Vec<bool>,
+}
+
+impl Visit<'_> {
+    pub(crate) fn fail(&mut self, row: usize, column: usize) {
+        self.failed.push((row as u32, column as u32));
+        self.bad[row] = true;
+        self.counts[column].failed += 1;
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_bad(&self, row: usize) -> bool {
+        self.bad[row]
+    }
+
+    pub(crate) fn any_bad(&self) -> bool {
+        !self.failed.is_empty()
+    }
+
+    /// Rows of the block that have a failed cell, ascending, with their columns, ascending.
+    fn into_failed(mut self) -> Vec<(usize, Vec<Fault>)> {
+        self.failed.sort_unstable();
+        let mut rows: Vec<(usize, Vec<Fault>)> = Vec::new();
+        for (row, column) in self.failed {
+            let fault = Fault { code: ReasonCode::TypeError, column: Some(column) };
+            match rows.last_mut() {
+                Some((last, faults)) if *last == row as usize => faults.push(fault),
+                _ => rows.push((row as usize, vec![fault])),
+            }
+        }
+        rows
+    }
+}
+
+/// Reads the cells of a block. Typed columns are read first, so that guesses see accepted rows only.
+pub(crate) trait Visitor {
+    fn visit(&mut self, visit: &mut Visit<'_>) -> Result<(), Trouble>;
+}
+
+/// Goes through `text`, which begins and ends at borders of records. Bad rows come out in the order
+/// of the text.
+pub(crate) fn walk(
+    text: &[u8],
+    reading: &Reading,
+    visitor: &mut impl Visitor,
+) -> Result<(Counts, Vec<BadRow>), Trouble> {
+    let width = reading.columns.len();
+    let mut counts =
+        Counts { columns: vec![ColumnCounts::default(); width], ..Counts::default() };
+    let mut bad_rows = Vec::new();
+    let mut tokens = Tokeniser::new(text, reading.dialect);
+    let mut block = RowBlock::new(width);
+    let checks_utf8 = simdutf8::basic::from_utf8(text).is_err();
+    let mut more = true;
+    while more {
+        let is_sound = |record: &Record| !checks_utf8 || is_utf8(text, record);
+        let mut misfits = Vec::new();
+        more = block
+            .fill(&mut tokens, BLOCK_ROWS, is_sound, |record| misfits.push(record))
+            .map_err(|unclosed| Trouble::Unclosed { line: unclosed.line })?;
+        check_lengths(block.rows.iter().chain(&misfits), reading.longest_record)?;
+        for record in misfits {
+            if record.blank {
+                add(&mut counts.blank, &record);
+            } else {
+                bad_rows.push(BadRow { record, faults: faults_of_shape(text, &record, width) });
+            }
+        }
+        let failed = vec![false; block.rows.len()];
+        let mut visit =
+            Visit { text, block: &block, counts: &mut counts.columns, failed: Vec::new(), bad: failed };
+        visitor.visit(&mut visit)?;
+        let failed = visit.into_failed();
+        block.rows.iter().for_each(|record| add(&mut counts.accepted, record));
+        for (row, faults) in failed {
+            let record = block.rows[row];
+            counts.accepted.rows -= 1;
+            counts.accepted.bytes -= length(&record);
+            bad_rows.push(BadRow { record, faults });
+        }
+    }
+    counts.lines = u64::from(tokens.line());
+    bad_rows.sort_unstable_by_key(|bad| bad.record.start);
+    for bad in &bad_rows {
+        add(&mut counts.quarantined, &bad.record);
+        *counts.reasons.entry(bad.faults[0].code).or_default() += 1;
+    }
+    counts.first_bad = bad_rows.first().map(|bad| u64::from(bad.record.line));
+    Ok((counts, bad_rows))
+}
+
+fn add(tally: &mut Tally, record: &Record) {
+    tally.rows += 1;
+    tally.bytes += length(record);
+}
+
+fn length(record: &Record) -> u64 {
+    u64::from(record.stop - record.start)
+}
+
+fn is_utf8(text: &[u8], record: &Record) -> bool {
+    simdutf8::basic::from_utf8(&text[record.range()]).is_ok()
+}
+
+fn check_lengths<'r>(
+    records: impl Iterator<Item = &'r Record>,
+    longest: usize,
+) -> Result<(), Trouble> {
+    let is_long = |record: &&Record| record.range().len() > longest;
+    match records.filter(is_long).min_by_key(|record| record.start) {
+        Some(record) => Err(Trouble::TooLong { line: record.line }),
+        None => Ok(()),
+    }
+}
+
+/// What is wrong with a record that is no row of the right shape, or not UTF-8, or both.
+fn faults_of_shape(text: &[u8], record: &Record, width: usize) -> Vec<Fault> {
+    let fields = record.fields as usize;
+    let checks = [
+        (record.odd, ReasonCode::SourceError),
+        (!record.odd && fields > width, ReasonCode::ExtraCell),
+        (!record.odd && fields < width, ReasonCode::MissingCell),
+        (!is_utf8(text, record), ReasonCode::EncodingError),
+    ];
+    let fault = |(_, code)| Fault { code, column: None };
+    checks.into_iter().filter(|(holds, _)| *holds).map(fault).collect()
+}

@@ -1,0 +1,137 @@
+//! Slices of one column into the pages of its column chunks; what a worker does.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{
+        Array, ArrayRef, AsArray, ListArray, MapArray, StructArray, make_array,
+    },
+    compute::{self, concat},
+    datatypes::{DataType, FieldRef},
+    error::ArrowError,
+};
+use parquet::{
+    arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, compute_leaves},
+    errors::ParquetError,
+};
+
+use super::Slice;
+
+/// More text than this in one slice does not fit 32-bit offsets; kept well below.
+const NARROW_BYTES: usize = 1 << 30;
+
+/// A column of a row group on its way through a worker.
+pub(crate) struct Job {
+    pub(crate) writer: usize,
+    pub(crate) group: u64,
+    pub(crate) column: usize,
+    pub(crate) field: FieldRef,
+    pub(crate) writers: Vec<ArrowColumnWriter>,
+    pub(crate) slices: Vec<Slice>,
+    /// Whether the column chunk ends with these slices.
+    pub(crate) last: bool,
+}
+
+/// The same, done.
+pub(crate) struct Encoded {
+    pub(crate) writer: usize,
+    pub(crate) group: u64,
+    pub(crate) column: usize,
+    pub(crate) outcome: Result<Outcome, ParquetError>,
+}
+
+pub(crate) enum Outcome {
+    /// Encoders that wait for more slices.
+    More(Vec<ArrowColumnWriter>),
+    Done(Vec<ArrowColumnChunk>),
+}
+
+impl Job {
+    pub(crate) fn run(self) -> Encoded {
+        let Self { writer, group, column, field, writers, slices, last } = self;
+        let outcome = encode(&field, writers, slices, last, NARROW_BYTES);
+        Encoded { writer, group, column, outcome }
+    }
+}
+
+fn encode(
+    field: &FieldRef,
+    mut writers: Vec<ArrowColumnWriter>,
+    slices: Vec<Slice>,
+    last: bool,
+    narrow_bytes: usize,
+) -> Result<Outcome, ParquetError> {
+    for slice in slices {
+        let array = without_idle_bitmaps(&join(&slice, narrow_bytes)?);
+        drop(slice);
+        for (writer, leaf) in writers.iter_mut().zip(compute_leaves(field, &array)?) {
+            writer.write(&leaf)?;
+        }
+    }
+    if !last {
+        return Ok(Outcome::More(writers));
+    }
+    let chunks = writers.into_iter().map(ArrowColumnWriter::close).collect::<Result<_, _>>()?;
+    Ok(Outcome::Done(chunks))
+}
+
+/// One array of the parts, with 64-bit offsets if the text is too much for 32.
+fn join(parts: &[ArrayRef], narrow_bytes: usize) -> Result<ArrayRef, ArrowError> {
+    let refs: Vec<&dyn Array> = parts.iter().map(|part| part.as_ref()).collect();
+    let wide = match parts.first().map(|part| part.data_type()) {
+        Some(DataType::Utf8) => DataType::LargeUtf8,
+        Some(DataType::Binary) => DataType::LargeBinary,
+        _ => return concat(&refs),
+    };
+    let text = |part: &ArrayRef| match part.data_type() {
+        DataType::Utf8 => length(part.as_string::<i32>().value_offsets()),
+        _ => length(part.as_binary::<i32>().value_offsets()),
+    };
+    if parts.iter().map(text).sum::<usize>() <= narrow_bytes {
+        return concat(&refs);
+    }
+    let widened: Vec<ArrayRef> =
+        parts.iter().map(|part| compute::cast(part, &wide)).collect::<Result<_, _>>()?;
+    concat(&widened.iter().map(|part| part.as_ref()).collect::<Vec<_>>())
+}
+
+fn length(offsets: &[i32]) -> usize {
+    let (first, last) = (offsets[0], offsets[offsets.len() - 1]);
+    (last - first) as usize
+}
+
+/// `array` without validity bitmaps, nested ones too, that say nothing is null.
+fn without_idle_bitmaps(array: &ArrayRef) -> ArrayRef {
+    let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0).cloned();
+    match array.data_type() {
+        DataType::Struct(fields) => {
+            let columns = array.as_struct().columns().iter().map(without_idle_bitmaps).collect();
+            match StructArray::try_new_with_length(fields.clone(), columns, nulls, array.len()) {
+                Ok(array) => Arc::new(array),
+                Err(_) => Arc::clone(array),
+            }
+        }
+        DataType::List(field) => {
+            let list = array.as_list::<i32>();
+            let values = without_idle_bitmaps(list.values());
+            match ListArray::try_new(field.clone(), list.offsets().clone(), values, nulls) {
+                Ok(array) => Arc::new(array),
+                Err(_) => Arc::clone(array),
+            }
+        }
+        DataType::Map(field, sorted) => {
+            let map = array.as_map();
+            let entries: ArrayRef = Arc::new(map.entries().clone());
+            let entries = without_idle_bitmaps(&entries).as_struct().clone();
+            match MapArray::try_new(field.clone(), map.offsets().clone(), entries, nulls, *sorted) {
+                Ok(array) => Arc::new(array),
+                Err(_) => Arc::clone(array),
+            }
+        }
+        _ if nulls.is_some() || array.nulls().is_none() => Arc::clone(array),
+        _ => match array.to_data().into_builder().nulls(None).build() {
+            Ok(data) => make_array(data),
+            Err(_) => Arc::clone(array),
+        },
+    }
+}

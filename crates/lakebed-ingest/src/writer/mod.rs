@@ -1,0 +1,304 @@
+//! Rows into Parquet files whose bytes depend on the rows alone.
+//!
+//! | cut | where |
+//! |---|---|
+//! | slice | 16,384 rows, counted from the row group's start: what an encoder gets at once |
+//! | row group | 131,072 rows, counted from the file's start |
+//! | file | by [`rows_in_file_at`], counted from the table's start |
+//!
+//! However rows arrive, they are cut there and nowhere else, so that the same rows give the same
+//! bytes. Columns of a row group are encoded apart from each other, by the engine's workers; a row
+//! group is written when all its columns and all row groups before it are.
+
+mod encode;
+mod file;
+mod properties;
+
+use std::{collections::VecDeque, path::Path, sync::Arc};
+
+use arrow::{
+    array::ArrayRef,
+    datatypes::{Schema, SchemaRef},
+};
+use lakebed_core::rows_in_file_at;
+use parquet::arrow::arrow_writer::{
+    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory,
+};
+
+use crate::{Refusal, WrittenFile, engine::Engine};
+pub(crate) use encode::Encoded;
+use file::{Finished, OpenFile, Plan};
+
+/// Rows of a row group.
+const GROUP_ROWS: usize = 131_072;
+/// Rows an encoder gets at once; divides [`GROUP_ROWS`].
+const SLICE_ROWS: usize = 16_384;
+/// When so many bytes wait for a row group to be full, they are encoded before it is.
+const IMPATIENCE: usize = 64 << 20;
+
+/// Rows of a slice: of each column the arrays that make it up.
+type Slice = Vec<ArrayRef>;
+
+/// Writes a table, file after file.
+pub(crate) struct TableWriter {
+    /// Tells this writer's columns from another's.
+    id: usize,
+    plan: Plan,
+    schema: SchemaRef,
+    factory: ArrowRowGroupWriterFactory,
+    /// Leaf columns below each column.
+    leaves: Vec<usize>,
+    /// The slice that is being collected: per column.
+    slice: Vec<Slice>,
+    slice_rows: usize,
+    /// Row groups that are not written yet, in order; the last may be short of rows.
+    groups: VecDeque<Group>,
+    /// The number of the first of them.
+    first_group: u64,
+    waiting_bytes: usize,
+    /// Where the next file starts.
+    next_row: u64,
+    file: Option<OpenFile>,
+    finished: Vec<Finished>,
+    most_groups: usize,
+}
+
+#[derive(Default)]
+struct Group {
+    rows: usize,
+    /// Whether no more rows follow.
+    full: bool,
+    columns: Vec<Column>,
+}
+
+/// A column of a row group.
+#[derive(Default)]
+struct Column {
+    /// Where its encoders are, unless a worker has them.
+    writers: Option<Vec<ArrowColumnWriter>>,
+    /// What they have not had yet.
+    slices: Vec<Slice>,
+    done: Option<Vec<ArrowColumnChunk>>,
+}
+
+impl TableWriter {
+    /// A writer of a table's rows from row `start_row` on, into files in the folder `out`.
+    pub(crate) fn new(
+        id: usize,
+        schema: Schema,
+        out: &Path,
+        start_row: u64,
+        threads: usize,
+    ) -> Result<Self, Refusal> {
+        let schema = Arc::new(schema);
+        let plan = Plan::new(&schema, out)?;
+        let factory = plan.factory(&schema)?;
+        let leaves = plan.leaves(schema.fields().len());
+        let slice = vec![Vec::new(); schema.fields().len()];
+        Ok(Self {
+            id,
+            plan,
+            schema,
+            factory,
+            leaves,
+            slice,
+            slice_rows: 0,
+            groups: VecDeque::new(),
+            first_group: 0,
+            waiting_bytes: 0,
+            next_row: start_row,
+            file: None,
+            finished: Vec::new(),
+            most_groups: threads + 1,
+        })
+    }
+
+    /// Takes in `rows` rows: one array per column, of the schema's types. Waits where too much is
+    /// on its way already.
+    pub(crate) fn push<'e, T: Send + 'e>(
+        &mut self,
+        engine: &mut Engine<'e, T>,
+        columns: &[ArrayRef],
+        rows: usize,
+    ) -> Result<(), Refusal> {
+        let bytes: usize = columns.iter().map(|column| column.get_array_memory_size()).sum();
+        self.waiting_bytes += bytes;
+        let mut taken = 0;
+        while taken < rows {
+            let count = (rows - taken).min(SLICE_ROWS - self.slice_rows);
+            for (slice, column) in self.slice.iter_mut().zip(columns) {
+                slice.push(column.slice(taken, count));
+            }
+            self.slice_rows += count;
+            taken += count;
+            if self.slice_rows == SLICE_ROWS {
+                self.seal_slice(engine)?;
+            }
+        }
+        if self.waiting_bytes >= IMPATIENCE {
+            self.encode_early(engine)?;
+        }
+        while self.groups.len() > self.most_groups {
+            self.wait(engine)?;
+        }
+        self.absorb(engine)
+    }
+
+    /// Writes what is left and returns the files, in order.
+    pub(crate) fn finish<'e, T: Send + 'e>(
+        mut self,
+        engine: &mut Engine<'e, T>,
+    ) -> Result<Vec<WrittenFile>, Refusal> {
+        if self.slice_rows > 0 {
+            self.seal_slice(engine)?;
+        }
+        if self.groups.back().is_some_and(|group| !group.full) {
+            self.fill_group(engine)?;
+        }
+        while !self.groups.is_empty() {
+            self.wait(engine)?;
+        }
+        if let Some(file) = self.file.take() {
+            self.finished.push(file.finish()?);
+        }
+        // Only now, when nothing can go wrong any more, do the files outlive this writer.
+        self.finished.into_iter().map(Finished::keep).collect()
+    }
+
+    fn seal_slice<'e, T: Send + 'e>(&mut self, engine: &mut Engine<'e, T>) -> Result<(), Refusal> {
+        if self.groups.back().is_none_or(|group| group.full) {
+            let group = self.new_group()?;
+            self.groups.push_back(group);
+        }
+        let group = self.groups.back_mut().expect("there is one now");
+        for (column, slice) in group.columns.iter_mut().zip(&mut self.slice) {
+            column.slices.push(std::mem::take(slice));
+        }
+        group.rows += std::mem::take(&mut self.slice_rows);
+        if group.rows == GROUP_ROWS { self.fill_group(engine) } else { Ok(()) }
+    }
+
+    fn new_group(&self) -> Result<Group, Refusal> {
+        let writers = self.factory.create_column_writers(0).map_err(Refusal::internal)?;
+        let mut writers = writers.into_iter();
+        let column = |leaves: &usize| Column {
+            writers: Some(writers.by_ref().take(*leaves).collect()),
+            ..Column::default()
+        };
+        let columns = self.leaves.iter().map(column).collect();
+        Ok(Group { columns, ..Group::default() })
+    }
+
+    fn last_group(&self) -> u64 {
+        self.first_group + self.groups.len() as u64 - 1
+    }
+
+    fn fill_group<'e, T: Send + 'e>(&mut self, engine: &mut Engine<'e, T>) -> Result<(), Refusal> {
+        self.groups.back_mut().expect("a group is open").full = true;
+        self.waiting_bytes = 0;
+        self.dispatch(engine, self.last_group())
+    }
+
+    /// Encodes what there is of an open row group, so that wide rows do not fill memory.
+    fn encode_early<'e, T: Send + 'e>(
+        &mut self,
+        engine: &mut Engine<'e, T>,
+    ) -> Result<(), Refusal> {
+        self.waiting_bytes = 0;
+        if self.groups.back().is_none_or(|group| group.full) {
+            return Ok(());
+        }
+        let number = self.last_group();
+        self.dispatch(engine, number)?;
+        let is_busy = |group: &Group| group.columns.iter().any(|column| column.writers.is_none());
+        while self.groups.back().is_some_and(is_busy) {
+            self.wait(engine)?;
+        }
+        Ok(())
+    }
+
+    /// Gives workers what can be encoded of a row group.
+    fn dispatch<'e, T: Send + 'e>(
+        &mut self,
+        engine: &mut Engine<'e, T>,
+        number: u64,
+    ) -> Result<(), Refusal> {
+        for column in 0..self.schema.fields().len() {
+            self.dispatch_column(engine, number, column)?;
+        }
+        Ok(())
+    }
+
+    fn dispatch_column<'e, T: Send + 'e>(
+        &mut self,
+        engine: &mut Engine<'e, T>,
+        number: u64,
+        column: usize,
+    ) -> Result<(), Refusal> {
+        let index = usize::try_from(number - self.first_group).map_err(Refusal::internal)?;
+        let group = &mut self.groups[index];
+        let state = &mut group.columns[column];
+        if state.slices.is_empty() && !group.full {
+            return Ok(());
+        }
+        let Some(writers) = state.writers.take() else { return Ok(()) };
+        let job = encode::Job {
+            writer: self.id,
+            group: number,
+            column,
+            field: self.schema.fields()[column].clone(),
+            writers,
+            slices: std::mem::take(&mut state.slices),
+            last: group.full,
+        };
+        engine.encode(move || job.run())
+    }
+
+    fn wait<'e, T: Send + 'e>(&mut self, engine: &mut Engine<'e, T>) -> Result<(), Refusal> {
+        engine.pump()?;
+        self.absorb(engine)
+    }
+
+    /// Takes back what workers encoded, and writes the row groups that are complete.
+    fn absorb<'e, T: Send + 'e>(&mut self, engine: &mut Engine<'e, T>) -> Result<(), Refusal> {
+        for Encoded { group, column, outcome, .. } in
+            engine.take_encoded(|encoded| encoded.writer == self.id)
+        {
+            let index = usize::try_from(group - self.first_group).map_err(Refusal::internal)?;
+            let state = &mut self.groups[index].columns[column];
+            match outcome.map_err(Refusal::internal)? {
+                encode::Outcome::More(writers) => {
+                    state.writers = Some(writers);
+                    self.dispatch_column(engine, group, column)?;
+                }
+                encode::Outcome::Done(chunks) => state.done = Some(chunks),
+            }
+        }
+        self.write_complete()
+    }
+
+    fn write_complete(&mut self) -> Result<(), Refusal> {
+        let is_done = |group: &Group| group.columns.iter().all(|column| column.done.is_some());
+        while self.groups.front().is_some_and(is_done) {
+            let group = self.groups.pop_front().expect("there is a first");
+            self.first_group += 1;
+            self.write(group)?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, group: Group) -> Result<(), Refusal> {
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            None => self.plan.open(rows_in_file_at(self.next_row))?,
+        };
+        let chunks = group.columns.into_iter().filter_map(|column| column.done).flatten();
+        file.append(chunks, group.rows as u64)?;
+        self.next_row += group.rows as u64;
+        match file.is_full() {
+            true => self.finished.push(file.finish()?),
+            false => self.file = Some(file),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! Answers to statements, written down as they come: record batches in, bytes out.
+//!
+//! An [`Encoder`] is plain code over one buffer; [`AnswerBody`] runs it off the async threads,
+//! batch by batch, so that memory holds one batch and its bytes, whatever the answer's length.
+//! (Parquet holds one row group.) A stream that breaks off ends in an error, never in a clean end.
+
+mod arrow;
+mod body;
+mod csv;
+mod json;
+mod ndjson;
+mod parquet;
+mod types;
+mod values;
+
+pub(crate) use body::AnswerBody;
+
+use ::arrow::{datatypes::Schema, record_batch::RecordBatch};
+use lakebed_api::{Problem, ResolvedInput, Snapshot, media::SqlFormat};
+
+use crate::problem::{Failure, Result};
+
+/// Any error, boxed.
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Writes one format. Called in order: `begin`, `batch` any number of times, `end`.
+pub(crate) trait Encoder: Send {
+    /// Writes what comes before the first row.
+    fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), BoxError>;
+
+    /// Writes the rows of `batch`, or keeps them for later.
+    fn batch(&mut self, batch: &RecordBatch, out: &mut Vec<u8>) -> Result<(), BoxError>;
+
+    /// Writes what comes after the last row.
+    fn end(&mut self, out: &mut Vec<u8>) -> Result<(), BoxError>;
+
+    /// How many rows to give it at once, so that long rows do not pile up in the buffer.
+    fn rows_at_once(&self) -> usize {
+        1024
+    }
+
+    /// What tells a reader of the format that the rows end early; the body is cut in any case.
+    fn last_words(&self, _problem: &Problem) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+/// What an answer says of itself besides its rows.
+#[derive(Debug, Clone)]
+pub(crate) struct Preamble {
+    pub(crate) statement_id: String,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) resolved: Vec<ResolvedInput>,
+}
+
+/// How 64-bit integers look in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Int64 {
+    /// Numbers with all their digits.
+    #[default]
+    Number,
+    /// Strings, for readers whose numbers end at 2^53.
+    Text,
+}
+
+/// The encoder of `format` for rows of `schema`.
+///
+/// # Errors
+/// 422 when the format has no way to write such rows down.
+pub(crate) fn encoder(
+    format: SqlFormat,
+    schema: &Schema,
+    preamble: Preamble,
+    int64: Int64,
+) -> Result<Box<dyn Encoder>> {
+    Ok(match format {
+        SqlFormat::Json => Box::new(json::Json::new(schema, preamble, int64)),
+        SqlFormat::Ndjson => {
+            refuse_repeated_names(schema, "a JSON object")?;
+            Box::new(ndjson::Ndjson::new(schema, int64))
+        }
+        SqlFormat::Csv => Box::new(csv::Csv::new(schema)),
+        SqlFormat::Arrow => Box::new(arrow::ArrowStream::new(schema)),
+        SqlFormat::Parquet => {
+            refuse_repeated_names(schema, "a Parquet file")?;
+            Box::new(parquet::Parquet::new(schema))
+        }
+    })
+}
+
+/// A second column of the same name would silently take the place of the first.
+fn refuse_repeated_names(schema: &Schema, what: &str) -> Result<()> {
+    let mut seen = std::collections::HashSet::new();
+    match schema.fields().iter().find(|field| !seen.insert(field.name())) {
+        None => Ok(()),
+        Some(field) => {
+            let detail = format!("two columns are named `{}`, which {what} cannot hold", field.name());
+            Err(not_encodable(detail).hint("give one of them another name with `AS`"))
+        }
+    }
+}
+
+pub(crate) fn not_encodable(detail: String) -> Failure {
+    Failure::new(http::StatusCode::UNPROCESSABLE_ENTITY, "not-encodable", detail)
+}

@@ -1,0 +1,129 @@
+//! Around every request: its id, the check of its address, its line in the log, its problem's body.
+
+use std::{any::Any, time::Instant};
+
+use axum::{
+    body::Body,
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use lakebed_api::media;
+use tracing::Instrument as _;
+
+use crate::{
+    Access, AppState,
+    context::RequestId,
+    host::check_host,
+    problem::{Failure, Result},
+};
+
+/// The outermost layer: whatever happens inside leaves as an answer of this API.
+pub(crate) async fn front(
+    State(state): State<AppState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let line = Line::of(&request);
+    request.extensions_mut().insert(line.id.clone());
+    let span = tracing::info_span!(
+        "request", request_id = %line.id.0, method = %line.method, route = line.route
+    );
+    let admitted = admit(&state, &request);
+    let answer = async {
+        let response = match admitted {
+            Ok(()) => next.run(request).await,
+            Err(failure) => failure.into_response(),
+        };
+        finish(response, &state, &line, started)
+    };
+    answer.instrument(span).await
+}
+
+fn admit(state: &AppState, request: &Request) -> Result<()> {
+    match state.access {
+        Access::Local => Ok(()),
+        Access::Remote => check_host(request.uri(), request.headers()),
+    }
+}
+
+fn finish(mut response: Response, state: &AppState, line: &Line, started: Instant) -> Response {
+    let failure = response.extensions_mut().remove::<Failure>();
+    if let Some(failure) = &failure {
+        let allow = response.headers_mut().remove(header::ALLOW);
+        response = failure.respond(state.access, &line.id.0);
+        response.headers_mut().extend(allow.map(|allow| (header::ALLOW, allow)));
+        if line.method == Method::HEAD {
+            *response.body_mut() = Body::empty();
+        }
+    }
+    if let Ok(id) = HeaderValue::from_str(&line.id.0) {
+        response.headers_mut().insert(HeaderName::from_static(media::REQUEST_ID), id);
+    }
+    let nosniff = HeaderValue::from_static("nosniff");
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    line.log(response.status(), failure.as_ref(), started);
+    response
+}
+
+/// What the log says of a request: never its query string, its body or a value in it.
+struct Line {
+    id: RequestId,
+    method: Method,
+    /// The route's pattern, so that no name of a dataset is logged with it; `-` for none.
+    route: String,
+}
+
+impl Line {
+    fn of(request: &Request) -> Self {
+        let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+        Self {
+            id: RequestId::of(request.headers()),
+            method: request.method().clone(),
+            route: route.unwrap_or("-").to_owned(),
+        }
+    }
+
+    fn log(&self, status: StatusCode, failure: Option<&Failure>, started: Instant) {
+        let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let Self { id: RequestId(request_id), method, route } = self;
+        let status = status.as_u16();
+        let code = failure.map_or("", Failure::code);
+        let cause = failure.map_or("", Failure::cause);
+        if status >= 500 {
+            tracing::error!(
+                request_id, %method, route, status, elapsed_ms, code, cause,
+                "{method} {route} failed with {status} after {elapsed_ms} ms"
+            );
+        } else {
+            tracing::info!(
+                request_id, %method, route, status, elapsed_ms, code,
+                "{method} {route} answered {status} after {elapsed_ms} ms"
+            );
+        }
+    }
+}
+
+/// A handler panicked: the request fails, the server goes on.
+pub(crate) fn caught(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let message = match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(panic) => panic.downcast::<&str>().map_or_else(|_| String::new(), |s| (*s).to_owned()),
+    };
+    Failure::internal(format!("panic: {message}")).into_response()
+}
+
+/// No route has this path.
+pub(crate) async fn no_such_route() -> Failure {
+    Failure::new(StatusCode::NOT_FOUND, "no-such-route", "there is nothing at this path")
+        .hint("`/openapi.json` lists what there is")
+}
+
+/// The route has no such method; the `allow` header lists those it has.
+pub(crate) async fn no_such_method() -> Failure {
+    let detail = "this path does not take this method";
+    Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail)
+        .hint("the `allow` header lists the methods it takes")
+}

@@ -1,0 +1,54 @@
+//! Datasets.
+#![expect(unused_qualifications, reason = "utoipa's attribute spells out paths")]
+
+use axum::{Json, extract::State};
+use lakebed_api::{DatasetAnswer, DatasetList};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::problems::{Always, BadRequest, NotFound};
+use crate::{
+    AppState,
+    context::Context,
+    convert,
+    extract::{ApiQuery, DatasetPath},
+    problem::Result,
+};
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListQuery {
+    /// Only the datasets of this namespace.
+    namespace: Option<String>,
+}
+
+/// All datasets, or those of a namespace, by name
+#[utoipa::path(get, path = "/v1/datasets", tag = "dataset", params(ListQuery), responses(
+    (status = 200, description = "The datasets", body = DatasetList), BadRequest, Always
+))]
+pub(crate) async fn list_datasets(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    ApiQuery(query): ApiQuery<ListQuery>,
+) -> Result<Json<DatasetList>> {
+    let (seen, found) = state.lake.datasets(&ctx, query.namespace.as_deref()).await?;
+    let datasets = found.into_iter().map(convert::dataset).collect();
+    Ok(Json(DatasetList { snapshot: convert::snapshot(seen), datasets }))
+}
+
+/// One dataset
+#[utoipa::path(get, path = "/v1/datasets/{namespace}/{name}", tag = "dataset", params(
+    ("namespace" = String, Path, description = "The part before the dot"),
+    ("name" = String, Path, description = "The part after the dot"),
+), responses(
+    (status = 200, description = "The dataset", body = DatasetAnswer), BadRequest, NotFound, Always
+))]
+pub(crate) async fn get_dataset(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    DatasetPath(name): DatasetPath,
+) -> Result<Json<DatasetAnswer>> {
+    let found = state.lake.dataset(&ctx, &name).await?;
+    Ok(Json(DatasetAnswer { dataset: convert::dataset(found) }))
+}

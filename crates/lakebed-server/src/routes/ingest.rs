@@ -1,0 +1,123 @@
+//! Originals in, a version out.
+
+use std::path::{Path, PathBuf};
+
+use axum::{Json, extract::State, response::Response};
+use http::{HeaderMap, StatusCode};
+use lakebed_api::{IngestPlan, IngestRequest, IngestResponse, IngestSource, Line};
+use lakebed_service::SourceInput;
+
+use super::problems::{Always, BadBody, Changes, NotAcceptable, NotFound};
+use crate::{
+    Access, AppState,
+    context::Context,
+    convert,
+    extract::{ApiJson, parse_digest},
+    lines::{Reader, Telling, answer},
+    problem::{Failure, Result},
+};
+
+/// What an ingest would do: options, schema, first rows; nothing is stored
+#[utoipa::path(post, path = "/v1/ingest-plans", tag = "ingest", request_body = IngestRequest,
+    responses(
+        (status = 200, description = "The plan", body = IngestPlan),
+        BadBody, NotFound, Changes, Always
+    )
+)]
+pub(crate) async fn plan_ingest(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    ApiJson(request): ApiJson<IngestRequest>,
+) -> Result<Json<IngestPlan>> {
+    let request = parse_request(request, state.access)?;
+    let plan = state.lake.plan_ingest(&ctx, request).await?;
+    Ok(Json(convert::plan(plan)))
+}
+
+/// Make a version of sources
+///
+/// `application/json` waits; `application/x-ndjson` tells the progress line by line. Going away
+/// cancels it: the version is there whole, or not at all. The same `idempotency-key` is the same
+/// ingest, however often it is sent.
+#[utoipa::path(post, path = "/v1/ingests", tag = "ingest",
+    params(("idempotency-key" = Option<String>, Header,
+        description = "The same key from the same actor is the same change; 1 to 200 characters")),
+    request_body = IngestRequest,
+    responses(
+        (status = 200, description = "What it did", content(
+            (IngestResponse = "application/json"), (Line<IngestResponse> = "application/x-ndjson")
+        )),
+        BadBody, NotFound, NotAcceptable, Changes, Always
+    )
+)]
+pub(crate) async fn ingest(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    headers: HeaderMap,
+    ApiJson(request): ApiJson<IngestRequest>,
+) -> Result<Response> {
+    let telling = Telling::of(&headers)?;
+    let request = parse_request(request, state.access)?;
+    let reader = Reader { access: state.access, request_id: ctx.request_id.clone() };
+    answer(telling, reader, |progress| async move {
+        let outcome = state.lake.ingest(&ctx, request, progress).await?;
+        Ok(convert::ingested(&state, outcome))
+    })
+    .await
+}
+
+fn parse_request(
+    request: IngestRequest,
+    access: Access,
+) -> Result<lakebed_service::IngestRequest> {
+    let dataset = request.dataset.parse().map_err(|error: lakebed_core::NameError| {
+        Failure::invalid("invalid-name", error.to_string())
+    })?;
+    if request.sources.is_empty() {
+        return Err(Failure::invalid("no-sources", "`sources` is empty: there is nothing to ingest"));
+    }
+    let sources: Result<_> =
+        request.sources.into_iter().map(|source| parse_source(source, access)).collect();
+    Ok(lakebed_service::IngestRequest {
+        dataset,
+        mode: request.mode,
+        again: request.again,
+        sources: sources?,
+        options: request.options,
+    })
+}
+
+fn parse_source(source: IngestSource, access: Access) -> Result<SourceInput> {
+    match (source.upload, source.path, source.name) {
+        (Some(digest), None, Some(name)) => {
+            Ok(SourceInput::Upload { name, object: parse_digest(&digest)? })
+        }
+        (Some(_), None, None) => {
+            Err(Failure::invalid("invalid-source", "an upload needs a `name` to be kept under"))
+        }
+        (None, Some(path), name) => parse_path(path, name, access),
+        _ => {
+            let detail = "a source has exactly one of `upload` and `path`";
+            Err(Failure::invalid("invalid-source", detail))
+        }
+    }
+}
+
+/// A server never reads a path that a client names.
+fn parse_path(path: String, name: Option<String>, access: Access) -> Result<SourceInput> {
+    if access == Access::Remote {
+        let detail = "a server does not read local paths";
+        return Err(Failure::new(StatusCode::FORBIDDEN, "local-path-refused", detail)
+            .hint("send the bytes to `/v1/uploads` and name the upload"));
+    }
+    let path = PathBuf::from(path);
+    if !path.is_absolute() {
+        let detail = "the `path` of a source must be absolute";
+        return Err(Failure::invalid("invalid-source", detail));
+    }
+    let name = name.or_else(|| Some(Path::new(path.file_name()?).display().to_string()));
+    match name {
+        Some(name) => Ok(SourceInput::Path { name, path }),
+        None => Err(Failure::invalid("invalid-source", "the `path` of a source names no file")),
+    }
+}

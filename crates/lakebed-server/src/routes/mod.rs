@@ -1,0 +1,13 @@
+//! The handlers, one noun a file: parse, call the lake, convert.
+
+pub(crate) mod dataset;
+pub(crate) mod event;
+pub(crate) mod ingest;
+pub(crate) mod lake;
+pub(crate) mod object;
+mod problems;
+pub(crate) mod resolve;
+pub(crate) mod sql;
+pub(crate) mod upload;
+pub(crate) mod verify;
+pub(crate) mod version;

@@ -1,0 +1,183 @@
+//! Statements.
+#![expect(unused_qualifications, reason = "utoipa's attribute spells out paths")]
+
+use axum::{
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use lakebed_api::{
+    ResolvedInput, SqlLimits, SqlParameters, SqlRequest, SqlResult, encode_resolved,
+    format_snapshot,
+    media::{self, SqlFormat},
+};
+use lakebed_service::{
+    QueryAnswer, QueryRequest,
+    engine::{Parameters, QueryLimits},
+};
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::problems::{Always, BadBody, Changes, NotAcceptable, NotFound};
+use crate::{
+    Access, AppState,
+    accept::negotiate,
+    context::Context,
+    convert,
+    encode::{AnswerBody, Int64, Preamble, encoder},
+    extract::{ApiQuery, media_type, parse_json, read_body, unsupported},
+    lines::Reader,
+    problem::{Failure, Result},
+};
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SqlQuery {
+    /// `string` writes 64-bit integers of JSON and NDJSON as strings, for readers whose numbers end
+    /// at 2^53; `number` is the default.
+    #[serde(default)]
+    #[param(inline)]
+    int64: Int64Query,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Int64Query {
+    #[default]
+    Number,
+    String,
+}
+
+/// Answer one statement
+///
+/// The rows are streamed in the format that `accept` prefers. Once they have begun, an error cuts
+/// the body (a chunked body without its last chunk); NDJSON tells the reason in a last line
+/// `{"problem": …}`. Going away cancels the statement.
+#[utoipa::path(post, path = "/v1/sql", tag = "sql", params(SqlQuery),
+    request_body(content((SqlRequest = "application/json"), (String = "text/plain"))),
+    responses(
+        (status = 200, description = "The rows",
+            content(
+                (SqlResult = "application/json"),
+                (String = "application/x-ndjson"),
+                (String = "text/csv"),
+                (Vec<u8> = "application/vnd.apache.arrow.stream"),
+                (Vec<u8> = "application/vnd.apache.parquet"),
+            ),
+            headers(
+                ("lakebed-statement-id" = String, description = "Names the statement in the logs"),
+                ("lakebed-snapshot" = String,
+                    description = "What was read: `seq` and RFC 3339 time, a space between"),
+                ("lakebed-resolved" = String,
+                    description = "The versions that were read: a JSON list, in base64url"),
+            )
+        ),
+        BadBody, NotFound, NotAcceptable, Changes, Always
+    )
+)]
+pub(crate) async fn sql(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    ApiQuery(query): ApiQuery<SqlQuery>,
+    request: Request,
+) -> Result<Response> {
+    let offered = SqlFormat::ALL.map(SqlFormat::media_type);
+    let format = SqlFormat::ALL[negotiate(request.headers(), &offered)?];
+    let request = query_request(&state, parse_body(request).await?)?;
+    let reader = Reader { access: state.access, request_id: ctx.request_id.clone() };
+    let answer = state.lake.query(&ctx, request).await?;
+    respond(answer, format, int64(query.int64), reader).await
+}
+
+/// JSON, or the bare statement.
+async fn parse_body(request: Request) -> Result<SqlRequest> {
+    let (parts, body) = request.into_parts();
+    match media_type(&parts.headers).as_deref() {
+        Some(media::JSON) => parse_json(&read_body(body).await?),
+        Some(media::TEXT) => {
+            let sql = String::from_utf8(read_body(body).await?.into());
+            let sql = sql.map_err(|_| Failure::invalid("invalid-text", "the body is not UTF-8"))?;
+            Ok(SqlRequest { sql, ..SqlRequest::default() })
+        }
+        _ => Err(unsupported(&format!("{} or {}", media::JSON, media::TEXT))),
+    }
+}
+
+fn query_request(state: &AppState, request: SqlRequest) -> Result<QueryRequest> {
+    let parameters = match request.params {
+        SqlParameters::Positional(values) => Parameters::Positional(values),
+        SqlParameters::Named(values) => Parameters::Named(values),
+    };
+    let limits = limits(state, request.limits)?;
+    Ok(QueryRequest { sql: request.sql, parameters, limits })
+}
+
+/// A client of a server can ask for less than the server's limits, never for more.
+fn limits(state: &AppState, asked: SqlLimits) -> Result<QueryLimits> {
+    let SqlLimits { max_rows, timeout_ms, memory_bytes, spill_bytes } = asked;
+    if [max_rows, timeout_ms, memory_bytes, spill_bytes].contains(&Some(0)) {
+        let detail = "a limit is 0: leave it out to have the server's own";
+        return Err(Failure::invalid("invalid-limit", detail));
+    }
+    let own = state.limits;
+    let bounded = |asked: Option<u64>, own: u64| match (asked, state.access) {
+        (None, _) => own,
+        (Some(asked), Access::Local) => asked,
+        (Some(asked), Access::Remote) => asked.min(own),
+    };
+    let optional = |asked: Option<u64>, own: Option<u64>| match own {
+        None => asked,
+        Some(own) => Some(bounded(asked, own)),
+    };
+    Ok(QueryLimits {
+        max_rows: optional(max_rows, own.max_rows),
+        timeout_ms: optional(timeout_ms, own.timeout_ms),
+        memory_bytes: bounded(memory_bytes, own.memory_bytes),
+        spill_bytes: bounded(spill_bytes, own.spill_bytes),
+    })
+}
+
+const fn int64(query: Int64Query) -> Int64 {
+    match query {
+        Int64Query::Number => Int64::Number,
+        Int64Query::String => Int64::Text,
+    }
+}
+
+/// The status is decided once the first rows are encoded.
+async fn respond(
+    answer: QueryAnswer,
+    format: SqlFormat,
+    int64: Int64,
+    reader: Reader,
+) -> Result<Response> {
+    let QueryAnswer { statement_id, snapshot, resolved, stream } = answer;
+    let preamble = Preamble {
+        statement_id: statement_id.clone(),
+        snapshot: convert::snapshot(snapshot),
+        resolved: resolved.iter().map(convert::input).collect::<Vec<ResolvedInput>>(),
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(format)));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    put(&mut headers, media::STATEMENT_ID, &statement_id)?;
+    put(&mut headers, media::SNAPSHOT, &format_snapshot(&preamble.snapshot))?;
+    put(&mut headers, media::RESOLVED, &encode_resolved(&preamble.resolved))?;
+    let encoder = encoder(format, &stream.schema, preamble, int64)?;
+    let body = AnswerBody::begin(encoder, stream, reader, statement_id).await?;
+    Ok((headers, body.into_body()).into_response())
+}
+
+const fn content_type(format: SqlFormat) -> &'static str {
+    match format {
+        SqlFormat::Csv => "text/csv; charset=utf-8; header=present",
+        other => other.media_type(),
+    }
+}
+
+fn put(headers: &mut HeaderMap, name: &'static str, value: &str) -> Result<()> {
+    let value = HeaderValue::from_str(value).map_err(|error| Failure::internal(error.to_string()))?;
+    headers.insert(HeaderName::from_static(name), value);
+    Ok(())
+}

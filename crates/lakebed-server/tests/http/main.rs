@@ -1,0 +1,12 @@
+//! The HTTP door over a real lake: what is asked, what is answered, how it fails.
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+mod breakage;
+mod formats;
+mod ingest;
+mod objects;
+mod openapi;
+mod problems;
+mod resources;
+mod sockets;
+mod support;

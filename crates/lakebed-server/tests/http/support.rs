@@ -1,0 +1,243 @@
+//! A lake behind the door, an engine that answers from a script, and one way to call it.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
+
+use arrow::{
+    array::{
+        ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray,
+        Float64Array, Int64Array, ListArray, StringArray, TimestampMicrosecondArray,
+    },
+    datatypes::{Int32Type, SchemaRef},
+    record_batch::RecordBatch,
+};
+use async_trait::async_trait;
+use axum::{Router, body::Body};
+use bytes::Bytes;
+use futures::{StreamExt as _, stream, stream::BoxStream};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use lakebed_api::Problem;
+use lakebed_client::Client;
+use lakebed_server::{Access, AppState, router};
+use lakebed_service::engine::{
+    Engine, EngineError, Prepared, QueryJob, QueryLimits, QueryStream, StatementKind,
+};
+use lakebed_store::Store;
+use lakebed_testkit::TestLake;
+use tower::ServiceExt as _;
+
+/// Answers by the first word of a statement; every word with a dot in it is a reference.
+#[derive(Debug, Default)]
+pub(crate) struct Script {
+    /// The limits of the last statement that ran.
+    pub(crate) limits: Mutex<Option<QueryLimits>>,
+    /// Whether the last stream was dropped.
+    pub(crate) dropped: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Engine for Script {
+    fn prepare(&self, sql: &str) -> Result<Prepared, EngineError> {
+        match sql.split(' ').next().unwrap_or_default() {
+            "PANIC" => panic!("scripted"),
+            "INVALID" => Err(EngineError::Invalid {
+                message: "no such column `x`".to_owned(),
+                hint: Some("there is `y`".to_owned()),
+            }),
+            _ => Ok(Prepared {
+                kind: StatementKind::Query,
+                references: sql
+                    .split(' ')
+                    .filter(|word| word.contains('.'))
+                    .map(|word| word.parse().unwrap())
+                    .collect(),
+            }),
+        }
+    }
+
+    async fn run(&self, job: QueryJob, _store: &Store) -> Result<QueryStream, EngineError> {
+        *self.limits.lock().unwrap() = Some(job.limits);
+        let mut words = job.sql.split(' ');
+        let word = words.next().unwrap_or_default().to_owned();
+        let count = words.next().and_then(|count| count.parse().ok()).unwrap_or(0);
+        let batches: BoxStream<'static, _> = match word.as_str() {
+            "FAIL" => stream::iter([Err(failed())]).boxed(),
+            "BREAK" => stream::iter(numbers(count)).map(Ok).chain(stream::iter([Err(failed())])).boxed(),
+            "ENDLESS" => stream::repeat_with(|| Ok(batch_of(0..1000))).boxed(),
+            "STUCK" => stream::pending().boxed(),
+            "TYPES" => stream::iter([Ok(types())]).boxed(),
+            "TWICE" => stream::iter([Ok(twice())]).boxed(),
+            _ => stream::iter(numbers(count)).map(Ok).boxed(),
+        };
+        let schema: SchemaRef = match word.as_str() {
+            "TYPES" => types().schema(),
+            "TWICE" => twice().schema(),
+            _ => batch_of(0..0).schema(),
+        };
+        let guard = Dropped(Arc::clone(&self.dropped));
+        let batches = batches.inspect(move |_| {
+            let _held = &guard;
+        });
+        Ok(QueryStream { schema, batches: batches.boxed() })
+    }
+}
+
+struct Dropped(Arc<AtomicBool>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+fn failed() -> EngineError {
+    EngineError::Failed { message: "division by zero".to_owned() }
+}
+
+/// `count` rows in batches of 5,000: `n` counts from 0, `name` is its text.
+fn numbers(count: i64) -> Vec<RecordBatch> {
+    let starts = (0..count).step_by(5000);
+    starts.map(|start| batch_of(start..(start + 5000).min(count))).collect()
+}
+
+pub(crate) fn batch_of(numbers: std::ops::Range<i64>) -> RecordBatch {
+    let names = StringArray::from_iter_values(numbers.clone().map(|number| format!("row {number}")));
+    let numbers = Int64Array::from_iter_values(numbers);
+    let columns: [(&str, ArrayRef); 2] = [("n", Arc::new(numbers)), ("name", Arc::new(names))];
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+fn twice() -> RecordBatch {
+    let number: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    RecordBatch::try_from_iter([("a", Arc::clone(&number)), ("a", number)]).unwrap()
+}
+
+/// One value of each type that could be lost on the way, and a row of nulls.
+fn types() -> RecordBatch {
+    let decimal = Decimal128Array::from(vec![Some(123_450), None]);
+    let list = ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1), None]), None]);
+    let dictionary: DictionaryArray<Int32Type> = [Some("a\"b"), None].into_iter().collect();
+    let micros = || TimestampMicrosecondArray::from(vec![Some(1_767_225_600_000_001), None]);
+    let columns: [(&str, ArrayRef); 12] = [
+        ("long", Arc::new(Int64Array::from(vec![Some(9_007_199_254_740_993), None]))),
+        ("decimal", Arc::new(decimal.with_precision_and_scale(9, 2).unwrap())),
+        ("double", Arc::new(Float64Array::from(vec![Some(1e300), None]))),
+        ("nan", Arc::new(Float64Array::from(vec![Some(f64::NAN), Some(f64::NEG_INFINITY)]))),
+        ("boolean", Arc::new(BooleanArray::from(vec![Some(true), None]))),
+        ("text, quoted", Arc::new(StringArray::from(vec![Some("a \"b\",\nc"), None]))),
+        ("empty", Arc::new(StringArray::from(vec![Some(""), None]))),
+        ("date", Arc::new(Date32Array::from(vec![Some(20_454), None]))),
+        ("time", Arc::new(micros())),
+        ("point", Arc::new(micros().with_timezone("Europe/Berlin"))),
+        ("list", Arc::new(list)),
+        ("dictionary", Arc::new(dictionary)),
+    ];
+    let bytes: ArrayRef = Arc::new(BinaryArray::from(vec![Some(b"\x00\xff".as_slice()), None]));
+    RecordBatch::try_from_iter(columns.into_iter().chain([("bytes", bytes)])).unwrap()
+}
+
+/// A lake, its engine, and the door before it.
+pub(crate) struct Door {
+    pub(crate) test: TestLake,
+    pub(crate) engine: Arc<Script>,
+    pub(crate) router: Router,
+}
+
+impl Door {
+    pub(crate) async fn local() -> Self {
+        Self::with(Access::Local, QueryLimits::default()).await
+    }
+
+    pub(crate) async fn remote() -> Self {
+        Self::with(Access::Remote, QueryLimits::default()).await
+    }
+
+    pub(crate) async fn with(access: Access, limits: QueryLimits) -> Self {
+        let engine = Arc::new(Script::default());
+        let test = TestLake::with_engine(Arc::clone(&engine) as Arc<dyn Engine>).await;
+        let state = AppState::new(test.lake.clone(), access).with_limits(limits);
+        Self { test, engine, router: router(state) }
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::in_process(self.router.clone())
+    }
+
+    /// Sends one request; `headers` are `name: value`.
+    pub(crate) async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[&str],
+        body: impl Into<Body>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if !headers.iter().any(|header| header.starts_with("host:")) {
+            request = request.header("host", "localhost");
+        }
+        for header in headers {
+            let (name, value) = header.split_once(':').unwrap();
+            request = request.header(name, value.trim());
+        }
+        let request = request.body(body.into()).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call("GET", path, &[], Body::empty()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, json: serde_json::Value) -> Answer {
+        self.call("POST", path, &["content-type: application/json"], json.to_string()).await
+    }
+
+    pub(crate) async fn sql(&self, sql: &str, accept: &str) -> Answer {
+        let headers = ["content-type: text/plain", &format!("accept: {accept}")];
+        self.call("POST", "/v1/sql", &headers, sql.to_owned()).await
+    }
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        assert_eq!(self.status, 200, "{}", self.text());
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// The problem, which every error is: with its media type, its status, its request id.
+    pub(crate) fn problem(&self) -> Problem {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.text());
+        let problem: Problem = serde_json::from_slice(&self.body).unwrap();
+        assert_eq!(problem.status, self.status.as_u16());
+        assert_eq!(problem.kind, format!("urn:lakebed:problem:{}", problem.code));
+        assert_eq!(problem.instance, self.header("x-request-id"));
+        problem
+    }
+
+    pub(crate) fn code(&self) -> (u16, String) {
+        (self.status.as_u16(), self.problem().code)
+    }
+}
+
+pub(crate) fn is(status: u16, code: &str) -> (u16, String) {
+    (status, code.to_owned())
+}

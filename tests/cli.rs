@@ -1,0 +1,24 @@
+//! The shipped binary, seen from outside: what it prints, where, and its exit status.
+
+#![allow(clippy::unwrap_used, reason = "tests may")]
+
+#[path = "cli/damage.rs"]
+mod damage;
+#[path = "cli/demo.rs"]
+mod demo;
+#[path = "cli/examples.rs"]
+mod examples;
+#[path = "cli/fetch.rs"]
+mod fetch;
+#[path = "cli/flow.rs"]
+mod flow;
+#[path = "cli/refusals.rs"]
+mod refusals;
+#[path = "cli/server.rs"]
+mod server;
+#[path = "cli/settings.rs"]
+mod settings;
+#[path = "cli/sql.rs"]
+mod sql;
+#[path = "cli/world.rs"]
+mod world;

@@ -1,0 +1,21 @@
+//! Every script of `examples/` does what it says.
+
+use crate::world::{LAKEBED, World, repository};
+
+#[test]
+fn every_example_runs() {
+    let mut scripts: Vec<_> = std::fs::read_dir(repository().join("examples"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "sh"))
+        .collect();
+    scripts.sort();
+    assert!(!scripts.is_empty());
+    for script in scripts {
+        let world = World::new();
+        let mut command = world.command_of("bash");
+        command.arg(&script).env("LAKEBED", LAKEBED).env_remove("LAKEBED_LAKE");
+        let ran = world.finish(command, b"");
+        assert_eq!(ran.code, Some(0), "{}\n{ran}", script.display());
+    }
+}

@@ -1,0 +1,197 @@
+//! The main job, command by command: what each one prints.
+
+use insta::assert_snapshot;
+
+use crate::world::{World, example};
+
+fn weather() -> String {
+    example("weather.csv").display().to_string()
+}
+
+#[test]
+fn a_file_becomes_a_version_and_the_same_file_changes_nothing() {
+    let world = World::new();
+    let ingest = ["ingest", &weather(), "--to", "nyc.weather", "--null", "NA"];
+    assert_snapshot!(world.ok(&ingest));
+    assert_snapshot!(world.ok(&ingest));
+    assert_eq!(world.version_count(), 1);
+    world.ok(&[&ingest[..], &["--again"]].concat());
+    assert_eq!(world.version_count(), 2, "--again is on purpose");
+}
+
+#[test]
+fn ls_show_history_and_log_say_what_there_is() {
+    let world = World::with_airlines();
+    assert_snapshot!(world.ok(&["ls"]));
+    assert_snapshot!(world.ok(&["show", "nyc.airlines@v1", "--sources", "--files"]));
+    assert_snapshot!(world.ok(&["history", "nyc.airlines"]));
+    assert_snapshot!(world.ok(&["log"]));
+    assert_snapshot!(world.ok(&["resolve", "nyc.airlines", "nyc.airlines@v1"]));
+}
+
+#[test]
+fn an_empty_lake_says_how_to_go_on() {
+    let world = World::with_airlines();
+    assert_snapshot!(world.ok(&["ls", "elsewhere"]));
+}
+
+#[test]
+fn everything_has_a_json_document() {
+    let world = World::with_airlines();
+    let list = world.json(&["ls"]);
+    assert_eq!(list["datasets"][0]["dataset"], "nyc.airlines");
+    assert_eq!(list["datasets"][0]["newest"]["version"], 2);
+    assert_eq!(world.json(&["history", "nyc.airlines"])["versions"].as_array().unwrap().len(), 2);
+    assert_eq!(world.json(&["show", "nyc.airlines"])["schema"]["fields"][0]["name"], "carrier");
+    let resolved = world.json(&["resolve", "nyc.airlines@v1", "--files"]);
+    assert_eq!(resolved["versions"][0]["newest"], 2);
+    assert!(resolved["versions"][0]["files"][0]["url"].as_str().unwrap().starts_with("file://"));
+    assert_eq!(world.json(&["verify"])["findings"].as_array().unwrap().len(), 0);
+    assert_eq!(world.json(&["config"])["lake"]["origin"], "LAKEBED_LAKE");
+    let unchanged = world.json(&["ingest", "airlines.csv", "--to", "nyc.airlines"]);
+    assert_eq!(unchanged["status"], "unchanged");
+    let events = world.ok(&["log", "--json"]).text();
+    for line in events.lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap();
+    }
+    assert_eq!(events.lines().count(), 3, "created, two versions");
+}
+
+#[test]
+fn errors_are_problems_with_json() {
+    let world = World::with_airlines();
+    let ran = world.run(&["--json", "show", "nyc.nothing"]);
+    let problem: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
+    assert_eq!(
+        (problem["code"].as_str(), problem["exit_code"].as_u64()),
+        (Some("not-found"), Some(3))
+    );
+    assert!(ran.stdout.is_empty() && problem["hint"].is_string(), "{ran}");
+    let ran = world.run(&["--json", "show"]);
+    let problem: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
+    assert_eq!(problem["code"], "usage");
+}
+
+#[test]
+fn a_lock_pins_notices_drift_and_moves_on_when_told() {
+    let world = World::with_airlines();
+    assert_snapshot!(world.ok(&["lock", "nyc.airlines", "nyc.airlines@v1"]));
+    assert_snapshot!(crate::world::steady(&world.read("lakebed.lock"), &world.path("")));
+    assert_snapshot!(world.ok(&["lock", "--check"]));
+    let pinned = world.read("lakebed.lock");
+
+    world.write("airlines.csv", "carrier,name\nAA,American Airlines Inc.\n");
+    world.ok(&["ingest", "airlines.csv", "--to", "nyc.airlines"]);
+    let drifted = world.run(&["lock", "--check"]);
+    assert_eq!(drifted.code, Some(1));
+    assert_snapshot!(drifted);
+    assert_eq!(world.read("lakebed.lock"), pinned, "--check writes nothing");
+    let json = world.run(&["lock", "--check", "--json"]);
+    assert_eq!(json.code, Some(1));
+    let checked: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(
+        (&checked["drifted"][0]["from"], &checked["drifted"][0]["to"]),
+        (&2.into(), &3.into())
+    );
+
+    assert_snapshot!(world.ok(&["lock", "--update"]));
+    world.ok(&["lock", "--check"]);
+    let updated = world.read("lakebed.lock");
+    world.ok(&["lock", "--update"]);
+    assert_eq!(world.read("lakebed.lock"), updated, "equal inputs, equal bytes");
+    world.refused(3, &["lock", "--update", "nyc.airlines@v2"]);
+}
+
+#[test]
+fn a_lock_of_another_lake_is_refused() {
+    let world = World::with_airlines();
+    world.ok(&["lock", "nyc.airlines"]);
+    world.ok(&["--lake", "other", "ingest", "airlines.csv", "--to", "nyc.airlines"]);
+    for arguments in [
+        &["--lake", "other", "lock", "--check"][..],
+        &["--lake", "other", "lock", "nyc.airlines"],
+        &["--lake", "other", "fetch", "--lock", "lakebed.lock", "--into", "in"],
+    ] {
+        let ran = world.refused(5, arguments);
+        assert!(ran.stderr.contains("locks another lake"), "{ran}");
+    }
+    assert!(!world.path("in").exists());
+}
+
+/// P9: the database can be lost.
+#[test]
+fn a_rebuilt_lake_answers_the_same() {
+    let world = World::with_airlines();
+    let questions = [
+        &["ls", "--json"][..],
+        &["history", "nyc.airlines", "--json"],
+        &["log", "--json"],
+        &["resolve", "nyc.airlines@v1", "--files", "--json"],
+        &["sql", "SELECT * FROM nyc.airlines ORDER BY carrier", "--format", "csv"],
+    ];
+    let ask = || questions.map(|question| world.ok(question).text());
+    let before = ask();
+    for name in ["lakebed.db", "lakebed.db-wal", "lakebed.db-shm"] {
+        let _ = std::fs::remove_file(world.path("lake").join(name));
+    }
+    let ran = world.refused(5, &["ls"]);
+    assert!(ran.stderr.contains("lakebed rebuild"), "{ran}");
+    assert_snapshot!(world.ok(&["rebuild"]));
+    assert_eq!(ask(), before);
+    let ran = world.refused(5, &["rebuild"]);
+    assert!(ran.stderr.contains("--replace"), "{ran}");
+    world.ok(&["rebuild", "--replace"]);
+    assert_eq!(ask(), before);
+    assert!(world.path("lake/lakebed.db.old-1").exists());
+}
+
+#[test]
+fn folders_globs_and_standard_input_are_sources() {
+    let world = World::new();
+    for (name, rows) in
+        [("d/2024/a.csv", "1,x\n"), ("d/2025/a.csv", "2,y\n"), ("d/.hidden.csv", "9,z\n")]
+    {
+        world.write(name, format!("id,text\n{rows}"));
+    }
+    world.ok(&["ingest", "d", "--to", "a.folder"]);
+    world.ok(&["ingest", "d/**/*.csv", "--to", "a.glob"]);
+    let ran =
+        world.run_with(&["ingest", "-", "--name", "in.csv", "--to", "a.piped"], b"id,text\n3,z\n");
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let names = |reference: &str| {
+        let shown = world.json(&["show", reference]);
+        let sources = shown["version"]["sources"].as_array().unwrap().clone();
+        sources.iter().map(|s| s["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names("a.folder"), ["2024/a.csv", "2025/a.csv"]);
+    assert_eq!(names("a.glob"), ["2024/a.csv", "2025/a.csv"]);
+    assert_eq!(names("a.piped"), ["in.csv"]);
+}
+
+#[test]
+fn a_file_that_is_no_table_is_kept_as_it_is() {
+    let world = World::new();
+    world.write("model.bin", [0, 159, 146, 150]);
+    assert_snapshot!(world.ok(&["ingest", "model.bin", "--to", "ml.model", "--as", "files"]));
+    world.ok(&["fetch", "ml.model", "--into", "out"]);
+    assert_eq!(std::fs::read(world.path("out/ml/model/model.bin")).unwrap(), [0, 159, 146, 150]);
+}
+
+#[test]
+fn a_plan_shows_how_it_would_be_read_and_commits_nothing() {
+    let world = World::new();
+    let ran = world.ok(&["ingest", &weather(), "--to", "nyc.weather", "--null", "NA", "--plan"]);
+    assert_snapshot!(ran);
+    assert_eq!(world.version_count(), 0);
+}
+
+#[test]
+fn quarantined_rows_are_counted_and_shown() {
+    let world = World::new();
+    world.write("t.csv", "id,n\na,1\nb,two\nc,3\nd,4,extra\n");
+    let ingest = ["ingest", "t.csv", "--to", "a.t", "--type", "n=long", "--max-quarantined", "60%"];
+    assert_snapshot!(world.ok(&ingest));
+    assert_snapshot!(world.ok(&["show", "a.t", "--quarantine"]));
+    let lines = world.ok(&["show", "a.t", "--quarantine", "--json"]).text();
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+}

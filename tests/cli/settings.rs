@@ -1,0 +1,73 @@
+//! Configuration, help, completions, logs.
+
+use insta::assert_snapshot;
+
+use crate::world::World;
+
+#[test]
+fn every_setting_says_where_it_comes_from() {
+    let world = World::new();
+    world.write("lakebed.toml", "# ours\ncolor = \"never\"\nlisten = \"127.0.0.1:9000\"\n");
+    assert_snapshot!(world.ok(&["config", "--catalog", "sqlite:///x.db"]));
+}
+
+#[test]
+fn a_misspelt_key_is_refused_with_its_line() {
+    let world = World::new();
+    world.write("lakebed.toml", "\nlaek = \"x\"\n");
+    assert_snapshot!(world.refused(2, &["ls"]));
+}
+
+#[test]
+fn without_a_lake_the_hint_says_how_to_name_one() {
+    let world = World::new();
+    let mut command = world.command(&["ls"]);
+    command.env_remove("LAKEBED_LAKE");
+    let ran = world.finish(command, b"");
+    ran.assert_clear(2);
+    assert_snapshot!(ran);
+}
+
+#[test]
+fn the_help_lists_commands_references_and_exit_codes() {
+    let world = World::new();
+    assert_snapshot!(world.ok(&["--help"]).text());
+    for command in ["ingest", "sql", "lock", "fetch", "serve"] {
+        let help = world.ok(&[command, "--help"]).text();
+        assert!(help.contains("Examples:"), "{help}");
+    }
+}
+
+#[test]
+fn completions_are_made_for_every_shell() {
+    let world = World::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = world.ok(&["completions", shell]).text();
+        assert!(script.contains("ingest") && script.contains("lakebed"), "{shell}");
+    }
+    world.refused(2, &["completions", "tcsh"]);
+}
+
+#[test]
+fn colours_are_for_terminals_unless_asked_for() {
+    let world = World::with_airlines();
+    assert!(!world.ok(&["ls"]).text().contains('\u{1b}'));
+    assert!(world.ok(&["ls", "--color", "always"]).text().contains('\u{1b}'));
+}
+
+#[test]
+fn logs_go_to_stderr_as_text_or_json() {
+    let world = World::with_airlines();
+    let mut command = world.command(&["ls", "-vv"]);
+    command.env("LAKEBED_LOG_FORMAT", "json");
+    let ran = world.finish(command, b"");
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let lines: Vec<&str> = ran.stderr.lines().collect();
+    assert!(!lines.is_empty());
+    for line in lines {
+        serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+    }
+    let mut command = world.command(&["ls"]);
+    command.env("LAKEBED_LOG", "lake=bed=?");
+    world.finish(command, b"").assert_clear(2);
+}
