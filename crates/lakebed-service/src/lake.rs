@@ -175,7 +175,7 @@ impl Lake {
 /// Where a folder lake keeps its database.
 #[must_use]
 pub fn default_catalog_url(folder: &Path) -> String {
-    format!("sqlite://{}", folder.join("lakebed.db").display())
+    Catalog::url_of_file(&folder.join("lakebed.db"))
 }
 
 pub(crate) fn catalog_url(config: &LakeConfig) -> Result<String> {
