@@ -5,9 +5,9 @@
 use std::collections::BTreeSet;
 
 use lakebed_api::{
-    DatasetAnswer, DatasetList, DatasetSummary, EventPage, FileLink, Finding, Head,
-    Health, IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus, InputVersion,
-    LakeInfo, Line, PlannedSource, Problem, Progress, ResolveRequest, ResolveResponse, ResolvedInput,
+    DatasetAnswer, DatasetList, DatasetSummary, EventPage, FileLink, Finding, Head, Health,
+    IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus, InputVersion, LakeInfo,
+    Line, PlannedSource, Problem, Progress, ResolveRequest, ResolveResponse, ResolvedInput,
     ResolvedVersion, SchemaChange, SchemaChangeKind, Snapshot, SourceFile, SqlColumn, SqlLimits,
     SqlParameters, SqlRequest, SqlResult, Uploaded, VerifyReport, VerifyRequest, VersionAnswer,
     VersionPage, VersionSummary, decode_resolved, encode_resolved, format_snapshot, parse_snapshot,
@@ -277,7 +277,12 @@ fn every_type_reads_back_what_it_wrote() {
     for params in
         [SqlParameters::Positional(vec![json!(1), Value::Null]), SqlParameters::Named(named)]
     {
-        let limits = SqlLimits { max_rows: Some(1), timeout_ms: Some(2), memory_bytes: Some(3), spill_bytes: Some(4) };
+        let limits = SqlLimits {
+            max_rows: Some(1),
+            timeout_ms: Some(2),
+            memory_bytes: Some(3),
+            spill_bytes: Some(4),
+        };
         reads_back(SqlRequest { sql: "SELECT 1".to_owned(), params, limits });
     }
     reads_back(SqlResult {
@@ -325,9 +330,7 @@ fn requests_refuse_fields_they_do_not_know() {
     refuses::<VerifyRequest>(json!({"surprise": 1}));
     refuses::<IngestRequest>(json!({"dataset": "a.b", "sources": [], "surprise": 1}));
     refuses::<IngestRequest>(json!({"dataset": "a.b", "sources": [{"surprise": 1}]}));
-    refuses::<IngestRequest>(
-        json!({"dataset": "a.b", "sources": [], "options": {"surprise": 1}}),
-    );
+    refuses::<IngestRequest>(json!({"dataset": "a.b", "sources": [], "options": {"surprise": 1}}));
 }
 
 #[test]

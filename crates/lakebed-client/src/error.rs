@@ -70,7 +70,11 @@ fn find_problem(error: &(dyn std::error::Error + 'static)) -> Option<Problem> {
         if let Some(BrokenStream(problem)) = error.downcast_ref() {
             return Some(problem.clone());
         }
-        next = error.source();
+        next = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            // An IO error skips what it carries when asked for its source.
+            Some(carried) => Some(carried),
+            None => error.source(),
+        };
     }
     None
 }

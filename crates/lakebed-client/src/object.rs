@@ -89,7 +89,10 @@ fn counted(bytes: ByteStream, expected: u64) -> ByteStream {
         match bytes.next().await {
             Some(Ok(part)) => match left.checked_sub(part.len() as u64) {
                 Some(left) => Some((Ok(part), (bytes, left, false))),
-                None => Some((Err(ClientError::protocol("more bytes than announced")), (bytes, 0, true))),
+                None => Some((
+                    Err(ClientError::protocol("more bytes than announced")),
+                    (bytes, 0, true),
+                )),
             },
             Some(Err(error)) => Some((Err(error), (bytes, left, true))),
             None if left > 0 => {

@@ -140,9 +140,7 @@ pub(crate) fn media_type(response: &Response<ClientBody>) -> &str {
     text.split(';').next().unwrap_or_default().trim()
 }
 
-async fn read_json<T: DeserializeOwned>(
-    response: Response<ClientBody>,
-) -> Result<T, ClientError> {
+async fn read_json<T: DeserializeOwned>(response: Response<ClientBody>) -> Result<T, ClientError> {
     let mut bytes = Vec::new();
     let mut stream = bytes_of(response.into_body());
     while let Some(part) = stream.try_next().await? {

@@ -65,9 +65,8 @@ impl Transport {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let service = service
-            .map_response(|response: Response<B>| response.map(boxed))
-            .map_err(Into::into);
+        let service =
+            service.map_response(|response: Response<B>| response.map(boxed)).map_err(Into::into);
         Self::InProcess(BoxCloneSyncService::new(service))
     }
 

@@ -2,7 +2,10 @@
 
 use lakebed_core::{Decode, DecodeOptions, TableSchema};
 
-use crate::{Decoded, LocalSource, Plan, Recount, Refusal, Request};
+use crate::{
+    Decoded, LocalSource, Plan, Recount, Refusal, Request, cell::Verdict, decode::decode_with,
+    infer::Tuning, layout::Layout, plan::plan_with, recount::recount_with,
+};
 
 /// How each source would be read, from its head alone; none when a column's type is known neither
 /// from `schema` nor from `options` and has to be inferred from all rows.
@@ -14,8 +17,12 @@ pub fn resolve(
     options: &DecodeOptions,
     schema: Option<&TableSchema>,
 ) -> Result<Option<Vec<Decode>>, Refusal> {
-    let _ = (sources, options, schema);
-    Ok(None)
+    let layout = Layout::new(sources, options, schema)?;
+    if !layout.is_known() {
+        return Ok(None);
+    }
+    let settled = layout.settle(&vec![Verdict::Unknown; layout.columns.len()], schema)?;
+    Ok(Some((0..layout.sources.len()).map(|index| layout.decode(index, &settled)).collect()))
 }
 
 /// What [`decode`] would make of the sources: reads them to their end, writes nothing.
@@ -23,7 +30,7 @@ pub fn resolve(
 /// # Errors
 /// The [`Refusal`] that `decode` would end with.
 pub fn plan(request: Request<'_>) -> Result<Plan, Refusal> {
-    Err(Refusal::internal(request.threads))
+    plan_with(request, Tuning::default())
 }
 
 /// Decodes the sources into Parquet files in `request.out`.
@@ -34,7 +41,7 @@ pub fn plan(request: Request<'_>) -> Result<Plan, Refusal> {
 /// # Errors
 /// [`Refusal`], see its codes.
 pub fn decode(request: Request<'_>) -> Result<Decoded, Refusal> {
-    Err(Refusal::internal(request.threads))
+    decode_with(request, Tuning::default())
 }
 
 /// Decodes `source` as it was decoded before, writing nothing: what is accepted, what is not.
@@ -42,6 +49,6 @@ pub fn decode(request: Request<'_>) -> Result<Decoded, Refusal> {
 /// # Errors
 /// [`Refusal`] when the source cannot be read to its end that way.
 pub fn recount(source: &LocalSource, decode: &Decode) -> Result<Recount, Refusal> {
-    let _ = decode;
-    Err(Refusal::internal(&source.name))
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    recount_with(source, decode, Tuning::default(), threads)
 }

@@ -45,7 +45,7 @@ pub(crate) struct Text {
 }
 
 /// What was not told and had to be found out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Detected {
     pub(crate) delimiter: bool,
     pub(crate) quote: bool,
@@ -97,7 +97,15 @@ pub(crate) fn sniff(source: &LocalSource, options: &DecodeOptions) -> Result<Sni
     sniff_text(source, options, compression, head).map(Sniffed::Text)
 }
 
-/// The same for a source that was decoded before: its dialect and header are known.
+/// The dialect of those two characters.
+pub(crate) fn dialect_of(delimiter: char, quote: char) -> Result<Dialect, Refusal> {
+    Ok(Dialect {
+        delimiter: dialect::checked(delimiter, "delimiter")?,
+        quote: dialect::checked(quote, "quote")?,
+    })
+}
+
+/// The preamble of a source that was decoded before: its dialect and header are known.
 pub(crate) fn preamble_of(
     source: &LocalSource,
     compression: Option<Compression>,

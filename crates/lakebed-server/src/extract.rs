@@ -60,7 +60,11 @@ pub(crate) fn unsupported(expected: &str) -> Failure {
 /// serde's message names the line and the column, and never more of the body than a field's name.
 pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|error| {
-        let what = if error.is_data() { "the body is not the request expected" } else { "the body is not JSON" };
+        let what = if error.is_data() {
+            "the body is not the request expected"
+        } else {
+            "the body is not JSON"
+        };
         Failure::invalid("invalid-json", format!("{what}: {}", without_values(&error.to_string())))
     })
 }
@@ -80,7 +84,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for ApiQuery<T> {
         let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
         query.map(|query| Self(query.0)).map_err(|error| {
             let why = causes(&error).unwrap_or_default();
-            let detail = format!("the query string is not the one expected: {}", without_values(&why));
+            let detail =
+                format!("the query string is not the one expected: {}", without_values(&why));
             Failure::invalid("invalid-query", detail)
         })
     }
@@ -121,9 +126,8 @@ async fn path_part<S: Send + Sync>(parts: &mut Parts, state: &S, name: &str) -> 
 }
 
 pub(crate) fn parse_digest(text: &str) -> Result<ObjectId> {
-    ObjectId::from_str(text).map_err(|_| {
-        Failure::invalid("invalid-digest", "a digest is 64 lower-case hex digits")
-    })
+    ObjectId::from_str(text)
+        .map_err(|_| Failure::invalid("invalid-digest", "a digest is 64 lower-case hex digits"))
 }
 
 /// References of a request, at most a thousand.

@@ -69,8 +69,16 @@ mod tests {
         }
         let misdirected = Some(421);
         for host in [
-            "evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example",
-            "127.0.0.1@evil.example", "0.0.0.0:8080", "169.254.169.254", "", "local host", "::1",
+            "evil.example",
+            "evil.example:8080",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "127.0.0.1@evil.example",
+            "0.0.0.0:8080",
+            "169.254.169.254",
+            "",
+            "local host",
+            "::1",
         ] {
             assert_eq!(status(&[host], None), misdirected, "{host}");
         }

@@ -23,7 +23,12 @@ use tokio::{
 };
 use tracing::Instrument as _;
 
-use crate::{Access, accept::negotiate, convert, problem::{Failure, Result}};
+use crate::{
+    Access,
+    accept::negotiate,
+    convert,
+    problem::{Failure, Result},
+};
 
 /// The least time between two lines of progress.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -152,7 +157,9 @@ fn lines<T: Serialize + Send + 'static>(first: Told, work: Work<T>, reader: Read
 /// The last line of work that failed after its status was sent.
 fn broken(failure: &Failure, reader: &Reader) -> Told {
     tracing::warn!(
-        request_id = reader.request_id, code = failure.code(), cause = failure.cause(),
+        request_id = reader.request_id,
+        code = failure.code(),
+        cause = failure.cause(),
         "the work failed after its answer had begun"
     );
     let problem = failure.problem(reader.access, &reader.request_id);

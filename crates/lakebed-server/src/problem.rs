@@ -56,7 +56,8 @@ impl Failure {
 
     /// A defect; `cause` is for the log.
     pub(crate) fn internal(cause: impl Into<String>) -> Self {
-        let mut failure = Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "internal error");
+        let mut failure =
+            Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "internal error");
         failure.cause = Some(cause.into());
         failure.hint("this is a defect: please report it with the log of this request")
     }

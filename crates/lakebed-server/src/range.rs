@@ -66,8 +66,13 @@ mod tests {
     #[test]
     fn one_range_is_answered_with_its_bytes() {
         let cases = [
-            ("bytes=0-0", 0..1), ("bytes=0-99", 0..10), ("bytes=3-", 3..10), ("bytes=-3", 7..10),
-            ("bytes=-99", 0..10), ("bytes=9-9", 9..10), ("bytes= 2-4", 2..5),
+            ("bytes=0-0", 0..1),
+            ("bytes=0-99", 0..10),
+            ("bytes=3-", 3..10),
+            ("bytes=-3", 7..10),
+            ("bytes=-99", 0..10),
+            ("bytes=9-9", 9..10),
+            ("bytes= 2-4", 2..5),
             ("bytes=0-99999999999999999999999", 0..10),
         ];
         for (header, range) in cases {
@@ -87,8 +92,15 @@ mod tests {
     #[test]
     fn anything_else_is_answered_with_the_whole() {
         for header in [
-            "bytes=0-1,3-4", "lines=1-2", "bytes=4-2", "bytes=a-b", "bytes=-", "bytes=", "bytes",
-            "bytes=+1-2", "",
+            "bytes=0-1,3-4",
+            "lines=1-2",
+            "bytes=4-2",
+            "bytes=a-b",
+            "bytes=-",
+            "bytes=",
+            "bytes",
+            "bytes=+1-2",
+            "",
         ] {
             assert_eq!(parse_range(Some(header), 10), Wanted::Whole, "{header}");
         }

@@ -10,7 +10,9 @@ const DRAIN: Duration = Duration::from_secs(30);
 
 /// An address that others than this machine could reach.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot listen on `{address}`: it can be reached from other machines, and nobody would be asked who they are")]
+#[error(
+    "cannot listen on `{address}`: it can be reached from other machines, and nobody would be asked who they are"
+)]
 pub struct NotLoopback {
     address: SocketAddr,
 }

@@ -1,6 +1,9 @@
 //! A lake, opened: its store, its catalog, its journal and its engine, in one place.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use lakebed_catalog::{Catalog, DatasetFilter};
@@ -101,8 +104,7 @@ impl Lake {
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
         let (store, file) = open_store(&config, clock.as_ref()).await?;
-        let url = catalog_url(&config)?;
-        let catalog = Catalog::open(&url, file.lake).await?;
+        let catalog = open_catalog(&config, file.lake).await?;
         let root = config.root.to_string();
         let probe = Arc::new(NoProbe);
         Self::assemble(LakeParts { file, root, store, catalog, engine, clock, probe }).await
@@ -174,14 +176,17 @@ impl Lake {
 
 /// Where a folder lake keeps its database.
 #[must_use]
-pub fn default_catalog_url(folder: &Path) -> String {
-    Catalog::url_of_file(&folder.join("lakebed.db"))
+pub fn catalog_file(folder: &Path) -> PathBuf {
+    folder.join("lakebed.db")
 }
 
-pub(crate) fn catalog_url(config: &LakeConfig) -> Result<String> {
+/// Opens the database that `config` names, or the folder lake's own.
+pub(crate) async fn open_catalog(config: &LakeConfig, lake: LakeId) -> Result<Catalog> {
     match (&config.catalog_url, &config.root) {
-        (Some(url), _) => Ok(url.clone()),
-        (None, Root::Folder(folder)) => Ok(default_catalog_url(folder)),
+        (Some(url), _) => Ok(Catalog::open(url, lake).await?),
+        (None, Root::Folder(folder)) => {
+            Ok(Catalog::open_file(&catalog_file(folder), lake).await?)
+        }
         (None, root) => Err(Error::Invalid {
             code: "catalog-needed",
             message: format!("the lake `{root}` is no folder, so its database must be named"),

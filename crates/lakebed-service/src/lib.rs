@@ -27,7 +27,7 @@ pub use ingest::{
     IngestOutcome, IngestPlan, IngestRequest, IngestStatus, PlannedSource, SourceInput,
 };
 pub use journal::{Segment, SegmentBytes};
-pub use lake::{Lake, LakeConfig, LakeInfo, LakeParts, OpenMode, default_catalog_url};
+pub use lake::{Lake, LakeConfig, LakeInfo, LakeParts, OpenMode, catalog_file};
 pub use lakebed_catalog::{DatasetRecord, Snapshot, VersionRecord};
 pub use probe::{NoProbe, Probe};
 pub use progress::{NoProgress, Progress, ProgressSink};

@@ -7,7 +7,7 @@ use lakebed_store::Store;
 use crate::{
     Clock, Error, LakeConfig, OpenMode, Result, Segment, SegmentBytes,
     journal::{damaged, foreign, forked, missing},
-    lake::{catalog_url, open_store},
+    lake::{open_catalog, open_store},
 };
 
 /// What a rebuild found.
@@ -35,12 +35,11 @@ pub struct RebuildReport {
 pub async fn rebuild(config: LakeConfig, clock: &dyn Clock) -> Result<RebuildReport> {
     let config = LakeConfig { open: OpenMode::Existing, ..config };
     let (store, file) = open_store(&config, clock).await?;
-    let url = catalog_url(&config)?;
-    let catalog = Catalog::open(&url, file.lake).await?;
+    let catalog = open_catalog(&config, file.lake).await?;
     if catalog.journal_state().await?.last_seq > 0 {
         return Err(Error::Invalid {
             code: "database-not-empty",
-            message: format!("the database `{url}` holds events already"),
+            message: "the database holds events already".to_owned(),
             hint: Some("move it away first: rebuild fills an empty one".to_owned()),
         });
     }

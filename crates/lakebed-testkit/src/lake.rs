@@ -9,7 +9,7 @@ use lakebed_catalog::Catalog;
 use lakebed_core::{DatasetName, DecodeOptions, IngestMode, LakeFile};
 use lakebed_service::{
     Ctx, IngestOutcome, IngestRequest, Lake, LakeConfig, LakeParts, NoProgress, OpenMode,
-    Probe, Result, SourceInput, SystemClock, default_catalog_url, engine::Engine, rebuild,
+    Probe, Result, SourceInput, SystemClock, catalog_file, engine::Engine, rebuild,
 };
 use lakebed_store::{Backend, LocalBackend, Root, Scratch, Store};
 use tempfile::TempDir;
@@ -169,7 +169,7 @@ pub async fn open_failing(
     let scratch = Scratch::in_root(root)?;
     let backend: Arc<dyn Backend> = Arc::new(LocalBackend::new(root.to_owned(), &scratch));
     let store = Store::new(wrap(backend), scratch);
-    let catalog = Catalog::open(&default_catalog_url(root), file.lake).await?;
+    let catalog = Catalog::open_file(&catalog_file(root), file.lake).await?;
     Lake::assemble(LakeParts {
         file,
         root: root.display().to_string(),
@@ -192,7 +192,7 @@ pub async fn exports(root: &Path, scratch: &Path) -> (String, String) {
     let second = format!("sqlite://{}", scratch.join("rebuilt.db").display());
     let config = LakeConfig { catalog_url: Some(second.clone()), ..config_of(root, OpenMode::Existing) };
     rebuild(config, &SystemClock).await.expect("the lake can be rebuilt");
-    let first = Catalog::open(&default_catalog_url(root), lake).await.expect("the database");
+    let first = Catalog::open_file(&catalog_file(root), lake).await.expect("the database");
     let rebuilt = Catalog::open(&second, lake).await.expect("the rebuilt database");
     let both = (
         first.export().await.expect("an export"),

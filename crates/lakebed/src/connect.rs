@@ -32,8 +32,12 @@ impl Session {
         Self::open_with(app, OpenMode::Existing).await
     }
 
-    /// The lake of the settings; a folder without one becomes one when `mode` says so.
-    pub(crate) async fn open_with(app: &App, mode: OpenMode) -> Result<Self> {
+    /// The lake of the settings; an absent or empty folder becomes one.
+    pub(crate) async fn open_or_create(app: &App) -> Result<Self> {
+        Self::open_with(app, OpenMode::CreateIfMissing).await
+    }
+
+    async fn open_with(app: &App, mode: OpenMode) -> Result<Self> {
         if let Target::Server(url) = app.settings.lake()? {
             if let Some(catalog) = &app.settings.catalog {
                 tracing::info!(origin = %catalog.origin, "a server has its own catalog");

@@ -107,8 +107,7 @@ impl OpenFile {
 
     /// Writes the footer.
     pub(crate) fn finish(self) -> Result<Finished, Refusal> {
-        let Self { path, mut writer, rows, .. } = self;
-        writer.finish().map_err(|error| Refusal::io_failed(&path, error))?;
+        let Self { path, writer, rows, .. } = self;
         let mut file = writer.into_inner().map_err(|error| Refusal::io_failed(&path, error))?;
         file.flush().map_err(|error| Refusal::io_failed(&path, error))?;
         let footer_bytes = footer_bytes(&path).map_err(|error| Refusal::io_failed(&path, error))?;

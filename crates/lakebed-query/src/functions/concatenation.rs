@@ -1,14 +1,17 @@
 //! The operator `||` between texts as a function, so that it can be bounded like the others.
 
-use arrow::{compute::kernels::concat_elements::concat_elements_dyn, datatypes::DataType};
+use std::sync::Arc;
+
+use arrow::{
+    array::ArrayRef, compute::kernels::concat_elements::concat_elements_dyn, datatypes::DataType,
+    error::ArrowError,
+};
 use datafusion::{
-    common::{Result, ScalarValue, utils::take_function_args},
-    logical_expr::{
-        ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-    },
+    common::{Result, ScalarValue},
+    logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility},
 };
 
-/// Two texts of one type, one after the other; null if either is.
+/// Texts of one type, one after the other; null if any is.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Concatenation {
     signature: Signature,
@@ -16,7 +19,7 @@ pub(super) struct Concatenation {
 
 impl Concatenation {
     pub(super) fn new() -> Self {
-        Self { signature: Signature::any(2, Volatility::Immutable) }
+        Self { signature: Signature::variadic_any(Volatility::Immutable) }
     }
 }
 
@@ -34,16 +37,27 @@ impl ScalarUDFImpl for Concatenation {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [left, right] = take_function_args("||", args.args)?;
-        let constant = matches!(
-            (&left, &right),
-            (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_))
-        );
+        let constant = args.args.iter().all(|part| matches!(part, ColumnarValue::Scalar(_)));
         let rows = if constant { 1 } else { args.number_rows };
-        let joined = concat_elements_dyn(&left.into_array(rows)?, &right.into_array(rows)?)?;
+        let parts = args.args.into_iter().map(|part| part.into_array(rows));
+        let joined = join(parts.collect::<Result<Vec<_>>>()?)?;
         match constant {
             true => Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&joined, 0)?)),
             false => Ok(ColumnarValue::Array(joined)),
         }
     }
+}
+
+/// Neighbours first, so that nothing is copied more often than there are doublings.
+fn join(mut parts: Vec<ArrayRef>) -> Result<ArrayRef, ArrowError> {
+    while parts.len() > 1 {
+        parts = parts
+            .chunks(2)
+            .map(|pair| match pair {
+                [left, right] => concat_elements_dyn(left, right),
+                one => Ok(Arc::clone(&one[0])),
+            })
+            .collect::<Result<_, _>>()?;
+    }
+    parts.pop().ok_or_else(|| ArrowError::InvalidArgumentError("nothing to join".to_owned()))
 }

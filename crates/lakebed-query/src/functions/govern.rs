@@ -7,7 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use datafusion::{
     common::{
-        DataFusionError, Result,
+        DFSchema, DataFusionError, Result,
         config::ConfigOptions,
         not_impl_err,
         tree_node::{Transformed, TreeNode as _},
@@ -48,22 +48,11 @@ impl GovernFunctions {
         })
     }
 
-    fn govern(
-        &self,
-        expr: Expr,
-        schema: &datafusion::common::DFSchema,
-    ) -> Result<Transformed<Expr>> {
+    fn govern(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
         match expr {
             Expr::ScalarFunction(call) => self.govern_scalar(call),
             Expr::BinaryExpr(binary) if binary.op == Operator::StringConcat => {
-                let left = binary.left.get_type(schema)?;
-                let same = left == binary.right.get_type(schema)?;
-                if !(same && (left.is_string() || left.is_binary())) {
-                    return not_impl_err!("`||` between these types");
-                }
-                let (left, right) = (*binary.left, *binary.right);
-                let call = ScalarFunction::new_udf(Arc::clone(&self.concatenation), vec![left, right]);
-                Ok(Transformed::yes(Expr::ScalarFunction(call)))
+                self.govern_concatenation(*binary.left, *binary.right, schema)
             }
             Expr::AggregateFunction(call) => {
                 check(&allow::AGGREGATE, call.func.name())?;
@@ -83,6 +72,27 @@ impl GovernFunctions {
             Expr::HigherOrderFunction(call) => Err(refused(call.func.name())),
             other => Ok(Transformed::no(other)),
         }
+    }
+
+    /// `a || b || c` becomes one call, as deep as `a || b`. Types are coerced, so both sides have
+    /// one; the right side's is the cheaper to ask for, as chains are deep on the left.
+    fn govern_concatenation(
+        &self,
+        left: Expr,
+        right: Expr,
+        schema: &DFSchema,
+    ) -> Result<Transformed<Expr>> {
+        let data_type = right.get_type(schema)?;
+        if !(data_type.is_string() || data_type.is_binary()) {
+            return not_impl_err!("`||` between values of type {data_type}");
+        }
+        let mut parts = match left {
+            Expr::ScalarFunction(call) if call.func == self.concatenation => call.args,
+            other => vec![other],
+        };
+        parts.push(right);
+        let call = ScalarFunction::new_udf(Arc::clone(&self.concatenation), parts);
+        Ok(Transformed::yes(Expr::ScalarFunction(call)))
     }
 
     fn govern_scalar(&self, call: ScalarFunction) -> Result<Transformed<Expr>> {

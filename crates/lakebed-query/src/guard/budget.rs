@@ -14,8 +14,8 @@ use crate::{
 const TEXT_BYTES: usize = 256 * 1024;
 /// The most tokens; the longest `IN` list follows from it.
 const TOKENS: usize = 20_000;
-/// How deep an expression may be: `1 + 1 + 1` is three deep.
-pub(super) const EXPRESSION_DEPTH: usize = 2_000;
+/// How deep an expression may be: `1 + 1 + 1` is three deep. Planning one is quadratic in this.
+pub(super) const EXPRESSION_DEPTH: usize = 1_000;
 /// The most tables and `SELECT`s, each common table expression counted wherever it is used: the
 /// planner copies it there, so that twenty that double would be a million.
 pub(super) const RELATIONS: u64 = 500;

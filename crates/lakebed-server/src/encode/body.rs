@@ -90,8 +90,10 @@ impl AnswerBody {
 
     fn break_off(mut self, failure: &Failure) -> (Result<Bytes, BrokenStream>, State) {
         tracing::warn!(
-            request_id = self.reader.request_id, statement_id = self.statement_id,
-            code = failure.code(), cause = failure.cause(),
+            request_id = self.reader.request_id,
+            statement_id = self.statement_id,
+            code = failure.code(),
+            cause = failure.cause(),
             "the answer to a statement broke off"
         );
         let problem = failure.problem(self.reader.access, &self.reader.request_id);

@@ -80,11 +80,15 @@ impl<'a> Column<'a> {
         options: &'a EncoderOptions,
     ) -> Result<Self, BoxError> {
         Ok(match column.data_type() {
-            DataType::Utf8 => Self::Text(column, |column, row| column.as_string::<i32>().value(row)),
+            DataType::Utf8 => {
+                Self::Text(column, |column, row| column.as_string::<i32>().value(row))
+            }
             DataType::LargeUtf8 => {
                 Self::Text(column, |column, row| column.as_string::<i64>().value(row))
             }
-            DataType::Utf8View => Self::Text(column, |column, row| column.as_string_view().value(row)),
+            DataType::Utf8View => {
+                Self::Text(column, |column, row| column.as_string_view().value(row))
+            }
             nested if nested.is_nested() => Self::Json(values::writer(field, column, options)?),
             _ => Self::Unquoted(values::writer(field, column, options)?),
         })

@@ -94,7 +94,8 @@ fn refuse_repeated_names(schema: &Schema, what: &str) -> Result<()> {
     match schema.fields().iter().find(|field| !seen.insert(field.name())) {
         None => Ok(()),
         Some(field) => {
-            let detail = format!("two columns are named `{}`, which {what} cannot hold", field.name());
+            let detail =
+                format!("two columns are named `{}`, which {what} cannot hold", field.name());
             Err(not_encodable(detail).hint("give one of them another name with `AS`"))
         }
     }

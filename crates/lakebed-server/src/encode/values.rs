@@ -14,7 +14,10 @@ use arrow::{
         TimestampSecondType, UInt64Type,
     },
     error::ArrowError,
-    json::{Encoder, EncoderFactory, EncoderOptions, writer::{NullableEncoder, make_encoder}},
+    json::{
+        Encoder, EncoderFactory, EncoderOptions,
+        writer::{NullableEncoder, make_encoder},
+    },
     record_batch::RecordBatch,
     temporal_conversions::as_datetime,
     util::display::{ArrayFormatter, FormatOptions},

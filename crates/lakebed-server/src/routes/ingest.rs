@@ -66,15 +66,15 @@ pub(crate) async fn ingest(
     .await
 }
 
-fn parse_request(
-    request: IngestRequest,
-    access: Access,
-) -> Result<lakebed_service::IngestRequest> {
+fn parse_request(request: IngestRequest, access: Access) -> Result<lakebed_service::IngestRequest> {
     let dataset = request.dataset.parse().map_err(|error: lakebed_core::NameError| {
         Failure::invalid("invalid-name", error.to_string())
     })?;
     if request.sources.is_empty() {
-        return Err(Failure::invalid("no-sources", "`sources` is empty: there is nothing to ingest"));
+        return Err(Failure::invalid(
+            "no-sources",
+            "`sources` is empty: there is nothing to ingest",
+        ));
     }
     let sources: Result<_> =
         request.sources.into_iter().map(|source| parse_source(source, access)).collect();

@@ -13,7 +13,7 @@ use lakebed_api::{BrokenStream, media};
 use lakebed_core::StoredObject;
 use lakebed_service::Ctx;
 
-use super::problems::{Always, BadRequest, NotFound};
+use super::problems::{Always, BadRequest, NotFound, RawBytes};
 use crate::{
     AppState,
     context::Context,
@@ -37,9 +37,9 @@ const FOR_EVER: &str = "private, max-age=31536000, immutable";
         ("if-range" = Option<String>, Header, description = "The range counts only for this tag"),
     ),
     responses(
-        (status = 200, description = "The whole object", body = Vec<u8>,
+        (status = 200, description = "The whole object", body = RawBytes,
             content_type = "application/octet-stream"),
-        (status = 206, description = "The range asked for", body = Vec<u8>,
+        (status = 206, description = "The range asked for", body = RawBytes,
             content_type = "application/octet-stream"),
         (status = 304, description = "You know it already"),
         (status = 416, description = "No such bytes", body = lakebed_api::Problem,
@@ -75,11 +75,8 @@ pub(crate) async fn get_object(
 }
 
 fn described(status: StatusCode, tag: &str) -> Response {
-    let fields = [
-        (header::ETAG, tag),
-        (header::CACHE_CONTROL, FOR_EVER),
-        (header::ACCEPT_RANGES, "bytes"),
-    ];
+    let fields =
+        [(header::ETAG, tag), (header::CACHE_CONTROL, FOR_EVER), (header::ACCEPT_RANGES, "bytes")];
     (status, fields).into_response()
 }
 
@@ -127,7 +124,9 @@ async fn read(
         part.map_err(|error| {
             let failure = Failure::from(error);
             tracing::error!(
-                request_id, code = failure.code(), cause = failure.cause(),
+                request_id,
+                code = failure.code(),
+                cause = failure.cause(),
                 "an object broke off while it was sent"
             );
             BrokenStream(failure.problem(access, &request_id))

@@ -1,15 +1,14 @@
-//! The problems that routes share, for the OpenAPI document.
+//! What routes share in the OpenAPI document: their problems, and bodies that are plain bytes.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use http::StatusCode;
 use lakebed_api::{Problem, media};
 use utoipa::{
-    IntoResponses, ToSchema,
+    IntoResponses, PartialSchema, ToSchema,
     openapi::{
-        Ref, RefOr, Response,
-        content::ContentBuilder,
-        response::ResponseBuilder,
+        KnownFormat, ObjectBuilder, Ref, RefOr, Response, Schema, SchemaFormat, Type,
+        content::ContentBuilder, response::ResponseBuilder,
     },
 };
 
@@ -39,6 +38,22 @@ problems! {
     BadBody: 400 413 415;
     /// Of routes that change the lake.
     Changes: 409 422 507;
+}
+
+/// A body that is bytes, not JSON.
+pub(crate) struct RawBytes;
+
+impl PartialSchema for RawBytes {
+    fn schema() -> RefOr<Schema> {
+        let format = SchemaFormat::KnownFormat(KnownFormat::Binary);
+        ObjectBuilder::new().schema_type(Type::String).format(Some(format)).into()
+    }
+}
+
+impl ToSchema for RawBytes {
+    fn name() -> Cow<'static, str> {
+        "Bytes".into()
+    }
 }
 
 fn problem(status: u16) -> (String, RefOr<Response>) {

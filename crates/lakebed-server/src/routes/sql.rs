@@ -18,7 +18,7 @@ use lakebed_service::{
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::problems::{Always, BadBody, Changes, NotAcceptable, NotFound};
+use super::problems::{Always, BadBody, Changes, NotAcceptable, NotFound, RawBytes};
 use crate::{
     Access, AppState,
     accept::negotiate,
@@ -62,8 +62,8 @@ enum Int64Query {
                 (SqlResult = "application/json"),
                 (String = "application/x-ndjson"),
                 (String = "text/csv"),
-                (Vec<u8> = "application/vnd.apache.arrow.stream"),
-                (Vec<u8> = "application/vnd.apache.parquet"),
+                (RawBytes = "application/vnd.apache.arrow.stream"),
+                (RawBytes = "application/vnd.apache.parquet"),
             ),
             headers(
                 ("lakebed-statement-id" = String, description = "Names the statement in the logs"),
@@ -177,7 +177,8 @@ const fn content_type(format: SqlFormat) -> &'static str {
 }
 
 fn put(headers: &mut HeaderMap, name: &'static str, value: &str) -> Result<()> {
-    let value = HeaderValue::from_str(value).map_err(|error| Failure::internal(error.to_string()))?;
+    let value =
+        HeaderValue::from_str(value).map_err(|error| Failure::internal(error.to_string()))?;
     headers.insert(HeaderName::from_static(name), value);
     Ok(())
 }

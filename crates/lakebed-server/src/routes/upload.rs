@@ -13,7 +13,7 @@ use lakebed_core::ObjectId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::problems::{Always, BadRequest, Changes};
+use super::problems::{Always, BadRequest, Changes, RawBytes};
 use crate::{
     AppState,
     context::Context,
@@ -39,7 +39,7 @@ pub(crate) struct UploadQuery {
         ("lakebed-digest" = Option<String>, Header,
             description = "`b3=` and the BLAKE3 of the bytes; other bytes are refused with 422"),
     ),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    request_body(content = RawBytes, content_type = "application/octet-stream"),
     responses(
         (status = 200, description = "The bytes are here", body = Uploaded),
         BadRequest, Changes, Always

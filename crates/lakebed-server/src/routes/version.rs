@@ -49,7 +49,10 @@ pub(crate) async fn list_versions(
     let is_full = found.len() >= limit as usize;
     let oldest = found.last().map(|version| version.number);
     let next_before = oldest.filter(|number| is_full && *number > 1);
-    Ok(Json(VersionPage { versions: found.into_iter().map(convert::version).collect(), next_before }))
+    Ok(Json(VersionPage {
+        versions: found.into_iter().map(convert::version).collect(),
+        next_before,
+    }))
 }
 
 /// How many entries a page has.

@@ -52,7 +52,10 @@ async fn what_fails_later_reaches_the_client_in_process() {
             _ => assert!(text.contains("row 4999"), "{format:?}: the rows before it came"),
         }
         if format == SqlFormat::Json {
-            assert!(serde_json::from_str::<serde_json::Value>(&text).is_err(), "not a whole document");
+            assert!(
+                serde_json::from_str::<serde_json::Value>(&text).is_err(),
+                "not a whole document"
+            );
         }
     }
 }
@@ -68,7 +71,8 @@ async fn ndjson_tells_the_reason_in_its_last_line() {
     }
     let text = String::from_utf8(received).unwrap();
     assert_eq!(text.lines().count(), 5001);
-    let Line::Problem(problem) = serde_json::from_str::<Line<()>>(text.lines().last().unwrap()).unwrap()
+    let Line::Problem(problem) =
+        serde_json::from_str::<Line<()>>(text.lines().last().unwrap()).unwrap()
     else {
         panic!("{text}")
     };

@@ -78,7 +78,10 @@ async fn no_rows_are_an_answer_too() {
     let door = Door::remote().await;
     let json = door.sql("ROWS 0", media::JSON).await.json();
     assert_eq!((&json["rows"], &json["row_count"]), (&json!([]), &json!(0)));
-    assert_eq!(json["columns"], json!([{"name": "n", "type": "long"}, {"name": "name", "type": "string"}]));
+    assert_eq!(
+        json["columns"],
+        json!([{"name": "n", "type": "long"}, {"name": "name", "type": "string"}])
+    );
     assert_eq!(door.sql("ROWS 0", media::NDJSON).await.text(), "");
     assert_eq!(door.sql("ROWS 0", media::CSV).await.text(), "n,name\r\n");
     let stream = door.sql("ROWS 0", media::ARROW).await;
@@ -104,13 +107,28 @@ async fn values_that_text_could_lose() {
     ,,,-Infinity,,,,,,,,,␍
     "#);
     let json = door.sql("TYPES", media::JSON).await.json();
-    let types: Vec<_> =
-        json["columns"].as_array().unwrap().iter().map(|column| column["type"].as_str().unwrap()).collect();
+    let types: Vec<_> = json["columns"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|column| column["type"].as_str().unwrap())
+        .collect();
     assert_eq!(
         types,
         [
-            "long", "decimal(9,2)", "double", "double", "boolean", "string", "string", "date",
-            "timestamp", "timestamptz", "list<int>", "string", "binary"
+            "long",
+            "decimal(9,2)",
+            "double",
+            "double",
+            "boolean",
+            "string",
+            "string",
+            "date",
+            "timestamp",
+            "timestamptz",
+            "list<int>",
+            "string",
+            "binary"
         ]
     );
 }
@@ -154,8 +172,7 @@ async fn an_answer_says_what_it_read() {
     let door = Door::remote().await;
     door.test.ingest("sales.orders", "orders.csv", "id\n1\n").await.unwrap();
     door.test.ingest("sales.orders", "orders.csv", "id\n1\n2\n").await.unwrap();
-    let request =
-        SqlRequest { sql: "ROWS 1 sales.orders@v1".to_owned(), ..SqlRequest::default() };
+    let request = SqlRequest { sql: "ROWS 1 sales.orders@v1".to_owned(), ..SqlRequest::default() };
     for format in SqlFormat::ALL {
         let answer = door.client().sql(&request, format).await.unwrap();
         let read: Vec<_> = answer
@@ -186,12 +203,8 @@ async fn a_reference_that_does_not_resolve_is_named() {
 #[tokio::test]
 async fn limits_can_be_lowered_but_not_lifted_from_outside() {
     const GIB: u64 = 1 << 30;
-    let own = QueryLimits {
-        max_rows: Some(100),
-        timeout_ms: None,
-        memory_bytes: GIB,
-        spill_bytes: GIB,
-    };
+    let own =
+        QueryLimits { max_rows: Some(100), timeout_ms: None, memory_bytes: GIB, spill_bytes: GIB };
     let asked = SqlLimits {
         max_rows: Some(1000),
         timeout_ms: Some(5000),

@@ -11,7 +11,9 @@ use crate::support::{Door, is};
 
 const CSV: &str = "id,price\n1,1.5\n2,2.5\n";
 
-fn parts(texts: &[&str]) -> impl futures::Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static {
+fn parts(
+    texts: &[&str],
+) -> impl futures::Stream<Item = Result<Bytes, std::io::Error>> + Send + 'static {
     let parts: Vec<_> =
         texts.iter().map(|text| Ok(Bytes::copy_from_slice(text.as_bytes()))).collect();
     stream::iter(parts)
@@ -42,13 +44,19 @@ async fn an_upload_becomes_a_version() {
         .ingest(&request(sources), None, |progress| phases.push(progress.phase))
         .await
         .unwrap();
-    assert_eq!((done.status, done.version.version, done.version.row_count), (IngestStatus::Committed, 1, 2));
+    assert_eq!(
+        (done.status, done.version.version, done.version.row_count),
+        (IngestStatus::Committed, 1, 2)
+    );
     assert_eq!(done.sources[0].file.name.as_deref(), Some("orders.csv"));
     assert_eq!(done.version.actor, "anonymous@loopback");
 
     let again = request(vec![uploaded(&door, CSV).await]);
     let done = door.client().ingest(&again, None, |_| {}).await.unwrap();
-    assert_eq!((done.status, done.version.version, done.new_bytes), (IngestStatus::Unchanged, 1, 0));
+    assert_eq!(
+        (done.status, done.version.version, done.new_bytes),
+        (IngestStatus::Unchanged, 1, 0)
+    );
 }
 
 /// The same request is answered once by whoever waits, and line by line to whoever asks for that.
@@ -124,8 +132,12 @@ async fn a_source_is_an_upload_or_a_path() {
     let door = Door::local().await;
     let digest = "0".repeat(64);
     for source in [
-        json!({}), json!({"name": "a"}), json!({"upload": digest, "path": "/a", "name": "a"}),
-        json!({"upload": digest}), json!({"path": "relative.csv"}), json!({"path": "/"}),
+        json!({}),
+        json!({"name": "a"}),
+        json!({"upload": digest, "path": "/a", "name": "a"}),
+        json!({"upload": digest}),
+        json!({"path": "relative.csv"}),
+        json!({"path": "/"}),
     ] {
         let body = json!({"dataset": "a.b", "sources": [source]});
         let answer = door.post("/v1/ingests", body.clone()).await;

@@ -4,6 +4,7 @@
 mod breakage;
 mod formats;
 mod ingest;
+mod logs;
 mod objects;
 mod openapi;
 mod problems;

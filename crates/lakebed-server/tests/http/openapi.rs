@@ -37,7 +37,8 @@ async fn every_documented_operation_is_routed() {
         let path = path.replace("{namespace}", "a").replace("{name}", "b").replace("{digest}", "c");
         let answer = door.call(&method.to_uppercase(), &path, &[], Body::empty()).await;
         let status = answer.status.as_u16();
-        let is_routed = status != 405 && (status != 404 || answer.problem().code != "no-such-route");
+        let is_routed =
+            status != 405 && (status != 404 || answer.problem().code != "no-such-route");
         assert!(is_routed, "{method} {path}: {status}");
         let answer = door.call("PATCH", &path, &[], Body::empty()).await;
         assert_eq!(answer.status, 405, "{path}");
@@ -61,7 +62,8 @@ async fn every_operation_says_what_it_does_and_how_it_fails() {
             assert_eq!(problem, "#/components/schemas/Problem", "{method} {path} {status}");
         }
         assert!(responses.contains_key("500") && responses.contains_key("421"), "{method} {path}");
-        let takes_input = operation.get("parameters").is_some() || operation.get("requestBody").is_some();
+        let takes_input =
+            operation.get("parameters").is_some() || operation.get("requestBody").is_some();
         assert!(!takes_input || responses.contains_key("400"), "{method} {path}");
     }
 }

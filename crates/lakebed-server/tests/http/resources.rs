@@ -33,8 +33,12 @@ async fn no_path_of_the_machine_leaves_a_server() {
     with_orders(&door).await;
     let root = door.test.root();
     for path in [
-        "/v1/lake", "/v1/datasets", "/v1/versions?ref=sales.orders", "/v1/events",
-        "/v1/datasets/sales/orders/versions", "/v1/versions?ref=sales.nothing",
+        "/v1/lake",
+        "/v1/datasets",
+        "/v1/versions?ref=sales.orders",
+        "/v1/events",
+        "/v1/datasets/sales/orders/versions",
+        "/v1/versions?ref=sales.nothing",
     ] {
         let answer = door.get(path).await;
         assert!(!answer.text().contains(root.to_str().unwrap()), "{path}: {}", answer.text());
@@ -135,10 +139,7 @@ async fn references_resolve_together_or_not_at_all() {
         .iter()
         .map(|found| (found.reference.to_string(), found.version.version, found.newest))
         .collect();
-    assert_eq!(
-        found,
-        [("sales.orders@v1".to_owned(), 1, 2), ("crm.customers".to_owned(), 1, 1)]
-    );
+    assert_eq!(found, [("sales.orders@v1".to_owned(), 1, 2), ("crm.customers".to_owned(), 1, 1)]);
     assert!(answer.versions.iter().all(|found| found.files.is_none() && found.sources.is_none()));
     let error = client.resolve(&refs(&["sales.orders", "sales.orders@v9"])).await.unwrap_err();
     assert_eq!(error.code(), "not-found");

@@ -122,8 +122,9 @@ async fn the_whole_path_works_over_a_socket() {
 #[tokio::test]
 async fn a_foreign_host_is_refused() {
     let served = Served::new().await;
-    let foreign =
-        served.raw("GET /v1/lake HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n").await;
+    let foreign = served
+        .raw("GET /v1/lake HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")
+        .await;
     assert!(foreign.starts_with("HTTP/1.1 421"), "{foreign}");
     assert!(foreign.contains("\"code\":\"wrong-host\""), "{foreign}");
 }

@@ -65,7 +65,9 @@ impl Engine for Script {
         let count = words.next().and_then(|count| count.parse().ok()).unwrap_or(0);
         let batches: BoxStream<'static, _> = match word.as_str() {
             "FAIL" => stream::iter([Err(failed())]).boxed(),
-            "BREAK" => stream::iter(numbers(count)).map(Ok).chain(stream::iter([Err(failed())])).boxed(),
+            "BREAK" => {
+                stream::iter(numbers(count)).map(Ok).chain(stream::iter([Err(failed())])).boxed()
+            }
             "ENDLESS" => stream::repeat_with(|| Ok(batch_of(0..1000))).boxed(),
             "STUCK" => stream::pending().boxed(),
             "TYPES" => stream::iter([Ok(types())]).boxed(),
@@ -104,7 +106,8 @@ fn numbers(count: i64) -> Vec<RecordBatch> {
 }
 
 pub(crate) fn batch_of(numbers: std::ops::Range<i64>) -> RecordBatch {
-    let names = StringArray::from_iter_values(numbers.clone().map(|number| format!("row {number}")));
+    let names =
+        StringArray::from_iter_values(numbers.clone().map(|number| format!("row {number}")));
     let numbers = Int64Array::from_iter_values(numbers);
     let columns: [(&str, ArrayRef); 2] = [("n", Arc::new(numbers)), ("name", Arc::new(names))];
     RecordBatch::try_from_iter(columns).unwrap()

@@ -133,7 +133,7 @@ async fn a_database_of_another_lake_is_refused() {
     let test = lake_with_versions(1).await;
     let other = TestLake::new().await;
     let config = lakebed_service::LakeConfig {
-        catalog_url: Some(lakebed_service::default_catalog_url(&other.root())),
+        catalog_url: Some(format!("sqlite://{}", lakebed_service::catalog_file(&other.root()).display())),
         ..config_of(&test.root(), OpenMode::Existing)
     };
     let engine = std::sync::Arc::new(lakebed_testkit::NoEngine);

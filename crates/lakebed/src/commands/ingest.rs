@@ -9,7 +9,6 @@ use lakebed_api::{
 use lakebed_core::{
     DataType, DatasetKind, DatasetName, DecodeOptions, FormatName, Header, IngestMode,
 };
-use lakebed_service::OpenMode;
 use tokio_util::io::ReaderStream;
 
 use crate::{
@@ -133,7 +132,7 @@ pub(crate) async fn run(app: &App, args: IngestArgs) -> Result<Exit> {
         let links = human::counted(found.links_left_out, "link");
         app.terminal.note(format!("{links} to folders were not followed: name those folders too"));
     }
-    let session = Session::open_with(app, OpenMode::CreateIfMissing).await?;
+    let session = Session::open_or_create(app).await?;
     let mut bar = Bar::new(&app.terminal);
     let request = IngestRequest {
         dataset: args.to.to_string(),

@@ -6,9 +6,10 @@ use std::{
 };
 
 use clap::Args;
-use lakebed_service::{LakeConfig, OpenMode, RebuildReport, SystemClock, default_catalog_url};
+use lakebed_service::{LakeConfig, OpenMode, RebuildReport, SystemClock};
 use lakebed_store::Root;
 use serde_json::json;
+use url::Url;
 
 use crate::{
     app::App,
@@ -35,7 +36,7 @@ pub(crate) struct RebuildArgs {
 pub(crate) async fn run(app: &App, args: RebuildArgs) -> Result<Exit> {
     let config = lake_config(app, OpenMode::Existing)?;
     let aside = match args.replace {
-        true => database_file(&config).map(|path| move_aside(&path)).transpose()?.flatten(),
+        true => database_file(&config, &app.current).map(|path| move_aside(&path)).transpose()?.flatten(),
         false => None,
     };
     let report = lakebed_service::rebuild(config, &SystemClock).await.map_err(|error| {
@@ -50,15 +51,20 @@ pub(crate) async fn run(app: &App, args: RebuildArgs) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// The file of an SQLite catalog.
-fn database_file(config: &LakeConfig) -> Option<PathBuf> {
-    let url = match (&config.catalog_url, &config.root) {
-        (Some(url), _) => url.clone(),
-        (None, Root::Folder(folder)) => default_catalog_url(folder),
-        (None, Root::Url(_)) => return None,
-    };
+/// The file of the catalog; none for a database that is no file.
+fn database_file(config: &LakeConfig, current: &Path) -> Option<PathBuf> {
+    match (&config.catalog_url, &config.root) {
+        (Some(url), _) => file_of(url, current),
+        (None, Root::Folder(folder)) => Some(folder.join("lakebed.db")),
+        (None, Root::Url(_)) => None,
+    }
+}
+
+/// The path of a URL as in `sqlite:///srv/lakebed.db?mode=rwc`; `%` escapes are undone.
+fn file_of(url: &str, current: &Path) -> Option<PathBuf> {
     let path = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"))?;
-    Some(PathBuf::from(path.split('?').next().unwrap_or(path)))
+    let absolute = current.join(path);
+    Url::parse(&format!("file://{}", absolute.to_str()?)).ok()?.to_file_path().ok()
 }
 
 /// Renames the database and the files that SQLite keeps beside it; returns its new name.
@@ -119,6 +125,15 @@ fn print(app: &App, report: &RebuildReport, aside: Option<&Path>) -> Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_file_of_a_url_is_found() {
+        let file = |url| file_of(url, Path::new("/here"));
+        assert_eq!(file("sqlite:///srv/a%23 b.db?mode=rwc"), Some("/srv/a# b.db".into()));
+        assert_eq!(file("sqlite://x.db"), Some("/here/x.db".into()));
+        assert_eq!(file("sqlite:x.db"), Some("/here/x.db".into()));
+        assert_eq!(file("postgres://x/y"), None);
+    }
 
     #[test]
     fn a_database_is_moved_with_its_log_and_never_over_another() {

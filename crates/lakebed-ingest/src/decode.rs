@@ -1,0 +1,253 @@
+//! Sources into table files and quarantine files.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{ArrayRef, new_null_array},
+    datatypes::{DataType as ArrowType, Schema},
+};
+
+use crate::{
+    Decoded, DecodedSource, Phase, Refusal, Request,
+    account::Account,
+    arrow_schema,
+    arrow_types::arrow_type,
+    engine::{Engine, Feeder, Gone, run},
+    feed::{Fed, Origin, feed_text, refuse_fault, refuse_trouble},
+    infer::{Findings, Tuning, accounts, look_at_all, look_at_heads},
+    layout::{Layout, Settled},
+    limits, notes, parquet_in,
+    quarantine,
+    rows::{self, ChunkRows, Reading, Trouble},
+    writer::TableWriter,
+};
+
+/// [`crate::decode`], with sizes that tests choose.
+pub(crate) fn decode_with(request: Request<'_>, tuning: Tuning) -> Result<Decoded, Refusal> {
+    limits::check_option(request.options)?;
+    let layout = Layout::new(request.sources, request.options, request.schema)?;
+    let mut findings = guess(&layout, request, tuning)?;
+    let settled = layout.settle(&findings.verdicts(), request.schema)?;
+    if let Some(decoded) = attempt(&layout, &settled, &findings, request, tuning)? {
+        return Ok(decoded);
+    }
+    tracing::debug!("a guessed column type was contradicted; looking at all cells");
+    findings = look_at_all(&layout, &settled, tuning, request.threads, request.progress)?;
+    let settled = layout.settle(&findings.verdicts(), request.schema)?;
+    attempt(&layout, &settled, &findings, request, tuning)?
+        .ok_or_else(|| Refusal::internal("the types of all cells were contradicted by a cell"))
+}
+
+/// What the heads of the sources say, if anything has to be inferred.
+pub(crate) fn guess(
+    layout: &Layout,
+    request: Request<'_>,
+    tuning: Tuning,
+) -> Result<Findings, Refusal> {
+    let evidence = vec![Default::default(); layout.columns.len()];
+    let nothing = Findings { evidence, complete: true, accounts: Vec::new() };
+    if layout.is_known() {
+        return Ok(nothing);
+    }
+    let settled = layout.settle(&nothing.verdicts(), request.schema)?;
+    look_at_heads(layout, &settled, tuning, request.progress)
+}
+
+/// Decodes with these types; none if a cell contradicts a guessed one.
+fn attempt(
+    layout: &Layout,
+    settled: &Settled,
+    findings: &Findings,
+    request: Request<'_>,
+    tuning: Tuning,
+) -> Result<Option<Decoded>, Refusal> {
+    let schema = arrow_schema(&settled.schema);
+    let start_row = request.base.map_or(0, |base| base.start_row);
+    let writer = |id, schema, start_row| {
+        TableWriter::new(id, schema, request.out, start_row, request.threads)
+    };
+    let driver = Driver {
+        layout,
+        settled,
+        types: schema.fields().iter().map(|field| field.data_type().clone()).collect(),
+        table: writer(0, schema.clone(), start_row)?,
+        quarantine: writer(1, quarantine::schema(), 0)?,
+        accounts: accounts(layout),
+        request,
+        in_tail: request.base.is_some_and(|base| !base.tail.is_empty()),
+    };
+    request.progress.phase(if driver.in_tail { Phase::Rewriting } else { Phase::Decoding });
+    let feed = |feeder: &mut Feeder<'_, Fed<Decoding>>| {
+        feed(feeder, layout, settled, &schema, request, tuning)
+    };
+    let files = run(request.threads, request.progress, feed, |engine| driver.drive(engine))?;
+    let Some((tables, quarantine, accounts)) = files else { return Ok(None) };
+    let source = |(index, account): (usize, &Account)| {
+        let crate::Recount { accepted, quarantined, skipped } = account.recount();
+        let decode = layout.decode(index, settled);
+        let name = layout.sources[index].name.clone();
+        DecodedSource { name, decode, accepted, quarantined, skipped }
+    };
+    Ok(Some(Decoded {
+        schema: settled.schema.clone(),
+        changes: settled.changes.clone(),
+        tables,
+        quarantine,
+        sources: accounts.iter().enumerate().map(source).collect(),
+        notes: notes::notes(layout, findings),
+    }))
+}
+
+/// What a worker makes of a chunk.
+struct Decoding {
+    rows: ChunkRows,
+    /// The bytes of bad rows, one after the other.
+    raw: Vec<u8>,
+}
+
+fn decode_chunk(text: Vec<u8>, reading: &Reading) -> Result<Decoding, Trouble> {
+    let rows = rows::decode(&text, reading)?;
+    let mut raw = Vec::new();
+    rows.bad.iter().for_each(|bad| raw.extend_from_slice(&text[bad.record.range()]));
+    Ok(Decoding { rows, raw })
+}
+
+fn feed(
+    feeder: &mut Feeder<'_, Fed<Decoding>>,
+    layout: &Layout,
+    settled: &Settled,
+    schema: &Schema,
+    request: Request<'_>,
+    tuning: Tuning,
+) -> Result<(), Gone> {
+    for path in request.base.iter().flat_map(|base| &base.tail) {
+        let read = parquet_in::read_tail(path, schema, &mut |columns, rows| {
+            feeder.send(Fed::Batch { source: Origin::Tail, columns, rows })
+        });
+        if let Err(refusal) = read {
+            return feeder.send(Fed::Refused(refusal));
+        }
+    }
+    for (index, source) in layout.sources.iter().enumerate() {
+        if let Some(reading) = layout.reading(index, settled, tuning.sizes.record) {
+            let (reading, sizes) = (Arc::new(reading), tuning.sizes);
+            feed_text(feeder, index, source, &reading, sizes, request.progress, decode_chunk)?;
+            continue;
+        }
+        let types = layout.typed_columns(index, settled);
+        let types: Vec<ArrowType> = types.iter().map(|(_, data_type)| arrow_type(data_type)).collect();
+        let read = parquet_in::read_source(&source.name, &source.path, &types, &mut |columns, rows| {
+            feeder.send(Fed::Batch { source: Origin::Source(index), columns, rows })
+        });
+        match read {
+            Ok(()) => {
+                let stored = std::fs::metadata(&source.path).map_or(0, |metadata| metadata.len());
+                request.progress.bytes(stored);
+                feeder.send(Fed::End { source: index, length: 0 })?;
+            }
+            Err(refusal) => return feeder.send(Fed::Refused(refusal)),
+        }
+    }
+    Ok(())
+}
+
+/// Takes parts in order and hands rows to the writers.
+struct Driver<'d> {
+    layout: &'d Layout,
+    settled: &'d Settled,
+    /// The table's, in its order.
+    types: Vec<ArrowType>,
+    table: TableWriter,
+    quarantine: TableWriter,
+    accounts: Vec<Account>,
+    request: Request<'d>,
+    /// Whether rows of the parent are still coming.
+    in_tail: bool,
+}
+
+type Files = (Vec<crate::WrittenFile>, Vec<crate::WrittenFile>, Vec<Account>);
+
+impl Driver<'_> {
+    fn drive(mut self, engine: &mut Engine<'_, Fed<Decoding>>) -> Result<Option<Files>, Refusal> {
+        while let Some(part) = engine.next()? {
+            match part {
+                Fed::Chunk { result: Err(Trouble::Contradicted), .. } => return Ok(None),
+                Fed::Chunk { source, offset, result } => {
+                    self.leave_tail();
+                    let decoding = result.map_err(|trouble| {
+                        let lines = self.accounts[source].lines;
+                        refuse_trouble(&self.layout.sources[source], &trouble, lines)
+                    })?;
+                    self.take_chunk(engine, source, offset, decoding)?;
+                }
+                Fed::Batch { source: Origin::Tail, columns, rows } => {
+                    self.request.progress.rows(rows as u64);
+                    self.table.push(engine, &columns, rows)?;
+                }
+                Fed::Batch { source: Origin::Source(source), columns, rows } => {
+                    self.leave_tail();
+                    self.request.progress.rows(rows as u64);
+                    self.accounts[source].add_rows(rows as u64);
+                    let columns = self.placed(source, &columns, rows);
+                    self.table.push(engine, &columns, rows)?;
+                }
+                Fed::End { source, length } => {
+                    self.leave_tail();
+                    self.accounts[source].check(&self.layout.sources[source].name, length)?;
+                }
+                Fed::Fault { source, fault } => {
+                    let lines = self.accounts[source].lines;
+                    return Err(refuse_fault(&self.layout.sources[source], &fault, lines));
+                }
+                Fed::Refused(refusal) => return Err(refusal),
+            }
+        }
+        limits::check(self.layout, self.settled, &self.accounts, self.request.options)?;
+        let tables = self.table.finish(engine)?;
+        let quarantine = self.quarantine.finish(engine)?;
+        Ok(Some((tables, quarantine, self.accounts)))
+    }
+
+    fn leave_tail(&mut self) {
+        if std::mem::take(&mut self.in_tail) {
+            self.request.progress.phase(Phase::Decoding);
+        }
+    }
+
+    fn take_chunk(
+        &mut self,
+        engine: &mut Engine<'_, Fed<Decoding>>,
+        source: usize,
+        offset: u64,
+        Decoding { rows, raw }: Decoding,
+    ) -> Result<(), Refusal> {
+        let accepted = rows.counts.accepted.rows as usize;
+        self.request.progress.rows(rows.counts.accepted.rows + rows.counts.quarantined.rows);
+        if !rows.bad.is_empty() {
+            let columns = self.layout.typed_columns(source, self.settled);
+            let origin = quarantine::Origin {
+                source: &self.layout.sources[source].name,
+                offset,
+                lines: self.accounts[source].lines,
+                columns: &columns,
+            };
+            let arrays = quarantine::arrays(&origin, &rows.bad, &raw)?;
+            self.quarantine.push(engine, &arrays, rows.bad.len())?;
+        }
+        self.accounts[source].add(&rows.counts);
+        let columns = self.placed(source, &rows.columns, accepted);
+        self.table.push(engine, &columns, accepted)
+    }
+
+    /// The columns of a source in the table's order; null where the source lacks one.
+    fn placed(&self, source: usize, columns: &[ArrayRef], rows: usize) -> Vec<ArrayRef> {
+        let mut placed: Vec<Option<ArrayRef>> = vec![None; self.types.len()];
+        for (column, array) in self.layout.sources[source].columns.iter().zip(columns) {
+            placed[self.settled.columns[*column].place] = Some(Arc::clone(array));
+        }
+        let or_null = |(array, data_type): (Option<ArrayRef>, &ArrowType)| {
+            array.unwrap_or_else(|| new_null_array(data_type, rows))
+        };
+        placed.into_iter().zip(&self.types).map(or_null).collect()
+    }
+}

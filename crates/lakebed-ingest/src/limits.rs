@@ -1,0 +1,137 @@
+//! When too much of the sources would be quarantined.
+
+use std::collections::BTreeMap;
+
+use lakebed_core::{DecodeOptions, ReasonCode};
+
+use crate::{
+    DEFAULT_MAX_QUARANTINED, FREE_QUARANTINED_ROWS, Refusal,
+    account::Account,
+    layout::{Layout, Settled, listed},
+    refusal::shown,
+    rows::ColumnCounts,
+};
+
+/// Refuses limits that are no part of a whole.
+pub(crate) fn check_option(options: &DecodeOptions) -> Result<(), Refusal> {
+    match options.max_quarantined {
+        Some(limit) if !(0.0..=1.0).contains(&limit) => Err(Refusal::new(
+            Refusal::BAD_OPTION,
+            "the limit of quarantined rows is not between 0 and 1",
+        )
+        .hint("0.05 allows one row in twenty")),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses sources without rows, columns without a readable value, and too many bad rows.
+pub(crate) fn check(
+    layout: &Layout,
+    settled: &Settled,
+    accounts: &[Account],
+    options: &DecodeOptions,
+) -> Result<(), Refusal> {
+    let accepted: u64 = accounts.iter().map(|account| account.accepted.rows).sum();
+    let bad: u64 = accounts.iter().map(|account| account.quarantined.rows).sum();
+    if accepted + bad == 0 {
+        return Err(no_rows(layout));
+    }
+    check_columns(layout, settled, accounts)?;
+    let all = accepted + bad;
+    let allowed = match options.max_quarantined {
+        Some(limit) => (limit * all as f64).floor() as u64,
+        None => ((DEFAULT_MAX_QUARANTINED * all as f64).floor() as u64).max(FREE_QUARANTINED_ROWS),
+    };
+    if accepted > 0 && bad <= allowed {
+        return Ok(());
+    }
+    let why = why(layout, accounts);
+    let (code, message) = match accepted {
+        0 => (Refusal::ALL_QUARANTINED, format!("all {bad} rows would be quarantined: {why}")),
+        _ => {
+            let limit = options.max_quarantined.unwrap_or(DEFAULT_MAX_QUARANTINED) * 100.0;
+            let message = format!(
+                "{bad} of {all} rows would be quarantined, the limit is {limit} %: {why}"
+            );
+            (Refusal::TOO_MANY_QUARANTINED, message)
+        }
+    };
+    Err(Refusal::new(code, message).hint(hint(accounts)))
+}
+
+fn no_rows(layout: &Layout) -> Refusal {
+    let name = shown(&layout.sources[0].name);
+    let message = match layout.sources.len() {
+        1 => format!("`{name}` has no rows below its header"),
+        count => format!("`{name}` and {} more have no rows below their headers", count - 1),
+    };
+    Refusal::new(Refusal::NO_ROWS, message)
+        .hint("if the first line is data, say that there is no header (`--header absent`)")
+}
+
+/// A column of which no value could be read is a wrong type or a wrong file, not bad rows.
+fn check_columns(layout: &Layout, settled: &Settled, accounts: &[Account]) -> Result<(), Refusal> {
+    let mut sums = vec![ColumnCounts::default(); layout.columns.len()];
+    for (source, account) in layout.sources.iter().zip(accounts) {
+        for (column, counts) in source.columns.iter().zip(&account.columns) {
+            sums[*column].add(*counts);
+        }
+    }
+    for ((column, settled), sum) in layout.columns.iter().zip(&settled.columns).zip(&sums) {
+        if sum.values > 0 && sum.failed == sum.values {
+            let (name, data_type) = (shown(&column.name), &settled.data_type);
+            let message = format!(
+                "none of the {} values of column `{name}` is of its type, {data_type}",
+                sum.values
+            );
+            return Err(Refusal::new(Refusal::ALL_QUARANTINED, message).hint(format!(
+                "if they are text, ingest into a dataset of its own or declare `--type {name}=string`; \
+                 tokens for missing values can be named (`--null NA`)"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn reasons(accounts: &[Account]) -> BTreeMap<ReasonCode, u64> {
+    let mut sums = BTreeMap::new();
+    for (code, count) in accounts.iter().flat_map(|account| &account.reasons) {
+        *sums.entry(*code).or_default() += count;
+    }
+    sums
+}
+
+/// `type-error 4, missing-cell 1; the first on line 17 of `a.csv``.
+fn why(layout: &Layout, accounts: &[Account]) -> String {
+    let counted = |(code, count): (ReasonCode, u64)| format!("{} {count}", code.as_str());
+    let counts: Vec<String> = reasons(accounts).into_iter().map(counted).collect();
+    let first = layout.sources.iter().zip(accounts).find_map(|(source, account)| {
+        let line = account.first_bad_line?;
+        Some(format!("; the first on line {line} of `{}`", shown(&source.name)))
+    });
+    format!("{}{}", counts.join(", "), first.unwrap_or_default()) + &worst_columns(layout, accounts)
+}
+
+fn worst_columns(layout: &Layout, accounts: &[Account]) -> String {
+    let mut failed: BTreeMap<&str, u64> = BTreeMap::new();
+    for (source, account) in layout.sources.iter().zip(accounts) {
+        for (column, counts) in source.columns.iter().zip(&account.columns) {
+            *failed.entry(&layout.columns[*column].name).or_default() += counts.failed;
+        }
+    }
+    let named = failed.into_iter().filter(|(_, count)| *count > 0);
+    let named: Vec<String> = named.map(|(name, count)| format!("`{}` {count}", shown(name))).collect();
+    if named.is_empty() { String::new() } else { format!("; by column: {}", listed(&named)) }
+}
+
+fn hint(accounts: &[Account]) -> &'static str {
+    let most = reasons(accounts).into_iter().max_by_key(|(_, count)| *count);
+    match most.map(|(code, _)| code) {
+        Some(ReasonCode::ExtraCell | ReasonCode::MissingCell) => {
+            "check the delimiter with `--plan`, or allow more with `--max-quarantined`"
+        }
+        Some(ReasonCode::EncodingError) => "convert the file to UTF-8, or allow more with `--max-quarantined`",
+        Some(ReasonCode::SourceError) => "check the quote character, or allow more with `--max-quarantined`",
+        _ => "check types with `--plan`, name missing values (`--null NA`), or allow more with `--max-quarantined`",
+    }
+}

@@ -1,0 +1,172 @@
+//! What a user should know about how sources were read, and which option would change it.
+//!
+//! Notes speak of columns and options. The only values in them are tokens from a fixed list of
+//! those that many tools write for "no value".
+
+use lakebed_core::{DataType, Header};
+
+use crate::{
+    cell::{
+        Evidence, Verdict,
+        oddity::{NULL_LIKE, Oddity, SPELLINGS},
+    },
+    infer::Findings,
+    layout::{Format, Layout, listed},
+    refusal::shown,
+    sniff::Text,
+};
+
+/// All notes, those on files first.
+pub(crate) fn notes(layout: &Layout, findings: &Findings) -> Vec<String> {
+    let mut notes = on_files(layout);
+    let inferred = || {
+        let columns = layout.columns.iter().zip(&findings.evidence);
+        columns.filter(|(column, _)| column.known.is_none()).map(|(column, e)| (column.name.as_str(), e))
+    };
+    notes.extend(on_null_tokens(inferred().collect()));
+    notes.extend(inferred().filter_map(|(name, evidence)| on_spelling(name, evidence)));
+    let empty: Vec<String> = inferred()
+        .filter(|(_, evidence)| evidence.verdict() == Verdict::Unknown)
+        .map(|(name, _)| format!("`{}`", shown(name)))
+        .collect();
+    if !empty.is_empty() {
+        notes.push(format!("no values in {}: kept as string", listed(&empty)));
+    }
+    let zoned: Vec<String> = inferred()
+        .filter(|(_, e)| e.has_zones() && e.verdict() == Verdict::Typed(DataType::Timestamptz))
+        .map(|(name, _)| format!("`{}`", shown(name)))
+        .collect();
+    if !zoned.is_empty() {
+        notes.push(format!(
+            "times with a zone are kept as moments in UTC, without the zone: {}",
+            listed(&zoned)
+        ));
+    }
+    notes
+}
+
+/// What was detected, said once for all files that are alike.
+fn on_files(layout: &Layout) -> Vec<String> {
+    let mut notes: Vec<(String, Vec<String>)> = Vec::new();
+    for source in &layout.sources {
+        let Format::Text(text) = &source.format else { continue };
+        for note in on_file(text) {
+            let name = format!("`{}`", shown(&source.name));
+            match notes.iter_mut().find(|(other, _)| *other == note) {
+                Some((_, names)) => names.push(name),
+                None => notes.push((note, vec![name])),
+            }
+        }
+    }
+    let all = layout.sources.len();
+    let said = |(note, names): (String, Vec<String>)| match names.len() {
+        count if count == all && all > 3 => format!("all {all} files: {note}"),
+        _ => format!("{}: {note}", listed(&names)),
+    };
+    notes.into_iter().map(said).collect()
+}
+
+fn on_file(text: &Text) -> Vec<String> {
+    let mut notes = vec![detected(text)];
+    let names = &text.names;
+    if text.header == Header::Present && !names.unnamed.is_empty() {
+        let numbers: Vec<String> = names.unnamed.iter().map(|n| format!("`column_{n}`")).collect();
+        notes.push(format!("columns without a name are called {}", listed(&numbers)));
+    }
+    if !names.repeated.is_empty() {
+        let repeated: Vec<String> = names.repeated.iter().map(|name| format!("`{}`", shown(name))).collect();
+        notes.push(format!("columns with the name of another are called {}", listed(&repeated)));
+    }
+    if !names.cleaned.is_empty() {
+        let cleaned: Vec<String> = names.cleaned.iter().map(|name| format!("`{}`", shown(name))).collect();
+        notes.push(format!(
+            "control characters were taken out of names, or they were shortened: {}",
+            listed(&cleaned)
+        ));
+    }
+    notes
+}
+
+fn detected(text: &Text) -> String {
+    let delimiter = match text.dialect.delimiter {
+        b',' => "comma".to_owned(),
+        b'\t' => "tab".to_owned(),
+        b';' => "semicolon".to_owned(),
+        b'|' => "pipe".to_owned(),
+        b' ' => "space".to_owned(),
+        other => format!("`{}`", char::from(other).escape_debug()),
+    };
+    let how = if text.detected.delimiter { " (detected)" } else { "" };
+    let quote = char::from(text.dialect.quote).escape_debug().to_string();
+    let header = match (text.header, text.detected.header) {
+        (Header::Present, true) => "the first record names the columns (detected; `--header absent` reads it as data)",
+        (Header::Absent, true) => "the first record is data (detected; `--header present` reads names from it)",
+        (Header::Present, false) => "the first record names the columns",
+        (Header::Absent, false) => "the first record is data",
+    };
+    format!("delimiter {delimiter}{how}, quote `{quote}`, {header}")
+}
+
+/// `NA` is text in …; `--null NA` reads it as no value, and makes `temp` a double.
+fn on_null_tokens(columns: Vec<(&str, &Evidence)>) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (index, token) in NULL_LIKE.iter().enumerate() {
+        let oddity = Oddity::NullLike(index as u8);
+        let holding: Vec<_> = columns.iter().filter(|(_, evidence)| evidence.has(oddity)).collect();
+        if holding.is_empty() {
+            continue;
+        }
+        let becomes: Vec<String> = holding
+            .iter()
+            .filter(|(_, evidence)| evidence.verdict().data_type() == DataType::String)
+            .filter_map(|(name, evidence)| match evidence.plain_verdict() {
+                Verdict::Typed(data_type) => Some(format!("`{}` {data_type}", shown(name))),
+                _ => None,
+            })
+            .collect();
+        let names: Vec<String> = holding.iter().map(|(name, _)| format!("`{}`", shown(name))).collect();
+        let then = match becomes.is_empty() {
+            true => String::new(),
+            false => format!(", which may make {}", listed(&becomes)),
+        };
+        notes.push(format!(
+            "`{token}` is kept as text in {}; `--null '{token}'` reads it as no value{then}",
+            listed(&names)
+        ));
+    }
+    notes
+}
+
+/// What keeps a column from a type, other than tokens for "no value".
+fn on_spelling(name: &str, evidence: &Evidence) -> Option<String> {
+    if evidence.verdict() != Verdict::Text {
+        return None;
+    }
+    let oddities = SPELLINGS.iter().filter(|(oddity, _)| evidence.has(*oddity));
+    let reasons: Vec<&str> = oddities.clone().map(|(_, words)| *words).collect();
+    let plain = match evidence.plain_verdict() {
+        Verdict::Typed(data_type) => Some(data_type),
+        Verdict::Unknown => oddities.clone().find_map(|(oddity, _)| meant(*oddity)),
+        Verdict::Text => None,
+    }?;
+    if reasons.is_empty() {
+        return None;
+    }
+    let name = shown(name);
+    let way_out = match evidence.has(Oddity::Thousands) || evidence.has(Oddity::OtherDate) {
+        true => String::new(),
+        false => format!("; `--type '{name}={plain}'` reads it as that"),
+    };
+    Some(format!("`{name}` is string because of {}{way_out}", reasons.join(" and ")))
+}
+
+/// The type that a spelling reminds of, where nothing else is known of the column.
+const fn meant(oddity: Oddity) -> Option<DataType> {
+    match oddity {
+        Oddity::LeadingZeros | Oddity::PlusSign | Oddity::Thousands => Some(DataType::Long),
+        Oddity::TooManyDigits | Oddity::NonFinite => Some(DataType::Double),
+        Oddity::OtherDate => Some(DataType::Date),
+        Oddity::ShortBoolean => Some(DataType::Boolean),
+        Oddity::Spaces | Oddity::NullLike(_) => None,
+    }
+}
