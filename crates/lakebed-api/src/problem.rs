@@ -60,7 +60,7 @@ impl std::error::Error for Problem {}
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrokenStream(
     /// Why.
-    pub Problem,
+    pub Box<Problem>,
 );
 
 impl std::fmt::Display for BrokenStream {

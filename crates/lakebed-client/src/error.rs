@@ -68,7 +68,7 @@ fn find_problem(error: &(dyn std::error::Error + 'static)) -> Option<Problem> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(BrokenStream(problem)) = error.downcast_ref() {
-            return Some(problem.clone());
+            return Some(problem.as_ref().clone());
         }
         next = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
             // An IO error skips what it carries when asked for its source.

@@ -19,7 +19,7 @@ use crate::{
     limits, notes, parquet_in,
     quarantine,
     rows::{self, ChunkRows, Reading, Trouble},
-    writer::TableWriter,
+    writer::{TableWriter, WriterLimits},
 };
 
 /// [`crate::decode`], with sizes that tests choose.
@@ -63,9 +63,9 @@ fn attempt(
 ) -> Result<Option<Decoded>, Refusal> {
     let schema = arrow_schema(&settled.schema);
     let start_row = request.base.map_or(0, |base| base.start_row);
-    let writer = |id, schema, start_row| {
-        TableWriter::new(id, schema, request.out, start_row, request.threads)
-    };
+    let limits = WriterLimits { groups: request.threads + 1, patience: tuning.patience };
+    let writer =
+        |id, schema, start_row| TableWriter::new(id, schema, request.out, start_row, limits);
     let driver = Driver {
         layout,
         settled,

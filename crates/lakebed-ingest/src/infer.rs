@@ -20,11 +20,26 @@ use crate::{
 };
 
 /// Sizes of the work; results never depend on them, apart from the longest record.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Tuning {
     pub(crate) sizes: Sizes,
-    /// How much of all sources together is looked at for a guess; none is 64 MiB.
-    pub(crate) sample: Option<usize>,
+    /// How much of all sources together is looked at for a guess.
+    pub(crate) sample: usize,
+    /// How little of one source is not worth saving.
+    pub(crate) least_sample: usize,
+    /// How many bytes may wait for a row group to be full.
+    pub(crate) patience: usize,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            sizes: Sizes::default(),
+            sample: 64 << 20,
+            least_sample: 256 << 10,
+            patience: 64 << 20,
+        }
+    }
 }
 
 /// What the text sources say, per column of the layout.
@@ -51,9 +66,8 @@ pub(crate) fn look_at_heads(
 ) -> Result<Findings, Refusal> {
     let evidence = vec![Evidence::default(); layout.columns.len()];
     let mut findings = Findings { evidence, complete: true, accounts: Vec::new() };
-    let share = tuning.sample.unwrap_or(64 << 20) / layout.sources.len();
-    let chunk = if tuning.sample.is_some() { share.max(1) } else { share.clamp(256 << 10, 4 << 20) };
-    let sizes = Sizes { chunk, ..tuning.sizes };
+    let share = (tuning.sample / layout.sources.len()).max(tuning.least_sample);
+    let sizes = Sizes { chunk: share.min(tuning.sizes.chunk), ..tuning.sizes };
     for (index, source) in layout.sources.iter().enumerate() {
         if progress.cancelled() {
             return Err(Refusal::cancelled());

@@ -27,6 +27,8 @@ mod footer;
 mod infer;
 mod input;
 mod layout;
+#[cfg(test)]
+mod laws;
 mod limits;
 mod names;
 mod notes;
@@ -38,6 +40,8 @@ mod refusal;
 mod request;
 mod rows;
 mod sniff;
+#[cfg(test)]
+mod testing;
 mod text;
 mod writer;
 

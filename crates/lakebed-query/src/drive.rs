@@ -4,11 +4,7 @@
 //! rows, and only then starts the plan. Dropping the stream ends the task, and with it whatever the
 //! plan started, its memory and its scratch files.
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::Arc,
-    time::Duration,
-};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use datafusion::{
@@ -61,9 +57,10 @@ pub(crate) async fn start(
                 if go_receiver.await.is_err() {
                     return;
                 }
-                let last = match run(planned, &schema, &sender, deadline, &limits).await {
-                    Ok(()) => Message::Done,
-                    Err(error) => Message::Failed(error),
+                let run = run(planned, &schema, &sender, &limits);
+                let last = match deadline.meet(run).await {
+                    Ok(Ok(())) => Message::Done,
+                    Ok(Err(error)) | Err(error) => Message::Failed(error),
                 };
                 sender.send(last).await.map_err(|_| ())
             }
@@ -122,14 +119,13 @@ async fn run(
     planned: Planned,
     schema: &SchemaRef,
     sender: &mpsc::Sender<Message>,
-    deadline: Deadline,
     limits: &QueryLimits,
 ) -> Result<(), EngineError> {
     let mut rows = Rows { sender, sent: 0, most: limits.max_rows };
     match planned {
         Planned::Answer(batch) => rows.send(batch).await,
         Planned::Plan { physical, state, fault } => {
-            run_plan(physical, &state, schema, &mut rows, deadline, &fault)
+            run_plan(physical, &state, schema, &mut rows, &fault)
                 .await
                 .map_err(|error| fault.take().map_or(error, EngineError::Store))
                 .map_err(|error| with_limits(error, limits))
@@ -142,13 +138,11 @@ async fn run_plan(
     state: &SessionState,
     schema: &SchemaRef,
     rows: &mut Rows<'_>,
-    deadline: Deadline,
     fault: &Fault,
 ) -> Result<(), EngineError> {
     let mut batches = execute_stream(physical, state.task_ctx()).map_err(from_datafusion)?;
     loop {
-        let next = AssertUnwindSafe(batches.next()).catch_unwind();
-        let next = deadline.meet(next).await?;
+        let next = AssertUnwindSafe(batches.next()).catch_unwind().await;
         // Whatever became of it on the way: bytes were wrong, so nothing more is sent.
         if let Some(error) = fault.take() {
             return Err(EngineError::Store(error));
@@ -184,7 +178,7 @@ impl Rows<'_> {
         }
         match too_many {
             true => Err(exhausted(format!(
-                "the answer has more than {} rows, and no more were asked for",
+                "the answer has more than the {} rows that are allowed",
                 self.sent
             ))),
             false => Ok(()),

@@ -102,12 +102,13 @@ pub(crate) enum Planned {
 /// deep.
 fn plan_job(template: &Template, job: QueryJob, store: &Store) -> Result<Planned, EngineError> {
     let Admitted { prepared, query } = guard::admit(&job.sql, &template.names)?;
-    let Some(query) = query else {
+    let Some(mut query) = query else {
         return match prepared.kind {
             StatementKind::ShowTables => answers::listed(&job.listing).map(Planned::Answer),
             _ => described(&job).map(Planned::Answer),
         };
     };
+    parameters::bind(&mut query, &job.parameters)?;
     let fault = Fault::default();
     let files = job.tables.iter().flat_map(|table| &table.files);
     let objects = store.reader(files.map(|file| file.object));
@@ -116,7 +117,6 @@ fn plan_job(template: &Template, job: QueryJob, store: &Store) -> Result<Planned
         .session(&job.limits, store.scratch_dir(), objects, job.now)
         .map_err(from_datafusion)?;
     let logical = plan::logical(query, &state, &job.tables)?;
-    let logical = parameters::bind(logical, &job.parameters)?;
     if prepared.kind == StatementKind::Explain {
         let logical = state.optimize(&logical).map_err(from_datafusion)?;
         return answers::explained(&logical).map(Planned::Answer);

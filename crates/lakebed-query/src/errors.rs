@@ -28,9 +28,7 @@ pub(crate) fn exhausted(message: impl Into<String>) -> EngineError {
     EngineError::Exhausted { message: message.into() }
 }
 
-pub(crate) fn internal(
-    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> EngineError {
+pub(crate) fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> EngineError {
     EngineError::Internal { source: source.into() }
 }
 
@@ -93,6 +91,7 @@ pub(crate) fn from_datafusion(error: DataFusionError) -> EngineError {
         },
         DataFusionError::External(source) => from_external(source),
         DataFusionError::ArrowError(error, _) => from_arrow(*error),
+        DataFusionError::IoError(error) => from_io(error),
         other => from_reference(&other).unwrap_or_else(|| internal(other)),
     }
 }
@@ -122,7 +121,6 @@ fn from_reference(error: &DataFusionError) -> Option<EngineError> {
         DataFusionError::Execution(message) => EngineError::Failed { message: sentence(message) },
         DataFusionError::ResourcesExhausted(message) => {
             tracing::debug!(message, "a statement met a limit");
-            eprintln!("{message}");
             exhausted(resource(message))
         }
         _ => return None,
@@ -151,9 +149,22 @@ fn from_external(source: Box<dyn std::error::Error + Send + Sync>) -> EngineErro
     }
 }
 
+/// Files are scratch alone: objects are the store's business.
+fn from_io(error: std::io::Error) -> EngineError {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    match error.kind() {
+        StorageFull | QuotaExceeded => exhausted("there is no space left for scratch files"),
+        _ => match error.downcast::<DataFusionError>() {
+            Ok(inner) => from_datafusion(inner),
+            Err(error) => internal(error),
+        },
+    }
+}
+
 fn from_arrow(error: ArrowError) -> EngineError {
     match error {
         ArrowError::ExternalError(source) => from_external(source),
+        ArrowError::IoError(_, error) => from_io(error),
         error => failed_in_arrow(&error).unwrap_or_else(|| internal(error)),
     }
 }
@@ -209,10 +220,9 @@ fn no_such_column(field: &Column, valid: &[Column]) -> EngineError {
         (Some(column), _) if column.name == field.name => {
             Some(format!("there is `{}`", shown(&column.flat_name())))
         }
-        (Some(column), _) => Some(format!(
-            "names with capitals need double quotes: \"{}\"",
-            shown(&column.name)
-        )),
+        (Some(column), _) => {
+            Some(format!("names with capitals need double quotes: \"{}\"", shown(&column.name)))
+        }
         (None, Some(near)) => Some(format!("did you mean `{}`?", shown(near))),
         (None, None) => columns(valid),
     };

@@ -99,11 +99,8 @@ impl fmt::Display for Watched {
 #[async_trait]
 impl ObjectStore for Watched {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        let mut result = self
-            .inner
-            .get_opts(location, options)
-            .await
-            .map_err(|error| self.fault.keep(error))?;
+        let mut result =
+            self.inner.get_opts(location, options).await.map_err(|error| self.fault.keep(error))?;
         if let GetResultPayload::Stream(bytes) = result.payload {
             let fault = self.fault.clone();
             let watched = bytes.map_err(move |error| fault.keep(error)).boxed();
@@ -112,7 +109,11 @@ impl ObjectStore for Watched {
         Ok(result)
     }
 
-    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<bytes::Bytes>> {
+    async fn get_ranges(
+        &self,
+        location: &Path,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<bytes::Bytes>> {
         let bytes = self.inner.get_ranges(location, ranges).await;
         bytes.map_err(|error| self.fault.keep(error))
     }

@@ -33,7 +33,9 @@ fn plain(data_type: &DataType) -> DataType {
         DataType::BinaryView => DataType::Binary,
         DataType::List(item) => DataType::List(plain_field(item)),
         DataType::LargeList(item) => DataType::LargeList(plain_field(item)),
-        DataType::FixedSizeList(item, length) => DataType::FixedSizeList(plain_field(item), *length),
+        DataType::FixedSizeList(item, length) => {
+            DataType::FixedSizeList(plain_field(item), *length)
+        }
         DataType::ListView(item) => DataType::List(plain_field(item)),
         DataType::LargeListView(item) => DataType::LargeList(plain_field(item)),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(plain_field).collect()),

@@ -1,87 +1,84 @@
 //! Values for placeholders: `$1` by position, `$name` by name.
 //!
-//! Their types follow from where they stand: a text where a timestamp is compared is read as one.
+//! A value takes its placeholder's place in the parsed tree, as if it had been written there as a
+//! literal; so its type follows from where it stands (a text compared with a timestamp is read as
+//! one), and no text can become anything but a text.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::ControlFlow,
+};
 
-use datafusion::{
-    common::{ParamValues, ScalarValue, metadata::ScalarAndMetadata},
-    logical_expr::LogicalPlan,
+use datafusion::sql::sqlparser::ast::{
+    Expr, Query, Value as SqlValue, VisitMut as _, VisitorMut,
 };
 use lakebed_service::engine::{EngineError, Parameters};
-use serde_json::{Number, Value};
+use serde_json::Value;
 
-use crate::errors::{from_datafusion, invalid, shown};
+use crate::errors::{invalid, shown};
 
-/// Puts `parameters` into `plan`. Each placeholder needs a value and each value a placeholder.
-pub(crate) fn bind(plan: LogicalPlan, parameters: &Parameters) -> Result<LogicalPlan, EngineError> {
-    let wanted: BTreeSet<String> =
-        plan.get_parameter_names().map_err(from_datafusion)?.into_iter().collect();
-    let given = match parameters {
-        Parameters::Positional(values) => positional(values)?,
-        Parameters::Named(values) => named(values)?,
-    };
-    check(&wanted, &given)?;
-    if given.is_empty() {
-        return Ok(plan);
-    }
-    let values = given.into_iter().map(|(name, value)| (bare(&name), value)).collect();
-    plan.with_param_values(ParamValues::Map(values)).map_err(from_datafusion)
-}
-
-fn bare(name: &str) -> String {
-    name.trim_start_matches('$').to_owned()
-}
-
-type Given = HashMap<String, ScalarAndMetadata>;
-
-fn positional(values: &[Value]) -> Result<Given, EngineError> {
-    let named = values.iter().enumerate().map(|(index, value)| (format!("${}", index + 1), value));
-    named.map(|(name, value)| Ok((name.clone(), scalar(&name, value)?))).collect()
-}
-
-fn named(values: &serde_json::Map<String, Value>) -> Result<Given, EngineError> {
-    let named = values.iter().map(|(name, value)| (format!("${name}"), value));
-    named.map(|(name, value)| Ok((name.clone(), scalar(&name, value)?))).collect()
-}
-
-fn scalar(name: &str, value: &Value) -> Result<ScalarAndMetadata, EngineError> {
-    let scalar = match value {
-        Value::Null => ScalarValue::Null,
-        Value::Bool(value) => ScalarValue::Boolean(Some(*value)),
-        Value::Number(value) => number(value),
-        Value::String(value) => ScalarValue::Utf8(Some(value.clone())),
-        Value::Array(_) | Value::Object(_) => {
-            return Err(invalid(
-                format!("parameter `{}` is a list or an object", shown(name)),
-                Some("give null, true, false, a number or a text".to_owned()),
-            ));
-        }
-    };
-    Ok(ScalarAndMetadata::from(scalar))
-}
-
-fn number(value: &Number) -> ScalarValue {
-    match (value.as_i64(), value.as_u64()) {
-        (Some(number), _) => ScalarValue::Int64(Some(number)),
-        (None, Some(number)) => ScalarValue::Decimal128(Some(i128::from(number)), 20, 0),
-        (None, None) => ScalarValue::Float64(value.as_f64()),
-    }
-}
-
-fn check(wanted: &BTreeSet<String>, given: &Given) -> Result<(), EngineError> {
-    let given: BTreeSet<String> = given.keys().cloned().collect();
-    if let Some(missing) = wanted.difference(&given).next() {
+/// Puts `parameters` into `query`. Each placeholder needs a value and each value a placeholder.
+pub(crate) fn bind(query: &mut Query, parameters: &Parameters) -> Result<(), EngineError> {
+    let mut binding = Binding { values: literals(parameters)?, used: BTreeSet::new() };
+    if let ControlFlow::Break(missing) = query.visit(&mut binding) {
         return Err(invalid(
-            format!("parameter `{}` has no value", shown(missing)),
+            format!("parameter `{}` has no value", shown(&missing)),
             Some("give as many values as there are placeholders".to_owned()),
         ));
     }
-    match given.difference(wanted).next() {
-        Some(unused) => Err(invalid(
-            format!("parameter `{}` is given, but the statement does not use it", shown(unused)),
+    let mut unused: Vec<_> =
+        binding.values.keys().filter(|name| !binding.used.contains(*name)).collect();
+    unused.sort();
+    match unused.first() {
+        None => Ok(()),
+        Some(name) => Err(invalid(
+            format!("parameter `{}` is given, but the statement does not use it", shown(name)),
             None,
         )),
-        None => Ok(()),
+    }
+}
+
+struct Binding {
+    values: HashMap<String, SqlValue>,
+    used: BTreeSet<String>,
+}
+
+impl VisitorMut for Binding {
+    /// The placeholder that has no value.
+    type Break = String;
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
+        let Expr::Value(value) = expr else { return ControlFlow::Continue(()) };
+        let SqlValue::Placeholder(name) = &value.value else { return ControlFlow::Continue(()) };
+        let Some(literal) = self.values.get(name) else { return ControlFlow::Break(name.clone()) };
+        self.used.insert(name.clone());
+        let literal = Expr::Value(literal.clone().with_span(value.span));
+        // In parentheses, so that `ORDER BY $1` does not become a position.
+        *expr = Expr::Nested(Box::new(literal));
+        ControlFlow::Continue(())
+    }
+}
+
+fn literals(parameters: &Parameters) -> Result<HashMap<String, SqlValue>, EngineError> {
+    let named: Vec<(String, &Value)> = match parameters {
+        Parameters::Positional(values) => (1..).map(|n| format!("${n}")).zip(values).collect(),
+        Parameters::Named(values) => {
+            values.iter().map(|(name, value)| (format!("${name}"), value)).collect()
+        }
+    };
+    let literal = |(name, value)| Ok((String::clone(&name), literal(&name, value)?));
+    named.into_iter().map(literal).collect()
+}
+
+fn literal(name: &str, value: &Value) -> Result<SqlValue, EngineError> {
+    match value {
+        Value::Null => Ok(SqlValue::Null),
+        Value::Bool(value) => Ok(SqlValue::Boolean(*value)),
+        Value::Number(value) => Ok(SqlValue::Number(value.to_string(), false)),
+        Value::String(value) => Ok(SqlValue::SingleQuotedString(value.clone())),
+        Value::Array(_) | Value::Object(_) => Err(invalid(
+            format!("parameter `{}` is a list or an object", shown(name)),
+            Some("give null, true, false, a number or a text".to_owned()),
+        )),
     }
 }

@@ -5,12 +5,16 @@ use std::{collections::HashMap, sync::Arc};
 use arrow::datatypes::DataType;
 use datafusion::{
     catalog::TableFunctionArgs,
-    common::{DFSchema, Result, TableReference, config::ConfigOptions, plan_datafusion_err, plan_err},
+    common::{
+        DFSchema, Result, TableReference, config::ConfigOptions, plan_datafusion_err, plan_err,
+    },
     datasource::provider_as_source,
     execution::session_state::SessionState,
     logical_expr::{
-        AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource,
-        WindowUDF, planner::{ContextProvider, ExprPlanner}, simplify::SimplifyContext,
+        AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF,
+        TableSource, WindowUDF,
+        planner::{ContextProvider, ExprPlanner},
+        simplify::SimplifyContext,
     },
     optimizer::simplify_expressions::ExprSimplifier,
     sql::{

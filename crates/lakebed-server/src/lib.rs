@@ -7,6 +7,8 @@
 //! The same [`router`] serves a socket ([`serve`], [`Access::Remote`]) and the command line in its
 //! own process ([`Access::Local`]).
 
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
+
 mod accept;
 mod context;
 mod convert;

@@ -13,9 +13,12 @@ use lakebed_service::{Error, engine::EngineError};
 
 use crate::Access;
 
-/// Why a request was not answered.
+/// Why a request was not answered. Boxed, so that a `Result` of it stays small.
 #[derive(Debug, Clone)]
-pub(crate) struct Failure {
+pub(crate) struct Failure(Box<Parts>);
+
+#[derive(Debug, Clone)]
+struct Parts {
     status: StatusCode,
     code: String,
     title: &'static str,
@@ -36,7 +39,7 @@ pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 impl Failure {
     /// An error of the door itself.
     pub(crate) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Parts {
             status,
             code: code.to_owned(),
             title: title_of(status),
@@ -46,7 +49,7 @@ impl Failure {
             remote_detail: None,
             cause: None,
             headers: Vec::new(),
-        }
+        }))
     }
 
     /// The request cannot be meant like that.
@@ -58,44 +61,44 @@ impl Failure {
     pub(crate) fn internal(cause: impl Into<String>) -> Self {
         let mut failure =
             Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "internal error");
-        failure.cause = Some(cause.into());
+        failure.0.cause = Some(cause.into());
         failure.hint("this is a defect: please report it with the log of this request")
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.0.hint = Some(hint.into());
         self
     }
 
     pub(crate) fn header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
+        self.0.headers.push((name, value));
         self
     }
 
     pub(crate) fn code(&self) -> &str {
-        &self.code
+        &self.0.code
     }
 
     /// The causes, for the log.
     pub(crate) fn cause(&self) -> &str {
-        self.cause.as_deref().unwrap_or_default()
+        self.0.cause.as_deref().unwrap_or_default()
     }
 
     /// What the client reads.
     pub(crate) fn problem(&self, access: Access, request_id: &str) -> Problem {
-        let detail = match (access, self.remote_detail) {
+        let detail = match (access, self.0.remote_detail) {
             (Access::Remote, Some(detail)) => detail.to_owned(),
-            _ => self.detail.clone(),
+            _ => self.0.detail.clone(),
         };
         Problem {
-            kind: Problem::kind_of(&self.code),
-            title: self.title.to_owned(),
-            status: self.status.as_u16(),
+            kind: Problem::kind_of(&self.0.code),
+            title: self.0.title.to_owned(),
+            status: self.0.status.as_u16(),
             detail,
             instance: request_id.to_owned(),
-            code: self.code.clone(),
-            hint: self.hint.clone(),
-            event: self.event,
+            code: self.0.code.clone(),
+            hint: self.0.hint.clone(),
+            event: self.0.event,
         }
     }
 
@@ -103,11 +106,11 @@ impl Failure {
     pub(crate) fn respond(&self, access: Access, request_id: &str) -> Response {
         let body = serde_json::to_vec(&self.problem(access, request_id))
             .expect("wire types always serialise");
-        let mut response = (self.status, body).into_response();
+        let mut response = (self.0.status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media::PROBLEM));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        for (name, value) in &self.headers {
+        for (name, value) in &self.0.headers {
             headers.insert(name, value.clone());
         }
         response
@@ -117,7 +120,7 @@ impl Failure {
 impl IntoResponse for Failure {
     /// Only a bearer: `front.rs` turns it into the body.
     fn into_response(self) -> Response {
-        let mut response = self.status.into_response();
+        let mut response = self.0.status.into_response();
         response.extensions_mut().insert(self);
         response
     }
@@ -126,11 +129,11 @@ impl IntoResponse for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let mut failure = Self::new(status_of(&error), error.code(), error.to_string());
-        failure.hint = error.hint();
-        failure.remote_detail = remote_detail(&error);
-        failure.cause = causes(&error);
+        failure.0.hint = error.hint();
+        failure.0.remote_detail = remote_detail(&error);
+        failure.0.cause = causes(&error);
         match &error {
-            Error::Refused { event, .. } => failure.event = Some(*event),
+            Error::Refused { event, .. } => failure.0.event = Some(*event),
             Error::Locked { .. } | Error::Conflict { .. } => {
                 return failure.header(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }

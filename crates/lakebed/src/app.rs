@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -64,7 +64,12 @@ fn not_a_command(error: &clap::Error, arguments: &[OsString]) -> Exit {
         return Exit::Usage;
     }
     let json = arguments.iter().any(|argument| argument == "--json");
-    Terminal::new(json, false).print_problem(&Problem::from(error));
+    let commands = Cli::command();
+    let command = arguments
+        .iter()
+        .filter_map(|argument| argument.to_str())
+        .find(|argument| commands.get_subcommands().any(|command| command.get_name() == *argument));
+    Terminal::new(json, false).print_problem(&Problem::from_clap(error, command));
     Exit::Usage
 }
 

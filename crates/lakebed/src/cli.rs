@@ -90,12 +90,12 @@ pub(crate) struct Global {
 impl Cli {
     /// The flags that are settings.
     pub(crate) fn flags(&self) -> Flags {
-        let listen = match &self.command {
-            Command::Serve(args) => args.listen.clone(),
-            _ => None,
+        let (serves, listen) = match &self.command {
+            Command::Serve(args) => (true, args.listen.clone()),
+            _ => (false, None),
         };
         let Global { lake, catalog, config, color, verbose, .. } = self.global.clone();
-        Flags { lake, catalog, config, color, verbose, listen }
+        Flags { lake, catalog, config, color, verbose, listen, serves }
     }
 }
 

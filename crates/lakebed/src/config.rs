@@ -164,6 +164,9 @@ pub(crate) struct Flags {
     pub(crate) color: Option<ColorWhen>,
     pub(crate) verbose: u8,
     pub(crate) listen: Option<String>,
+    /// Whether this is a server, whose log is what its operator reads. Other commands report what
+    /// went wrong themselves, once.
+    pub(crate) serves: bool,
 }
 
 /// The shape of `lakebed.toml`.
@@ -363,7 +366,8 @@ impl Layers<'_> {
             return Setting { value: level.to_owned(), origin: Origin::Flag("-v") };
         }
         let set = self.text("", None, LOG, |file| file.log.as_ref());
-        set.unwrap_or(Setting { value: "warn".to_owned(), origin: Origin::Default })
+        let default = if flags.serves { "info" } else { "off" };
+        set.unwrap_or(Setting { value: default.to_owned(), origin: Origin::Default })
     }
 }
 

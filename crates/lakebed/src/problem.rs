@@ -239,30 +239,20 @@ impl From<lakebed_service::Error> for Problem {
     }
 }
 
-impl From<&clap::Error> for Problem {
-    /// Clap's message as one line, its remarks as details, and where help is as the hint.
-    fn from(error: &clap::Error) -> Self {
+impl Problem {
+    /// A command line that clap does not understand: its message as one line, its remarks as
+    /// details; `command` is the one that was meant.
+    pub(crate) fn from_clap(error: &clap::Error, command: Option<&str>) -> Self {
+        let noise = ["Usage: ", "For more information"];
         let text = error.render().to_string();
-        let mut lines = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
+        let is_news = |line: &&str| !line.is_empty() && !noise.iter().any(|n| line.starts_with(n));
+        let mut lines = text.lines().map(str::trim).filter(is_news);
         let first = lines.next().unwrap_or_default();
         let mut problem = Self::usage(first.strip_prefix("error: ").unwrap_or(first));
-        let mut help = "lakebed --help".to_owned();
-        for line in lines {
-            if let Some(usage) = line.strip_prefix("Usage: ") {
-                help = help_of(usage);
-            } else if !line.starts_with("For more information") {
-                problem.details.push(line.trim_start().to_owned());
-            }
-        }
-        problem.hint(format!("`{help}` has the arguments and examples"))
+        problem.details.extend(lines.map(ToOwned::to_owned));
+        let command = command.map(|command| format!(" {command}")).unwrap_or_default();
+        problem.hint(format!("`lakebed{command} --help` has the arguments and examples"))
     }
-}
-
-/// `lakebed ls [OPTIONS] …` as `lakebed ls --help`.
-fn help_of(usage: &str) -> String {
-    let is_word = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase());
-    let words: Vec<&str> = usage.split(' ').take_while(is_word).collect();
-    format!("{} --help", words.join(" "))
 }
 
 impl Problem {

@@ -2,9 +2,12 @@
 //!
 //! They are Parquet objects like any other: brought to a temporary folder, verified, and read there.
 
-use std::fs::File;
+use std::{fs::File, sync::Arc};
 
-use arrow::{array::RecordBatch, error::ArrowError};
+use arrow::{
+    array::{Array, ArrayRef, AsArray as _, RecordBatch, StringArray, StructArray},
+    error::ArrowError,
+};
 use lakebed_api::FileLink;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -42,7 +45,11 @@ pub(crate) async fn print(
         for batch in read(opened).map_err(|error| unreadable(file, &error))? {
             let batch = batch.map_err(|error| unreadable(file, &error))?;
             let rows = batch.num_rows().min(usize::try_from(left).unwrap_or(usize::MAX));
-            printer.push(&batch.slice(0, rows))?;
+            let batch = batch.slice(0, rows);
+            match app.terminal.json {
+                true => printer.push(&batch)?,
+                false => printer.push(&readable(&batch).unwrap_or(batch))?,
+            }
             left -= rows as u64;
             if left == 0 {
                 break;
@@ -61,6 +68,49 @@ fn read(
     file: File,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, ArrowError>>, parquet::errors::ParquetError> {
     ParquetRecordBatchReaderBuilder::try_new(file)?.with_batch_size(1024).build()
+}
+
+/// The same rows for people: reasons as a sentence, raw bytes as text. None when the file is of
+/// another shape than this build knows.
+fn readable(batch: &RecordBatch) -> Option<RecordBatch> {
+    let reasons = batch.column_by_name("reasons")?.as_list_opt::<i32>()?;
+    let raw = batch.column_by_name("raw")?.as_binary_opt::<i32>()?;
+    let sentences: Option<StringArray> =
+        reasons.iter().map(|reasons| sentence(reasons?.as_struct_opt()?).map(Some)).collect();
+    let texts: StringArray = raw.iter().map(|bytes| bytes.map(text_of)).collect();
+    RecordBatch::try_from_iter([
+        ("source", Arc::clone(batch.column_by_name("source")?)),
+        ("line", Arc::clone(batch.column_by_name("line")?)),
+        ("byte_offset", Arc::clone(batch.column_by_name("byte_offset")?)),
+        ("reasons", Arc::new(sentences?)),
+        ("row", Arc::new(texts) as ArrayRef),
+    ])
+    .ok()
+}
+
+/// `type-error in `n` (type long); extra-cell (2 fields)`.
+fn sentence(reasons: &StructArray) -> Option<String> {
+    let text = |name: &str| reasons.column_by_name(name)?.as_string_opt::<i32>();
+    let (codes, columns, rules) = (text("code")?, text("column")?, text("rule")?);
+    let words = (0..reasons.len()).map(|index| {
+        let (code, rule) = (codes.value(index), rules.value(index));
+        match columns.is_null(index) {
+            true => format!("{code} ({rule})"),
+            false => format!("{code} in `{}` ({rule})", columns.value(index)),
+        }
+    });
+    Some(words.collect::<Vec<_>>().join("; "))
+}
+
+/// At most 200 characters, without the line end; what is not UTF-8 is marked.
+fn text_of(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(800)]);
+    let text = text.trim_end_matches(['\r', '\n']);
+    match text.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None if bytes.len() > 800 => format!("{text}…"),
+        None => text.to_owned(),
+    }
 }
 
 /// The bytes are right, for they were verified; so the reader and the writer disagree.

@@ -84,8 +84,9 @@ async fn a_body_that_breaks_is_an_error_with_its_cause() {
 /// In process the reason of a broken body is among the causes, however deep.
 #[tokio::test]
 async fn the_reason_of_a_broken_body_is_found() {
-    let wrapped: fn() -> BoxError = || Box::new(std::io::Error::other(BrokenStream(problem())));
-    for error in [wrapped, || Box::new(BrokenStream(problem()))] {
+    let wrapped: fn() -> BoxError =
+        || Box::new(std::io::Error::other(BrokenStream(Box::new(problem()))));
+    for error in [wrapped, || Box::new(BrokenStream(Box::new(problem())))] {
         let (done, _) = follow(&[progress(1)], Some(error)).await;
         assert!(matches!(done.unwrap_err(), ClientError::Problem(found) if *found == problem()));
     }

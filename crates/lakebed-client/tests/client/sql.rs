@@ -35,7 +35,7 @@ async fn ask(without: &'static str, is_broken: bool) -> Result<SqlResponse, Clie
             ("lakebed-resolved", &resolved),
         ];
         let headers: Vec<_> = headers.into_iter().filter(|(name, _)| *name != without).collect();
-        let error = is_broken.then(|| BrokenStream(problem()).into());
+        let error = is_broken.then(|| BrokenStream(Box::new(problem())).into());
         broken(&headers, &["n\r\n", "1\r\n"], error)
     });
     client.sql(&SqlRequest::default(), SqlFormat::Csv).await

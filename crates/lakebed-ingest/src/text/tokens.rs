@@ -196,7 +196,9 @@ impl RawField<'_> {
     /// Appends the field's text, two quotes made one.
     pub(crate) fn unescape_into(&self, quote: u8, out: &mut Vec<u8>) {
         let mut rest = self.bytes;
-        while let Some(place) = memchr::memchr(quote, rest) {
+        while self.escaped
+            && let Some(place) = memchr::memchr(quote, rest)
+        {
             out.extend_from_slice(&rest[..=place]);
             rest = &rest[(place + 2).min(rest.len())..];
         }

@@ -15,7 +15,7 @@ use parquet::{
     errors::ParquetError,
 };
 
-use super::Slice;
+use super::{Slice, choice::wants_dictionary};
 
 /// More text than this in one slice does not fit 32-bit offsets; kept well below.
 const NARROW_BYTES: usize = 1 << 30;
@@ -26,10 +26,29 @@ pub(crate) struct Job {
     pub(crate) group: u64,
     pub(crate) column: usize,
     pub(crate) field: FieldRef,
-    pub(crate) writers: Vec<ArrowColumnWriter>,
+    pub(crate) writers: Writers,
     pub(crate) slices: Vec<Slice>,
     /// Whether the column chunk ends with these slices.
     pub(crate) last: bool,
+}
+
+/// The encoders of a column's leaves.
+pub(crate) enum Writers {
+    /// Nothing was written yet; the first slice decides.
+    Open { dictionary: Vec<ArrowColumnWriter>, plain: Vec<ArrowColumnWriter> },
+    Chosen(Vec<ArrowColumnWriter>),
+}
+
+impl Writers {
+    fn chosen(self, first: Option<&ArrayRef>) -> Vec<ArrowColumnWriter> {
+        match self {
+            Self::Chosen(writers) => writers,
+            Self::Open { dictionary, plain } => match first.is_none_or(wants_dictionary) {
+                true => dictionary,
+                false => plain,
+            },
+        }
+    }
 }
 
 /// The same, done.
@@ -42,7 +61,7 @@ pub(crate) struct Encoded {
 
 pub(crate) enum Outcome {
     /// Encoders that wait for more slices.
-    More(Vec<ArrowColumnWriter>),
+    More(Writers),
     Done(Vec<ArrowColumnChunk>),
 }
 
@@ -56,7 +75,7 @@ impl Job {
 
 fn encode(
     field: &FieldRef,
-    mut writers: Vec<ArrowColumnWriter>,
+    mut writers: Writers,
     slices: Vec<Slice>,
     last: bool,
     narrow_bytes: usize,
@@ -64,13 +83,16 @@ fn encode(
     for slice in slices {
         let array = without_idle_bitmaps(&join(&slice, narrow_bytes)?);
         drop(slice);
-        for (writer, leaf) in writers.iter_mut().zip(compute_leaves(field, &array)?) {
+        let mut chosen = writers.chosen(Some(&array));
+        for (writer, leaf) in chosen.iter_mut().zip(compute_leaves(field, &array)?) {
             writer.write(&leaf)?;
         }
+        writers = Writers::Chosen(chosen);
     }
     if !last {
         return Ok(Outcome::More(writers));
     }
+    let writers = writers.chosen(None);
     let chunks = writers.into_iter().map(ArrowColumnWriter::close).collect::<Result<_, _>>()?;
     Ok(Outcome::Done(chunks))
 }

@@ -24,6 +24,7 @@ use crate::{Refusal, WrittenFile};
 /// What all files of a table have in common.
 pub(crate) struct Plan {
     schema: SchemaDescriptor,
+    /// Of files: what they say about columns has no effect, since columns come encoded.
     properties: WriterPropertiesPtr,
     out: PathBuf,
 }
@@ -32,15 +33,18 @@ impl Plan {
     pub(crate) fn new(schema: &Schema, out: &Path) -> Result<Self, Refusal> {
         let converter = ArrowSchemaConverter::new().with_coerce_types(true).schema_root("table");
         let schema = converter.convert(schema).map_err(Refusal::internal)?;
-        Ok(Self { schema, properties: Arc::new(properties()), out: out.to_owned() })
+        let properties = Arc::new(properties(&schema, true));
+        Ok(Self { schema, properties, out: out.to_owned() })
     }
 
-    pub(crate) fn factory(&self, schema: &SchemaRef) -> Result<ArrowRowGroupWriterFactory, Refusal> {
-        let file = SerializedFileWriter::new(
-            Vec::new(),
-            self.schema.root_schema_ptr(),
-            Arc::clone(&self.properties),
-        )
+    /// Makes encoders of columns, with dictionaries or without.
+    pub(crate) fn factory(
+        &self,
+        schema: &SchemaRef,
+        dictionary: bool,
+    ) -> Result<ArrowRowGroupWriterFactory, Refusal> {
+        let properties = Arc::new(properties(&self.schema, dictionary));
+        let file = SerializedFileWriter::new(Vec::new(), self.schema.root_schema_ptr(), properties)
         .map_err(Refusal::internal)?;
         Ok(ArrowRowGroupWriterFactory::new(&file, Arc::clone(schema)))
     }

@@ -10,6 +10,7 @@
 //! bytes. Columns of a row group are encoded apart from each other, by the engine's workers; a row
 //! group is written when all its columns and all row groups before it are.
 
+mod choice;
 mod encode;
 mod file;
 mod properties;
@@ -21,9 +22,7 @@ use arrow::{
     datatypes::{Schema, SchemaRef},
 };
 use lakebed_core::rows_in_file_at;
-use parquet::arrow::arrow_writer::{
-    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory,
-};
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory};
 
 use crate::{Refusal, WrittenFile, engine::Engine};
 pub(crate) use encode::Encoded;
@@ -33,8 +32,14 @@ use file::{Finished, OpenFile, Plan};
 const GROUP_ROWS: usize = 131_072;
 /// Rows an encoder gets at once; divides [`GROUP_ROWS`].
 const SLICE_ROWS: usize = 16_384;
-/// When so many bytes wait for a row group to be full, they are encoded before it is.
-const IMPATIENCE: usize = 64 << 20;
+/// What bounds memory; never the bytes written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WriterLimits {
+    /// Row groups under way.
+    pub(crate) groups: usize,
+    /// When so many bytes wait for a row group to be full, they are encoded before it is.
+    pub(crate) patience: usize,
+}
 
 /// Rows of a slice: of each column the arrays that make it up.
 type Slice = Vec<ArrayRef>;
@@ -45,7 +50,8 @@ pub(crate) struct TableWriter {
     id: usize,
     plan: Plan,
     schema: SchemaRef,
-    factory: ArrowRowGroupWriterFactory,
+    /// Of encoders with dictionaries, and without.
+    factories: [ArrowRowGroupWriterFactory; 2],
     /// Leaf columns below each column.
     leaves: Vec<usize>,
     /// The slice that is being collected: per column.
@@ -60,7 +66,7 @@ pub(crate) struct TableWriter {
     next_row: u64,
     file: Option<OpenFile>,
     finished: Vec<Finished>,
-    most_groups: usize,
+    limits: WriterLimits,
 }
 
 #[derive(Default)]
@@ -75,7 +81,7 @@ struct Group {
 #[derive(Default)]
 struct Column {
     /// Where its encoders are, unless a worker has them.
-    writers: Option<Vec<ArrowColumnWriter>>,
+    writers: Option<encode::Writers>,
     /// What they have not had yet.
     slices: Vec<Slice>,
     done: Option<Vec<ArrowColumnChunk>>,
@@ -88,18 +94,18 @@ impl TableWriter {
         schema: Schema,
         out: &Path,
         start_row: u64,
-        threads: usize,
+        limits: WriterLimits,
     ) -> Result<Self, Refusal> {
         let schema = Arc::new(schema);
         let plan = Plan::new(&schema, out)?;
-        let factory = plan.factory(&schema)?;
+        let factories = [plan.factory(&schema, true)?, plan.factory(&schema, false)?];
         let leaves = plan.leaves(schema.fields().len());
         let slice = vec![Vec::new(); schema.fields().len()];
         Ok(Self {
             id,
             plan,
             schema,
-            factory,
+            factories,
             leaves,
             slice,
             slice_rows: 0,
@@ -109,7 +115,7 @@ impl TableWriter {
             next_row: start_row,
             file: None,
             finished: Vec::new(),
-            most_groups: threads + 1,
+            limits,
         })
     }
 
@@ -135,10 +141,10 @@ impl TableWriter {
                 self.seal_slice(engine)?;
             }
         }
-        if self.waiting_bytes >= IMPATIENCE {
+        if self.waiting_bytes >= self.limits.patience {
             self.encode_early(engine)?;
         }
-        while self.groups.len() > self.most_groups {
+        while self.groups.len() > self.limits.groups {
             self.wait(engine)?;
         }
         self.absorb(engine)
@@ -179,11 +185,17 @@ impl TableWriter {
     }
 
     fn new_group(&self) -> Result<Group, Refusal> {
-        let writers = self.factory.create_column_writers(0).map_err(Refusal::internal)?;
-        let mut writers = writers.into_iter();
-        let column = |leaves: &usize| Column {
-            writers: Some(writers.by_ref().take(*leaves).collect()),
-            ..Column::default()
+        let [dictionary, plain] = &self.factories;
+        let create = |factory: &ArrowRowGroupWriterFactory| {
+            factory.create_column_writers(0).map(Vec::into_iter).map_err(Refusal::internal)
+        };
+        let (mut dictionary, mut plain) = (create(dictionary)?, create(plain)?);
+        let column = |leaves: &usize| {
+            let writers = encode::Writers::Open {
+                dictionary: dictionary.by_ref().take(*leaves).collect(),
+                plain: plain.by_ref().take(*leaves).collect(),
+            };
+            Column { writers: Some(writers), ..Column::default() }
         };
         let columns = self.leaves.iter().map(column).collect();
         Ok(Group { columns, ..Group::default() })

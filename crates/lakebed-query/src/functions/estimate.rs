@@ -94,9 +94,7 @@ pub(super) fn most_bytes(growth: Growth, arguments: &Arguments<'_>) -> u128 {
         Growth::Translated => 4 * bytes(0),
         Growth::Overlaid => 2 * bytes(0) + bytes(1),
         Growth::ListRepeated => (bytes(0) + 8 * rows) * arguments.most(1),
-        Growth::ListResized => {
-            bytes(0) + rows * arguments.most(1) * (16 + arguments.most_bytes(2))
-        }
+        Growth::ListResized => bytes(0) + rows * arguments.most(1) * (16 + arguments.most_bytes(2)),
         Growth::ListReplaced => bytes(0) + arguments.elements(0) * arguments.most_bytes(2),
         Growth::ListJoined => {
             let around = arguments.most_bytes(1) + arguments.most_bytes(2) + 32;
@@ -135,10 +133,16 @@ fn points(array: &arrow::array::ArrayRef) -> Option<Vec<Option<i128>>> {
     let scale = match array.data_type() {
         DataType::Interval(IntervalUnit::MonthDayNano) => {
             let steps = array.as_primitive::<IntervalMonthDayNanoType>().iter();
-            return Some(steps.map(|step| step.map(|step| {
-                let days = i128::from(step.months) * 28 + i128::from(step.days);
-                days * DAY + i128::from(step.nanoseconds)
-            })).collect());
+            return Some(
+                steps
+                    .map(|step| {
+                        step.map(|step| {
+                            let days = i128::from(step.months) * 28 + i128::from(step.days);
+                            days * DAY + i128::from(step.nanoseconds)
+                        })
+                    })
+                    .collect(),
+            );
         }
         DataType::Date32 => DAY,
         DataType::Timestamp(TimeUnit::Second, _) => SECOND,

@@ -13,8 +13,8 @@ use datafusion::{
         tree_node::{Transformed, TreeNode as _},
     },
     logical_expr::{
-        Expr, ExprSchemable as _, LogicalPlan, Operator, ScalarUDF,
-        WindowFunctionDefinition, expr::ScalarFunction, expr_rewriter::NamePreserver,
+        Expr, ExprSchemable as _, LogicalPlan, Operator, ScalarUDF, WindowFunctionDefinition,
+        expr::ScalarFunction, expr_rewriter::NamePreserver,
     },
     optimizer::AnalyzerRule,
 };

@@ -80,10 +80,13 @@ pub(crate) fn bytes(array: &ArrayRef) -> u128 {
         DataType::Utf8View => view_lengths(array.as_string_view().views()).sum(),
         DataType::BinaryView => view_lengths(array.as_binary_view().views()).sum(),
         DataType::Struct(_) => array.as_struct().columns().iter().map(bytes).sum(),
-        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) | DataType::Map(..) => {
-            items(array).map_or(0, |items| bytes(&items)) + 8 * rows
+        DataType::List(_)
+        | DataType::LargeList(_)
+        | DataType::FixedSizeList(..)
+        | DataType::Map(..) => items(array).map_or(0, |items| bytes(&items)) + 8 * rows,
+        _ => {
+            array.to_data().get_slice_memory_size().unwrap_or(array.get_array_memory_size()) as u128
         }
-        _ => array.to_data().get_slice_memory_size().unwrap_or(array.get_array_memory_size()) as u128,
     }
 }
 

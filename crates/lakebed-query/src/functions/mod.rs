@@ -45,10 +45,7 @@ impl Functions {
                 .into_iter()
                 .filter(|udf| allow::AGGREGATE.contains(&udf.name()))
                 .collect(),
-            window: window
-                .into_iter()
-                .filter(|udf| allow::WINDOW.contains(&udf.name()))
-                .collect(),
+            window: window.into_iter().filter(|udf| allow::WINDOW.contains(&udf.name())).collect(),
         }
     }
 }
@@ -114,11 +111,27 @@ mod tests {
         let higher = SessionStateDefaults::default_higher_order_functions();
         let table = SessionStateDefaults::default_table_functions();
         let there = [
-            ("scalar", sorted(scalar.iter().map(|udf| udf.name())), sorted(allow::SCALAR.into_iter())),
-            ("aggregate", sorted(aggregate.iter().map(|udf| udf.name())), sorted(allow::AGGREGATE.into_iter())),
-            ("window", sorted(window.iter().map(|udf| udf.name())), sorted(allow::WINDOW.into_iter())),
+            (
+                "scalar",
+                sorted(scalar.iter().map(|udf| udf.name())),
+                sorted(allow::SCALAR.into_iter()),
+            ),
+            (
+                "aggregate",
+                sorted(aggregate.iter().map(|udf| udf.name())),
+                sorted(allow::AGGREGATE.into_iter()),
+            ),
+            (
+                "window",
+                sorted(window.iter().map(|udf| udf.name())),
+                sorted(allow::WINDOW.into_iter()),
+            ),
             ("higher order", sorted(higher.iter().map(|udf| udf.name())), BTreeSet::new()),
-            ("table", sorted(table.iter().map(|udf| udf.name())), ["generate_series", "range"].into()),
+            (
+                "table",
+                sorted(table.iter().map(|udf| udf.name())),
+                ["generate_series", "range"].into(),
+            ),
         ];
         let mut text = String::new();
         for (kind, there, allowed) in there {

@@ -172,8 +172,11 @@ fn check_table_function(name: &str) -> Result<(), EngineError> {
     }
     Err(not_allowed(
         format!("table function `{}` is not allowed", shown(name)),
-        Some("only generate_series, range and unnest are there; files are read by \
-              `lakebed ingest`".to_owned()),
+        Some(
+            "only generate_series, range and unnest are there; files are read by \
+              `lakebed ingest`"
+                .to_owned(),
+        ),
     ))
 }
 

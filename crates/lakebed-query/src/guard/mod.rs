@@ -53,7 +53,10 @@ pub(crate) fn admit(sql: &str, functions: &FunctionNames) -> Result<Admitted, En
     match parse(tokens)? {
         DfStatement::Statement(statement) => admit_statement(*statement, functions),
         DfStatement::Explain(explain) => admit_explain(explain, functions),
-        _ => Err(not_allowed("this statement is not allowed: the lake is read by queries", Some(READING.to_owned()))),
+        _ => Err(not_allowed(
+            "this statement is not allowed: the lake is read by queries",
+            Some(READING.to_owned()),
+        )),
     }
 }
 
@@ -77,7 +80,10 @@ fn check_first_word(tokens: &[TokenWithSpan]) -> Result<(), EngineError> {
                     Some(format!("did you mean `{meant}`?")),
                 )),
                 None => Err(not_allowed(
-                    format!("`{}` is not allowed: the lake is only read by SQL", errors::shown(&given)),
+                    format!(
+                        "`{}` is not allowed: the lake is only read by SQL",
+                        errors::shown(&given)
+                    ),
                     Some(READING.to_owned()),
                 )),
             }
@@ -112,7 +118,9 @@ fn admit_statement(
 ) -> Result<Admitted, EngineError> {
     match statement {
         Statement::Query(query) => admit_query(query, StatementKind::Query, functions),
-        Statement::ExplainTable { hive_format: None, table_name, .. } => admit_describe(&table_name),
+        Statement::ExplainTable { hive_format: None, table_name, .. } => {
+            admit_describe(&table_name)
+        }
         Statement::Explain { .. } => Err(not_allowed(
             "`DESCRIBE` takes the name of a dataset",
             Some("use `EXPLAIN` to see the plan of a query".to_owned()),
@@ -131,7 +139,10 @@ fn admit_statement(
         Statement::ShowTables { .. } => {
             Err(not_allowed("`SHOW TABLES` takes no options", Some("write `SHOW TABLES`".into())))
         }
-        _ => Err(not_allowed("this statement is not allowed: the lake is read by queries", Some(READING.to_owned()))),
+        _ => Err(not_allowed(
+            "this statement is not allowed: the lake is read by queries",
+            Some(READING.to_owned()),
+        )),
     }
 }
 

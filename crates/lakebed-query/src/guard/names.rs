@@ -20,13 +20,17 @@ pub(super) fn words(name: &ObjectName) -> Result<Vec<String>, EngineError> {
 fn part_word(part: &ObjectNamePart, name: &ObjectName) -> Result<String, EngineError> {
     match part {
         ObjectNamePart::Identifier(ident) if ident.quote_style == Some('\'') => Err(not_allowed(
-            format!("`{}` is a text, not a dataset: files cannot be read by SQL", shown(&ident.value)),
+            format!(
+                "`{}` is a text, not a dataset: files cannot be read by SQL",
+                shown(&ident.value)
+            ),
             Some("ingest the file, then name the dataset: `namespace.dataset`".to_owned()),
         )),
         ObjectNamePart::Identifier(ident) => Ok(word(ident)),
-        ObjectNamePart::Function(_) => {
-            Err(invalid(format!("`{}` is not the name of a dataset", shown(&name.to_string())), None))
-        }
+        ObjectNamePart::Function(_) => Err(invalid(
+            format!("`{}` is not the name of a dataset", shown(&name.to_string())),
+            None,
+        )),
     }
 }
 
@@ -46,8 +50,11 @@ pub(super) fn reference(name: &ObjectName) -> Result<DatasetRef, EngineError> {
         [namespace, table] => parse(&format!("{namespace}.{table}")),
         more => Err(invalid(
             format!("`{}` has too many parts", shown(&more.join("."))),
-            Some("a dataset is `namespace.dataset`, a version of it \
-                  `namespace.\"dataset@v12\"`".to_owned()),
+            Some(
+                "a dataset is `namespace.dataset`, a version of it \
+                  `namespace.\"dataset@v12\"`"
+                    .to_owned(),
+            ),
         )),
     }
 }

@@ -19,25 +19,102 @@ async fn parameters_take_their_types_from_where_they_stand() {
             "SELECT a FROM generate_series(1, 9) t(a) WHERE a > $1 AND a < $2 ORDER BY a LIMIT $3",
             json!([3, 8, 2])
         )
-        .await, @"");
+        .await, @r"
+        +---+
+        | a |
+        +---+
+        | 4 |
+        | 5 |
+        +---+
+    ");
     insta::assert_snapshot!(
-        show("SELECT timestamp '2026-01-02 00:00:00' > $day AS later", json!({"day": "2026-01-01"})).await, @"");
+        show("SELECT timestamp '2026-01-02 00:00:00' > $day AS later", json!({"day": "2026-01-01"})).await, @r"
+        +-------+
+        | later |
+        +-------+
+        | true  |
+        +-------+
+    ");
     insta::assert_snapshot!(
-        show("SELECT $1 AS a, $2 AS b, $3 AS c, $1 || '!' AS d", json!(["x", null, 1.5])).await, @"");
+        show("SELECT $1 AS a, $2 AS b, $3 AS c, $1 || '!' AS d", json!(["x", null, 1.5])).await, @r"
+        +---+---+-----+----+
+        | a | b | c   | d  |
+        +---+---+-----+----+
+        | x |   | 1.5 | x! |
+        +---+---+-----+----+
+    ");
     insta::assert_snapshot!(
-        show("SELECT $name || $name AS twice", json!({"name": "'; DROP TABLE x; --"})).await, @"");
+        show("SELECT $name || $name AS twice", json!({"name": "'; DROP TABLE x; --"})).await, @r"
+        +----------------------------------------+
+        | twice                                  |
+        +----------------------------------------+
+        | '; DROP TABLE x; --'; DROP TABLE x; -- |
+        +----------------------------------------+
+    ");
+}
+
+/// A value is a value wherever it stands: no position, no name, no clause.
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_are_never_more_than_values() {
+    let world = World::new();
+    let show = async |sql: &str, values: Value| world.show_with(sql, positional(values)).await;
+    let sql = "SELECT a, -a AS b FROM generate_series(1, 2) t(a) ORDER BY $1, a";
+    insta::assert_snapshot!(show(sql, json!([2])).await, @r"
+        +---+----+
+        | a | b  |
+        +---+----+
+        | 1 | -1 |
+        | 2 | -2 |
+        +---+----+
+    ");
+    let sql = "SELECT a FROM generate_series(1, 4) t(a) WHERE a IN ($1, $2) AND a > $3";
+    insta::assert_snapshot!(show(sql, json!([2, 3, -1e3])).await, @r"
+        +---+
+        | a |
+        +---+
+        | 2 |
+        | 3 |
+        +---+
+    ");
+    let sql = "SELECT date_trunc($1, $2::timestamp) AS a, $3 IS NULL AS b, $4 AS c";
+    let values = json!(["month", "2026-02-03 04:05:06", null, true]);
+    insta::assert_snapshot!(show(sql, values).await, @r"
+        +---------------------+------+------+
+        | a                   | b    | c    |
+        +---------------------+------+------+
+        | 2026-02-01T00:00:00 | true | true |
+        +---------------------+------+------+
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parameters_and_placeholders_must_match() {
     let world = World::new();
     let show = async |sql: &str, values: Value| world.show_with(sql, positional(values)).await;
-    insta::assert_snapshot!(show("SELECT $1, $2", json!([1])).await, @"");
-    insta::assert_snapshot!(show("SELECT $1", json!([1, 2])).await, @"");
-    insta::assert_snapshot!(show("SELECT $a", json!({"b": 1})).await, @"");
-    insta::assert_snapshot!(show("SELECT $a", json!([1])).await, @"");
-    insta::assert_snapshot!(show("SELECT $1", json!([[1]])).await, @"");
-    insta::assert_snapshot!(show("SELECT (SELECT $1) + 1 AS a", json!([41])).await, @"");
+    insta::assert_snapshot!(show("SELECT $1, $2", json!([1])).await, @r"
+        invalid: parameter `$2` has no value
+        hint: give as many values as there are placeholders
+    ");
+    insta::assert_snapshot!(show("SELECT $1", json!([1, 2])).await, @"invalid: parameter `$2` is given, but the statement does not use it");
+    insta::assert_snapshot!(show("SELECT $a", json!({"b": 1})).await, @r"
+        invalid: parameter `$a` has no value
+        hint: give as many values as there are placeholders
+    ");
+    insta::assert_snapshot!(show("SELECT $a", json!([1])).await, @r"
+        invalid: parameter `$a` has no value
+        hint: give as many values as there are placeholders
+    ");
+    insta::assert_snapshot!(show("SELECT $1", json!([[1]])).await, @r"
+        invalid: parameter `$1` is a list or an object
+        hint: give null, true, false, a number or a text
+    ");
+    insta::assert_snapshot!(show("SELECT (SELECT $1) + 1 AS a", json!([41])).await, @r"
+        +----+
+        | a  |
+        +----+
+        | 42 |
+        +----+
+    ");
     assert_eq!(Parameters::default(), Parameters::Positional(Vec::new()));
 }
 
@@ -53,7 +130,13 @@ async fn answers_have_plain_types_and_no_metadata() {
     assert!(types.iter().all(|name| !name.contains("View")), "{types:?}");
     assert_eq!(stream.schema.field(0).data_type(), &DataType::Utf8);
     assert!(stream.schema.metadata().is_empty());
-    insta::assert_snapshot!(world.show(sql).await, @"");
+    insta::assert_snapshot!(world.show(sql).await, @r"
+        +---+-----+--------+----+----------------------------------+
+        | t | l   | s      | e  | m                                |
+        +---+-----+--------+----+----------------------------------+
+        | a | [b] | {f: c} | 78 | 9dd4e461268c8034f5c8564e155c67a6 |
+        +---+-----+--------+----+----------------------------------+
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,7 +19,10 @@ fn batch(from: i64) -> RecordBatch {
     let texts = ids.clone().map(|id| lakebed_core::ObjectId::of(&id.to_le_bytes()).to_string());
     RecordBatch::try_new(
         Arc::new(lakebed_ingest::arrow_schema(&columns)),
-        vec![Arc::new(Int64Array::from_iter_values(ids)), Arc::new(StringArray::from_iter_values(texts))],
+        vec![
+            Arc::new(Int64Array::from_iter_values(ids)),
+            Arc::new(StringArray::from_iter_values(texts)),
+        ],
     )
     .unwrap()
 }

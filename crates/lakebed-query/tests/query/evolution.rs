@@ -6,7 +6,7 @@ use arrow::array::{
     ArrayRef, Decimal128Array, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch,
     StringArray,
 };
-use lakebed_core::{DataType, TableSchema};
+use lakebed_core::{DataType, Field, TableSchema};
 
 use crate::world::{World, schema};
 
@@ -70,8 +70,25 @@ async fn lake() -> World {
 #[tokio::test(flavor = "multi_thread")]
 async fn old_files_read_as_the_new_schema() {
     let world = lake().await;
-    insta::assert_snapshot!(world.show("SELECT * FROM a.b ORDER BY name").await, @"");
-    insta::assert_snapshot!(world.show("SELECT note, extra FROM a.b WHERE extra IS NULL").await, @"");
+    insta::assert_snapshot!(world.show("SELECT * FROM a.b ORDER BY name").await, @r"
+        +---------------+-------+-----------------------+------+-------+-------+
+        | count         | ratio | price                 | name | note  | extra |
+        +---------------+-------+-----------------------+------+-------+-------+
+        | 1             | 0.5   | 1.25                  | a    |       |       |
+        |               | 1.5   | 2.50                  | b    |       |       |
+        | 3             | 2.5   | 9.99                  | c    |       |       |
+        | 1099511627776 | 0.1   | 123456789012345678.90 | d    | later | 9     |
+        +---------------+-------+-----------------------+------+-------+-------+
+    ");
+    insta::assert_snapshot!(world.show("SELECT note, extra FROM a.b WHERE extra IS NULL").await, @r"
+        +------+-------+
+        | note | extra |
+        +------+-------+
+        |      |       |
+        |      |       |
+        |      |       |
+        +------+-------+
+    ");
 }
 
 /// Predicates are moved into the scan and compared with the old files' types there.
@@ -96,4 +113,64 @@ async fn predicates_on_widened_and_missing_columns_hold() {
         let shown = world.show(&sql).await;
         assert!(shown.contains(&format!("| {names} ")), "{predicate}: {shown}");
     }
+}
+
+/// Types that are more than one word, as files hold them and as the engine answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn nested_and_binary_types_are_read() {
+    let element = Field::optional("element", DataType::String);
+    let key = Field { required: true, ..Field::optional("key", DataType::String) };
+    let value = Field::optional("value", DataType::Long);
+    let inner = vec![Field::optional("x", DataType::Int), Field::optional("y", DataType::String)];
+    let columns = schema(&[
+        ("tags", DataType::List(Box::new(element))),
+        ("counts", DataType::Map(Box::new(key), Box::new(value))),
+        ("point", DataType::Struct(inner)),
+        ("bytes", DataType::Binary),
+        ("code", DataType::Fixed(2)),
+        ("day", DataType::Date),
+        ("clock", DataType::Time),
+        ("at", DataType::Timestamptz),
+    ]);
+    let json = r#"{"tags": ["a", null], "counts": {"k": 7}, "point": {"x": 1, "y": "z"},
+        "bytes": "00ff", "code": "6162", "day": "2026-01-02", "clock": "03:04:05",
+        "at": "2026-01-02T03:04:05Z"}
+        {"tags": null, "counts": null, "point": null, "bytes": null, "code": null, "day": null,
+        "clock": null, "at": null}"#;
+    let arrow = Arc::new(lakebed_ingest::arrow_schema(&columns));
+    let mut rows = arrow::json::ReaderBuilder::new(arrow).build(json.as_bytes()).unwrap();
+    let batch = rows.next().unwrap().unwrap();
+    let mut world = World::new();
+    world.table("a.b", &columns, &[batch]).await;
+    insta::assert_snapshot!(world.show("SELECT * FROM a.b").await, @r"
+        +-------+--------+--------------+-------+------+------------+----------+----------------------+
+        | tags  | counts | point        | bytes | code | day        | clock    | at                   |
+        +-------+--------+--------------+-------+------+------------+----------+----------------------+
+        | [a, ] | {k: 7} | {x: 1, y: z} | 00ff  | 6162 | 2026-01-02 | 03:04:05 | 2026-01-02T03:04:05Z |
+        |       |        |              |       |      |            |          |                      |
+        +-------+--------+--------------+-------+------+------------+----------+----------------------+
+    ");
+    let sql = "SELECT tags[1] AS tag, counts['k'] AS k, point.y AS y, encode(bytes, 'hex') AS b, \
+               date_part('hour', at) AS h FROM a.b WHERE point.x = 1";
+    insta::assert_snapshot!(world.show(sql).await, @r"
+        +-----+---+---+------+---+
+        | tag | k | y | b    | h |
+        +-----+---+---+------+---+
+        | a   | 7 | z | 00ff | 3 |
+        +-----+---+---+------+---+
+    ");
+    insta::assert_snapshot!(world.show("DESCRIBE a.b").await, @r"
+        +--------+---------------------------+----------+
+        | name   | type                      | nullable |
+        +--------+---------------------------+----------+
+        | tags   | list<string>              | true     |
+        | counts | map<string, long>         | true     |
+        | point  | struct<x: int, y: string> | true     |
+        | bytes  | binary                    | true     |
+        | code   | fixed[2]                  | true     |
+        | day    | date                      | true     |
+        | clock  | time                      | true     |
+        | at     | timestamptz               | true     |
+        +--------+---------------------------+----------+
+    ");
 }

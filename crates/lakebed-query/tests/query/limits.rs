@@ -1,6 +1,10 @@
 //! What a statement may use, and what becomes of it when it wants more.
 
-use std::{path::Path, sync::Arc, time::{Duration, Instant}};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use arrow::array::{Int64Array, RecordBatch, StringArray};
 use futures::StreamExt as _;
@@ -21,7 +25,10 @@ async fn wide_lake(rows: i64) -> World {
     let texts = (0..rows).map(|id| lakebed_core::ObjectId::of(&id.to_le_bytes()).to_string());
     let batch = RecordBatch::try_new(
         Arc::new(lakebed_ingest::arrow_schema(&columns)),
-        vec![Arc::new(Int64Array::from_iter_values(0..rows)), Arc::new(StringArray::from_iter_values(texts))],
+        vec![
+            Arc::new(Int64Array::from_iter_values(0..rows)),
+            Arc::new(StringArray::from_iter_values(texts)),
+        ],
     )
     .unwrap();
     world.table("a.b", &columns, &[batch]).await;
@@ -52,9 +59,10 @@ async fn eventually(mut holds: impl FnMut() -> bool) -> bool {
 async fn one_row_more_than_asked_for_is_an_error_that_says_so() {
     let world = World::new();
     let sql = "SELECT * FROM generate_series(1, 100000)";
-    let (batches, error) = world.until_error(sql, limited(|limits| limits.max_rows = Some(10))).await;
+    let (batches, error) =
+        world.until_error(sql, limited(|limits| limits.max_rows = Some(10))).await;
     assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 10);
-    insta::assert_snapshot!(error.unwrap(), @"");
+    insta::assert_snapshot!(error.unwrap(), @"the answer has more than the 10 rows that are allowed");
     let exact = limited(|limits| limits.max_rows = Some(100_000));
     assert!(world.rows(sql, exact).await.is_ok());
     let none = limited(|limits| limits.max_rows = Some(0));
@@ -67,7 +75,7 @@ async fn a_statement_that_takes_too_long_ends() {
     let sql = "SELECT count(*) FROM generate_series(1, 10000000) a, generate_series(1, 10000000) b \
                WHERE a.value + b.value < 0";
     let error = world.rows(sql, limited(|limits| limits.timeout_ms = Some(300))).await.unwrap_err();
-    insta::assert_snapshot!(error, @"");
+    insta::assert_snapshot!(error, @"the statement took longer than the 300 ms it has");
     assert!(matches!(error, EngineError::Exhausted { .. }));
 }
 
@@ -104,10 +112,13 @@ async fn more_memory_or_scratch_than_allowed_is_an_error() {
         limits.memory_bytes = 32 << 20;
         limits.spill_bytes = 1 << 20;
     });
-    insta::assert_snapshot!(world.show_with(sql, little).await, @"");
+    insta::assert_snapshot!(world.show_with(sql, little).await, @r"
+        internal: the query engine failed
+        cause: The used disk space during the spilling process has exceeded the allowable limit of 1024.0 KB. Please try increasing the config: `datafusion.runtime.max_temp_directory_size`.
+    ");
     let sql = "SELECT array_agg(text) FROM a.b";
     let tiny = limited(|limits| limits.memory_bytes = 1 << 20);
-    insta::assert_snapshot!(world.show_with(sql, tiny).await, @"");
+    insta::assert_snapshot!(world.show_with(sql, tiny).await, @"exhausted: the statement needs more memory than it may use: 1048576 bytes");
 }
 
 /// Dropping the stream ends the work: the spill files vanish though the sort was not done.
@@ -169,8 +180,13 @@ async fn functions_cannot_ask_for_all_memory() {
 async fn doubling_stops() {
     let world = World::new();
     for double in [
-        "s || s", "concat(s, s)", "concat_ws(s, s, s)", "encode(s::bytea, 'hex')",
-        "replace(s, 'x', 'xx')", "overlay(s placing s from 1 for 0)", "array_to_string([s, s], '')",
+        "s || s",
+        "concat(s, s)",
+        "concat_ws(s, s, s)",
+        "encode(s::bytea, 'hex')",
+        "replace(s, 'x', 'xx')",
+        "overlay(s placing s from 1 for 0)",
+        "array_to_string([s, s], '')",
     ] {
         let mut sql = "WITH t0 AS (SELECT 'x' || value AS s FROM generate_series(1, 3))".to_owned();
         for level in 1..=40 {
@@ -195,5 +211,11 @@ async fn large_batches_are_done_in_steps() {
     let world = wide_lake(8_000).await;
     let sql = "SELECT sum(length(repeat(text, 160))) AS n, \
                count(DISTINCT substr(repeat(text, 160), 65, 64)) AS d FROM a.b";
-    insta::assert_snapshot!(world.show(sql).await, @"");
+    insta::assert_snapshot!(world.show(sql).await, @r"
+        +----------+------+
+        | n        | d    |
+        +----------+------+
+        | 81920000 | 8000 |
+        +----------+------+
+    ");
 }

@@ -3,7 +3,9 @@
 use std::{path::Path, sync::Arc};
 
 use arrow::{
-    array::{Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray},
+    array::{
+        Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    },
     util::display::{ArrayFormatter, FormatOptions},
 };
 use async_trait::async_trait;
@@ -24,7 +26,8 @@ async fn lake() -> World {
         ("sold_at", DataType::Timestamp),
     ]);
     let batch = |ids: Vec<i64>| {
-        let regions = ids.iter().map(|id| (id % 4 != 3).then(|| ["eu", "us", "asia"][*id as usize % 3]));
+        let regions =
+            ids.iter().map(|id| (id % 4 != 3).then(|| ["eu", "us", "asia"][*id as usize % 3]));
         let arrow = lakebed_ingest::arrow_schema(&orders);
         RecordBatch::try_new(
             Arc::new(arrow),

@@ -16,8 +16,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use lakebed_core::{
-    DataType, DatasetKind, DatasetRef, Field, FileEntry, ObjectId, TableSchema,
-    Timestamp, VersionId,
+    DataType, DatasetKind, DatasetRef, Field, FileEntry, ObjectId, TableSchema, Timestamp,
+    VersionId,
 };
 use lakebed_query::{DataFusionEngine, EngineOptions};
 use lakebed_service::engine::{
@@ -161,7 +161,10 @@ impl World {
         let stream = self.stream(sql, asked).await?;
         let schema = Arc::clone(&stream.schema);
         let batches: Vec<_> = stream.batches.try_collect().await?;
-        assert!(batches.iter().all(|batch| batch.schema() == schema), "all batches are as promised");
+        assert!(
+            batches.iter().all(|batch| batch.schema() == schema),
+            "all batches are as promised"
+        );
         Ok(batches)
     }
 

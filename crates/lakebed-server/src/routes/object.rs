@@ -129,7 +129,7 @@ async fn read(
                 cause = failure.cause(),
                 "an object broke off while it was sent"
             );
-            BrokenStream(failure.problem(access, &request_id))
+            BrokenStream(Box::new(failure.problem(access, &request_id)))
         })
     });
     Ok(Body::from_stream(stream::iter(first.map(Ok)).chain(rest)))

@@ -6,7 +6,8 @@ use axum::{
     body::Body,
     extract::{Request, State},
 };
-use futures::{StreamExt as _, TryStreamExt as _};
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use http::{HeaderMap, StatusCode};
 use lakebed_api::{Uploaded, media};
 use lakebed_core::ObjectId;
@@ -17,6 +18,7 @@ use super::problems::{Always, BadRequest, Changes, RawBytes};
 use crate::{
     AppState,
     context::Context,
+    encode::BoxError,
     extract::{ApiQuery, parse_digest},
     problem::{Failure, Result},
 };
@@ -62,10 +64,7 @@ pub(crate) async fn upload(
     }))
 }
 
-fn bytes_of(
-    body: Body,
-) -> futures::stream::BoxStream<'static, std::result::Result<bytes::Bytes, lakebed_store::BoxError>>
-{
+fn bytes_of(body: Body) -> BoxStream<'static, std::result::Result<Bytes, BoxError>> {
     body.into_data_stream().map_err(|error| error.into_inner()).boxed()
 }
 

@@ -6,6 +6,8 @@ use std::{
 };
 
 use axum::body::Body;
+use futures::TryStreamExt as _;
+use lakebed_api::{SqlRequest, media::SqlFormat};
 
 use crate::support::Door;
 
@@ -51,8 +53,12 @@ async fn each_request_is_one_line_with_its_fields() {
     let lines = log.lines("answered 404");
     assert_eq!(lines.len(), 1, "{lines:?}");
     for field in [
-        "GET /v1/datasets/{namespace}/{name} answered 404 after ", "request_id=\"job-42\"",
-        "method=GET", "route=\"/v1/datasets/{namespace}/{name}\"", "status=404", "elapsed_ms=",
+        "GET /v1/datasets/{namespace}/{name} answered 404 after ",
+        "request_id=\"job-42\"",
+        "method=GET",
+        "route=\"/v1/datasets/{namespace}/{name}\"",
+        "status=404",
+        "elapsed_ms=",
         "code=\"not-found\"",
     ] {
         assert!(lines[0].contains(field), "{field}: {}", lines[0]);
@@ -68,14 +74,17 @@ async fn nothing_that_was_sent_is_logged() {
     let sql = "{\"sql\": \"ROWS 1\", \"params\": [\"s3cret\"]}";
     let json = "content-type: application/json";
     door.call("POST", "/v1/sql", &[json], sql).await;
-    door.sql("BREAK 5000 ", "*/*;q=0.1, s3cret/s3cret").await;
+    door.sql("FAIL s3cret", "*/*;q=0.1, s3cret/s3cret").await;
+    let late = SqlRequest { sql: "BREAK 5000 s3cret".to_owned(), ..SqlRequest::default() };
+    let late = door.client().sql(&late, SqlFormat::Csv).await.unwrap();
+    assert!(late.bytes.try_collect::<Vec<_>>().await.is_err());
     door.call("POST", "/v1/resolve", &[json], "{\"refs\": [\"s3cret.s3cret\"]}").await;
     door.call("POST", "/v1/resolve", &[json], "{\"s3cret\": 1}").await;
     door.get("/v1/datasets?namespace=s3cret").await;
     door.get("/v1/datasets?s3cret=1").await;
     door.get("/s3cret").await;
     let ours = log.lines(" after ");
-    assert_eq!(ours.len(), 7, "{ours:#?}");
+    assert_eq!(ours.len(), 8, "{ours:#?}");
     assert!(log.lines("s3cret").is_empty(), "{:#?}", log.lines("s3cret"));
 }
 

@@ -157,10 +157,20 @@ async fn every_link_of_a_version_can_be_followed() {
     let found = &answer.versions[0];
     let sources = found.sources.as_ref().unwrap().iter().map(|source| &source.file);
     for file in found.files.as_ref().unwrap().iter().chain(sources) {
-        for object in [Some(file.object), file.tree].into_iter().flatten() {
-            let bytes = door.client().object(object, None).await.unwrap().bytes;
-            let bytes = bytes.try_collect::<Vec<_>>().await.unwrap().concat();
-            assert_eq!(ObjectId::of(&bytes), object);
-        }
+        let bytes = door.client().object(file.object, None).await.unwrap().bytes;
+        let bytes = bytes.try_collect::<Vec<_>>().await.unwrap().concat();
+        assert_eq!(ObjectId::of(&bytes), file.object);
     }
+}
+
+/// P3: an object that is gone is damage of the lake, not a wrong name; no path is told.
+#[tokio::test]
+async fn an_object_that_is_gone_is_damage() {
+    let mut door = Door::remote().await;
+    let (id, path) = with_source(&door, "id\n1\n2\n").await;
+    door.test.damaged();
+    std::fs::remove_file(door.test.root().join(id.key())).unwrap();
+    let answer = door.get(&path).await;
+    assert_eq!(answer.status, 500, "{}", answer.text());
+    assert!(!answer.text().contains(door.test.root().to_str().unwrap()), "{}", answer.text());
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use lakebed_core::ObjectId;
+
 use crate::Error;
 
 /// The texts of `error` and its causes on one line.
@@ -18,13 +20,23 @@ fn told(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
+/// The object that a key of the store names: `objects/9f/9f2c61d0…`.
+fn object_of(key: &str) -> Option<ObjectId> {
+    let id: ObjectId = key.rsplit('/').next()?.parse().ok()?;
+    (id.key() == key).then_some(id)
+}
+
 impl From<lakebed_store::Error> for Error {
     fn from(error: lakebed_store::Error) -> Self {
         use lakebed_store::Error as Store;
         let message = error.to_string();
         match error {
             Store::Corrupt { object, found } => Self::Corrupt { object, why: found.to_string() },
-            Store::NotFound { .. } => Self::NotFound { message, hint: None },
+            Store::NotFound { key } => match object_of(&key) {
+                // Only objects that a version names are ever read: one that is gone is damage.
+                Some(object) => Self::Corrupt { object, why: "it is missing".to_owned() },
+                None => Self::NotFound { message, hint: None },
+            },
             Store::Denied { .. } => Self::Denied { message: told(&error) },
             Store::Full { .. } => Self::Full { message },
             Store::NotAFile { .. } => Self::Invalid {

@@ -24,7 +24,7 @@ lakebed.toml:
   lake = \"./lake\"              # relative to this file
   catalog = \"sqlite:///…\"      # when it is not in the lake's folder
   color = \"auto\"               # auto, always, never
-  log = \"warn\"                 # error, warn, info, debug, trace; by module: lakebed_service=debug
+  log = \"off\"                  # off, error, warn, info, debug, trace; by module: lakebed_service=debug
   log_format = \"text\"          # text, json
   listen = \"127.0.0.1:8080\"    # for `lakebed serve`")]
 pub(crate) struct ConfigArgs {}

@@ -40,15 +40,19 @@ const FILES: [(&str, &[u8]); 5] = [
     ("README.md", include_bytes!("../../../../examples/data/README.md")),
 ];
 
+/// So that no command needs `--lake`.
+const SETTINGS: &[u8] = b"lake = \"./lake\"\n";
+
 /// The files in the lake's folder that are the database.
 const DATABASE: [&str; 3] = ["lakebed.db", "lakebed.db-wal", "lakebed.db-shm"];
 
-const JOIN: &str = "\
-SELECT a.name AS airline, count(*) AS flights, round(avg(f.dep_delay), 1) AS delay_minutes, \
-max(p.seats) AS most_seats \
-FROM nyc.flights f JOIN nyc.airlines a ON f.carrier = a.carrier \
-JOIN nyc.planes p ON f.tailnum = p.tailnum \
-GROUP BY a.name ORDER BY flights DESC, airline LIMIT 5";
+const JOIN: &str = "
+  SELECT a.name AS airline, count(*) AS flights, round(avg(f.dep_delay), 1) AS delay_minutes
+  FROM nyc.flights f
+  JOIN nyc.airlines a ON f.carrier = a.carrier
+  JOIN nyc.planes p ON f.tailnum = p.tailnum
+  WHERE p.seats > 100
+  GROUP BY a.name ORDER BY flights DESC, airline LIMIT 5";
 
 pub(crate) async fn run(app: &App, args: DemoArgs) -> Result<Exit> {
     let demo = Demo::begin(app, args)?;
@@ -89,7 +93,10 @@ impl<'a> Demo<'a> {
             .map_err(|error| Problem::io("find", Path::new("this program"), &error))?;
         let demo = Self { app, program, folder };
         demo.write_files()?;
-        demo.say(&format!("Real data and a new lake, in {}", demo.folder.display()))?;
+        demo.say(&format!("A new folder with real data: {}", demo.folder.display()))?;
+        let config = String::from_utf8_lossy(SETTINGS);
+        demo.print(&format!("data/: {}\n", FILES.map(|(name, _)| name).join(", ")))?;
+        demo.print(&format!("{}: {config}", crate::config::FILE))?;
         Ok(demo)
     }
 
@@ -97,8 +104,7 @@ impl<'a> Demo<'a> {
         let data = self.folder.join("data");
         std::fs::create_dir_all(&data)
             .map_err(|error| Problem::io("create folder", &data, &error))?;
-        let settings: &[u8] = b"lake = \"./lake\"\n";
-        let config = (self.folder.join(crate::config::FILE), settings);
+        let config = (self.folder.join(crate::config::FILE), SETTINGS);
         let files = FILES.iter().map(|(name, bytes)| (data.join(name), *bytes));
         for (path, bytes) in files.chain([config]) {
             std::fs::write(&path, bytes).map_err(|error| Problem::io("write", &path, &error))?;
@@ -108,7 +114,7 @@ impl<'a> Demo<'a> {
 
     /// Three tables, one of them in two versions, and a file that is no table.
     async fn fill(&self) -> Result<()> {
-        self.say("The lake is named in lakebed.toml; files become version 1 of datasets")?;
+        self.say("Files become version 1 of datasets")?;
         self.lakebed(&["ingest", "data/airlines.csv", "--to", "nyc.airlines"]).await?;
         self.lakebed(&["ingest", "data/planes.csv", "--to", "nyc.planes", "--null", "NA"]).await?;
         let week_1 = "data/flights-week-1.csv";

@@ -86,9 +86,9 @@ pub(crate) async fn run(app: &App, args: FetchArgs) -> Result<Exit> {
     let mut bar = Bar::new(&app.terminal);
     bar.start("fetching", total);
     let existing = if args.force { Existing::Replace } else { Existing::Keep };
-    let (into, jobs) = (app.current.join(&args.into), usize::from(args.jobs));
+    let jobs = usize::from(args.jobs);
     let on_bytes = |bytes| bar.add(bytes);
-    let fetched = fetch::fetch(&session, &into, &folders, existing, jobs, &on_bytes).await?;
+    let fetched = fetch::fetch(&session, &args.into, &folders, existing, jobs, &on_bytes).await?;
     drop(bar);
     session.close().await;
     report(app, Report { lake, into: args.into, fetched })?;
@@ -175,13 +175,7 @@ fn report(app: &App, report: Report) -> Result<()> {
             human::count(fetched.files.len() as u64).into(),
             human::bytes(fetched.size_bytes).into(),
             human::count(fetched.kept_count).into(),
-            fetched
-                .folder
-                .strip_prefix(&app.current)
-                .unwrap_or(&fetched.folder)
-                .display()
-                .to_string()
-                .into(),
+            fetched.folder.display().to_string().into(),
         ]);
     }
     app.terminal.print_table(&table)?;

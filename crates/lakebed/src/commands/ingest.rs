@@ -265,16 +265,16 @@ fn print_outcome(app: &App, outcome: &IngestResponse) -> Result<()> {
         }
     })?;
     for source in outcome.sources.iter().take(SHOWN) {
-        app.terminal.note(format!("  {}", describe_source(source)));
+        app.terminal.note(describe_source(source, &outcome.notes));
     }
     if outcome.sources.len() > SHOWN {
-        app.terminal.note(format!("  and {} more sources", outcome.sources.len() - SHOWN));
+        app.terminal.note(format!("and {} more sources", outcome.sources.len() - SHOWN));
     }
     for change in &outcome.changes {
-        app.terminal.note(format!("  {}", change.text));
+        app.terminal.note(&change.text);
     }
     for note in &outcome.notes {
-        app.terminal.note(format!("  {note}"));
+        app.terminal.note(note);
     }
     if version.quarantined_count > 0 {
         let rows = human::counted(version.quarantined_count, "row");
@@ -286,16 +286,15 @@ fn print_outcome(app: &App, outcome: &IngestResponse) -> Result<()> {
 /// How many sources are described one by one.
 const SHOWN: usize = 10;
 
-fn describe_source(source: &SourceFile) -> String {
+/// How it was read is said here unless a note says it.
+fn describe_source(source: &SourceFile, notes: &[String]) -> String {
     let name = source.file.name.as_deref().unwrap_or("?");
-    let mut text = format!(
-        "{name}: {}, {}",
-        human::bytes(source.file.size_bytes),
-        describe::decode(source.decode.as_ref())
-    );
+    let mut text = format!("{name}: {}", human::bytes(source.file.size_bytes));
+    if !notes.iter().any(|note| note.contains(name)) {
+        text.push_str(&format!(", {}", describe::decode(source.decode.as_ref())));
+    }
     if source.quarantined.rows > 0 {
-        let rows = human::count(source.quarantined.rows);
-        text.push_str(&format!(", {rows} quarantined"));
+        text.push_str(&format!(", {} quarantined", human::count(source.quarantined.rows)));
     }
     text
 }

@@ -1,7 +1,9 @@
 //! `lakebed log`: the events of the lake, oldest first.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
-use lakebed_core::{Event, EventBody};
+use lakebed_core::{DatasetKind, DatasetName, Event, EventBody};
 
 use crate::{
     app::App,
@@ -35,11 +37,16 @@ pub(crate) async fn run(app: &App, args: LogArgs) -> Result<Exit> {
         Some(after) => after,
         None => session.client.lake().await?.seq.saturating_sub(wanted),
     };
+    // Events do not say whether they count rows or files.
+    let files = match app.terminal.json {
+        true => BTreeSet::new(),
+        false => datasets_of_files(&session).await?,
+    };
     let mut printed = 0;
     while printed < wanted {
         let limit = u32::try_from(wanted - printed).unwrap_or(PAGE).min(PAGE);
         let page = session.client.events(after, Some(limit)).await?;
-        print(app, &page.events, printed == 0)?;
+        print(app, &page.events, &files, printed == 0)?;
         printed += page.events.len() as u64;
         match page.next_after {
             Some(next) if !page.events.is_empty() => after = next,
@@ -53,7 +60,13 @@ pub(crate) async fn run(app: &App, args: LogArgs) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn print(app: &App, events: &[Event], is_first: bool) -> Result<()> {
+async fn datasets_of_files(session: &Session) -> Result<BTreeSet<DatasetName>> {
+    let list = session.client.datasets(None).await?;
+    let files = list.datasets.into_iter().filter(|dataset| dataset.kind == DatasetKind::Files);
+    Ok(files.map(|dataset| dataset.dataset).collect())
+}
+
+fn print(app: &App, events: &[Event], files: &BTreeSet<DatasetName>, is_first: bool) -> Result<()> {
     if app.terminal.json {
         return events.iter().try_for_each(|event| app.terminal.print_json_line(event));
     }
@@ -62,7 +75,7 @@ fn print(app: &App, events: &[Event], is_first: bool) -> Result<()> {
     }
     let mut table = Table::new([">seq", "at (UTC)", "by", "what"]);
     for event in events {
-        let (text, style) = describe(&event.body);
+        let (text, style) = describe(&event.body, files);
         table.push([
             event.seq.to_string().into(),
             human::time(event.at).into(),
@@ -75,14 +88,20 @@ fn print(app: &App, events: &[Event], is_first: bool) -> Result<()> {
     app.terminal.print(rows.collect::<String>())
 }
 
-fn describe(body: &EventBody) -> (String, clap::builder::styling::Style) {
+fn describe(
+    body: &EventBody,
+    files: &BTreeSet<DatasetName>,
+) -> (String, clap::builder::styling::Style) {
     let text = match body {
         EventBody::DatasetCreated { dataset, kind } => format!("{dataset} was created ({kind})"),
         EventBody::VersionCommitted(version) => format!(
             "{}@v{} was committed: {}",
             version.dataset,
             version.number,
-            human::counted(version.row_count, "row")
+            human::counted(
+                version.row_count,
+                if files.contains(&version.dataset) { "file" } else { "row" }
+            )
         ),
         EventBody::HeadMoved(moved) => {
             format!("{} `{}` is v{} now", moved.dataset, moved.stage, moved.to)

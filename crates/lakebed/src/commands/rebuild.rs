@@ -36,7 +36,10 @@ pub(crate) struct RebuildArgs {
 pub(crate) async fn run(app: &App, args: RebuildArgs) -> Result<Exit> {
     let config = lake_config(app, OpenMode::Existing)?;
     let aside = match args.replace {
-        true => database_file(&config, &app.current).map(|path| move_aside(&path)).transpose()?.flatten(),
+        true => database_file(&config, &app.current)
+            .map(|path| move_aside(&path))
+            .transpose()?
+            .flatten(),
         false => None,
     };
     let report = lakebed_service::rebuild(config, &SystemClock).await.map_err(|error| {

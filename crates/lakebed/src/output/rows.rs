@@ -3,10 +3,13 @@
 //! The first rows are held back until the widths of the columns are known; from then on memory use
 //! is one batch.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
 
 use arrow::{
-    array::{Array, RecordBatch},
+    array::{Array, ArrayRef, RecordBatch, make_array},
     datatypes::{DataType, Schema, SchemaRef},
     error::ArrowError,
     util::display::{ArrayFormatter, FormatOptions},
@@ -139,8 +142,8 @@ fn side(data_type: &DataType) -> Align {
 
 fn cells(batch: &RecordBatch) -> Result<Vec<Vec<Cell>>, ArrowError> {
     let options = FormatOptions::default().with_null("NULL").with_display_error(false);
-    let formatters = batch
-        .columns()
+    let columns: Vec<ArrayRef> = batch.columns().iter().map(with_offset).collect();
+    let formatters = columns
         .iter()
         .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
         .collect::<Result<Vec<_>, _>>()?;
@@ -158,11 +161,22 @@ fn cells(batch: &RecordBatch) -> Result<Vec<Vec<Cell>>, ArrowError> {
     Ok(rows)
 }
 
+/// Points in time are UTC; the formatter knows no names of time zones, only offsets.
+fn with_offset(column: &ArrayRef) -> ArrayRef {
+    let DataType::Timestamp(unit, Some(zone)) = column.data_type() else {
+        return Arc::clone(column);
+    };
+    if zone.as_ref() != "UTC" {
+        return Arc::clone(column);
+    }
+    let renamed = DataType::Timestamp(*unit, Some("+00:00".into()));
+    let data = column.to_data().into_builder().data_type(renamed).build();
+    data.map_or_else(|_| Arc::clone(column), make_array)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::{Int64Array, StringArray};
+    use arrow::array::{Int64Array, StringArray, TimestampMicrosecondArray};
 
     use super::*;
 
@@ -171,8 +185,8 @@ mod tests {
             (start..start + rows).map(|row| (row % 3 != 1).then_some(row)).collect();
         let texts: StringArray = (0..rows).map(|row| Some(format!("a\t{row}"))).collect();
         RecordBatch::try_from_iter([
-            ("n", Arc::new(numbers) as arrow::array::ArrayRef),
-            ("text", Arc::new(texts) as arrow::array::ArrayRef),
+            ("n", Arc::new(numbers) as ArrayRef),
+            ("text", Arc::new(texts) as ArrayRef),
         ])
         .expect("columns of one length")
     }
@@ -205,6 +219,14 @@ mod tests {
         NULL  a\t1
           11  a\t2
         ");
+    }
+
+    #[test]
+    fn points_in_time_are_printed_in_utc() {
+        let times =
+            TimestampMicrosecondArray::from(vec![1_357_020_000_000_000]).with_timezone("UTC");
+        let batch = RecordBatch::try_from_iter([("at", Arc::new(times) as ArrayRef)]);
+        assert!(printed(&[batch.expect("one column")], None).contains("2013-01-01T06:00:00Z"));
     }
 
     #[test]

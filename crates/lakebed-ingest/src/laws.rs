@@ -1,0 +1,355 @@
+//! Laws of decoding, for arbitrary texts: nothing lost (P6), types from all cells, and bytes that
+//! depend on rows alone.
+
+use lakebed_core::{Decode, DecodeOptions, SkipKind};
+use proptest::prelude::*;
+
+use crate::{
+    Base, Decoded, Recount,
+    cell::Evidence,
+    chunks::Sizes,
+    infer::Tuning,
+    plan::plan_with,
+    recount::recount_with,
+    resolve,
+    testing::{Bench, digests, paths, rows, schema_text, text},
+};
+
+fn tuning(chunk: usize, sample: usize, patience: usize) -> Tuning {
+    let sizes = Sizes { chunk, record: 4096 };
+    Tuning { sizes, sample, least_sample: 1, patience }
+}
+
+/// Texts with a header of two or three columns and lines that are mostly rows.
+fn table() -> impl Strategy<Value = String> {
+    let cell = prop_oneof![
+        6 => "[0-9]{1,4}",
+        2 => "[0-9]{1,3}\\.[0-9]{1,2}",
+        1 => Just(String::new()),
+        1 => Just("\"\"".to_owned()),
+        1 => Just("NA".to_owned()),
+        1 => Just("007".to_owned()),
+        1 => Just("true".to_owned()),
+        1 => Just("2024-02-29".to_owned()),
+        1 => "\"[a\\n,]{0,3}(\"\")?[b\\r]{0,2}\"",
+        1 => "[a-zß\"]{1,5}",
+    ];
+    let end = prop::sample::select(vec!["\n", "\r\n", "\r", "\n\n"]);
+    let line = (prop::collection::vec(cell, 1..4), end)
+        .prop_map(|(cells, end)| format!("{}{end}", cells.join(",")));
+    (prop::sample::select(vec!["a,b\n", "a,b,c\r\n", "\u{feff}a\n"]), prop::collection::vec(line, 0..30))
+        .prop_map(|(header, lines)| format!("{header}{}", lines.concat()))
+}
+
+fn lenient() -> DecodeOptions {
+    DecodeOptions {
+        max_quarantined: Some(1.0),
+        header: Some(lakebed_core::Header::Present),
+        delimiter: Some(','),
+        quote: Some('"'),
+        ..DecodeOptions::default()
+    }
+}
+
+fn counts(decoded: &Decoded) -> Vec<Recount> {
+    let count = |source: &crate::DecodedSource| Recount {
+        accepted: source.accepted,
+        quarantined: source.quarantined,
+        skipped: source.skipped.clone(),
+    };
+    decoded.sources.iter().map(count).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// The same text gives the same bytes, wherever chunks are cut, however much was looked at to
+    /// guess types, however many threads work.
+    #[test]
+    fn bytes_depend_on_the_text_alone(
+        text in table(),
+        chunk in 1_usize..200,
+        sample in 1_usize..200,
+        patience in prop::sample::select(vec![1, 1 << 30]),
+        threads in 1_usize..4,
+    ) {
+        let mut bench = Bench::new();
+        bench.options = lenient();
+        let whole = bench.decode(text.as_bytes());
+        bench.tuning = tuning(chunk, sample, patience);
+        bench.threads = threads;
+        match (whole, bench.decode(text.as_bytes())) {
+            (Ok(whole), Ok(parts)) => {
+                prop_assert_eq!(&whole.schema, &parts.schema);
+                prop_assert_eq!(&whole.sources, &parts.sources);
+                prop_assert_eq!(digests(&whole.tables), digests(&parts.tables));
+                prop_assert_eq!(digests(&whole.quarantine), digests(&parts.quarantine));
+            }
+            (whole, parts) => prop_assert_eq!(whole.map(drop), parts.map(drop)),
+        }
+    }
+
+    /// P6: bad rows are kept byte by byte where they were; with the accepted and the skipped they
+    /// are the source; and counting again gives the same.
+    #[test]
+    fn no_byte_disappears(
+        bytes in prop_oneof![
+            table().prop_map(String::into_bytes),
+            prop::collection::vec(prop::sample::select(b"a,\"\n\r1.\xff\xc3".to_vec()), 1..200),
+        ],
+        chunk in 1_usize..100,
+    ) {
+        let mut bench = Bench::new();
+        bench.options = lenient();
+        bench.options.format = Some(lakebed_core::FormatName::Csv);
+        bench.tuning = tuning(chunk, 50, 1 << 30);
+        let source = bench.source("a.csv", &bytes);
+        let Ok(decoded) = bench.decode_all(std::slice::from_ref(&source)) else { return Ok(()) };
+        let counted = &decoded.sources[0];
+        let skipped: u64 = counted.skipped.iter().map(|skipped| skipped.bytes).sum();
+        let all = counted.accepted.bytes + counted.quarantined.bytes + skipped;
+        prop_assert_eq!(all, bytes.len() as u64);
+        prop_assert_eq!(rows(&decoded.tables).len() as u64, counted.accepted.rows);
+        let bad = rows(&decoded.quarantine);
+        prop_assert_eq!(bad.len() as u64, counted.quarantined.rows);
+        for row in &bad {
+            let number = |column: usize| row[column].as_deref().expect("never null").parse::<usize>().expect("a number");
+            let (line, offset, length) = (number(1), number(2), number(3));
+            let raw = row[4].as_deref().expect("never null");
+            let there: String = bytes[offset..offset + length].iter().map(|b| format!("{b:02x}")).collect();
+            prop_assert_eq!(raw, there);
+            prop_assert_eq!(line as u64, crate::chunks::line_ends(&bytes[..offset]) + 1);
+        }
+        let again = recount_with(&source, &counted.decode, tuning(chunk * 2, 1, 1), 2);
+        prop_assert_eq!(again.map(|again| vec![again]), Ok(counts(&decoded)));
+    }
+
+    /// The schema is what all cells of accepted rows say together; and a plan says the same.
+    #[test]
+    fn types_are_those_of_all_cells(text in table(), sample in 1_usize..100) {
+        let mut bench = Bench::new();
+        bench.options = lenient();
+        bench.tuning = tuning(64, sample, 1 << 30);
+        let source = bench.source("a.csv", text.as_bytes());
+        let Ok(decoded) = bench.decode_all(std::slice::from_ref(&source)) else { return Ok(()) };
+        let width = decoded.schema.fields.len();
+        let mut evidence = vec![Evidence::default(); width];
+        let records = crate::laws::reference::records(text.trim_start_matches('\u{feff}').as_bytes());
+        for record in records.iter().skip(1).filter(|r| r.fields.len() == width && !r.odd) {
+            for (evidence, field) in evidence.iter_mut().zip(&record.fields) {
+                match (field.text.is_empty(), field.quoted) {
+                    (false, _) => evidence.add(&field.text),
+                    (true, true) => evidence.add_silent(),
+                    (true, false) => {}
+                }
+            }
+        }
+        let expected: Vec<_> = evidence.iter().map(|e| e.verdict().data_type()).collect();
+        let found: Vec<_> = decoded.schema.fields.iter().map(|f| f.data_type.clone()).collect();
+        prop_assert_eq!(found, expected);
+        let sources = [source];
+        let plan = plan_with(bench.request(&sources), bench.tuning).expect("a plan");
+        prop_assert_eq!(plan.schema, decoded.schema);
+        prop_assert_eq!(&plan.sources[0].decode, &decoded.sources[0].decode);
+        prop_assert_eq!(plan.sources[0].accepted, decoded.sources[0].accepted);
+        prop_assert_eq!(plan.sources[0].quarantined, decoded.sources[0].quarantined);
+    }
+
+    /// Reading the same text into the schema it gave is the same ingest, and gives the same bytes.
+    #[test]
+    fn a_second_time_changes_nothing(text in table()) {
+        let mut bench = Bench::new();
+        bench.options = lenient();
+        let source = bench.source("a.csv", text.as_bytes());
+        let Ok(first) = bench.decode_all(std::slice::from_ref(&source)) else { return Ok(()) };
+        bench.schema = Some(first.schema.clone());
+        let resolved = resolve(std::slice::from_ref(&source), &bench.options, bench.schema.as_ref());
+        let decodes: Vec<Decode> = first.sources.iter().map(|source| source.decode.clone()).collect();
+        prop_assert_eq!(resolved, Ok(Some(decodes)));
+        let second = bench.decode_all(&[source]).expect("it was taken once");
+        prop_assert_eq!(digests(&first.tables), digests(&second.tables));
+        prop_assert_eq!(digests(&first.quarantine), digests(&second.quarantine));
+        prop_assert_eq!(second.changes, vec![]);
+    }
+
+    /// Appending is replacing with the concatenation, where both have one schema.
+    #[test]
+    fn an_append_is_a_longer_table(lines in prop::collection::vec("[a-z]{0,3},[0-9]{1,5}", 2..40), split in 1_usize..39) {
+        let split = split.min(lines.len() - 1);
+        let text = |lines: &[String]| format!("name,n\nx,1\n{}\n", lines.join("\n"));
+        let mut bench = Bench::new();
+        let first = bench.decode(text(&lines[..split]).as_bytes()).expect("a table");
+        let (head, tail) = (&lines[..split], &lines[split..]);
+        bench.base = Some(Base { start_row: 0, tail: paths(&first.tables) });
+        bench.schema = Some(first.schema);
+        let appended = bench.decode(text(tail).as_bytes()).expect("a longer table");
+        bench.base = None;
+        let all: Vec<String> = [head, &["x,1".to_owned()], tail].concat();
+        let replaced = bench.decode(text(&all).as_bytes()).expect("the same table");
+        prop_assert_eq!(digests(&appended.tables), digests(&replaced.tables));
+    }
+}
+
+/// A reader of delimited text as one would write it first, byte by byte, to compare with.
+pub(crate) mod reference {
+    #[derive(Debug, Clone, PartialEq, Eq, Default)]
+    pub(crate) struct Field {
+        pub(crate) text: Vec<u8>,
+        pub(crate) quoted: bool,
+    }
+
+    #[derive(Debug, Clone, PartialEq, Eq, Default)]
+    pub(crate) struct Record {
+        pub(crate) fields: Vec<Field>,
+        pub(crate) odd: bool,
+        pub(crate) bytes: usize,
+    }
+
+    /// Records of comma-separated text, without blank lines; stops at an unclosed quote.
+    pub(crate) fn records(text: &[u8]) -> Vec<Record> {
+        let (mut records, mut at) = (Vec::new(), 0);
+        while at < text.len() {
+            let start = at;
+            let mut record = Record::default();
+            loop {
+                let mut field = Field::default();
+                if text.get(at) == Some(&b'"') {
+                    field.quoted = true;
+                    at += 1;
+                    loop {
+                        match (text.get(at), text.get(at + 1)) {
+                            (None, _) => return records,
+                            (Some(b'"'), Some(b'"')) => {
+                                field.text.push(b'"');
+                                at += 2;
+                            }
+                            (Some(b'"'), _) => {
+                                at += 1;
+                                break;
+                            }
+                            (Some(byte), _) => {
+                                field.text.push(*byte);
+                                at += 1;
+                            }
+                        }
+                    }
+                }
+                while let Some(byte) = text.get(at).filter(|byte| !b",\n\r".contains(byte)) {
+                    record.odd |= field.quoted;
+                    field.text.push(*byte);
+                    at += 1;
+                }
+                record.fields.push(field);
+                match text.get(at) {
+                    Some(b',') => at += 1,
+                    Some(b'\r') if text.get(at + 1) == Some(&b'\n') => {
+                        at += 2;
+                        break;
+                    }
+                    Some(_) => {
+                        at += 1;
+                        break;
+                    }
+                    None => break,
+                }
+            }
+            record.bytes = at - start;
+            let blank = record.fields.len() == 1 && record.fields[0] == Field::default();
+            if !(blank && record.bytes > 0) {
+                records.push(record);
+            }
+        }
+        records
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    /// The tokeniser reads what the plain reader reads.
+    #[test]
+    fn the_tokeniser_is_the_plain_reader(
+        text in prop::collection::vec(prop::sample::select(b"ab,,\"\"\n\r".to_vec()), 0..200),
+    ) {
+        use crate::text::{Dialect, Tokeniser, tokens::fields_of};
+        let mut tokens = Tokeniser::new(&text, Dialect { delimiter: b',', quote: b'"' });
+        let (mut found, mut ends) = (Vec::new(), Vec::new());
+        while let Ok(Some(record)) = tokens.next(&mut ends, u32::MAX) {
+            if !record.blank {
+                let fields = fields_of(&text, record, &ends).into_iter().map(|field| {
+                    let mut text = Vec::new();
+                    field.unescape_into(b'"', &mut text);
+                    reference::Field { text, quoted: field.quoted }
+                });
+                let bytes = record.range().len();
+                found.push(reference::Record { fields: fields.collect(), odd: record.odd, bytes });
+            }
+            ends.clear();
+        }
+        let expected = reference::records(&text);
+        prop_assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(&expected) {
+            prop_assert_eq!((found.odd, found.bytes), (expected.odd, expected.bytes));
+            // Within odd records fields are nobody's business but their count.
+            prop_assert_eq!(found.fields.len(), expected.fields.len());
+            prop_assert!(found.odd || found.fields == expected.fields);
+        }
+    }
+}
+
+/// A table of more than a file's rows shares every full file with a longer one.
+#[test]
+fn a_longer_table_shares_all_full_files() {
+    let bench = Bench::new();
+    let lines = |count: u32| -> String {
+        (0..count).fold("n\n".to_owned(), |text, n| text + if n % 2 == 0 { "1\n" } else { "22\n" })
+    };
+    let full = 1 << 19;
+    let short = bench.decode(lines(full + 10).as_bytes()).expect("a table");
+    let long = bench.decode(lines(full + 5000).as_bytes()).expect("a longer table");
+    let (short_digests, long_digests) = (digests(&short.tables), digests(&long.tables));
+    assert_eq!(short.tables.iter().map(|file| file.row_count).collect::<Vec<_>>(), [full.into(), 10]);
+    assert_eq!(short_digests[0], long_digests[0]);
+    assert_ne!(short_digests[1], long_digests[1]);
+}
+
+/// A golden file: if this digest changes, so do the names of everyone's data. Then the writer's
+/// version in `created_by` and the decoder's version count up, and this test keeps both.
+#[test]
+fn the_bytes_of_a_table_are_pinned() {
+    let mut bench = Bench::new();
+    bench.options.null_tokens = vec!["NA".to_owned()];
+    let lines: String = (0..3000)
+        .map(|n| {
+            let temp = if n % 7 == 0 { "NA".to_owned() } else { format!("{}.25", n % 40) };
+            let day = n % 28 + 1;
+            let flag = n % 3 == 0;
+            format!("{n},{temp},{}.5e1,2024-02-{day:02},2024-02-{day:02} 10:00:00,{flag},row {n},k{}\n", n % 9, n % 5)
+        })
+        .collect();
+    let text = format!("id,temp,x,day,at,flag,name,key\n{lines}1,2\n");
+    let decoded = bench.decode(text.as_bytes()).expect("a table");
+    insta::assert_snapshot!(schema_text(&decoded.schema), @"id long, temp decimal(18,2), x double, day date, at timestamp, flag boolean, name string, key string");
+    insta::assert_snapshot!(digests(&decoded.tables)[0], @"22b4e33631e57804079a6168ec80e156cd2b520c9668ba02ed991019201f4c70");
+    insta::assert_snapshot!(digests(&decoded.quarantine)[0], @"32dd322912f01d4c8a1bdf4135a3a16e6b70c84558266fa6d1bd99df2bc610be");
+    insta::assert_snapshot!(text_of_first(&decoded), @r"
+    0|∅|5.0|2024-02-01|2024-02-01T10:00:00|true|row 0|k0
+    1|1.25|15.0|2024-02-02|2024-02-02T10:00:00|false|row 1|k1
+    a.csv|3002|192882|4|312c320a|[{code: missing-cell, column: , rule: 8 fields, severity: error}]
+    ");
+}
+
+fn text_of_first(decoded: &Decoded) -> String {
+    let first = &rows(&decoded.tables)[..2];
+    format!("{}\n{}", text(first), text(&rows(&decoded.quarantine)))
+}
+
+/// What is skipped is said by kind.
+#[test]
+fn ranges_without_rows_are_named() {
+    let bench = Bench::new();
+    let decoded = bench.decode("\u{feff}\n\na,b\n1,2\n\n3,4\n".as_bytes()).expect("a table");
+    let skipped = decoded.sources[0].skipped.clone();
+    let kinds: Vec<_> = skipped.iter().map(|s| (s.what, s.ranges, s.bytes)).collect();
+    assert_eq!(kinds, [(SkipKind::Bom, 1, 3), (SkipKind::Header, 1, 4), (SkipKind::Blank, 3, 3)]);
+}

@@ -1,0 +1,115 @@
+//! What this crate's own tests share: texts into decodes, decodes into text.
+
+use std::{fs, path::PathBuf};
+
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use lakebed_core::{DecodeOptions, TableSchema};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use tempfile::TempDir;
+
+use crate::{
+    Base, Decoded, LocalSource, NoProgress, Refusal, Request, WrittenFile, decode::decode_with,
+    infer::Tuning,
+};
+
+/// A folder with sources in it.
+pub(crate) struct Bench {
+    folder: TempDir,
+    pub(crate) options: DecodeOptions,
+    pub(crate) schema: Option<TableSchema>,
+    pub(crate) base: Option<Base>,
+    pub(crate) threads: usize,
+    pub(crate) tuning: Tuning,
+}
+
+/// A row: its cells as text, none for null.
+pub(crate) type Row = Vec<Option<String>>;
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self {
+            folder: TempDir::new().expect("a folder"),
+            options: DecodeOptions::default(),
+            schema: None,
+            base: None,
+            threads: 2,
+            tuning: Tuning::default(),
+        }
+    }
+
+    pub(crate) fn source(&self, name: &str, bytes: &[u8]) -> LocalSource {
+        let path = self.folder.path().join(name);
+        fs::write(&path, bytes).expect("a file");
+        LocalSource { name: name.to_owned(), path }
+    }
+
+    pub(crate) fn request<'r>(&'r self, sources: &'r [LocalSource]) -> Request<'r> {
+        Request {
+            sources,
+            options: &self.options,
+            schema: self.schema.as_ref(),
+            base: self.base.as_ref(),
+            out: self.folder.path(),
+            progress: &NoProgress,
+            threads: self.threads,
+        }
+    }
+
+    pub(crate) fn decode(&self, bytes: &[u8]) -> Result<Decoded, Refusal> {
+        self.decode_all(&[self.source("a.csv", bytes)])
+    }
+
+    pub(crate) fn decode_all(&self, sources: &[LocalSource]) -> Result<Decoded, Refusal> {
+        decode_with(self.request(sources), self.tuning)
+    }
+}
+
+/// Digests of files, in order.
+pub(crate) fn digests(files: &[WrittenFile]) -> Vec<String> {
+    let digest = |file: &WrittenFile| {
+        blake3::hash(&fs::read(&file.path).expect("a file")).to_hex().to_string()
+    };
+    files.iter().map(digest).collect()
+}
+
+pub(crate) fn paths(files: &[WrittenFile]) -> Vec<PathBuf> {
+    files.iter().map(|file| file.path.clone()).collect()
+}
+
+/// All rows of files, in order.
+pub(crate) fn rows(files: &[WrittenFile]) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for file in files {
+        let open = fs::File::open(&file.path).expect("a file");
+        let reader = ParquetRecordBatchReaderBuilder::try_new(open).expect("Parquet");
+        for batch in reader.build().expect("a reader") {
+            let batch = batch.expect("a batch");
+            let options = FormatOptions::new();
+            let columns: Vec<_> = batch
+                .columns()
+                .iter()
+                .map(|column| (column, ArrayFormatter::try_new(column.as_ref(), &options).expect("text")))
+                .collect();
+            for row in 0..batch.num_rows() {
+                let cell = |(column, text): &(&arrow::array::ArrayRef, ArrayFormatter<'_>)| {
+                    (!column.is_null(row)).then(|| text.value(row).to_string())
+                };
+                rows.push(columns.iter().map(cell).collect());
+            }
+        }
+    }
+    rows
+}
+
+/// `name type, name type`.
+pub(crate) fn schema_text(schema: &TableSchema) -> String {
+    let columns = schema.fields.iter().map(|field| format!("{} {}", field.name, field.data_type));
+    columns.collect::<Vec<_>>().join(", ")
+}
+
+/// Rows as lines, cells between bars, `∅` for null.
+pub(crate) fn text(rows: &[Row]) -> String {
+    let cell = |cell: &Option<String>| cell.clone().unwrap_or_else(|| "∅".to_owned());
+    let line = |row: &Row| row.iter().map(cell).collect::<Vec<_>>().join("|");
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}

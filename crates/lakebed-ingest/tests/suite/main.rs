@@ -1,0 +1,11 @@
+//! The decoder from outside: real and messy files in, Parquet and reasons out.
+
+#![allow(clippy::unwrap_used)]
+
+mod bench;
+mod messy;
+mod parquet_sources;
+mod real;
+mod refusals;
+mod rows;
+mod several;

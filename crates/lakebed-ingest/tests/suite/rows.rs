@@ -1,0 +1,127 @@
+//! What becomes of rows and cells.
+
+use lakebed_core::{DecodeOptions, Header};
+
+use crate::bench::{Bench, rows, schema_text, table};
+
+#[test]
+fn bad_rows_are_kept_with_position_bytes_and_reasons() {
+    let mut bench = Bench::with_type("n", "long");
+    bench.options.types.insert("day".into(), "date".parse().unwrap());
+    let text = b"n,day,name\n\
+        1,2024-01-01,a\n\
+        x,2024-13-01,b\n\
+        2,2024-01-02\n\
+        3,2024-01-03,c,d\n\
+        4,2024-01-04,\"e\nf\"\n\
+        5,2024-01-05,\"g\"h\n\
+        6,2024-01-06,\xff\n\
+        7,2024-01-07,i\n";
+    let decoded = bench.text(text);
+    insta::assert_snapshot!(table(&decoded.tables), @"");
+    insta::assert_snapshot!(table(&decoded.quarantine), @"");
+    for row in rows(&decoded.quarantine) {
+        let number = |column: usize| row[column].as_deref().unwrap().parse::<usize>().unwrap();
+        let bytes = &text[number(2)..number(2) + number(3)];
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(row[4].as_deref(), Some(hex.as_str()));
+    }
+}
+
+#[test]
+fn what_would_lose_something_stays_text() {
+    let decoded = Bench::new().text(
+        "zip,phone,big,price,when,flag,spaced\n\
+         00501,+44,9223372036854775808,\"1,234.50\",31/12/2024,yes, 1\n\
+         10001,+49,1,\"2.50\",01/02/2024,no,2\n",
+    );
+    insta::assert_snapshot!(schema_text(&decoded.schema), @"");
+    insta::assert_snapshot!(table(&decoded.tables), @"");
+    insta::assert_snapshot!(decoded.notes[1..].join("\n"), @"");
+}
+
+#[test]
+fn a_late_contradiction_widens_the_column_instead_of_losing_rows() {
+    let mut text = "id,v\n".to_owned();
+    for n in 0..400_000 {
+        text.push_str(&format!("{n},{}\n", n % 100));
+    }
+    text.push_str("400000,n/a\n");
+    let decoded = Bench::new().text(&text);
+    assert_eq!(schema_text(&decoded.schema), "id long, v string");
+    assert_eq!(decoded.sources[0].accepted.rows, 400_001);
+    assert!(decoded.quarantine.is_empty());
+}
+
+#[test]
+fn only_unquoted_nothing_is_null_in_a_string_column() {
+    let mut bench = Bench::with_null("NA");
+    bench.options.header = Some(Header::Present);
+    let decoded = bench.text("s,n\n\"\",\"\"\n,\nNA,NA\n\"NA\",\"NA\"\nx,1\n");
+    assert_eq!(schema_text(&decoded.schema), "s string, n long");
+    insta::assert_snapshot!(table(&decoded.tables), @"");
+}
+
+#[test]
+fn declared_types_are_read_leniently_and_inherited_ones_exactly() {
+    let text = "zip,x,at,ok\n007,+1.5, 2024-01-01 ,t\n";
+    let mut bench = Bench::with_type("zip", "long");
+    for (column, data_type) in [("x", "decimal(9,2)"), ("at", "timestamp"), ("ok", "boolean")] {
+        bench.options.types.insert(column.into(), data_type.parse().unwrap());
+    }
+    let declared = bench.text(text);
+    insta::assert_snapshot!(table(&declared.tables), @"");
+    bench.schema = Some(declared.schema);
+    bench.options = DecodeOptions { max_quarantined: Some(1.0), ..DecodeOptions::default() };
+    let inherited = bench.text(format!("{text}7,1.5,2024-01-01 00:00:00,true\n"));
+    insta::assert_snapshot!(table(&inherited.tables), @"");
+    insta::assert_snapshot!(table(&inherited.quarantine), @"");
+}
+
+#[test]
+fn headers_are_made_usable_and_the_notes_say_so() {
+    let decoded = Bench::new().text("id,,id,a\tb\n1,2,3,x\n4,5,6,y\n");
+    insta::assert_snapshot!(schema_text(&decoded.schema), @"");
+    insta::assert_snapshot!(decoded.notes.join("\n"), @"");
+}
+
+#[test]
+fn line_ends_and_delimiters_of_every_kind() {
+    for text in ["a;b\r1;x\r2;y", "a\tb\n1\tx\r\n2\ty\n", "\u{feff}a|b\n1|x\n\n2|y\n\n", "'a','b'\n'1','x'\n'2','y'\n"] {
+        let decoded = Bench::new().text(text);
+        assert_eq!(schema_text(&decoded.schema), "a long, b string", "{text:?}");
+        assert_eq!(table(&decoded.tables), "1|x\n2|y", "{text:?}");
+    }
+}
+
+#[test]
+fn a_plan_shows_what_a_decode_would_do() {
+    let bench = Bench::new();
+    let sources = [bench.source("a.csv", "id,name,at\n1,\"x\",2024-01-01 10:00\n2,,\n3\n")];
+    let plan = bench.plan(&sources).unwrap();
+    insta::assert_snapshot!(schema_text(&plan.schema), @"");
+    assert_eq!((plan.sources[0].accepted.rows, plan.sources[0].quarantined.rows), (2, 1));
+    insta::assert_debug_snapshot!(plan.sample, @"");
+    assert_eq!(plan.sample_columns, ["id", "name", "at"]);
+    let files = std::fs::read_dir(bench.path()).unwrap().count();
+    assert_eq!(files, 1, "a plan writes nothing");
+}
+
+#[test]
+fn every_flat_type_can_be_declared() {
+    let types = [
+        ("a", "boolean"), ("b", "int"), ("c", "long"), ("d", "float"), ("e", "double"),
+        ("f", "decimal(38,3)"), ("g", "date"), ("h", "time"), ("i", "timestamp"),
+        ("j", "timestamptz"), ("k", "string"), ("l", "binary"), ("m", "fixed[2]"),
+    ];
+    let mut bench = Bench::new();
+    for (column, data_type) in types {
+        bench.options.types.insert(column.into(), data_type.parse().unwrap());
+    }
+    let decoded = bench.text(
+        "a,b,c,d,e,f,g,h,i,j,k,l,m\n\
+         true,1,2,0.5,-inf,1.25,2024-01-02,10:20:30.5,2024-01-02T03:04:05,2024-01-02T03:04:05+01:00,s,by,xy\n\
+         ,,,,,,,,,,,,\n",
+    );
+    insta::assert_snapshot!(table(&decoded.tables), @"");
+}
