@@ -9,12 +9,13 @@ fn a_lock_is_fetched_verified_and_kept() {
     let world = World::with_airlines();
     world.ok(&["lock", "nyc.airlines", "nyc.airlines@v1"]);
     let fetch = ["fetch", "--lock", "lakebed.lock", "--into", "in"];
-    assert_snapshot!(world.ok(&fetch));
-    assert_snapshot!(world.ok(&fetch));
+    world.tell(0, &fetch);
+    world.tell(0, &fetch);
     let first = world.path("in/nyc/airlines/part-00000.parquet");
     assert_eq!(&std::fs::read(first).unwrap()[..4], b"PAR1");
     assert!(world.path("in/nyc/airlines@v1/part-00000.parquet").exists());
     assert!(!world.path("in/.lakebed-fetch").exists());
+    assert_snapshot!(world.told());
 }
 
 #[test]
@@ -47,8 +48,8 @@ fn a_users_edit_does_not_reach_the_lake_and_is_not_overwritten_unasked() {
     let fetch = ["fetch", "nyc.airlines", "--sources", "--into", "in"];
     world.ok(&fetch);
     world.write("in/nyc/airlines/airlines.csv", "mine");
-    let ran = world.refused(5, &fetch);
-    assert_snapshot!(ran);
+    world.tell(5, &fetch).assert_clear(5);
+    assert_snapshot!(world.told());
     assert_eq!(world.read("in/nyc/airlines/airlines.csv"), "mine");
     world.ok(&["verify"]);
     world.ok(&[&fetch[..], &["--force"]].concat());

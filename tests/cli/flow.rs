@@ -12,27 +12,30 @@ fn weather() -> String {
 fn a_file_becomes_a_version_and_the_same_file_changes_nothing() {
     let world = World::new();
     let ingest = ["ingest", &weather(), "--to", "nyc.weather", "--null", "NA"];
-    assert_snapshot!(world.ok(&ingest));
-    assert_snapshot!(world.ok(&ingest));
+    world.tell(0, &ingest);
+    world.tell(0, &ingest);
     assert_eq!(world.version_count(), 1);
     world.ok(&[&ingest[..], &["--again"]].concat());
     assert_eq!(world.version_count(), 2, "--again is on purpose");
+    assert_snapshot!(world.told());
 }
 
 #[test]
 fn ls_show_history_and_log_say_what_there_is() {
     let world = World::with_airlines();
-    assert_snapshot!(world.ok(&["ls"]));
-    assert_snapshot!(world.ok(&["show", "nyc.airlines@v1", "--sources", "--files"]));
-    assert_snapshot!(world.ok(&["history", "nyc.airlines"]));
-    assert_snapshot!(world.ok(&["log"]));
-    assert_snapshot!(world.ok(&["resolve", "nyc.airlines", "nyc.airlines@v1"]));
+    world.tell(0, &["ls"]);
+    world.tell(0, &["show", "nyc.airlines@v1", "--sources"]);
+    world.tell(0, &["history", "nyc.airlines"]);
+    world.tell(0, &["log"]);
+    world.tell(0, &["resolve", "nyc.airlines", "nyc.airlines@v1"]);
+    assert_snapshot!(world.told());
 }
 
 #[test]
 fn an_empty_lake_says_how_to_go_on() {
     let world = World::with_airlines();
-    assert_snapshot!(world.ok(&["ls", "elsewhere"]));
+    world.tell(0, &["ls", "elsewhere"]);
+    assert_snapshot!(world.told());
 }
 
 #[test]
@@ -75,16 +78,14 @@ fn errors_are_problems_with_json() {
 #[test]
 fn a_lock_pins_notices_drift_and_moves_on_when_told() {
     let world = World::with_airlines();
-    assert_snapshot!(world.ok(&["lock", "nyc.airlines", "nyc.airlines@v1"]));
-    assert_snapshot!(crate::world::steady(&world.read("lakebed.lock"), &world.path("")));
-    assert_snapshot!(world.ok(&["lock", "--check"]));
+    world.tell(0, &["lock", "nyc.airlines", "nyc.airlines@v1"]);
+    world.tell_of("cat lakebed.lock", &world.file("lakebed.lock"));
+    world.tell(0, &["lock", "--check"]);
     let pinned = world.read("lakebed.lock");
 
     world.write("airlines.csv", "carrier,name\nAA,American Airlines Inc.\n");
     world.ok(&["ingest", "airlines.csv", "--to", "nyc.airlines"]);
-    let drifted = world.run(&["lock", "--check"]);
-    assert_eq!(drifted.code, Some(1));
-    assert_snapshot!(drifted);
+    world.tell(1, &["lock", "--check"]);
     assert_eq!(world.read("lakebed.lock"), pinned, "--check writes nothing");
     let json = world.run(&["lock", "--check", "--json"]);
     assert_eq!(json.code, Some(1));
@@ -94,12 +95,13 @@ fn a_lock_pins_notices_drift_and_moves_on_when_told() {
         (&2.into(), &3.into())
     );
 
-    assert_snapshot!(world.ok(&["lock", "--update"]));
+    world.tell(0, &["lock", "--update"]);
     world.ok(&["lock", "--check"]);
     let updated = world.read("lakebed.lock");
     world.ok(&["lock", "--update"]);
     assert_eq!(world.read("lakebed.lock"), updated, "equal inputs, equal bytes");
     world.refused(3, &["lock", "--update", "nyc.airlines@v2"]);
+    assert_snapshot!(world.told());
 }
 
 #[test]
@@ -136,13 +138,14 @@ fn a_rebuilt_lake_answers_the_same() {
     }
     let ran = world.refused(5, &["ls"]);
     assert!(ran.stderr.contains("lakebed rebuild"), "{ran}");
-    assert_snapshot!(world.ok(&["rebuild"]));
+    world.tell(0, &["rebuild"]);
     assert_eq!(ask(), before);
     let ran = world.refused(5, &["rebuild"]);
     assert!(ran.stderr.contains("--replace"), "{ran}");
     world.ok(&["rebuild", "--replace"]);
     assert_eq!(ask(), before);
     assert!(world.path("lake/lakebed.db.old-1").exists());
+    assert_snapshot!(world.told());
 }
 
 #[test]
@@ -172,16 +175,17 @@ fn folders_globs_and_standard_input_are_sources() {
 fn a_file_that_is_no_table_is_kept_as_it_is() {
     let world = World::new();
     world.write("model.bin", [0, 159, 146, 150]);
-    assert_snapshot!(world.ok(&["ingest", "model.bin", "--to", "ml.model", "--as", "files"]));
+    world.tell(0, &["ingest", "model.bin", "--to", "ml.model", "--as", "files"]);
     world.ok(&["fetch", "ml.model", "--into", "out"]);
     assert_eq!(std::fs::read(world.path("out/ml/model/model.bin")).unwrap(), [0, 159, 146, 150]);
+    assert_snapshot!(world.told());
 }
 
 #[test]
 fn a_plan_shows_how_it_would_be_read_and_commits_nothing() {
     let world = World::new();
-    let ran = world.ok(&["ingest", &weather(), "--to", "nyc.weather", "--null", "NA", "--plan"]);
-    assert_snapshot!(ran);
+    world.tell(0, &["ingest", &weather(), "--to", "nyc.weather", "--null", "NA", "--plan"]);
+    assert_snapshot!(world.told());
     assert_eq!(world.version_count(), 0);
 }
 
@@ -190,8 +194,9 @@ fn quarantined_rows_are_counted_and_shown() {
     let world = World::new();
     world.write("t.csv", "id,n\na,1\nb,two\nc,3\nd,4,extra\n");
     let ingest = ["ingest", "t.csv", "--to", "a.t", "--type", "n=long", "--max-quarantined", "60%"];
-    assert_snapshot!(world.ok(&ingest));
-    assert_snapshot!(world.ok(&["show", "a.t", "--quarantine"]));
+    world.tell(0, &ingest);
+    world.tell(0, &["show", "a.t", "--quarantine"]);
     let lines = world.ok(&["show", "a.t", "--quarantine", "--json"]).text();
     assert_eq!(lines.lines().count(), 2, "{lines}");
+    assert_snapshot!(world.told());
 }

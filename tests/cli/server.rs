@@ -104,11 +104,12 @@ fn files_are_uploaded_to_a_server_and_fetched_from_it() {
 #[test]
 fn nobody_else_may_reach_it_yet() {
     let world = World::with_airlines();
-    assert_snapshot!(world.refused(4, &["serve", "--listen", "0.0.0.0:0"]));
+    world.tell(4, &["serve", "--listen", "0.0.0.0:0"]).assert_clear(4);
     world.refused(2, &["serve", "--listen", "nonsense"]);
     let server = Server::start(&world);
     let address = server.url.strip_prefix("http://").unwrap();
     world.refused(7, &["serve", "--listen", address]);
+    assert_snapshot!(world.told());
 }
 
 #[test]

@@ -8,14 +8,16 @@ use crate::world::World;
 fn every_setting_says_where_it_comes_from() {
     let world = World::new();
     world.write("lakebed.toml", "# ours\ncolor = \"never\"\nlisten = \"127.0.0.1:9000\"\n");
-    assert_snapshot!(world.ok(&["config", "--catalog", "sqlite:///x.db"]));
+    world.tell(0, &["config", "--catalog", "sqlite:///x.db"]);
+    assert_snapshot!(world.told());
 }
 
 #[test]
 fn a_misspelt_key_is_refused_with_its_line() {
     let world = World::new();
     world.write("lakebed.toml", "\nlaek = \"x\"\n");
-    assert_snapshot!(world.refused(2, &["ls"]));
+    world.tell(2, &["ls"]).assert_clear(2);
+    assert_snapshot!(world.told());
 }
 
 #[test]
@@ -31,11 +33,12 @@ fn without_a_lake_the_hint_says_how_to_name_one() {
 #[test]
 fn the_help_lists_commands_references_and_exit_codes() {
     let world = World::new();
-    assert_snapshot!(world.ok(&["--help"]).text());
+    world.tell(0, &["--help"]).text();
     for command in ["ingest", "sql", "lock", "fetch", "serve"] {
         let help = world.ok(&[command, "--help"]).text();
         assert!(help.contains("Examples:"), "{help}");
     }
+    assert_snapshot!(world.told());
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::ArrayRef,
-    datatypes::{DataType as ArrowType, Field, Schema},
-    record_batch::RecordBatch,
+    array::{Array, ArrayRef},
+    compute,
+    datatypes::{DataType as ArrowType, TimeUnit},
     util::display::{ArrayFormatter, FormatOptions},
 };
 
@@ -73,7 +73,7 @@ fn sample(
 ) -> Result<Vec<Vec<Option<String>>>, Refusal> {
     let source = &layout.sources[0];
     let types = layout.typed_columns(0, settled);
-    let arrow: Vec<ArrowType> = types.iter().map(|(_, data_type)| arrow_type(data_type)).collect();
+    let types: Vec<ArrowType> = types.iter().map(|(_, data_type)| arrow_type(data_type)).collect();
     let columns = match (&source.format, layout.reading(0, settled, tuning.sizes.record)) {
         (Format::Text(text), Some(reading)) => {
             let refuse = |error| input::refuse(&source.name, text.compression, &error);
@@ -87,40 +87,39 @@ fn sample(
         }
         _ => {
             let mut first: Vec<ArrayRef> = Vec::new();
-            parquet_in::read_source(&source.name, &source.path, &arrow, &mut |columns, _| {
+            parquet_in::read_source(&source.name, &source.path, &types, &mut |columns, _| {
                 first = columns;
                 Err(Gone)
             })?;
             first
         }
     };
-    shown(&types.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), &arrow, columns)
+    Ok(shown(&columns))
 }
 
-fn shown(
-    names: &[String],
-    types: &[ArrowType],
-    columns: Vec<ArrayRef>,
-) -> Result<Vec<Vec<Option<String>>>, Refusal> {
-    if columns.is_empty() {
-        return Ok(Vec::new());
-    }
-    let fields: Vec<Field> =
-        names.iter().zip(types).map(|(name, t)| Field::new(name, t.clone(), true)).collect();
-    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
-        .map_err(Refusal::internal)?;
-    let batch = batch.slice(0, batch.num_rows().min(SAMPLE_ROWS));
+/// Cells as text. What cannot be printed (a time with a zone deep in a nested value) is `…`.
+fn shown(columns: &[ArrayRef]) -> Vec<Vec<Option<String>>> {
+    let rows = columns.first().map_or(0, |column| column.len().min(SAMPLE_ROWS));
+    let columns: Vec<ArrayRef> = columns.iter().map(zone_as_offset).collect();
     let options = FormatOptions::new();
-    let formatters: Vec<ArrayFormatter<'_>> = batch
-        .columns()
+    let formatters: Vec<Option<ArrayFormatter<'_>>> = columns
         .iter()
-        .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
-        .collect::<Result<_, _>>()
-        .map_err(Refusal::internal)?;
-    let cell = |row: usize, column: usize| {
-        let is_null = batch.column(column).is_null(row);
-        (!is_null).then(|| formatters[column].value(row).to_string())
+        .map(|column| ArrayFormatter::try_new(column.as_ref(), &options).ok())
+        .collect();
+    let cell = |(column, formatter): (&ArrayRef, &Option<ArrayFormatter<'_>>), row: usize| {
+        let text = formatter.as_ref().and_then(|formatter| formatter.value(row).try_to_string().ok());
+        (!column.is_null(row)).then(|| text.unwrap_or_else(|| "…".to_owned()))
     };
-    let rows = 0..batch.num_rows();
-    Ok(rows.map(|row| (0..formatters.len()).map(|column| cell(row, column)).collect()).collect())
+    (0..rows).map(|row| columns.iter().zip(&formatters).map(|of| cell(of, row)).collect()).collect()
+}
+
+/// Arrow prints times with a zone only if that is an offset.
+fn zone_as_offset(column: &ArrayRef) -> ArrayRef {
+    let offset = ArrowType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
+    match column.data_type() {
+        ArrowType::Timestamp(TimeUnit::Microsecond, Some(_)) => {
+            compute::cast(column, &offset).unwrap_or_else(|_| Arc::clone(column))
+        }
+        _ => Arc::clone(column),
+    }
 }

@@ -153,7 +153,7 @@ mod tests {
             "VALUES (1, 'a'), (2, 'b')",
             "SELECT 'a' || E'\\n' || U&'\\0041'",
             "SELECT trim(BOTH 'x' FROM a), substring(a FROM 2 FOR 3), position('x' IN a) FROM t",
-            "SELECT a << 1, a & 3, a # 1 FROM t",
+            "SELECT a << 1, a & 3, a | 1, a ^ 2 FROM t",
             "SELECT DISTINCT ON (a) a, b FROM t",
             "SELECT * FROM (VALUES (1)) AS v(x), unnest([1, 2]) AS u",
             "SELECT a FROM sales.orders@v12",

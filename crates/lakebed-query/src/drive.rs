@@ -21,7 +21,7 @@ use tokio::{
 
 use crate::{
     engine::Planned,
-    errors::{exhausted, from_datafusion, internal},
+    errors::{NO_MEMORY, NO_SCRATCH, exhausted, from_datafusion, internal},
     objects::Fault,
     output::{plain_batches, plain_schema},
     stacks::{EngineThreads, panic_text},
@@ -189,11 +189,11 @@ impl Rows<'_> {
 /// Names the limit that was met.
 fn with_limits(error: EngineError, limits: &QueryLimits) -> EngineError {
     match error {
-        EngineError::Exhausted { message } if message.contains("more memory") => {
-            exhausted(format!("{message}: {} bytes", limits.memory_bytes))
+        EngineError::Exhausted { message } if message == NO_MEMORY => {
+            exhausted(format!("{NO_MEMORY}: {} bytes", limits.memory_bytes))
         }
-        EngineError::Exhausted { message } if message.contains("more scratch") => {
-            exhausted(format!("{message}: {} bytes", limits.spill_bytes))
+        EngineError::Exhausted { message } if message == NO_SCRATCH => {
+            exhausted(format!("{NO_SCRATCH}: {} bytes", limits.spill_bytes))
         }
         other => other,
     }

@@ -13,6 +13,11 @@ use lakebed_service::engine::EngineError;
 
 use crate::{functions::TooLarge, suggest::nearest};
 
+/// A statement met its limit of memory.
+pub(crate) const NO_MEMORY: &str = "the statement needs more memory than it may use";
+/// A statement met its limit of scratch.
+pub(crate) const NO_SCRATCH: &str = "the statement needs more scratch space than it may use";
+
 /// The longest part of someone else's text that a message repeats.
 const SHOWN_CHARS: usize = 200;
 
@@ -128,10 +133,10 @@ fn from_reference(error: &DataFusionError) -> Option<EngineError> {
 }
 
 /// Which resource; how much of it there is, the caller adds.
-fn resource(message: &str) -> String {
+fn resource(message: &str) -> &'static str {
     match message.contains("disk") || message.contains("temp") {
-        true => "the statement needs more scratch space than it may use".to_owned(),
-        false => "the statement needs more memory than it may use".to_owned(),
+        true => NO_SCRATCH,
+        false => NO_MEMORY,
     }
 }
 
@@ -154,6 +159,8 @@ fn from_io(error: std::io::Error) -> EngineError {
     use std::io::ErrorKind::{QuotaExceeded, StorageFull};
     match error.kind() {
         StorageFull | QuotaExceeded => exhausted("there is no space left for scratch files"),
+        // The disk manager says it in words alone, naming its setting.
+        _ if error.to_string().contains("max_temp_directory_size") => exhausted(NO_SCRATCH),
         _ => match error.downcast::<DataFusionError>() {
             Ok(inner) => from_datafusion(inner),
             Err(error) => internal(error),

@@ -9,9 +9,7 @@ use std::{
     ops::ControlFlow,
 };
 
-use datafusion::sql::sqlparser::ast::{
-    Expr, Query, Value as SqlValue, VisitMut as _, VisitorMut,
-};
+use datafusion::sql::sqlparser::ast::{Expr, Query, Value as SqlValue, VisitMut as _, VisitorMut};
 use lakebed_service::engine::{EngineError, Parameters};
 use serde_json::Value;
 

@@ -158,6 +158,15 @@ impl Lake {
         &self.inner.catalog
     }
 
+    /// Whether requests can be answered: one small read of the catalog.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub async fn check_ready(&self) -> Result<()> {
+        self.inner.catalog.journal_state().await?;
+        Ok(())
+    }
+
     /// What the lake says of itself.
     ///
     /// # Errors

@@ -6,10 +6,11 @@ use std::{
 };
 
 use arrow::{
-    array::Array,
+    array::{Array, ArrayRef},
+    datatypes::{DataType, TimeUnit},
     util::display::{ArrayFormatter, FormatOptions},
 };
-use lakebed_core::{DataType, DecodeOptions, TableSchema};
+use lakebed_core::{DecodeOptions, TableSchema};
 use lakebed_ingest::{
     Decoded, LocalSource, NoProgress, Plan, Refusal, Request, WrittenFile, decode, plan,
 };
@@ -37,7 +38,7 @@ impl Bench {
 
     pub fn with_type(column: &str, data_type: &str) -> Self {
         let mut bench = Self::new();
-        let data_type: DataType = data_type.parse().unwrap();
+        let data_type: lakebed_core::DataType = data_type.parse().unwrap();
         bench.options.types.insert(column.to_owned(), data_type);
         bench
     }
@@ -100,7 +101,8 @@ pub fn rows(files: &[WrittenFile]) -> Vec<Row> {
         for batch in reader {
             let batch = batch.unwrap();
             let options = FormatOptions::new();
-            let text = |column: &arrow::array::ArrayRef, row: usize| {
+            let text = |column: &ArrayRef, row: usize| {
+                let column = zone_as_offset(column);
                 let formatter = ArrayFormatter::try_new(column.as_ref(), &options).unwrap();
                 (!column.is_null(row)).then(|| formatter.value(row).to_string())
             };
@@ -109,6 +111,15 @@ pub fn rows(files: &[WrittenFile]) -> Vec<Row> {
         }
     }
     rows
+}
+
+/// Arrow cannot print times in a zone that it knows by name only.
+fn zone_as_offset(column: &ArrayRef) -> ArrayRef {
+    let offset = DataType::Timestamp(TimeUnit::Microsecond, Some("+00:00".into()));
+    match column.data_type() {
+        DataType::Timestamp(_, Some(_)) => arrow::compute::cast(column, &offset).unwrap(),
+        _ => column.clone(),
+    }
 }
 
 /// Rows as lines, cells between bars, `∅` for null.

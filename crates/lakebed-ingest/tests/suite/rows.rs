@@ -18,8 +18,19 @@ fn bad_rows_are_kept_with_position_bytes_and_reasons() {
         6,2024-01-06,\xff\n\
         7,2024-01-07,i\n";
     let decoded = bench.text(text);
-    insta::assert_snapshot!(table(&decoded.tables), @"");
-    insta::assert_snapshot!(table(&decoded.quarantine), @"");
+    insta::assert_snapshot!(table(&decoded.tables), @r"
+    1|2024-01-01|a
+    4|2024-01-04|e
+    f
+    7|2024-01-07|i
+    ");
+    insta::assert_snapshot!(table(&decoded.quarantine), @r"
+    a.csv|3|26|15|782c323032342d31332d30312c620a|[{code: type-error, column: n, rule: type long, severity: error}, {code: type-error, column: day, rule: type date, severity: error}]
+    a.csv|4|41|13|322c323032342d30312d30320a|[{code: missing-cell, column: , rule: 3 fields, severity: error}]
+    a.csv|5|54|17|332c323032342d30312d30332c632c640a|[{code: extra-cell, column: , rule: 3 fields, severity: error}]
+    a.csv|8|90|18|352c323032342d30312d30352c226722680a|[{code: source-error, column: , rule: nothing between a closing quote and the delimiter, severity: error}]
+    a.csv|9|108|15|362c323032342d30312d30362cff0a|[{code: encoding-error, column: , rule: utf-8, severity: error}]
+    ");
     for row in rows(&decoded.quarantine) {
         let number = |column: usize| row[column].as_deref().unwrap().parse::<usize>().unwrap();
         let bytes = &text[number(2)..number(2) + number(3)];
@@ -30,14 +41,26 @@ fn bad_rows_are_kept_with_position_bytes_and_reasons() {
 
 #[test]
 fn what_would_lose_something_stays_text() {
-    let decoded = Bench::new().text(
+    let bench = Bench::new();
+    let decoded = bench.text(
         "zip,phone,big,price,when,flag,spaced\n\
          00501,+44,9223372036854775808,\"1,234.50\",31/12/2024,yes, 1\n\
          10001,+49,1,\"2.50\",01/02/2024,no,2\n",
     );
-    insta::assert_snapshot!(schema_text(&decoded.schema), @"");
-    insta::assert_snapshot!(table(&decoded.tables), @"");
-    insta::assert_snapshot!(decoded.notes[1..].join("\n"), @"");
+    insta::assert_snapshot!(schema_text(&decoded.schema), @"zip string, phone string, big string, price string, when string, flag string, spaced string");
+    insta::assert_snapshot!(table(&decoded.tables), @r"
+    00501|+44|9223372036854775808|1,234.50|31/12/2024|yes| 1
+    10001|+49|1|2.50|01/02/2024|no|2
+    ");
+    insta::assert_snapshot!(decoded.notes[1..].join("\n"), @r"
+    `zip` is string because of leading zeros; `--type 'zip=long'` reads it as that
+    `phone` is string because of plus signs; `--type 'phone=long'` reads it as that
+    `big` is string because of more digits than a number type holds; `--type 'big=long'` reads it as that
+    `price` is string because of thousands separators
+    `when` is string because of dates that are not written YYYY-MM-DD
+    `flag` is string because of short words for true and false; `--type 'flag=boolean'` reads it as that
+    `spaced` is string because of spaces around values; `--type 'spaced=long'` reads it as that
+    ");
 }
 
 #[test]
@@ -59,7 +82,13 @@ fn only_unquoted_nothing_is_null_in_a_string_column() {
     bench.options.header = Some(Header::Present);
     let decoded = bench.text("s,n\n\"\",\"\"\n,\nNA,NA\n\"NA\",\"NA\"\nx,1\n");
     assert_eq!(schema_text(&decoded.schema), "s string, n long");
-    insta::assert_snapshot!(table(&decoded.tables), @"");
+    insta::assert_snapshot!(table(&decoded.tables), @r"
+    |∅
+    ∅|∅
+    ∅|∅
+    NA|∅
+    x|1
+    ");
 }
 
 #[test]
@@ -70,25 +99,31 @@ fn declared_types_are_read_leniently_and_inherited_ones_exactly() {
         bench.options.types.insert(column.into(), data_type.parse().unwrap());
     }
     let declared = bench.text(text);
-    insta::assert_snapshot!(table(&declared.tables), @"");
+    insta::assert_snapshot!(table(&declared.tables), @"7|1.50|2024-01-01T00:00:00|true");
     bench.schema = Some(declared.schema);
     bench.options = DecodeOptions { max_quarantined: Some(1.0), ..DecodeOptions::default() };
     let inherited = bench.text(format!("{text}7,1.5,2024-01-01 00:00:00,true\n"));
-    insta::assert_snapshot!(table(&inherited.tables), @"");
-    insta::assert_snapshot!(table(&inherited.quarantine), @"");
+    insta::assert_snapshot!(table(&inherited.tables), @"7|1.50|2024-01-01T00:00:00|true");
+    insta::assert_snapshot!(table(&inherited.quarantine), @"a.csv|2|12|24|3030372c2b312e352c20323032342d30312d3031202c740a|[{code: type-error, column: zip, rule: type long, severity: error}, {code: type-error, column: x, rule: type decimal(9,2), severity: error}, {code: type-error, column: at, rule: type timestamp, severity: error}, {code: type-error, column: ok, rule: type boolean, severity: error}]");
 }
 
 #[test]
 fn headers_are_made_usable_and_the_notes_say_so() {
     let decoded = Bench::new().text("id,,id,a\tb\n1,2,3,x\n4,5,6,y\n");
-    insta::assert_snapshot!(schema_text(&decoded.schema), @"");
-    insta::assert_snapshot!(decoded.notes.join("\n"), @"");
+    insta::assert_snapshot!(schema_text(&decoded.schema), @"id long, column_2 long, id_2 long, a b string");
+    insta::assert_snapshot!(decoded.notes.join("\n"), @r#"
+    `a.csv`: delimiter comma (detected), quote `\"`, the first record names the columns (detected; `--header absent` reads it as data)
+    `a.csv`: columns without a name are called `column_2`
+    `a.csv`: columns with the name of another are called `id_2`
+    `a.csv`: control characters were taken out of names, or they were shortened: `a b`
+    "#);
 }
 
 #[test]
 fn line_ends_and_delimiters_of_every_kind() {
     for text in ["a;b\r1;x\r2;y", "a\tb\n1\tx\r\n2\ty\n", "\u{feff}a|b\n1|x\n\n2|y\n\n", "'a','b'\n'1','x'\n'2','y'\n"] {
-        let decoded = Bench::new().text(text);
+        let bench = Bench::new();
+        let decoded = bench.text(text);
         assert_eq!(schema_text(&decoded.schema), "a long, b string", "{text:?}");
         assert_eq!(table(&decoded.tables), "1|x\n2|y", "{text:?}");
     }
@@ -99,9 +134,30 @@ fn a_plan_shows_what_a_decode_would_do() {
     let bench = Bench::new();
     let sources = [bench.source("a.csv", "id,name,at\n1,\"x\",2024-01-01 10:00\n2,,\n3\n")];
     let plan = bench.plan(&sources).unwrap();
-    insta::assert_snapshot!(schema_text(&plan.schema), @"");
+    insta::assert_snapshot!(schema_text(&plan.schema), @"id long, name string, at timestamp");
     assert_eq!((plan.sources[0].accepted.rows, plan.sources[0].quarantined.rows), (2, 1));
-    insta::assert_debug_snapshot!(plan.sample, @"");
+    insta::assert_debug_snapshot!(plan.sample, @r#"
+    [
+        [
+            Some(
+                "1",
+            ),
+            Some(
+                "x",
+            ),
+            Some(
+                "2024-01-01T10:00:00",
+            ),
+        ],
+        [
+            Some(
+                "2",
+            ),
+            None,
+            None,
+        ],
+    ]
+    "#);
     assert_eq!(plan.sample_columns, ["id", "name", "at"]);
     let files = std::fs::read_dir(bench.path()).unwrap().count();
     assert_eq!(files, 1, "a plan writes nothing");
@@ -123,5 +179,8 @@ fn every_flat_type_can_be_declared() {
          true,1,2,0.5,-inf,1.25,2024-01-02,10:20:30.5,2024-01-02T03:04:05,2024-01-02T03:04:05+01:00,s,by,xy\n\
          ,,,,,,,,,,,,\n",
     );
-    insta::assert_snapshot!(table(&decoded.tables), @"");
+    insta::assert_snapshot!(table(&decoded.tables), @r"
+    true|1|2|0.5|-inf|1.250|2024-01-02|10:20:30.500|2024-01-02T03:04:05|2024-01-02T02:04:05Z|s|6279|7879
+    ∅|∅|∅|∅|∅|∅|∅|∅|∅|∅|∅|∅|∅
+    ");
 }

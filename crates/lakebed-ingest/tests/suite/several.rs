@@ -11,8 +11,12 @@ fn columns_are_matched_by_name_and_later_ones_added() {
         bench.source("c.csv", "id,name\n3,z\n"),
     ];
     let decoded = bench.decode(&sources).unwrap();
-    insta::assert_snapshot!(schema_text(&decoded.schema), @"");
-    insta::assert_snapshot!(table(&decoded.tables), @"");
+    insta::assert_snapshot!(schema_text(&decoded.schema), @"id long, name string, extra decimal(18,1)");
+    insta::assert_snapshot!(table(&decoded.tables), @r"
+    1|x|∅
+    2|y|2.5
+    3|z|∅
+    ");
     let columns: Vec<usize> = decoded
         .sources
         .iter()
@@ -36,7 +40,10 @@ fn a_missing_column_is_named() {
     let bench = Bench::new();
     let sources =
         [bench.source("a.csv", "id,name,v\n1,x,1\n"), bench.source("b.csv", "id,w\n2,7\n")];
-    insta::assert_snapshot!(refusal_text(bench.decode(&sources).unwrap_err()), @"");
+    insta::assert_snapshot!(refusal_text(bench.decode(&sources).unwrap_err()), @r"
+    schema-mismatch: `b.csv` lacks columns of `a.csv`: `name`, `v`
+    hint: sources of one ingest have the same columns; ingest others into a dataset of their own
+    ");
 }
 
 #[test]
@@ -46,9 +53,9 @@ fn a_dataset_keeps_its_types_and_takes_new_columns() {
     assert_eq!(schema_text(&first.schema), "id long, price decimal(18,2)");
     bench.schema = Some(first.schema);
     let second = bench.text("price,id,note\n3,1,a\n2.5,x,b\n");
-    insta::assert_snapshot!(schema_text(&second.schema), @"");
-    insta::assert_snapshot!(table(&second.tables), @"");
-    insta::assert_snapshot!(table(&second.quarantine), @"");
+    insta::assert_snapshot!(schema_text(&second.schema), @"id long, price decimal(18,2), note string");
+    insta::assert_snapshot!(table(&second.tables), @"1|3.00|a");
+    insta::assert_snapshot!(table(&second.quarantine), @"a.csv|3|20|8|322e352c782c620a|[{code: type-error, column: id, rule: type long, severity: error}]");
     assert_eq!(second.changes.len(), 1);
 }
 
@@ -60,5 +67,5 @@ fn many_small_files_are_one_table() {
     let decoded = bench.decode(&sources).unwrap();
     let expected: Vec<String> = (0..300).map(|n| format!("{n}|a")).collect();
     assert_eq!(table(&decoded.tables), expected.join("\n"));
-    insta::assert_snapshot!(decoded.notes.join("\n"), @"");
+    insta::assert_snapshot!(decoded.notes.join("\n"), @r#"all 300 files: delimiter comma (detected), quote `\"`, the first record names the columns (detected; `--header absent` reads it as data)"#);
 }

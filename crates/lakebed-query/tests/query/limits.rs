@@ -112,10 +112,7 @@ async fn more_memory_or_scratch_than_allowed_is_an_error() {
         limits.memory_bytes = 32 << 20;
         limits.spill_bytes = 1 << 20;
     });
-    insta::assert_snapshot!(world.show_with(sql, little).await, @r"
-        internal: the query engine failed
-        cause: The used disk space during the spilling process has exceeded the allowable limit of 1024.0 KB. Please try increasing the config: `datafusion.runtime.max_temp_directory_size`.
-    ");
+    insta::assert_snapshot!(world.show_with(sql, little).await, @"exhausted: the statement needs more scratch space than it may use: 1048576 bytes");
     let sql = "SELECT array_agg(text) FROM a.b";
     let tiny = limited(|limits| limits.memory_bytes = 1 << 20);
     insta::assert_snapshot!(world.show_with(sql, tiny).await, @"exhausted: the statement needs more memory than it may use: 1048576 bytes");

@@ -67,9 +67,9 @@ async fn long_expressions_run_or_are_refused_and_never_overflow() {
                 || shown.starts_with("not allowed:")
                 || shown.starts_with("failed:")
                 || shown.starts_with("invalid:");
-            assert!(fine, "{terms} terms of {:.60}: {shown}", sql);
+            assert!(fine, "{terms} terms of {sql:.60}: {shown}");
             if terms <= 10 {
-                assert!(shown.starts_with('+'), "{terms} terms of {:.60}: {shown}", sql);
+                assert!(shown.starts_with('+'), "{terms} terms of {sql:.60}: {shown}");
             }
         }
     }

@@ -35,6 +35,6 @@ pub(crate) async fn live() -> Json<Health> {
     (status = 200, description = "It can", body = Health), Always
 ))]
 pub(crate) async fn ready(State(state): State<AppState>) -> Result<Json<Health>> {
-    state.lake.info().await?;
+    state.lake.check_ready().await?;
     Ok(Json(Health { status: "ready".to_owned() }))
 }

@@ -491,7 +491,7 @@ impl<'a> Attempt<'a> {
 }
 
 /// The caller went away, or the machine failed: nothing to hold against the source.
-fn not_the_source(refusal: Refusal) -> Error {
+pub(crate) fn not_the_source(refusal: Refusal) -> Error {
     let Refusal { code, message, .. } = refusal;
     match code {
         Refusal::CANCELLED => Error::Cancelled,

@@ -8,6 +8,7 @@ use lakebed_ingest::{LocalSource, Refusal};
 use crate::{
     Ctx, Error, IngestPlan, IngestRequest, Lake, NoProgress, PlannedSource, Result,
     ingest::{
+        attempt::not_the_source,
         sources::{Sources, blocking, check_names},
         target::kind_of,
     },
@@ -73,6 +74,9 @@ fn planned(source: lakebed_ingest::PlannedSource) -> PlannedSource {
 }
 
 fn refused(refusal: Refusal) -> Error {
+    if !refusal.is_about_the_source() {
+        return not_the_source(refusal);
+    }
     let Refusal { code, message, hint } = refusal;
     Error::Invalid { code, message, hint }
 }

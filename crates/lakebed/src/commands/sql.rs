@@ -19,7 +19,7 @@ use crate::{
     app::App,
     atomic::Draft,
     connect::Session,
-    output::{Plain, Terminal, human, rows::RowPrinter, stdout_problem},
+    output::{Plain, Terminal, human, line_ends::LineEnds, rows::RowPrinter, stdout_problem},
     problem::{Exit, Problem, Result},
 };
 
@@ -124,7 +124,9 @@ pub(crate) async fn run(app: &App, args: SqlArgs) -> Result<Exit> {
     let row_count = match format {
         Format::Table => Some(print_table(&app.terminal, out, answer.bytes).await?),
         _ => {
-            copy(out, answer.bytes).await?;
+            // On the wire lines end in CR LF; here other programs cut and count them.
+            let line_ends = (format == Format::Csv).then(LineEnds::default);
+            copy(out, answer.bytes, line_ends).await?;
             None
         }
     };
@@ -283,10 +285,14 @@ impl From<lakebed_client::ClientError> for Failure {
     }
 }
 
-async fn copy(out: Out, mut bytes: ByteStream) -> Result<()> {
+async fn copy(out: Out, mut bytes: ByteStream, mut line_ends: Option<LineEnds>) -> Result<()> {
     out.fill(async |out| {
         while let Some(part) = bytes.try_next().await? {
-            out.write_all(&part).map_err(Failure::Write)?;
+            match &mut line_ends {
+                Some(line_ends) => out.write_all(&line_ends.convert(&part)),
+                None => out.write_all(&part),
+            }
+            .map_err(Failure::Write)?;
         }
         Ok(())
     })

@@ -5,6 +5,7 @@
 
 pub(crate) mod describe;
 pub(crate) mod human;
+pub(crate) mod line_ends;
 pub(crate) mod rows;
 pub(crate) mod style;
 pub(crate) mod table;
