@@ -200,3 +200,28 @@ fn quarantined_rows_are_counted_and_shown() {
     assert_eq!(lines.lines().count(), 2, "{lines}");
     assert_snapshot!(world.told());
 }
+
+/// Stopped in the middle, nothing is there: published once, whole (P4).
+#[cfg(unix)]
+#[test]
+fn an_interrupted_ingest_makes_no_version() {
+    use std::{io::Write as _, process::Stdio};
+    let world = World::new();
+    let mut command = world.command(&["ingest", "-", "--name", "x.csv", "--to", "a.x"]);
+    let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"a,b\n1,2\n").unwrap();
+    while !world.path("lake/lakebed.json").exists() {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended before it was interrupted");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let killed =
+        std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(killed.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    drop(stdin);
+    assert_eq!(world.version_count(), 0);
+    world.ok(&["verify"]);
+}

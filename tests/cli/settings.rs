@@ -8,7 +8,7 @@ use crate::world::World;
 fn every_setting_says_where_it_comes_from() {
     let world = World::new();
     world.write("lakebed.toml", "# ours\ncolor = \"never\"\nlisten = \"127.0.0.1:9000\"\n");
-    world.tell(0, &["config", "--catalog", "sqlite:///x.db"]);
+    world.tell(0, &["config", "--json", "--catalog", "sqlite:///x.db"]);
     assert_snapshot!(world.told());
 }
 
@@ -27,7 +27,8 @@ fn without_a_lake_the_hint_says_how_to_name_one() {
     command.env_remove("LAKEBED_LAKE");
     let ran = world.finish(command, b"");
     ran.assert_clear(2);
-    assert_snapshot!(ran);
+    world.tell_of("lakebed ls", &ran);
+    assert_snapshot!(world.told());
 }
 
 #[test]

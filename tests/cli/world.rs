@@ -13,33 +13,33 @@ use std::{
 use regex::{Captures, Regex};
 
 /// The binary under test.
-pub const LAKEBED: &str = env!("CARGO_BIN_EXE_lakebed");
+pub(crate) const LAKEBED: &str = env!("CARGO_BIN_EXE_lakebed");
 
 /// The repository's `examples/data/`.
-pub fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     repository().join("examples/data").join(name)
 }
 
 /// The top of the repository.
-pub fn repository() -> PathBuf {
+pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
 /// A folder of its own, gone when dropped.
-pub struct World {
+pub(crate) struct World {
     folder: tempfile::TempDir,
     told: RefCell<String>,
 }
 
 impl World {
     /// An empty folder; the lake is to be `./lake`.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self { folder, told: RefCell::default() }
     }
 
     /// A lake with `nyc.airlines` in two versions: 16 airlines, and 17.
-    pub fn with_airlines() -> Self {
+    pub(crate) fn with_airlines() -> Self {
         let world = Self::new();
         let airlines = std::fs::read_to_string(example("airlines.csv")).unwrap();
         world.write("airlines.csv", &airlines);
@@ -49,11 +49,11 @@ impl World {
         world
     }
 
-    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub fn write(&self, name: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, name: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, bytes).unwrap();
@@ -61,17 +61,17 @@ impl World {
     }
 
     /// A file as if it was printed.
-    pub fn file(&self, name: impl AsRef<Path>) -> Ran {
+    pub(crate) fn file(&self, name: impl AsRef<Path>) -> Ran {
         let (stdout, folder) = (self.read(name).into_bytes(), self.folder.path().to_owned());
         Ran { stdout, stderr: String::new(), code: Some(0), folder }
     }
 
-    pub fn read(&self, name: impl AsRef<Path>) -> String {
+    pub(crate) fn read(&self, name: impl AsRef<Path>) -> String {
         std::fs::read_to_string(self.path(name)).unwrap()
     }
 
     /// `program` in this folder, with an environment that is the same everywhere.
-    pub fn command_of(&self, program: impl AsRef<OsStr>) -> Command {
+    pub(crate) fn command_of(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
         for name in ["PATH", "HOME", "TMPDIR", "LLVM_PROFILE_FILE"] {
@@ -83,23 +83,23 @@ impl World {
         command
     }
 
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.command_of(LAKEBED);
         command.args(arguments);
         command
     }
 
     /// Runs the binary to its end.
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         self.finish(self.command(arguments), b"")
     }
 
     /// Runs the binary with `input` on its standard input.
-    pub fn run_with(&self, arguments: &[&str], input: &[u8]) -> Ran {
+    pub(crate) fn run_with(&self, arguments: &[&str], input: &[u8]) -> Ran {
         self.finish(self.command(arguments), input)
     }
 
-    pub fn finish(&self, mut command: Command, input: &[u8]) -> Ran {
+    pub(crate) fn finish(&self, mut command: Command, input: &[u8]) -> Ran {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         if !input.is_empty() {
             command.stdin(Stdio::piped());
@@ -124,7 +124,7 @@ impl World {
 
     /// Runs the binary, which must end with `code`, and adds what is seen to the transcript.
     #[track_caller]
-    pub fn tell(&self, code: i32, arguments: &[&str]) -> Ran {
+    pub(crate) fn tell(&self, code: i32, arguments: &[&str]) -> Ran {
         let ran = self.run(arguments);
         assert_eq!(ran.code, Some(code), "lakebed {arguments:?}\n{ran}");
         self.tell_of(&format!("lakebed {}", arguments.join(" ")), &ran);
@@ -132,20 +132,20 @@ impl World {
     }
 
     /// Adds a run to the transcript.
-    pub fn tell_of(&self, command: &str, ran: &Ran) {
+    pub(crate) fn tell_of(&self, command: &str, ran: &Ran) {
         let command = steady(command, self.folder.path());
         let command = command.replace(&repository().display().to_string(), "<repository>");
         self.told.borrow_mut().push_str(&format!("$ {command}\n{ran}\n"));
     }
 
     /// Everything that was added to the transcript.
-    pub fn told(&self) -> String {
+    pub(crate) fn told(&self) -> String {
         self.told.take()
     }
 
     /// Runs the binary, which must succeed.
     #[track_caller]
-    pub fn ok(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn ok(&self, arguments: &[&str]) -> Ran {
         let ran = self.run(arguments);
         assert_eq!(ran.code, Some(0), "lakebed {arguments:?}\n{ran}");
         ran
@@ -153,21 +153,21 @@ impl World {
 
     /// Runs the binary with `--json`, which must succeed, and reads its document.
     #[track_caller]
-    pub fn json(&self, arguments: &[&str]) -> serde_json::Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> serde_json::Value {
         let ran = self.ok(&[arguments, &["--json"]].concat());
         serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}\n{ran}"))
     }
 
     /// Runs the binary, which must refuse with `code`, in one clear line and at most one hint.
     #[track_caller]
-    pub fn refused(&self, code: i32, arguments: &[&str]) -> Ran {
+    pub(crate) fn refused(&self, code: i32, arguments: &[&str]) -> Ran {
         let ran = self.run(arguments);
         ran.assert_clear(code);
         ran
     }
 
     /// How many versions all datasets have together; 0 when there is no lake.
-    pub fn version_count(&self) -> u64 {
+    pub(crate) fn version_count(&self) -> u64 {
         if !self.path("lake/lakebed.json").exists() {
             return 0;
         }
@@ -178,23 +178,23 @@ impl World {
 }
 
 /// What a run left behind. Prints as it is snapshotted: what changes from run to run is replaced.
-pub struct Ran {
-    pub stdout: Vec<u8>,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
     /// None: ended by a signal.
-    pub code: Option<i32>,
+    pub(crate) code: Option<i32>,
     folder: PathBuf,
 }
 
 impl Ran {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.stdout.clone()).expect("stdout is text")
     }
 
     /// An error is one line, perhaps with indented details, and at most one hint; nothing that
     /// could move a cursor, no backtrace, no panic.
     #[track_caller]
-    pub fn assert_clear(&self, code: i32) {
+    pub(crate) fn assert_clear(&self, code: i32) {
         assert_eq!(self.code, Some(code), "{self}");
         let mut lines = self.stderr.lines();
         let first = lines.next().unwrap_or_default();
@@ -242,7 +242,7 @@ static RULES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 
 /// `text` with everything that is another in every run replaced by as many characters: digits by
 /// `#`, so that tables stay aligned.
-pub fn steady(text: &str, folder: &Path) -> String {
+pub(crate) fn steady(text: &str, folder: &Path) -> String {
     let mut text = text.to_owned();
     let canonical = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     for folder in [canonical.as_path(), folder] {

@@ -31,19 +31,32 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
     let elapsed = started.elapsed();
     let decoded = decoded.map_err(|refusal| {
-        format!("{} ({}; hint: {})", refusal, refusal.code, refusal.hint.clone().unwrap_or_default())
+        format!(
+            "{} ({}; hint: {})",
+            refusal,
+            refusal.code,
+            refusal.hint.clone().unwrap_or_default()
+        )
     })?;
     for field in &decoded.schema.fields {
         println!("{}: {}", field.name, field.data_type);
     }
     for source in &decoded.sources {
-        println!("{}: {:?} {:?} {:?}", source.name, source.accepted, source.quarantined, source.skipped);
+        println!(
+            "{}: {:?} {:?} {:?}",
+            source.name, source.accepted, source.quarantined, source.skipped
+        );
     }
     decoded.notes.iter().for_each(|note| println!("note: {note}"));
     let mut size_bytes = 0;
     for file in decoded.tables.iter().chain(&decoded.quarantine) {
         size_bytes += std::fs::metadata(&file.path)?.len();
-        println!("{}: {} rows, footer {} bytes", file.path.display(), file.row_count, file.footer_bytes);
+        println!(
+            "{}: {} rows, footer {} bytes",
+            file.path.display(),
+            file.row_count,
+            file.footer_bytes
+        );
     }
     println!("{size_bytes} bytes in {:.3} s", elapsed.as_secs_f64());
     Ok(())

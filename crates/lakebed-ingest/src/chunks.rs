@@ -35,9 +35,14 @@ pub(crate) struct Chunk {
 pub(crate) enum ChunkFault {
     Io(io::Error),
     /// The source ends within quotes that opened on this line.
-    Unclosed { line: u64 },
+    Unclosed {
+        line: u64,
+    },
     /// The record that begins on this line is too long; perhaps because of a quote.
-    TooLong { line: u64, quote: Option<u64> },
+    TooLong {
+        line: u64,
+        quote: Option<u64>,
+    },
 }
 
 /// Reads chunks.
@@ -52,12 +57,7 @@ pub(crate) struct Chunks<R> {
 
 impl<R: Read> Chunks<R> {
     /// Passes over the first `skip` bytes of `input`; a record begins behind them.
-    pub(crate) fn new(
-        mut input: R,
-        dialect: Dialect,
-        sizes: Sizes,
-        skip: u64,
-    ) -> io::Result<Self> {
+    pub(crate) fn new(mut input: R, dialect: Dialect, sizes: Sizes, skip: u64) -> io::Result<Self> {
         io::copy(&mut input.by_ref().take(skip), &mut io::sink())?;
         let (scan, buffer) = (BorderScan::new(dialect), Vec::new());
         Ok(Self { input, scan, sizes, buffer, offset: skip, ended: false })

@@ -16,8 +16,7 @@ use crate::{
     feed::{Fed, Origin, feed_text, refuse_fault, refuse_trouble},
     infer::{Findings, Tuning, accounts, look_at_all, look_at_heads},
     layout::{Layout, Settled},
-    limits, notes, parquet_in,
-    quarantine,
+    limits, notes, parquet_in, quarantine,
     rows::{self, ChunkRows, Reading, Trouble},
     writer::{TableWriter, WriterLimits},
 };
@@ -135,10 +134,12 @@ fn feed(
             continue;
         }
         let types = layout.typed_columns(index, settled);
-        let types: Vec<ArrowType> = types.iter().map(|(_, data_type)| arrow_type(data_type)).collect();
-        let read = parquet_in::read_source(&source.name, &source.path, &types, &mut |columns, rows| {
-            feeder.send(Fed::Batch { source: Origin::Source(index), columns, rows })
-        });
+        let types: Vec<ArrowType> =
+            types.iter().map(|(_, data_type)| arrow_type(data_type)).collect();
+        let read =
+            parquet_in::read_source(&source.name, &source.path, &types, &mut |columns, rows| {
+                feeder.send(Fed::Batch { source: Origin::Source(index), columns, rows })
+            });
         match read {
             Ok(()) => {
                 let stored = std::fs::metadata(&source.path).map_or(0, |metadata| metadata.len());

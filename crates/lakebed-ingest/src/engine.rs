@@ -17,7 +17,9 @@ use std::{
     time::Duration,
 };
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never, select_biased, unbounded};
+use crossbeam_channel::{
+    Receiver, RecvTimeoutError, Sender, bounded, never, select_biased, unbounded,
+};
 
 use crate::{Progress, Refusal, writer::Encoded};
 

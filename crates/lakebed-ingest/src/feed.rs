@@ -19,13 +19,27 @@ use crate::{
 /// A part of a source.
 pub(crate) enum Fed<R> {
     /// A chunk of text, worked on.
-    Chunk { source: usize, offset: u64, result: Result<R, Trouble> },
+    Chunk {
+        source: usize,
+        offset: u64,
+        result: Result<R, Trouble>,
+    },
     /// Rows of a binary format: one array per column of the source.
-    Batch { source: Origin, columns: Vec<ArrayRef>, rows: usize },
+    Batch {
+        source: Origin,
+        columns: Vec<ArrayRef>,
+        rows: usize,
+    },
     /// The source's end. Its length after decompression; 0 for binary formats.
-    End { source: usize, length: u64 },
+    End {
+        source: usize,
+        length: u64,
+    },
     /// The source cannot be read on.
-    Fault { source: usize, fault: ChunkFault },
+    Fault {
+        source: usize,
+        fault: ChunkFault,
+    },
     Refused(Refusal),
 }
 
@@ -53,7 +67,8 @@ pub(crate) fn feed_text<'e, R: Send + 'e>(
     let Format::Text(text) = &source.format else { return Ok(()) };
     let opened = input::open(&source.path, text.compression, Some(progress));
     let skip = text.preamble.bytes();
-    let mut chunks = match opened.and_then(|input| Chunks::new(input, reading.dialect, sizes, skip)) {
+    let mut chunks = match opened.and_then(|input| Chunks::new(input, reading.dialect, sizes, skip))
+    {
         Ok(chunks) => chunks,
         Err(error) => return feeder.send(fault(index, ChunkFault::Io(error))),
     };

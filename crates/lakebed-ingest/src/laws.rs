@@ -37,7 +37,10 @@ fn table() -> impl Strategy<Value = String> {
     let end = prop::sample::select(vec!["\n", "\r\n", "\r", "\n\n"]);
     let line = (prop::collection::vec(cell, 1..4), end)
         .prop_map(|(cells, end)| format!("{}{end}", cells.join(",")));
-    (prop::sample::select(vec!["a,b\n", "a,b,c\r\n", "\u{feff}a\n"]), prop::collection::vec(line, 0..30))
+    (
+        prop::sample::select(vec!["a,b\n", "a,b,c\r\n", "\u{feff}a\n"]),
+        prop::collection::vec(line, 0..30),
+    )
         .prop_map(|(header, lines)| format!("{header}{}", lines.concat()))
 }
 
@@ -134,7 +137,7 @@ proptest! {
         let Ok(decoded) = bench.decode_all(std::slice::from_ref(&source)) else { return Ok(()) };
         let width = decoded.schema.fields.len();
         let mut evidence = vec![Evidence::default(); width];
-        let records = crate::laws::reference::records(text.trim_start_matches('\u{feff}').as_bytes());
+        let records = reference::records(text.trim_start_matches('\u{feff}').as_bytes());
         for record in records.iter().skip(1).filter(|r| r.fields.len() == width && !r.odd) {
             for (evidence, field) in evidence.iter_mut().zip(&record.fields) {
                 match (field.text.is_empty(), field.quoted) {
@@ -308,7 +311,10 @@ fn a_longer_table_shares_all_full_files() {
     let short = bench.decode(lines(full + 10).as_bytes()).expect("a table");
     let long = bench.decode(lines(full + 5000).as_bytes()).expect("a longer table");
     let (short_digests, long_digests) = (digests(&short.tables), digests(&long.tables));
-    assert_eq!(short.tables.iter().map(|file| file.row_count).collect::<Vec<_>>(), [full.into(), 10]);
+    assert_eq!(
+        short.tables.iter().map(|file| file.row_count).collect::<Vec<_>>(),
+        [full.into(), 10]
+    );
     assert_eq!(short_digests[0], long_digests[0]);
     assert_ne!(short_digests[1], long_digests[1]);
 }
@@ -324,7 +330,11 @@ fn the_bytes_of_a_table_are_pinned() {
             let temp = if n % 7 == 0 { "NA".to_owned() } else { format!("{}.25", n % 40) };
             let day = n % 28 + 1;
             let flag = n % 3 == 0;
-            format!("{n},{temp},{}.5e1,2024-02-{day:02},2024-02-{day:02} 10:00:00,{flag},row {n},k{}\n", n % 9, n % 5)
+            format!(
+                "{n},{temp},{}.5e1,2024-02-{day:02},2024-02-{day:02} 10:00:00,{flag},row {n},k{}\n",
+                n % 9,
+                n % 5
+            )
         })
         .collect();
     let text = format!("id,temp,x,day,at,flag,name,key\n{lines}1,2\n");

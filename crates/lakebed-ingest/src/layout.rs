@@ -4,7 +4,10 @@
 //! sources that have it; inferred from text. Columns come in the order of the dataset, then in the
 //! order of their first appearance.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+};
 
 use lakebed_core::{
     Column, CsvDecode, DataType, Decode, DecodeOptions, Field, SchemaChange, SchemaError,
@@ -98,8 +101,11 @@ impl Layout {
         }
         check_none_missing(&seen)?;
         let columns = bring_together(&seen, options, schema)?;
-        let places: HashMap<&str, usize> =
-            columns.iter().enumerate().map(|(place, column)| (column.name.as_str(), place)).collect();
+        let places: HashMap<&str, usize> = columns
+            .iter()
+            .enumerate()
+            .map(|(place, column)| (column.name.as_str(), place))
+            .collect();
         let into_source = |Seen { name, path, format, columns }| {
             let columns = columns.iter().map(|(name, _)| places[name.as_str()]).collect();
             Source { name, path, format, columns }
@@ -134,9 +140,13 @@ impl Layout {
             None => (TableSchema::first(fields).map_err(mismatch)?, Vec::new()),
             Some(schema) => schema.evolve(&fields).map_err(mismatch)?,
         };
+        let fields = schema.fields.iter().enumerate();
+        let places: HashMap<&str, usize> =
+            fields.map(|(place, field)| (field.name.as_str(), place)).collect();
         let settled = |(column, verdict): (&OutColumn, &Verdict)| {
-            let place = schema.fields.iter().position(|field| field.name == column.name);
-            let place = place.expect("the schema has every column given to it");
+            let place = *places
+                .get(column.name.as_str())
+                .expect("the schema has every column that was given to it");
             let data_type = schema.fields[place].data_type.clone();
             let reading = match &column.known {
                 Some(Known { declared, .. }) => {
@@ -146,7 +156,7 @@ impl Layout {
             };
             SettledColumn { place, data_type, reading }
         };
-        let columns = self.columns.iter().zip(verdicts).map(settled).collect();
+        let columns: Vec<SettledColumn> = self.columns.iter().zip(verdicts).map(settled).collect();
         Ok(Settled { schema, changes, columns })
     }
 
@@ -168,7 +178,11 @@ impl Layout {
     }
 
     /// The names and types of a source's columns, in its order.
-    pub(crate) fn typed_columns(&self, source: usize, settled: &Settled) -> Vec<(String, DataType)> {
+    pub(crate) fn typed_columns(
+        &self,
+        source: usize,
+        settled: &Settled,
+    ) -> Vec<(String, DataType)> {
         let typed = |column: &usize| {
             (self.columns[*column].name.clone(), settled.columns[*column].data_type.clone())
         };
@@ -206,7 +220,8 @@ impl Layout {
             for column in &source.columns {
                 let OutColumn { name, known } = &self.columns[*column];
                 let Some(Known { data_type, .. }) = known else { continue };
-                if matches!(data_type, DataType::Struct(_) | DataType::List(_) | DataType::Map(..)) {
+                if matches!(data_type, DataType::Struct(_) | DataType::List(_) | DataType::Map(..))
+                {
                     let message = format!(
                         "column `{}` is {data_type}, which delimited text (`{}`) cannot hold",
                         shown(name),
@@ -248,11 +263,11 @@ fn see(source: &LocalSource, options: &DecodeOptions) -> Result<Seen, Refusal> {
 fn check_none_missing(seen: &[Seen]) -> Result<(), Refusal> {
     let first = &seen[0];
     for other in &seen[1..] {
-        let has = |name: &str| other.columns.iter().any(|(other, _)| other == name);
+        let names: HashSet<&str> = other.columns.iter().map(|(name, _)| name.as_str()).collect();
         let missing: Vec<String> = first
             .columns
             .iter()
-            .filter(|(name, _)| !has(name))
+            .filter(|(name, _)| !names.contains(name.as_str()))
             .map(|(name, _)| format!("`{}`", shown(name)))
             .collect();
         if !missing.is_empty() {
@@ -292,7 +307,8 @@ fn bring_together(
             places.insert(name.clone(), columns.len());
             let declared = options.types.get(name).map(|t| (t.clone(), true));
             let inherited = schema.and_then(|schema| schema.field(name));
-            let known = declared.or_else(|| inherited.map(|field| (field.data_type.clone(), false)));
+            let known =
+                declared.or_else(|| inherited.map(|field| (field.data_type.clone(), false)));
             let known = known.map(|(data_type, declared)| Known { data_type, declared });
             columns.push(OutColumn { name: name.clone(), known });
         }
@@ -340,7 +356,8 @@ fn take_stated(source: &Seen, column: &mut OutColumn, stated: &DataType) -> Resu
 
 /// The type with all field ids 0 and everything nullable but map keys: what a source states.
 fn without_ids(data_type: &DataType) -> DataType {
-    let plain = |field: &Field| Field { id: 0, data_type: without_ids(&field.data_type), ..field.clone() };
+    let plain =
+        |field: &Field| Field { id: 0, data_type: without_ids(&field.data_type), ..field.clone() };
     match data_type {
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(plain).collect()),
         DataType::List(element) => DataType::List(Box::new(plain(element))),
@@ -360,7 +377,9 @@ fn mismatch(error: SchemaError) -> Refusal {
 fn hint_for(changes: &[SchemaChange]) -> &'static str {
     let retyped = |change: &SchemaChange| matches!(change, SchemaChange::Retyped { .. });
     match changes.iter().any(retyped) {
-        true => "a type may only widen; ingest the file into a dataset of its own, or declare the type it has",
+        true => {
+            "a type may only widen; ingest the file into a dataset of its own, or declare the type it has"
+        }
         false => "columns may be added, not removed; ingest the file into a dataset of its own",
     }
 }

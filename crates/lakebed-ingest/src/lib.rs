@@ -26,9 +26,9 @@ mod feed;
 mod footer;
 mod infer;
 mod input;
-mod layout;
 #[cfg(test)]
 mod laws;
+mod layout;
 mod limits;
 mod names;
 mod notes;

@@ -50,9 +50,8 @@ pub(crate) fn check(
         0 => (Refusal::ALL_QUARANTINED, format!("all {bad} rows would be quarantined: {why}")),
         _ => {
             let limit = options.max_quarantined.unwrap_or(DEFAULT_MAX_QUARANTINED) * 100.0;
-            let message = format!(
-                "{bad} of {all} rows would be quarantined, the limit is {limit} %: {why}"
-            );
+            let message =
+                format!("{bad} of {all} rows would be quarantined, the limit is {limit} %: {why}");
             (Refusal::TOO_MANY_QUARANTINED, message)
         }
     };
@@ -120,7 +119,8 @@ fn worst_columns(layout: &Layout, accounts: &[Account]) -> String {
         }
     }
     let named = failed.into_iter().filter(|(_, count)| *count > 0);
-    let named: Vec<String> = named.map(|(name, count)| format!("`{}` {count}", shown(name))).collect();
+    let named: Vec<String> =
+        named.map(|(name, count)| format!("`{}` {count}", shown(name))).collect();
     if named.is_empty() { String::new() } else { format!("; by column: {}", listed(&named)) }
 }
 
@@ -130,8 +130,14 @@ fn hint(accounts: &[Account]) -> &'static str {
         Some(ReasonCode::ExtraCell | ReasonCode::MissingCell) => {
             "check the delimiter with `--plan`, or allow more with `--max-quarantined`"
         }
-        Some(ReasonCode::EncodingError) => "convert the file to UTF-8, or allow more with `--max-quarantined`",
-        Some(ReasonCode::SourceError) => "check the quote character, or allow more with `--max-quarantined`",
-        _ => "check types with `--plan`, name missing values (`--null NA`), or allow more with `--max-quarantined`",
+        Some(ReasonCode::EncodingError) => {
+            "convert the file to UTF-8, or allow more with `--max-quarantined`"
+        }
+        Some(ReasonCode::SourceError) => {
+            "check the quote character, or allow more with `--max-quarantined`"
+        }
+        _ => {
+            "check types with `--plan`, name missing values (`--null NA`), or allow more with `--max-quarantined`"
+        }
     }
 }

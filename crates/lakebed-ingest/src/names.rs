@@ -41,7 +41,8 @@ pub(crate) fn usable(given: impl IntoIterator<Item = String>) -> Names {
             result.cleaned.push(name.clone());
         }
         if !seen.insert(name.clone()) {
-            name = suffixed(&name, |candidate| taken.contains(candidate) || seen.contains(candidate));
+            name =
+                suffixed(&name, |candidate| taken.contains(candidate) || seen.contains(candidate));
             seen.insert(name.clone());
             taken.insert(name.clone());
             result.repeated.push(name.clone());
@@ -52,8 +53,10 @@ pub(crate) fn usable(given: impl IntoIterator<Item = String>) -> Names {
 }
 
 fn cleaned(name: &str) -> String {
-    let clean: String =
-        name.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
+    let clean: String = name
+        .chars()
+        .map(|character| if character.is_control() { ' ' } else { character })
+        .collect();
     cut(&clean, LONGEST).to_owned()
 }
 

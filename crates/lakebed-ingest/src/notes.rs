@@ -21,7 +21,9 @@ pub(crate) fn notes(layout: &Layout, findings: &Findings) -> Vec<String> {
     let mut notes = on_files(layout);
     let inferred = || {
         let columns = layout.columns.iter().zip(&findings.evidence);
-        columns.filter(|(column, _)| column.known.is_none()).map(|(column, e)| (column.name.as_str(), e))
+        columns
+            .filter(|(column, _)| column.known.is_none())
+            .map(|(column, e)| (column.name.as_str(), e))
     };
     notes.extend(on_null_tokens(inferred().collect()));
     notes.extend(inferred().filter_map(|(name, evidence)| on_spelling(name, evidence)));
@@ -74,11 +76,13 @@ fn on_file(text: &Text) -> Vec<String> {
         notes.push(format!("columns without a name are called {}", listed(&numbers)));
     }
     if !names.repeated.is_empty() {
-        let repeated: Vec<String> = names.repeated.iter().map(|name| format!("`{}`", shown(name))).collect();
+        let repeated: Vec<String> =
+            names.repeated.iter().map(|name| format!("`{}`", shown(name))).collect();
         notes.push(format!("columns with the name of another are called {}", listed(&repeated)));
     }
     if !names.cleaned.is_empty() {
-        let cleaned: Vec<String> = names.cleaned.iter().map(|name| format!("`{}`", shown(name))).collect();
+        let cleaned: Vec<String> =
+            names.cleaned.iter().map(|name| format!("`{}`", shown(name))).collect();
         notes.push(format!(
             "control characters were taken out of names, or they were shortened: {}",
             listed(&cleaned)
@@ -97,10 +101,14 @@ fn detected(text: &Text) -> String {
         other => format!("`{}`", char::from(other).escape_debug()),
     };
     let how = if text.detected.delimiter { " (detected)" } else { "" };
-    let quote = char::from(text.dialect.quote).escape_debug().to_string();
+    let quote = shown(&char::from(text.dialect.quote).to_string());
     let header = match (text.header, text.detected.header) {
-        (Header::Present, true) => "the first record names the columns (detected; `--header absent` reads it as data)",
-        (Header::Absent, true) => "the first record is data (detected; `--header present` reads names from it)",
+        (Header::Present, true) => {
+            "the first record names the columns (detected; `--header absent` reads it as data)"
+        }
+        (Header::Absent, true) => {
+            "the first record is data (detected; `--header present` reads names from it)"
+        }
         (Header::Present, false) => "the first record names the columns",
         (Header::Absent, false) => "the first record is data",
     };
@@ -124,7 +132,8 @@ fn on_null_tokens(columns: Vec<(&str, &Evidence)>) -> Vec<String> {
                 _ => None,
             })
             .collect();
-        let names: Vec<String> = holding.iter().map(|(name, _)| format!("`{}`", shown(name))).collect();
+        let names: Vec<String> =
+            holding.iter().map(|(name, _)| format!("`{}`", shown(name))).collect();
         let then = match becomes.is_empty() {
             true => String::new(),
             false => format!(", which may make {}", listed(&becomes)),
@@ -153,9 +162,13 @@ fn on_spelling(name: &str, evidence: &Evidence) -> Option<String> {
         return None;
     }
     let name = shown(name);
-    let way_out = match evidence.has(Oddity::Thousands) || evidence.has(Oddity::OtherDate) {
-        true => String::new(),
-        false => format!("; `--type '{name}={plain}'` reads it as that"),
+    let has = |oddity: Oddity| evidence.has(oddity);
+    let way_out = if has(Oddity::Thousands) || has(Oddity::OtherDate) {
+        String::new()
+    } else if has(Oddity::TooManyDigits) {
+        format!("; `--type '{name}=double'` rounds it, a `decimal(38,…)` may hold it")
+    } else {
+        format!("; `--type '{name}={plain}'` reads it as that")
     };
     Some(format!("`{name}` is string because of {}{way_out}", reasons.join(" and ")))
 }

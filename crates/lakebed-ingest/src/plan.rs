@@ -30,8 +30,7 @@ pub(crate) fn plan_with(request: Request<'_>, tuning: Tuning) -> Result<Plan, Re
     let layout = Layout::new(request.sources, request.options, request.schema)?;
     let nothing = vec![Verdict::Unknown; layout.columns.len()];
     let settled = layout.settle(&nothing, request.schema)?;
-    let mut findings =
-        look_at_all(&layout, &settled, tuning, request.threads, request.progress)?;
+    let mut findings = look_at_all(&layout, &settled, tuning, request.threads, request.progress)?;
     let verdicts: Vec<Verdict> = findings.evidence.iter().map(Evidence::verdict).collect();
     let settled = layout.settle(&verdicts, request.schema)?;
     count_binary(&layout, request, &mut findings.accounts)?;
@@ -107,7 +106,8 @@ fn shown(columns: &[ArrayRef]) -> Vec<Vec<Option<String>>> {
         .map(|column| ArrayFormatter::try_new(column.as_ref(), &options).ok())
         .collect();
     let cell = |(column, formatter): (&ArrayRef, &Option<ArrayFormatter<'_>>), row: usize| {
-        let text = formatter.as_ref().and_then(|formatter| formatter.value(row).try_to_string().ok());
+        let text =
+            formatter.as_ref().and_then(|formatter| formatter.value(row).try_to_string().ok());
         (!column.is_null(row)).then(|| text.unwrap_or_else(|| "…".to_owned()))
     };
     (0..rows).map(|row| columns.iter().zip(&formatters).map(|of| cell(of, row)).collect()).collect()

@@ -14,7 +14,9 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, BinaryBuilder, Int64Array, ListArray, StringArray, StringBuilder, StructArray},
+    array::{
+        ArrayRef, BinaryBuilder, Int64Array, ListArray, StringArray, StringBuilder, StructArray,
+    },
     buffer::OffsetBuffer,
     datatypes::{DataType as ArrowType, Schema},
 };
@@ -27,7 +29,8 @@ use crate::{
 
 /// The schema of every quarantine file.
 pub(crate) fn schema() -> Schema {
-    let required = |name: &str, data_type| Field { required: true, ..Field::optional(name, data_type) };
+    let required =
+        |name: &str, data_type| Field { required: true, ..Field::optional(name, data_type) };
     let reason = DataType::Struct(vec![
         required("code", DataType::String),
         Field::optional("column", DataType::String),
@@ -119,7 +122,9 @@ fn reason(origin: &Origin<'_>, fault: Fault) -> Reason {
         (ReasonCode::TypeError, None) => "type".to_owned(),
         (ReasonCode::ExtraCell | ReasonCode::MissingCell, _) => fields,
         (ReasonCode::EncodingError, _) => "utf-8".to_owned(),
-        (ReasonCode::SourceError, _) => "nothing between a closing quote and the delimiter".to_owned(),
+        (ReasonCode::SourceError, _) => {
+            "nothing between a closing quote and the delimiter".to_owned()
+        }
     };
     let column = column.map(|(name, _)| name.clone());
     Reason { code: fault.code, column, rule, severity: Severity::Error }

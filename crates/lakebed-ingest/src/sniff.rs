@@ -210,7 +210,8 @@ fn first_record(
             return Err(unclosed_or_empty(source, &head, bom, dialect));
         }
         if head.bytes.len() >= LONGEST_HEADER {
-            let message = format!("the first record of `{}` is longer than 16 MiB", shown(&source.name));
+            let message =
+                format!("the first record of `{}` is longer than 16 MiB", shown(&source.name));
             return Err(Refusal::new(Refusal::RECORD_TOO_LONG, message)
                 .hint("is it delimited text, and are its quotes closed?"));
         }
@@ -232,8 +233,10 @@ fn unclosed_or_empty(source: &LocalSource, head: &Head, bom: usize, dialect: Dia
 
 /// The refusal for a quote on `line` that nothing closes.
 pub(crate) fn unclosed_quote(name: &str, line: u64) -> Refusal {
-    let message =
-        format!("`{}` ends within quotes: the quote that opens on line {line} is never closed", shown(name));
+    let message = format!(
+        "`{}` ends within quotes: the quote that opens on line {line} is never closed",
+        shown(name)
+    );
     Refusal::new(Refusal::UNCLOSED_QUOTE, message)
         .hint("repair that line, or name another quote character if `\"` is ordinary text here")
 }

@@ -88,7 +88,9 @@ pub(crate) fn rows(files: &[WrittenFile]) -> Vec<Row> {
             let columns: Vec<_> = batch
                 .columns()
                 .iter()
-                .map(|column| (column, ArrayFormatter::try_new(column.as_ref(), &options).expect("text")))
+                .map(|column| {
+                    (column, ArrayFormatter::try_new(column.as_ref(), &options).expect("text"))
+                })
                 .collect();
             for row in 0..batch.num_rows() {
                 let cell = |(column, text): &(&arrow::array::ArrayRef, ArrayFormatter<'_>)| {

@@ -45,7 +45,6 @@ Exit codes:
 #[command(
     name = "lakebed",
     version,
-    about,
     after_help = EXAMPLES,
     styles = style::HELP,
     propagate_version = true,
@@ -77,7 +76,7 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Colours [env: LAKEBED_COLOR, NO_COLOR]
-    #[arg(long, global = true, value_name = "WHEN", hide_possible_values = false)]
+    #[arg(long, global = true, value_name = "WHEN")]
     color: Option<ColorWhen>,
     /// No notes, no progress
     #[arg(short, long, global = true)]

@@ -112,27 +112,22 @@ fn clean(path: &Path) -> PathBuf {
     path.components().collect()
 }
 
-/// When to use colours.
+/// When to use colours; `auto` is on a terminal, unless `NO_COLOR` is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ColorWhen {
-    /// On a terminal, unless `NO_COLOR` is set.
     #[default]
     Auto,
-    /// Always.
     Always,
-    /// Never.
     Never,
 }
 
-/// How log lines are written.
+/// How log lines are written: for people, or as one JSON object a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
-    /// For people.
     #[default]
     Text,
-    /// One JSON object a line.
     Json,
 }
 
@@ -203,7 +198,7 @@ impl Loaded {
                     "configuration",
                     format!("{}:{line}: {what}", path.display()),
                 )
-                .hint("the keys are lake, catalog, color, log, log_format and listen"))
+                .hint("`lakebed config --help` shows such a file"))
             }
         }
     }

@@ -13,7 +13,8 @@ pub(crate) fn date(text: &[u8]) -> Option<i32> {
     }
     let year = two(text[0], text[1])? * 100 + two(text[2], text[3])?;
     let (month, day) = (two(text[5], text[6])?, two(text[8], text[9])?);
-    let valid = year >= 1 && (1..=12).contains(&month) && day >= 1 && day <= month_days(year, month);
+    let valid =
+        year >= 1 && (1..=12).contains(&month) && day >= 1 && day <= month_days(year, month);
     valid.then(|| days_from_civil(year, month, day))
 }
 
@@ -176,7 +177,9 @@ mod tests {
 
     #[test]
     fn what_no_calendar_has_is_no_date() {
-        for text in ["2023-02-29", "2024-13-01", "2024-00-10", "0000-01-01", "2024-1-01", "1900-02-29"] {
+        for text in
+            ["2023-02-29", "2024-13-01", "2024-00-10", "0000-01-01", "2024-1-01", "1900-02-29"]
+        {
             assert_eq!(date(text.as_bytes()), None, "{text}");
         }
     }
@@ -186,7 +189,9 @@ mod tests {
         assert_eq!(time(b"00:00"), Some(0));
         assert_eq!(time(b"23:59:59.5"), Some(86_399_500_000));
         assert_eq!(time(b"00:00:00.000001000"), Some(1));
-        for text in ["24:00", "00:60", "00:00:60", "00:00:00.0000001", "00:00.5", "00:00:00.", "0:00"] {
+        for text in
+            ["24:00", "00:60", "00:00:60", "00:00:00.0000001", "00:00.5", "00:00:00.", "0:00"]
+        {
             assert_eq!(time(text.as_bytes()), None, "{text}");
         }
     }

@@ -140,7 +140,9 @@ impl Evidence {
         }
         let (seen, zoned) = look_at(text);
         self.zoned |= zoned;
-        if seen.kinds & (TEXT | INEXACT) != 0 && let Some(oddity) = oddity(text) {
+        if seen.kinds & (TEXT | INEXACT) != 0
+            && let Some(oddity) = oddity(text)
+        {
             self.odd |= oddity.bit();
         } else {
             self.plain.merge(seen);
@@ -260,10 +262,22 @@ mod tests {
     #[test]
     fn what_would_lose_something_is_text() {
         for cells in [
-            &["00501"][..], &["+44"], &["9223372036854775808", "1"], &["1,234.50"], &["NA", "1"],
-            &["2024-02-30"], &["2024-02-29", "2024-02-29 10:00"], &["1", "true"], &[" 1"], &["nan"],
-            &["9007199254740993", "0.5"], &["0.1234567890123456789"], &["31/12/2024"], &["1e400"],
-            &["2024-02-29 10:00", "2024-02-29 10:00Z"], &["2024-01-01 00:00:00.0000001"],
+            &["00501"][..],
+            &["+44"],
+            &["9223372036854775808", "1"],
+            &["1,234.50"],
+            &["NA", "1"],
+            &["2024-02-30"],
+            &["2024-02-29", "2024-02-29 10:00"],
+            &["1", "true"],
+            &[" 1"],
+            &["nan"],
+            &["9007199254740993", "0.5"],
+            &["0.1234567890123456789"],
+            &["31/12/2024"],
+            &["1e400"],
+            &["2024-02-29 10:00", "2024-02-29 10:00Z"],
+            &["2024-01-01 00:00:00.0000001"],
         ] {
             assert_eq!(infer(cells), "string", "{cells:?}");
         }
@@ -294,8 +308,17 @@ mod tests {
 
     fn cells() -> impl Strategy<Value = Vec<String>> {
         let cell = prop_oneof![
-            Just("1"), Just("2.5"), Just("2.50"), Just("-0"), Just("1e3"), Just("true"), Just("x"),
-            Just("2024-01-01"), Just("NA"), Just("12345678901234567"), Just("0.1234567890123456789"),
+            Just("1"),
+            Just("2.5"),
+            Just("2.50"),
+            Just("-0"),
+            Just("1e3"),
+            Just("true"),
+            Just("x"),
+            Just("2024-01-01"),
+            Just("NA"),
+            Just("12345678901234567"),
+            Just("0.1234567890123456789"),
         ];
         prop::collection::vec(cell.prop_map(str::to_owned), 0..6)
     }

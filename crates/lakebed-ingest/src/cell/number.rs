@@ -158,7 +158,10 @@ pub(crate) fn fixed(text: &[u8], scale: usize) -> Option<i64> {
 /// are zeros.
 #[inline]
 pub(crate) fn decimal(text: &[u8], precision: u8, scale: u8) -> Option<i128> {
-    if scale > 0 && precision >= 18 && let Some(value) = fixed(text, usize::from(scale)) {
+    if scale > 0
+        && precision >= 18
+        && let Some(value) = fixed(text, usize::from(scale))
+    {
         return Some(value.into());
     }
     decimal_of_any_form(text, precision, scale)
@@ -180,9 +183,10 @@ fn decimal_of_any_form(text: &[u8], precision: u8, scale: u8) -> Option<i128> {
     fits.then_some(if form.negative { -value } else { value })
 }
 
-/// The double that a text names without loss: the text has at most 15 significant digits, or is
-/// the shortest that names this double. Whole numbers beyond 64 bits are none: they are names of
-/// something, more often than quantities.
+/// The double that a text names without loss: printing it with as many digits gives the number
+/// back. So it is for every text of at most 15 significant digits, and for what programs print of a
+/// double, the shortest way or with 17 digits. Whole numbers beyond 64 bits are none: they are names
+/// of something, more often than quantities.
 #[inline]
 pub(crate) fn double(text: &[u8]) -> Option<f64> {
     let form = form(text)?;
@@ -196,15 +200,18 @@ pub(crate) fn double_of_form(text: &[u8], form: Form) -> Option<f64> {
     }
     let value: f64 = fast_float2::parse(text).ok()?;
     let plain = form.significant <= 15 && value.is_normal();
-    let exact = plain || (form.zero && value == 0.0) || is_shortest(text, value);
+    let exact = plain || (form.zero && value == 0.0) || prints_as(text, form, value);
     (exact && value.is_finite()).then_some(value)
 }
 
-/// Whether the shortest text that names `value` has the digits of `text`.
+/// Whether `value`, printed with as many digits as `text` has, is `text`.
 #[cold]
-fn is_shortest(text: &[u8], value: f64) -> bool {
-    let shortest = format!("{value:e}");
-    value.is_finite() && value != 0.0 && parts(text).is_some_and(|ours| Some(ours) == parts(shortest.as_bytes()))
+fn prints_as(text: &[u8], form: Form, value: f64) -> bool {
+    if !value.is_finite() || value == 0.0 || form.significant > 17 {
+        return false;
+    }
+    let printed = format!("{value:.*e}", form.significant as usize - 1);
+    parts(text).is_some_and(|ours| Some(ours) == parts(printed.as_bytes()))
 }
 
 /// Digits without zeros at the ends, and the power of ten of the first.
@@ -242,7 +249,8 @@ pub(crate) fn float_nearest(text: &[u8]) -> Option<f32> {
     let form = form(text)?;
     let value: f32 = fast_float2::parse(text).ok()?;
     let whole = form.fraction.is_none() && !form.exponent;
-    let exact = !whole || double_of_form(text, form).is_some_and(|double| double == f64::from(value));
+    let exact =
+        !whole || double_of_form(text, form).is_some_and(|double| double == f64::from(value));
     (value.is_finite() && exact).then_some(value)
 }
 
@@ -315,7 +323,9 @@ mod tests {
         for text in ["0", "7", "-12", "9223372036854775807", "-9223372036854775808"] {
             assert_eq!(long(text.as_bytes()), text.parse().ok(), "{text}");
         }
-        for text in ["", "-", "00", "-0", "+4", "007", " 1", "1 ", "1_0", "9223372036854775808", "1.0", "٣"] {
+        for text in
+            ["", "-", "00", "-0", "+4", "007", " 1", "1 ", "1_0", "9223372036854775808", "1.0", "٣"]
+        {
             assert_eq!(long(text.as_bytes()), None, "{text}");
         }
     }
@@ -326,7 +336,18 @@ mod tests {
         assert_eq!(fixed(b"-0.04", 2), Some(-4));
         assert_eq!(fixed(b".04", 2), Some(4));
         assert_eq!(fixed(b"9999999999999999.99", 2), Some(999_999_999_999_999_999));
-        for text in ["1.2", "1.234", "1", "01.23", "-0.00", "1.2e", "+1.23", "99999999999999999.99", "1.-2", ""] {
+        for text in [
+            "1.2",
+            "1.234",
+            "1",
+            "01.23",
+            "-0.00",
+            "1.2e",
+            "+1.23",
+            "99999999999999999.99",
+            "1.-2",
+            "",
+        ] {
             assert_eq!(fixed(text.as_bytes(), 2), None, "{text}");
         }
     }
@@ -347,10 +368,30 @@ mod tests {
 
     #[test]
     fn doubles_are_taken_when_the_text_can_be_told_from_them() {
-        for text in ["0.1", "-0.0", "1e5", "0.30000000000000004", "5.", ".5", "123456789012345", "5e-324"] {
+        for text in [
+            "0.1",
+            "-0.0",
+            "1e5",
+            "0.30000000000000004",
+            "48.053808600000004",
+            "5.",
+            ".5",
+            "123456789012345",
+            "5e-324",
+        ] {
             assert!(double(text.as_bytes()).is_some(), "{text}");
         }
-        for text in ["0.1234567890123456789", "9007199254740993", "1e400", "1e-400", "4e-324", "nan", "00.1", "e5", "."] {
+        for text in [
+            "0.1234567890123456789",
+            "9007199254740993",
+            "1e400",
+            "1e-400",
+            "4e-324",
+            "nan",
+            "00.1",
+            "e5",
+            ".",
+        ] {
             assert_eq!(double(text.as_bytes()), None, "{text}");
         }
     }
@@ -383,7 +424,8 @@ mod tests {
         #[test]
         fn taken_doubles_lose_nothing(text in "-?[0-9]{1,18}(\\.[0-9]{0,10})?(e-?[0-9]{1,3})?") {
             if let Some(value) = double(text.as_bytes()).filter(|value| *value != 0.0) {
-                let back = format!("{value:e}");
+                let digits = form(text.as_bytes()).expect("a number").significant as usize;
+                let back = format!("{value:.*e}", digits - 1);
                 prop_assert_eq!(parts(text.as_bytes()), parts(back.as_bytes()));
             }
         }

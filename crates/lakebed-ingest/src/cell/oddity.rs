@@ -62,7 +62,8 @@ pub(crate) fn oddity(text: &[u8]) -> Option<Oddity> {
     }
     let inner = trimmed(text);
     if inner.len() < text.len() {
-        let typed = number::form(inner).is_some() || civil::date(inner).is_some() || inner.is_empty();
+        let typed =
+            number::form(inner).is_some() || civil::date(inner).is_some() || inner.is_empty();
         return typed.then_some(Oddity::Spaces);
     }
     if number::non_finite(text).is_some() {
@@ -104,7 +105,8 @@ fn is_other_date(text: &[u8]) -> bool {
     ["/", ".", "-"].iter().any(|separator| {
         let parts: Vec<_> = day.split(|byte| *byte == separator.as_bytes()[0]).collect();
         let sized = |part: &&[u8]| (1..=4).contains(&part.len());
-        parts.len() == 3 && parts.iter().all(|part| sized(part) && part.iter().all(u8::is_ascii_digit))
+        parts.len() == 3
+            && parts.iter().all(|part| sized(part) && part.iter().all(u8::is_ascii_digit))
     })
 }
 

@@ -6,8 +6,8 @@ use arrow::{
     array::{Array, ArrayRef, AsArray, ListArray, MapArray, StructArray, new_null_array},
     compute::{CastOptions, cast_with_options},
     datatypes::{
-        DataType as ArrowType, Date64Type, Decimal128Type, FieldRef, Time64NanosecondType, TimeUnit,
-        TimestampNanosecondType,
+        DataType as ArrowType, Date64Type, Decimal128Type, FieldRef, Time64NanosecondType,
+        TimeUnit, TimestampNanosecondType,
     },
 };
 
@@ -22,7 +22,7 @@ const DAY_MILLIS: i64 = 86_400_000;
 
 /// `array` with the type of a lake column. Fails where a value would change.
 pub(crate) fn convert(array: &ArrayRef, to: &ArrowType) -> Result<ArrayRef, Misfit> {
-    check_lossless(array, to)?;
+    check_lossless(array)?;
     match (array.data_type(), to) {
         (ArrowType::Null, _) => Ok(new_null_array(to, array.len())),
         (ArrowType::Struct(_), ArrowType::Struct(fields)) => {
@@ -74,7 +74,7 @@ fn misfit(_: arrow::error::ArrowError) -> Misfit {
 }
 
 /// What a cast would change without a word.
-fn check_lossless(array: &ArrayRef, to: &ArrowType) -> Result<(), Misfit> {
+fn check_lossless(array: &ArrayRef) -> Result<(), Misfit> {
     let is_micro = |nanos: i64| nanos % 1000 == 0;
     let (fits, loss) = match array.data_type() {
         ArrowType::Timestamp(TimeUnit::Nanosecond, _) => (
@@ -95,7 +95,7 @@ fn check_lossless(array: &ArrayRef, to: &ArrowType) -> Result<(), Misfit> {
         ),
         ArrowType::Dictionary(_, _) => {
             let values = array.as_any_dictionary().values();
-            return check_lossless(values, to);
+            return check_lossless(values);
         }
         _ => (true, ""),
     };

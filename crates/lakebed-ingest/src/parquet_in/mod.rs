@@ -31,6 +31,7 @@ use parquet::{
         arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder},
     },
     basic::Type as PhysicalType,
+    file::metadata::{PageIndexPolicy, ParquetStatisticsPolicy},
 };
 
 use crate::{LocalSource, Refusal, engine::Gone, names, refusal::shown};
@@ -94,7 +95,8 @@ pub(crate) fn read_source(
         file.read(name, nanos, &mut |batch, rows| {
             let mut columns = Vec::new();
             for ((array, to), column) in batch.columns().iter().zip(to).zip(&names) {
-                columns.push(convert::convert(array, to).map_err(|what| misfit(name, column, &what))?);
+                columns
+                    .push(convert::convert(array, to).map_err(|what| misfit(name, column, &what))?);
             }
             Ok(each(columns, rows))
         })
@@ -116,11 +118,12 @@ pub(crate) fn read_tail(
     fenced(name, || {
         let file = OpenParquet::open(name, path)?;
         file.read(name, None, &mut |batch, rows| {
-            let column = |field: &arrow::datatypes::FieldRef| match batch.column_by_name(field.name()) {
-                None => Ok(new_null_array(field.data_type(), rows)),
-                Some(array) => convert::convert(array, field.data_type())
-                    .map_err(|what| misfit(name, field.name(), &what)),
-            };
+            let column =
+                |field: &arrow::datatypes::FieldRef| match batch.column_by_name(field.name()) {
+                    None => Ok(new_null_array(field.data_type(), rows)),
+                    Some(array) => convert::convert(array, field.data_type())
+                        .map_err(|what| misfit(name, field.name(), &what)),
+                };
             let columns = schema.fields().iter().map(column).collect::<Result<_, _>>()?;
             Ok(each(columns, rows))
         })
@@ -130,7 +133,8 @@ pub(crate) fn read_tail(
 
 /// Turns a panic of a library into a refusal.
 fn fenced<R>(name: &str, work: impl FnOnce() -> Result<R, Refusal>) -> Result<R, Refusal> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(damaged(name, "it cannot be decoded")))
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(damaged(name, "it cannot be decoded")))
 }
 
 fn damaged(name: &str, what: &str) -> Refusal {
@@ -143,6 +147,9 @@ fn misfit(name: &str, column: &str, what: &str) -> Refusal {
     Refusal::new(Refusal::UNSUPPORTED_TYPE, message)
         .hint("cast it where the file is made, or keep the file with `--as files`")
 }
+
+/// Takes a batch and its rows. The inner result may end the reading, which is no error.
+type EachBatch<'a> = &'a mut dyn FnMut(&RecordBatch, usize) -> Result<Result<(), Gone>, Refusal>;
 
 /// A file that was looked over.
 struct OpenParquet {
@@ -204,19 +211,17 @@ impl OpenParquet {
         Ok(Some(ProjectionMask::roots(self.builder.parquet_schema(), roots)))
     }
 
-    fn read(
-        self,
-        name: &str,
-        nanos: Option<Self>,
-        each: &mut dyn FnMut(&RecordBatch, usize) -> Result<Result<(), Gone>, Refusal>,
-    ) -> Result<(), Refusal> {
+    fn read(self, name: &str, nanos: Option<Self>, each: EachBatch<'_>) -> Result<(), Refusal> {
         let undecodable = |_| damaged(name, "its pages cannot be decoded");
         let stated = self.builder.metadata().file_metadata().num_rows();
-        let reader = self.builder.with_batch_size(BATCH_ROWS).build().map_err(|_| {
-            damaged(name, "its pages cannot be decoded")
-        })?;
+        let reader = self
+            .builder
+            .with_batch_size(BATCH_ROWS)
+            .build()
+            .map_err(|_| damaged(name, "its pages cannot be decoded"))?;
         let nanos = nanos.map(|file| file.builder.with_batch_size(BATCH_ROWS).build());
-        let mut nanos = nanos.transpose().map_err(|_| damaged(name, "its pages cannot be decoded"))?;
+        let mut nanos =
+            nanos.transpose().map_err(|_| damaged(name, "its pages cannot be decoded"))?;
         let mut rows = 0_i64;
         for batch in reader {
             let batch = batch.map_err(undecodable)?;
@@ -242,7 +247,13 @@ fn builder(
     schema: Option<SchemaRef>,
 ) -> Result<ParquetRecordBatchReaderBuilder<File>, Refusal> {
     let file = file.try_clone().map_err(|error| Refusal::unreadable(name, &error))?;
-    let mut options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    // Statistics and indexes are not needed to read all rows, and some writers get them wrong.
+    let mut options = ArrowReaderOptions::new()
+        .with_skip_arrow_metadata(true)
+        .with_page_index_policy(PageIndexPolicy::Skip)
+        .with_column_stats_policy(ParquetStatisticsPolicy::SkipAll)
+        .with_size_stats_policy(ParquetStatisticsPolicy::SkipAll)
+        .with_encoding_stats_policy(ParquetStatisticsPolicy::SkipAll);
     if let Some(schema) = schema {
         options = options.with_schema(schema);
     }
@@ -252,13 +263,22 @@ fn builder(
 
 /// Compares 96-bit timestamps read as microseconds with the same read as nanoseconds: where both
 /// can be told they must agree, else a fraction of a microsecond would be lost.
-fn check_nanos(name: &str, batch: &RecordBatch, nanos: Option<&RecordBatch>) -> Result<(), Refusal> {
+fn check_nanos(
+    name: &str,
+    batch: &RecordBatch,
+    nanos: Option<&RecordBatch>,
+) -> Result<(), Refusal> {
     let nanos = nanos.filter(|nanos| nanos.num_rows() == batch.num_rows());
     let Some(nanos) = nanos else {
         return Err(damaged(name, "its pages cannot be decoded"));
     };
-    let micros: HashMap<&str, &ArrayRef> =
-        batch.schema_ref().fields().iter().map(|f| f.name().as_str()).zip(batch.columns()).collect();
+    let micros: HashMap<&str, &ArrayRef> = batch
+        .schema_ref()
+        .fields()
+        .iter()
+        .map(|f| f.name().as_str())
+        .zip(batch.columns())
+        .collect();
     for (field, nanos) in nanos.schema_ref().fields().iter().zip(nanos.columns()) {
         let Some(micros) = micros.get(field.name().as_str()) else { continue };
         let micros = micros.as_primitive::<TimestampMicrosecondType>();

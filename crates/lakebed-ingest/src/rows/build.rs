@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::NullBufferBuilder;
 use arrow::{
     array::{
         ArrayRef, BinaryArray, BooleanArray, Decimal128Array, FixedSizeBinaryArray, PrimitiveArray,
@@ -13,7 +14,6 @@ use arrow::{
         Time64MicrosecondType, TimestampMicrosecondType,
     },
 };
-use arrow::array::NullBufferBuilder;
 use lakebed_core::DataType;
 
 use super::{
@@ -46,7 +46,10 @@ enum Values {
     Double(Vec<f64>),
     Decimal(Vec<i128>),
     /// Strings, bytes, and bytes of one length: where values end, and all of them.
-    Bytes { ends: Vec<i32>, bytes: Vec<u8> },
+    Bytes {
+        ends: Vec<i32>,
+        bytes: Vec<u8>,
+    },
 }
 
 impl Values {
@@ -107,7 +110,9 @@ impl Builder {
     /// array; a guess that is contradicted is trouble.
     pub(crate) fn fill(&mut self, cells: &Cells<'_>, visit: &mut Visit<'_>) -> Result<(), Trouble> {
         let data_type = self.data_type.clone();
-        let Some(declared) = self.declared else { return self.fill_guessed(&data_type, cells, visit) };
+        let Some(declared) = self.declared else {
+            return self.fill_guessed(&data_type, cells, visit);
+        };
         macro_rules! fill {
             ($parser:expr) => {
                 self.fill_typed(cells, visit, $parser)

@@ -29,7 +29,12 @@ pub(crate) enum Cell<'c> {
 }
 
 impl<'c> Cells<'c> {
-    pub(crate) fn new(text: &'c [u8], block: &'c RowBlock, column: usize, reading: &'c Reading) -> Self {
+    pub(crate) fn new(
+        text: &'c [u8],
+        block: &'c RowBlock,
+        column: usize,
+        reading: &'c Reading,
+    ) -> Self {
         Self { text, block, column, nulls: &reading.nulls, quote: reading.dialect.quote }
     }
 

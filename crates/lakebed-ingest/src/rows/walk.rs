@@ -106,8 +106,7 @@ pub(crate) fn walk(
     visitor: &mut impl Visitor,
 ) -> Result<(Counts, Vec<BadRow>), Trouble> {
     let width = reading.columns.len();
-    let mut counts =
-        Counts { columns: vec![ColumnCounts::default(); width], ..Counts::default() };
+    let mut counts = Counts { columns: vec![ColumnCounts::default(); width], ..Counts::default() };
     let mut bad_rows = Vec::new();
     let mut tokens = Tokeniser::new(text, reading.dialect);
     let mut block = RowBlock::new(width);
@@ -128,8 +127,13 @@ pub(crate) fn walk(
             }
         }
         let failed = vec![false; block.rows.len()];
-        let mut visit =
-            Visit { text, block: &block, counts: &mut counts.columns, failed: Vec::new(), bad: failed };
+        let mut visit = Visit {
+            text,
+            block: &block,
+            counts: &mut counts.columns,
+            failed: Vec::new(),
+            bad: failed,
+        };
         visitor.visit(&mut visit)?;
         let failed = visit.into_failed();
         block.rows.iter().for_each(|record| add(&mut counts.accepted, record));

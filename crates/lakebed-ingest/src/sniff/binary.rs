@@ -35,7 +35,8 @@ fn not_a_table(name: &str, what: &str) -> Refusal {
 
 fn is_utf16(head: &[u8]) -> bool {
     let marked = head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff");
-    let nulls = |parity: usize| head.iter().skip(parity).step_by(2).filter(|byte| **byte == 0).count();
+    let nulls =
+        |parity: usize| head.iter().skip(parity).step_by(2).filter(|byte| **byte == 0).count();
     let half = head.len() / 2;
     let (even, odd) = (nulls(0), nulls(1));
     marked || (half >= 4 && even.max(odd) * 10 > half * 8 && even.min(odd) * 10 < half)
@@ -88,7 +89,9 @@ fn foreign_text(name: &str, head: &[u8]) -> Option<&'static str> {
 fn looks_like_json(text: &[u8]) -> bool {
     let rest = text.get(1..).unwrap_or_default().trim_ascii_start();
     match text.first() {
-        Some(b'{') => matches!(rest.first(), Some(b'"' | b'}')) && memchr::memchr(b':', rest).is_some(),
+        Some(b'{') => {
+            matches!(rest.first(), Some(b'"' | b'}')) && memchr::memchr(b':', rest).is_some()
+        }
         Some(b'[') => matches!(rest.first(), Some(b'{' | b'[')),
         _ => false,
     }

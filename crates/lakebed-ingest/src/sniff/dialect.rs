@@ -19,8 +19,11 @@ pub(crate) fn choose(
     text: &[u8],
     whole: bool,
 ) -> Result<(Dialect, Detected), Refusal> {
-    let detected =
-        Detected { delimiter: options.delimiter.is_none(), quote: options.quote.is_none(), header: false };
+    let detected = Detected {
+        delimiter: options.delimiter.is_none(),
+        quote: options.quote.is_none(),
+        header: false,
+    };
     let quote = options.quote.map(|quote| checked(quote, "quote")).transpose()?;
     let delimiter = match options.delimiter {
         Some(delimiter) => checked(delimiter, "delimiter")?,
@@ -31,8 +34,10 @@ pub(crate) fn choose(
         None => detect_quote(text, whole, delimiter),
     };
     match delimiter == quote {
-        true => Err(Refusal::new(Refusal::BAD_OPTION, "delimiter and quote are the same character")
-            .hint("give them different characters")),
+        true => {
+            Err(Refusal::new(Refusal::BAD_OPTION, "delimiter and quote are the same character")
+                .hint("give them different characters"))
+        }
         false => Ok((Dialect { delimiter, quote }, detected)),
     }
 }
@@ -57,7 +62,11 @@ fn detect_delimiter(source: &LocalSource, text: &[u8], whole: bool, quote: u8) -
         score(text, whole, Dialect { delimiter: *delimiter, quote }).map(|score| (tab, score))
     };
     // The first of equals: `max_by_key` would take the last.
-    let best = CANDIDATES.iter().rev().filter(|delimiter| rank(delimiter).is_some()).max_by_key(|d| rank(d));
+    let best = CANDIDATES
+        .iter()
+        .rev()
+        .filter(|delimiter| rank(delimiter).is_some())
+        .max_by_key(|d| rank(d));
     best.copied().unwrap_or(if name.ends_with(".tsv") { b'\t' } else { b',' })
 }
 
@@ -87,7 +96,9 @@ fn has_decimal_commas(records: &[HeadRecord<'_>], dialect: Dialect) -> bool {
         parts.clone().count() == 2
             && parts.all(|part| !part.is_empty() && part.iter().all(u8::is_ascii_digit))
     };
-    dialect.delimiter != b',' && commas.peek().is_some() && commas.all(|field| is_decimal(field.bytes))
+    dialect.delimiter != b','
+        && commas.peek().is_some()
+        && commas.all(|field| is_decimal(field.bytes))
 }
 
 fn detect_quote(text: &[u8], whole: bool, delimiter: u8) -> u8 {
@@ -98,7 +109,8 @@ fn detect_quote(text: &[u8], whole: bool, delimiter: u8) -> u8 {
         return QUOTE;
     }
     let fields = || as_double.iter().flat_map(|record| &record.fields);
-    let around = |bytes: &[u8]| bytes.len() >= 2 && bytes[0] == SINGLE && bytes.ends_with(&[SINGLE]);
+    let around =
+        |bytes: &[u8]| bytes.len() >= 2 && bytes[0] == SINGLE && bytes.ends_with(&[SINGLE]);
     let beside = |bytes: &[u8]| bytes.starts_with(&[SINGLE]) != bytes.ends_with(&[SINGLE]);
     let quoted = fields().filter(|field| around(field.bytes)).count();
     let half = fields().any(|field| beside(field.bytes) || field.bytes == [SINGLE]);

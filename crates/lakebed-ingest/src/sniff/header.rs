@@ -24,7 +24,8 @@ enum Sign {
 /// Whether the first of `records` (there is one) names the columns.
 pub(crate) fn detect(records: &[HeadRecord<'_>]) -> Header {
     let (first, rest) = (&records[0], &records[1..]);
-    let signs: Vec<Sign> = (0..first.fields.len()).map(|column| sign(first, rest, column)).collect();
+    let signs: Vec<Sign> =
+        (0..first.fields.len()).map(|column| sign(first, rest, column)).collect();
     let count = |sign: Sign| signs.iter().filter(|other| **other == sign).count();
     let (names, values, repeated) = (count(Sign::Name), count(Sign::Value), count(Sign::Repeated));
     let is_data = match (names, values) {
@@ -40,7 +41,8 @@ fn sign(first: &HeadRecord<'_>, rest: &[HeadRecord<'_>], column: usize) -> Sign 
     if cell.is_empty() {
         return Sign::Open;
     }
-    let below = || rest.iter().filter_map(|record| record.fields.get(column)).map(|field| field.bytes);
+    let below =
+        || rest.iter().filter_map(|record| record.fields.get(column)).map(|field| field.bytes);
     let ours = verdict([cell].into_iter());
     match (&ours, verdict(below())) {
         (Verdict::Typed(_), Verdict::Unknown) => Sign::Value,
@@ -72,12 +74,16 @@ fn is_alike(ours: &DataType, theirs: &DataType) -> bool {
 /// `country,1990,1991`.
 fn are_years(first: &HeadRecord<'_>, rest: &[HeadRecord<'_>], signs: &[Sign]) -> bool {
     let year = |bytes: &[u8]| number::long(bytes).filter(|year| (1500..=2200).contains(year));
-    let columns: Vec<usize> = (0..signs.len()).filter(|column| signs[*column] == Sign::Value).collect();
-    let years: Option<Vec<i64>> = columns.iter().map(|column| year(first.fields[*column].bytes)).collect();
+    let columns: Vec<usize> =
+        (0..signs.len()).filter(|column| signs[*column] == Sign::Value).collect();
+    let years: Option<Vec<i64>> =
+        columns.iter().map(|column| year(first.fields[*column].bytes)).collect();
     let Some(years) = years else { return false };
     let rising = years.windows(2).all(|pair| pair[1] > pair[0]);
     let also_below = rest.first().is_some_and(|record| {
-        columns.iter().all(|column| record.fields.get(*column).is_some_and(|f| year(f.bytes).is_some()))
+        columns
+            .iter()
+            .all(|column| record.fields.get(*column).is_some_and(|f| year(f.bytes).is_some()))
     });
     rising && columns.len() < signs.len() && !also_below
 }

@@ -22,11 +22,17 @@ pub(crate) const LARGEST_DICTIONARY: usize = 1 << 20;
 pub(crate) fn wants_dictionary(first: &ArrayRef) -> bool {
     match first.data_type() {
         DataType::Boolean => false,
-        DataType::Int32 => integers(first.as_primitive::<Int32Type>().iter().map(|v| v.map(i64::from))),
-        DataType::Date32 => integers(first.as_primitive::<Date32Type>().iter().map(|v| v.map(i64::from))),
+        DataType::Int32 => {
+            integers(first.as_primitive::<Int32Type>().iter().map(|v| v.map(i64::from)))
+        }
+        DataType::Date32 => {
+            integers(first.as_primitive::<Date32Type>().iter().map(|v| v.map(i64::from)))
+        }
         DataType::Int64 => integers(first.as_primitive::<Int64Type>().iter()),
         DataType::Time64(_) => integers(first.as_primitive::<Time64MicrosecondType>().iter()),
-        DataType::Timestamp(..) => integers(first.as_primitive::<TimestampMicrosecondType>().iter()),
+        DataType::Timestamp(..) => {
+            integers(first.as_primitive::<TimestampMicrosecondType>().iter())
+        }
         DataType::Decimal128(precision, _) if *precision <= 18 => {
             integers(first.as_primitive::<Decimal128Type>().iter().map(|v| v.map(|v| v as i64)))
         }
@@ -70,9 +76,13 @@ fn integers(values: impl Iterator<Item = Option<i64>>) -> bool {
         return false;
     }
     let delta_bits = delta_bits(&values);
-    let width = bits(values.iter().max().zip(values.iter().min()).map_or(0, |(most, least)| {
-        most.abs_diff(*least)
-    }));
+    let width = bits(
+        values
+            .iter()
+            .max()
+            .zip(values.iter().min())
+            .map_or(0, |(most, least)| most.abs_diff(*least)),
+    );
     let entries = distinct.in_group() as f64 * f64::from(width) / GROUP_ROWS as f64;
     let index_bits = f64::from(bits(distinct.in_group().saturating_sub(1) as u64));
     index_bits + entries <= delta_bits
@@ -216,7 +226,8 @@ mod tests {
     #[test]
     fn repeated_words_want_a_dictionary_and_others_do_not() {
         let words = |modulus| {
-            let words = (0..SLICE_ROWS as i64).map(|row| format!("word {}", scattered(row, modulus)));
+            let words =
+                (0..SLICE_ROWS as i64).map(|row| format!("word {}", scattered(row, modulus)));
             wants_dictionary(&(Arc::new(StringArray::from_iter_values(words)) as ArrayRef))
         };
         assert!(words(7));

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{
-        Array, ArrayRef, AsArray, ListArray, MapArray, StructArray, make_array,
-    },
+    array::{Array, ArrayRef, AsArray, ListArray, MapArray, StructArray, make_array},
     compute::{self, concat},
     datatypes::{DataType, FieldRef},
     error::ArrowError,
@@ -35,7 +33,10 @@ pub(crate) struct Job {
 /// The encoders of a column's leaves.
 pub(crate) enum Writers {
     /// Nothing was written yet; the first slice decides.
-    Open { dictionary: Vec<ArrowColumnWriter>, plain: Vec<ArrowColumnWriter> },
+    Open {
+        dictionary: Vec<ArrowColumnWriter>,
+        plain: Vec<ArrowColumnWriter>,
+    },
     Chosen(Vec<ArrowColumnWriter>),
 }
 

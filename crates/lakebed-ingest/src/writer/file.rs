@@ -45,7 +45,7 @@ impl Plan {
     ) -> Result<ArrowRowGroupWriterFactory, Refusal> {
         let properties = Arc::new(properties(&self.schema, dictionary));
         let file = SerializedFileWriter::new(Vec::new(), self.schema.root_schema_ptr(), properties)
-        .map_err(Refusal::internal)?;
+            .map_err(Refusal::internal)?;
         Ok(ArrowRowGroupWriterFactory::new(&file, Arc::clone(schema)))
     }
 
@@ -65,9 +65,8 @@ impl Plan {
         // As readable as any other file of the user: it is about to become part of a lake.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let file = builder
-            .tempfile_in(&self.out)
-            .map_err(|error| Refusal::io_failed(&self.out, error))?;
+        let file =
+            builder.tempfile_in(&self.out).map_err(|error| Refusal::io_failed(&self.out, error))?;
         let (file, path) = file.into_parts();
         let writer = SerializedFileWriter::new(
             BufWriter::with_capacity(1 << 20, file),

@@ -17,37 +17,37 @@ use lakebed_ingest::{
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
 
-pub struct Bench {
+pub(crate) struct Bench {
     folder: TempDir,
-    pub options: DecodeOptions,
-    pub schema: Option<TableSchema>,
+    pub(crate) options: DecodeOptions,
+    pub(crate) schema: Option<TableSchema>,
 }
 
-pub type Row = Vec<Option<String>>;
+pub(crate) type Row = Vec<Option<String>>;
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: TempDir::new().unwrap(), options: DecodeOptions::default(), schema: None }
     }
 
-    pub fn with_null(token: &str) -> Self {
+    pub(crate) fn with_null(token: &str) -> Self {
         let mut bench = Self::new();
         bench.options.null_tokens.push(token.to_owned());
         bench
     }
 
-    pub fn with_type(column: &str, data_type: &str) -> Self {
+    pub(crate) fn with_type(column: &str, data_type: &str) -> Self {
         let mut bench = Self::new();
         let data_type: lakebed_core::DataType = data_type.parse().unwrap();
         bench.options.types.insert(column.to_owned(), data_type);
         bench
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn source(&self, name: &str, bytes: impl AsRef<[u8]>) -> LocalSource {
+    pub(crate) fn source(&self, name: &str, bytes: impl AsRef<[u8]>) -> LocalSource {
         let path = self.folder.path().join(name);
         fs::write(&path, bytes).unwrap();
         LocalSource { name: name.to_owned(), path }
@@ -65,35 +65,35 @@ impl Bench {
         }
     }
 
-    pub fn decode(&self, sources: &[LocalSource]) -> Result<Decoded, Refusal> {
+    pub(crate) fn decode(&self, sources: &[LocalSource]) -> Result<Decoded, Refusal> {
         decode(self.request(sources))
     }
 
-    pub fn plan(&self, sources: &[LocalSource]) -> Result<Plan, Refusal> {
+    pub(crate) fn plan(&self, sources: &[LocalSource]) -> Result<Plan, Refusal> {
         plan(self.request(sources))
     }
 
-    pub fn text(&self, text: impl AsRef<[u8]>) -> Decoded {
+    pub(crate) fn text(&self, text: impl AsRef<[u8]>) -> Decoded {
         self.decode(&[self.source("a.csv", text)]).unwrap()
     }
 
     /// The refusal of a text, as a user reads it.
-    pub fn refusal(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
+    pub(crate) fn refusal(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {
         refusal_text(self.decode(&[self.source(name, bytes)]).unwrap_err())
     }
 }
 
-pub fn refusal_text(refusal: Refusal) -> String {
+pub(crate) fn refusal_text(refusal: Refusal) -> String {
     let Refusal { code, message, hint } = refusal;
     format!("{code}: {message}\nhint: {}", hint.unwrap_or_default())
 }
 
-pub fn schema_text(schema: &TableSchema) -> String {
+pub(crate) fn schema_text(schema: &TableSchema) -> String {
     let columns = schema.fields.iter().map(|field| format!("{} {}", field.name, field.data_type));
     columns.collect::<Vec<_>>().join(", ")
 }
 
-pub fn rows(files: &[WrittenFile]) -> Vec<Row> {
+pub(crate) fn rows(files: &[WrittenFile]) -> Vec<Row> {
     let mut rows = Vec::new();
     for file in files {
         let open = fs::File::open(&file.path).unwrap();
@@ -123,19 +123,19 @@ fn zone_as_offset(column: &ArrayRef) -> ArrayRef {
 }
 
 /// Rows as lines, cells between bars, `∅` for null.
-pub fn table(files: &[WrittenFile]) -> String {
+pub(crate) fn table(files: &[WrittenFile]) -> String {
     let cell = |cell: Option<String>| cell.unwrap_or_else(|| "∅".to_owned());
     let line = |row: Row| row.into_iter().map(cell).collect::<Vec<_>>().join("|");
     rows(files).into_iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// A file kept for tests.
-pub fn data(path: &str) -> PathBuf {
+pub(crate) fn data(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(path)
 }
 
 /// A file of the examples.
-pub fn example(name: &str) -> LocalSource {
+pub(crate) fn example(name: &str) -> LocalSource {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/data").join(name);
     LocalSource { name: name.to_owned(), path }
 }

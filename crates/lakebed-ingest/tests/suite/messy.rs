@@ -21,8 +21,18 @@ fn expected(name: &str) -> Vec<BTreeMap<String, String>> {
 #[test]
 fn csv_spectrum_is_read_as_it_is_meant() {
     let names = [
-        "comma_in_quotes", "empty", "empty_crlf", "escaped_quotes", "json", "location_coordinates",
-        "newlines", "newlines_crlf", "quotes_and_newlines", "simple", "simple_crlf", "utf8",
+        "comma_in_quotes",
+        "empty",
+        "empty_crlf",
+        "escaped_quotes",
+        "json",
+        "location_coordinates",
+        "newlines",
+        "newlines_crlf",
+        "quotes_and_newlines",
+        "simple",
+        "simple_crlf",
+        "utf8",
     ];
     for name in names {
         let expected = expected(name);
@@ -35,7 +45,9 @@ fn csv_spectrum_is_read_as_it_is_meant() {
         let columns: Vec<&str> = decoded.schema.fields.iter().map(|f| f.name.as_str()).collect();
         let found: Vec<BTreeMap<String, String>> = rows(&decoded.tables)
             .into_iter()
-            .map(|row| columns.iter().map(|c| (*c).to_owned()).zip(row.into_iter().flatten()).collect())
+            .map(|row| {
+                columns.iter().map(|c| (*c).to_owned()).zip(row.into_iter().flatten()).collect()
+            })
             .collect();
         // The JSON of one file gives another phone number than the file: an error of its own.
         let same = |map: &BTreeMap<String, String>| {

@@ -5,9 +5,9 @@ use std::{fs::File, sync::Arc};
 use arrow::{
     array::{
         ArrayRef, Date64Array, Decimal128Array, DictionaryArray, Float16Array, Int8Array,
-        Int64Array, LargeStringArray, ListArray, MapArray, StringArray,
-        StructArray, Time32MillisecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
-        UInt32Array, UInt64Array,
+        Int64Array, LargeStringArray, ListArray, MapArray, StringArray, StructArray,
+        Time32MillisecondArray, TimestampMillisecondArray, TimestampNanosecondArray, UInt32Array,
+        UInt64Array,
     },
     buffer::OffsetBuffer,
     datatypes::{ArrowPrimitiveType, DataType, Field, Fields, Float16Type, Int32Type, Schema},
@@ -21,7 +21,8 @@ use crate::bench::{Bench, refusal_text, schema_text, table};
 fn write(bench: &Bench, name: &str, columns: Vec<(&str, ArrayRef)>) -> LocalSource {
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let path = bench.path().join(name);
-    let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), batch.schema(), None).unwrap();
+    let mut writer =
+        ArrowWriter::try_new(File::create(&path).unwrap(), batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
     LocalSource { name: name.to_owned(), path }
@@ -55,19 +56,36 @@ fn nested() -> Vec<(&'static str, ArrayRef)> {
 fn types_that_the_lake_lacks_become_ones_that_hold_them() {
     let bench = Bench::new();
     let dictionary: DictionaryArray<Int32Type> = vec!["a", "b"].into_iter().collect();
-    let source = write(&bench, "a.parquet", vec![
-        ("i8", Arc::new(Int8Array::from(vec![Some(-1), None]))),
-        ("u32", Arc::new(UInt32Array::from(vec![u32::MAX, 0]))),
-        ("u64", Arc::new(UInt64Array::from(vec![u64::MAX, 0]))),
-        ("f16", Arc::new(Float16Array::from(vec![<Float16Type as ArrowPrimitiveType>::Native::from_f32(0.5); 2]))),
-        ("d64", Arc::new(Date64Array::from(vec![86_400_000, 0]))),
-        ("t32", Arc::new(Time32MillisecondArray::from(vec![1, 2]))),
-        ("ts_ms", Arc::new(TimestampMillisecondArray::from(vec![1, 2]).with_timezone("+02:00"))),
-        ("ts_ns", Arc::new(TimestampNanosecondArray::from(vec![1000, 2000]))),
-        ("large", Arc::new(LargeStringArray::from(vec!["x", "y"]))),
-        ("dict", Arc::new(dictionary)),
-        ("dec", Arc::new(Decimal128Array::from(vec![12345, -1]).with_precision_and_scale(9, 2).unwrap())),
-    ]);
+    let source = write(
+        &bench,
+        "a.parquet",
+        vec![
+            ("i8", Arc::new(Int8Array::from(vec![Some(-1), None]))),
+            ("u32", Arc::new(UInt32Array::from(vec![u32::MAX, 0]))),
+            ("u64", Arc::new(UInt64Array::from(vec![u64::MAX, 0]))),
+            (
+                "f16",
+                Arc::new(Float16Array::from(
+                    vec![<Float16Type as ArrowPrimitiveType>::Native::from_f32(0.5); 2],
+                )),
+            ),
+            ("d64", Arc::new(Date64Array::from(vec![86_400_000, 0]))),
+            ("t32", Arc::new(Time32MillisecondArray::from(vec![1, 2]))),
+            (
+                "ts_ms",
+                Arc::new(TimestampMillisecondArray::from(vec![1, 2]).with_timezone("+02:00")),
+            ),
+            ("ts_ns", Arc::new(TimestampNanosecondArray::from(vec![1000, 2000]))),
+            ("large", Arc::new(LargeStringArray::from(vec!["x", "y"]))),
+            ("dict", Arc::new(dictionary)),
+            (
+                "dec",
+                Arc::new(
+                    Decimal128Array::from(vec![12345, -1]).with_precision_and_scale(9, 2).unwrap(),
+                ),
+            ),
+        ],
+    );
     let decoded = bench.decode(std::slice::from_ref(&source)).unwrap();
     insta::assert_snapshot!(schema_text(&decoded.schema), @"i8 int, u32 long, u64 decimal(20,0), f16 float, d64 long, t32 time, ts_ms timestamptz, ts_ns timestamp, large string, dict string, dec decimal(9,2)");
     insta::assert_snapshot!(table(&decoded.tables), @r"
@@ -92,7 +110,11 @@ fn nested_columns_are_kept() {
     let second = bench.decode(&[again]).unwrap();
     assert_eq!(second.schema, decoded.schema);
     let bytes = |files: &[lakebed_ingest::WrittenFile]| std::fs::read(&files[0].path).unwrap();
-    assert_eq!(bytes(&second.tables), bytes(&decoded.tables), "our own file, read and written again");
+    assert_eq!(
+        bytes(&second.tables),
+        bytes(&decoded.tables),
+        "our own file, read and written again"
+    );
 }
 
 #[test]
@@ -183,11 +205,16 @@ fn damaged_files_are_refused_or_read_and_never_fatal() {
 #[test]
 fn an_embedded_arrow_schema_is_not_believed() {
     let bench = Bench::new();
-    let schema = Schema::new(vec![Field::new("d", DataType::Duration(arrow::datatypes::TimeUnit::Second), true)]);
+    let schema = Schema::new(vec![Field::new(
+        "d",
+        DataType::Duration(arrow::datatypes::TimeUnit::Second),
+        true,
+    )]);
     let array: ArrayRef = Arc::new(arrow::array::DurationSecondArray::from(vec![5]));
     let batch = RecordBatch::try_new(Arc::new(schema), vec![array]).unwrap();
     let path = bench.path().join("d.parquet");
-    let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), batch.schema(), None).unwrap();
+    let mut writer =
+        ArrowWriter::try_new(File::create(&path).unwrap(), batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
     let decoded = bench.decode(&[LocalSource { name: "d".into(), path }]).unwrap();

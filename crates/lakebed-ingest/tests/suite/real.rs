@@ -41,5 +41,5 @@ fn names_with_spaces_and_brackets_are_kept() {
 fn positions_are_doubles() {
     let decoded = Bench::new().decode(&[example("airports.csv")]).unwrap();
     assert_eq!(decoded.sources[0].accepted.rows, 1458);
-    insta::assert_snapshot!(schema_text(&decoded.schema), @"faa string, name string, lat string, lon string, alt long, tz long, dst string, tzone string");
+    insta::assert_snapshot!(schema_text(&decoded.schema), @"faa string, name string, lat double, lon double, alt long, tz long, dst string, tzone string");
 }

@@ -37,7 +37,8 @@ fn empty_and_missing_files() {
 #[test]
 fn what_is_no_table() {
     let bench = Bench::new();
-    let garbage: Vec<u8> = (0..5000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let garbage: Vec<u8> =
+        (0..5000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     insta::assert_snapshot!(bench.refusal("a.csv", garbage), @r"
     not-a-table: `a.csv` is no table: it looks like binary data
     hint: delimited text and Parquet can be a table; keep anything else with `--as files`
@@ -109,7 +110,10 @@ fn compressed_files_that_are_cut_off_or_damaged() {
     truncated-compression: `a.csv.zst` is cut off: its zstd data ends early
     hint: copy or download the file again
     ");
-    assert_eq!(bench.decode(&[bench.source("b.csv.gz", &gzip)]).unwrap().sources[0].accepted.rows, 20_000);
+    assert_eq!(
+        bench.decode(&[bench.source("b.csv.gz", &gzip)]).unwrap().sources[0].accepted.rows,
+        20_000
+    );
 }
 
 #[test]

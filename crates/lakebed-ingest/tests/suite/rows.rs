@@ -55,7 +55,7 @@ fn what_would_lose_something_stays_text() {
     insta::assert_snapshot!(decoded.notes[1..].join("\n"), @r"
     `zip` is string because of leading zeros; `--type 'zip=long'` reads it as that
     `phone` is string because of plus signs; `--type 'phone=long'` reads it as that
-    `big` is string because of more digits than a number type holds; `--type 'big=long'` reads it as that
+    `big` is string because of more digits than a number type holds; `--type 'big=double'` rounds it, a `decimal(38,…)` may hold it
     `price` is string because of thousands separators
     `when` is string because of dates that are not written YYYY-MM-DD
     `flag` is string because of short words for true and false; `--type 'flag=boolean'` reads it as that
@@ -112,7 +112,7 @@ fn headers_are_made_usable_and_the_notes_say_so() {
     let decoded = Bench::new().text("id,,id,a\tb\n1,2,3,x\n4,5,6,y\n");
     insta::assert_snapshot!(schema_text(&decoded.schema), @"id long, column_2 long, id_2 long, a b string");
     insta::assert_snapshot!(decoded.notes.join("\n"), @r#"
-    `a.csv`: delimiter comma (detected), quote `\"`, the first record names the columns (detected; `--header absent` reads it as data)
+    `a.csv`: delimiter comma (detected), quote `"`, the first record names the columns (detected; `--header absent` reads it as data)
     `a.csv`: columns without a name are called `column_2`
     `a.csv`: columns with the name of another are called `id_2`
     `a.csv`: control characters were taken out of names, or they were shortened: `a b`
@@ -121,7 +121,12 @@ fn headers_are_made_usable_and_the_notes_say_so() {
 
 #[test]
 fn line_ends_and_delimiters_of_every_kind() {
-    for text in ["a;b\r1;x\r2;y", "a\tb\n1\tx\r\n2\ty\n", "\u{feff}a|b\n1|x\n\n2|y\n\n", "'a','b'\n'1','x'\n'2','y'\n"] {
+    for text in [
+        "a;b\r1;x\r2;y",
+        "a\tb\n1\tx\r\n2\ty\n",
+        "\u{feff}a|b\n1|x\n\n2|y\n\n",
+        "'a','b'\n'1','x'\n'2','y'\n",
+    ] {
         let bench = Bench::new();
         let decoded = bench.text(text);
         assert_eq!(schema_text(&decoded.schema), "a long, b string", "{text:?}");
@@ -166,9 +171,19 @@ fn a_plan_shows_what_a_decode_would_do() {
 #[test]
 fn every_flat_type_can_be_declared() {
     let types = [
-        ("a", "boolean"), ("b", "int"), ("c", "long"), ("d", "float"), ("e", "double"),
-        ("f", "decimal(38,3)"), ("g", "date"), ("h", "time"), ("i", "timestamp"),
-        ("j", "timestamptz"), ("k", "string"), ("l", "binary"), ("m", "fixed[2]"),
+        ("a", "boolean"),
+        ("b", "int"),
+        ("c", "long"),
+        ("d", "float"),
+        ("e", "double"),
+        ("f", "decimal(38,3)"),
+        ("g", "date"),
+        ("h", "time"),
+        ("i", "timestamp"),
+        ("j", "timestamptz"),
+        ("k", "string"),
+        ("l", "binary"),
+        ("m", "fixed[2]"),
     ];
     let mut bench = Bench::new();
     for (column, data_type) in types {

@@ -67,5 +67,5 @@ fn many_small_files_are_one_table() {
     let decoded = bench.decode(&sources).unwrap();
     let expected: Vec<String> = (0..300).map(|n| format!("{n}|a")).collect();
     assert_eq!(table(&decoded.tables), expected.join("\n"));
-    insta::assert_snapshot!(decoded.notes.join("\n"), @r#"all 300 files: delimiter comma (detected), quote `\"`, the first record names the columns (detected; `--header absent` reads it as data)"#);
+    insta::assert_snapshot!(decoded.notes.join("\n"), @r#"all 300 files: delimiter comma (detected), quote `"`, the first record names the columns (detected; `--header absent` reads it as data)"#);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use clap::Args;
-use lakebed_core::{DatasetKind, DatasetName, Event, EventBody};
+use lakebed_core::{DatasetKind, DatasetName, Event, EventBody, KeptSource};
 
 use crate::{
     app::App,
@@ -107,9 +107,27 @@ fn describe(
             format!("{} `{}` is v{} now", moved.dataset, moved.stage, moved.to)
         }
         EventBody::IngestRefused(refused) => {
-            let text = format!("ingest into {} was refused: {}", refused.dataset, refused.message);
-            return (text, style::WARN);
+            let (dataset, message) = (&refused.dataset, &refused.message);
+            let kept = kept(&refused.sources);
+            return (
+                format!("ingest into {dataset} was refused: {message}; kept: {kept}"),
+                style::WARN,
+            );
         }
     };
     (text, style::PLAIN)
+}
+
+/// Originals that made no version, and which objects they are.
+fn kept(sources: &[KeptSource]) -> String {
+    const SHOWN: usize = 3;
+    let mut words: Vec<String> = sources
+        .iter()
+        .take(SHOWN)
+        .map(|source| format!("`{}` as {}", source.name, source.object.id.key()))
+        .collect();
+    if sources.len() > SHOWN {
+        words.push(format!("and {} more", sources.len() - SHOWN));
+    }
+    words.join(", ")
 }
