@@ -12,6 +12,8 @@ mod examples;
 mod fetch;
 #[path = "cli/flow.rs"]
 mod flow;
+#[path = "cli/kill.rs"]
+mod kill;
 #[path = "cli/refusals.rs"]
 mod refusals;
 #[path = "cli/server.rs"]

@@ -44,7 +44,7 @@ impl World {
         let airlines = std::fs::read_to_string(example("airlines.csv")).unwrap();
         world.write("airlines.csv", &airlines);
         world.ok(&["ingest", "airlines.csv", "--to", "nyc.airlines"]);
-        world.write("airlines.csv", &format!("{airlines}ZZ,Zeppelin Ltd.\n"));
+        world.write("airlines.csv", format!("{airlines}ZZ,Zeppelin Ltd.\n"));
         world.ok(&["ingest", "airlines.csv", "--to", "nyc.airlines"]);
         world
     }

@@ -62,11 +62,6 @@ pub struct FileLink {
     pub object: ObjectId,
     /// Its length.
     pub size_bytes: u64,
-    /// The object with the BLAKE3 chaining values of its 256 KiB groups; only for files larger
-    /// than one group.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub tree: Option<ObjectId>,
     /// Its rows; none for an original.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row_count: Option<u64>,

@@ -56,7 +56,6 @@ fn file(name: Option<&str>) -> FileLink {
         url: format!("/v1/objects/{}", object("file")),
         object: object("file"),
         size_bytes: 300_000,
-        tree: Some(object("tree")),
         row_count: name.is_none().then_some(10),
         name: name.map(str::to_owned),
     }

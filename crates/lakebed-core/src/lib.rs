@@ -32,9 +32,7 @@ pub use decode::{
     Column, Compression, CsvDecode, Decode, DecodeOptions, FormatName, Header, Reason, ReasonCode,
     Severity,
 };
-pub use event::{
-    Event, EventBody, HeadMoved, IngestRefused, KeptSource, VersionCommitted,
-};
+pub use event::{Event, EventBody, HeadMoved, IngestRefused, KeptSource, VersionCommitted};
 pub use id::{LakeId, ObjectId, StoredObject, VersionId};
 pub use ingest_key::{DECODER_VERSION, IngestKey, IngestMode};
 pub use lake::LakeFile;

@@ -144,9 +144,9 @@ impl FromStr for StageName {
     /// A stage may not look like another selector: `latest`, `v12`.
     fn from_str(text: &str) -> Result<Self, NameError> {
         check_identifier(text, "stage name")?;
-        let looks_numbered = text.strip_prefix('v').is_some_and(|rest| {
-            !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit())
-        });
+        let looks_numbered = text
+            .strip_prefix('v')
+            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()));
         if text == "latest" || looks_numbered {
             return Err(NameError::Reserved { given: text.to_owned(), what: "stage name" });
         }
@@ -234,8 +234,20 @@ mod tests {
     #[test]
     fn names_that_need_quotes_or_leave_the_folder_are_refused() {
         for bad in [
-            "orders", "Sales.orders", "sales.Orders", "../etc.passwd", "a.b.c", "a.", ".b", "a.b/c",
-            "a.b\n", "a.b@v1", "1a.b", "a.é", "system.events", "information_schema.tables",
+            "orders",
+            "Sales.orders",
+            "sales.Orders",
+            "../etc.passwd",
+            "a.b.c",
+            "a.",
+            ".b",
+            "a.b/c",
+            "a.b\n",
+            "a.b@v1",
+            "1a.b",
+            "a.é",
+            "system.events",
+            "information_schema.tables",
         ] {
             assert!(bad.parse::<DatasetName>().is_err(), "{bad:?} was accepted");
         }

@@ -4,10 +4,7 @@ use std::{fmt, str::FromStr};
 
 use chrono::NaiveDate;
 
-use crate::{
-    DatasetName, NameError, StageName, Timestamp,
-    name::printable,
-};
+use crate::{DatasetName, NameError, StageName, Timestamp, name::printable};
 
 /// Shortest digest prefix that a reference may give, in hex digits.
 const MIN_PREFIX: usize = 8;
@@ -167,15 +164,26 @@ mod tests {
         assert!(matches!(selector("sales.orders@product"), Ok(Selector::Stage(_))));
         assert!(matches!(selector("sales.orders@b3:9f2c61d0"), Ok(Selector::Digest(_))));
         assert!(matches!(selector("sales.orders@2026-11-01"), Ok(Selector::Date(_))));
-        assert!(matches!(selector("sales.orders@2026-11-01T08:00:00+02:00"), Ok(Selector::Time(_))));
+        assert!(matches!(
+            selector("sales.orders@2026-11-01T08:00:00+02:00"),
+            Ok(Selector::Time(_))
+        ));
     }
 
     #[test]
     fn what_is_no_reference_says_why() {
         for bad in [
-            "orders", "sales.orders@", "sales.orders@v0", "sales.orders@v01", "sales.orders@b3:12",
-            "sales.orders@b3:9F2C61D0", "sales.orders@2026-13-01", "sales.orders@@v1",
-            "sales.orders@v99999999999999999999", "sales.orders@../x", "sales.orders@\u{7}",
+            "orders",
+            "sales.orders@",
+            "sales.orders@v0",
+            "sales.orders@v01",
+            "sales.orders@b3:12",
+            "sales.orders@b3:9F2C61D0",
+            "sales.orders@2026-13-01",
+            "sales.orders@@v1",
+            "sales.orders@v99999999999999999999",
+            "sales.orders@../x",
+            "sales.orders@\u{7}",
         ] {
             let error = bad.parse::<DatasetRef>().expect_err(bad).to_string();
             assert!(!error.chars().any(char::is_control), "{error:?}");

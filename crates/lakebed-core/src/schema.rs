@@ -91,7 +91,9 @@ pub enum SchemaError {
     #[error(transparent)]
     Name(#[from] crate::NameError),
     /// A type name that is not understood.
-    #[error("`{given}` is not a type: use one of boolean, int, long, float, double, decimal(p,s), date, time, timestamp, timestamptz, string, binary, fixed[n]")]
+    #[error(
+        "`{given}` is not a type: use one of boolean, int, long, float, double, decimal(p,s), date, time, timestamp, timestamptz, string, binary, fixed[n]"
+    )]
     Type {
         /// What was given.
         given: String,
@@ -507,7 +509,8 @@ mod tests {
     #[test]
     fn the_json_is_icebergs() {
         let list = DataType::List(Box::new(part(0, "element", false, DataType::Int)));
-        let schema = schema(&[("tags", list), ("price", DataType::Decimal { precision: 9, scale: 2 })]);
+        let schema =
+            schema(&[("tags", list), ("price", DataType::Decimal { precision: 9, scale: 2 })]);
         let json = serde_json::to_string(&schema).expect("json");
         insta::assert_snapshot!(json, @r#"{"fields":[{"id":1,"name":"tags","required":false,"type":{"type":"list","element-id":2,"element-required":false,"element":"int"}},{"id":3,"name":"price","required":false,"type":"decimal(9,2)"}],"last_field_id":3}"#);
         assert_eq!(serde_json::from_str::<TableSchema>(&json).expect("back"), schema);

@@ -1,7 +1,6 @@
 //! Decodes files into a folder and says what came of it: `decode <folder> <file>…`.
 //!
-//! For measuring the decoder alone, without store and catalog. `LAKEBED_NULL=NA,NULL` names null
-//! tokens, `LAKEBED_THREADS` the number of threads.
+//! For measuring the decoder alone, without store and catalog.
 
 use std::{path::PathBuf, time::Instant};
 
@@ -13,11 +12,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = PathBuf::from(arguments.next().ok_or("usage: decode <folder> <file>…")?);
     let sources: Vec<LocalSource> =
         arguments.map(|name| LocalSource { path: PathBuf::from(&name), name }).collect();
-    let tokens = std::env::var("LAKEBED_NULL").unwrap_or_default();
-    let null_tokens = tokens.split(',').filter(|token| !token.is_empty()).map(str::to_owned);
-    let options = DecodeOptions { null_tokens: null_tokens.collect(), ..DecodeOptions::default() };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = std::env::var("LAKEBED_THREADS").ok().and_then(|text| text.parse().ok());
+    let options = DecodeOptions::default();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::fs::create_dir_all(&out)?;
     let started = Instant::now();
     let decoded = lakebed_ingest::decode(Request {
@@ -27,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         base: None,
         out: &out,
         progress: &NoProgress,
-        threads: threads.unwrap_or(cores),
+        threads,
     });
     let elapsed = started.elapsed();
     let decoded = decoded.map_err(|refusal| {

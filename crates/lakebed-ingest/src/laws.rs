@@ -300,6 +300,23 @@ proptest! {
     }
 }
 
+/// The longest record is taken and the next longer one refused, wherever chunks are cut.
+#[test]
+fn the_limit_of_a_record_is_exact() {
+    let text = |length: usize| format!("a,b\n1,2\n3,{}\n5,6\n", "4".repeat(length));
+    for chunk in [1, 7, 64, 4096, 1 << 20] {
+        let mut bench = Bench::new();
+        bench.options.types.insert("b".to_owned(), lakebed_core::DataType::String);
+        bench.tuning = tuning(chunk, 64, 1 << 30);
+        // `3,`, the digits, and the line end.
+        let longest = bench.decode(text(4096 - 3).as_bytes());
+        assert_eq!(longest.expect("taken").sources[0].accepted.rows, 3, "chunks of {chunk}");
+        let longer = bench.decode(text(4096 - 2).as_bytes()).expect_err("refused");
+        assert_eq!(longer.code, "record-too-long", "chunks of {chunk}");
+        assert!(longer.message.starts_with("line 3 "), "chunks of {chunk}: {longer}");
+    }
+}
+
 /// A table of more than a file's rows shares every full file with a longer one.
 #[test]
 fn a_longer_table_shares_all_full_files() {

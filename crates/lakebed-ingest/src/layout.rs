@@ -4,23 +4,23 @@
 //! sources that have it; inferred from text. Columns come in the order of the dataset, then in the
 //! order of their first appearance.
 
-use std::{
-    collections::{HashMap, HashSet},
-    path::PathBuf,
-};
+mod meet;
+
+use std::{collections::HashMap, path::PathBuf};
 
 use lakebed_core::{
     Column, CsvDecode, DataType, Decode, DecodeOptions, Field, SchemaChange, SchemaError,
     TableSchema,
 };
 
+use meet::{Seen, bring_together, check_none_missing, check_width, see};
+
 use crate::{
     LocalSource, Refusal,
     cell::Verdict,
-    parquet_in,
     refusal::shown,
     rows::{ColumnReading, NullTokens, Reading},
-    sniff::{Sniffed, Text, sniff},
+    sniff::Text,
 };
 
 /// All sources and all columns.
@@ -78,14 +78,6 @@ pub(crate) struct SettledColumn {
     reading: ColumnReading,
 }
 
-/// A source with the names and, where it states them, the types of its columns.
-struct Seen {
-    name: String,
-    path: PathBuf,
-    format: Format,
-    columns: Vec<(String, Option<DataType>)>,
-}
-
 impl Layout {
     /// Looks at the head of every source.
     pub(crate) fn new(
@@ -99,6 +91,7 @@ impl Layout {
             return Err(Refusal::new(Refusal::EMPTY_SOURCE, "no sources were given")
                 .hint("name at least one file"));
         }
+        seen.iter().try_for_each(check_width)?;
         check_none_missing(&seen)?;
         let columns = bring_together(&seen, options, schema)?;
         let places: HashMap<&str, usize> = columns
@@ -244,125 +237,12 @@ fn null_tokens(options: &DecodeOptions) -> Vec<String> {
     tokens
 }
 
-fn see(source: &LocalSource, options: &DecodeOptions) -> Result<Seen, Refusal> {
-    let (name, path) = (source.name.clone(), source.path.clone());
-    Ok(match sniff(source, options)? {
-        Sniffed::Parquet => {
-            let columns = parquet_in::columns(source)?;
-            let columns = columns.into_iter().map(|(name, t)| (name, Some(t))).collect();
-            Seen { name, path, format: Format::Parquet, columns }
-        }
-        Sniffed::Text(text) => {
-            let columns = text.names.names.iter().map(|name| (name.clone(), None)).collect();
-            Seen { name, path, format: Format::Text(Box::new(text)), columns }
-        }
-    })
-}
-
-/// The first source sets the columns that every other must have.
-fn check_none_missing(seen: &[Seen]) -> Result<(), Refusal> {
-    let first = &seen[0];
-    for other in &seen[1..] {
-        let names: HashSet<&str> = other.columns.iter().map(|(name, _)| name.as_str()).collect();
-        let missing: Vec<String> = first
-            .columns
-            .iter()
-            .filter(|(name, _)| !names.contains(name.as_str()))
-            .map(|(name, _)| format!("`{}`", shown(name)))
-            .collect();
-        if !missing.is_empty() {
-            let message = format!(
-                "`{}` lacks {} of `{}`: {}",
-                shown(&other.name),
-                if missing.len() == 1 { "a column" } else { "columns" },
-                shown(&first.name),
-                listed(&missing)
-            );
-            return Err(Refusal::new(Refusal::SCHEMA_MISMATCH, message).hint(
-                "sources of one ingest have the same columns; ingest others into a dataset of their own",
-            ));
-        }
-    }
-    Ok(())
-}
-
 /// At most ten of `things`, and how many more there are.
 pub(crate) fn listed(things: &[String]) -> String {
     let (some, rest) = things.split_at(things.len().min(10));
     match rest.len() {
         0 => some.join(", "),
         more => format!("{} and {more} more", some.join(", ")),
-    }
-}
-
-fn bring_together(
-    seen: &[Seen],
-    options: &DecodeOptions,
-    schema: Option<&TableSchema>,
-) -> Result<Vec<OutColumn>, Refusal> {
-    let mut columns: Vec<OutColumn> = Vec::new();
-    let mut places: HashMap<String, usize> = HashMap::new();
-    for (name, _) in seen.iter().flat_map(|source| &source.columns) {
-        if !places.contains_key(name) {
-            places.insert(name.clone(), columns.len());
-            let declared = options.types.get(name).map(|t| (t.clone(), true));
-            let inherited = schema.and_then(|schema| schema.field(name));
-            let known =
-                declared.or_else(|| inherited.map(|field| (field.data_type.clone(), false)));
-            let known = known.map(|(data_type, declared)| Known { data_type, declared });
-            columns.push(OutColumn { name: name.clone(), known });
-        }
-    }
-    if let Some(unknown) = options.types.keys().find(|name| !places.contains_key(*name)) {
-        let names: Vec<String> =
-            columns.iter().map(|column| format!("`{}`", shown(&column.name))).collect();
-        let message = format!("a type is declared for `{}`, which no source has", shown(unknown));
-        return Err(Refusal::new(Refusal::UNKNOWN_COLUMN, message)
-            .hint(format!("the columns are {}", listed(&names))));
-    }
-    for source in seen {
-        for (name, stated) in &source.columns {
-            if let Some(stated) = stated {
-                take_stated(source, &mut columns[places[name]], stated)?;
-            }
-        }
-    }
-    Ok(columns)
-}
-
-/// Brings a type that a Parquet source states together with what is known of the column.
-fn take_stated(source: &Seen, column: &mut OutColumn, stated: &DataType) -> Result<(), Refusal> {
-    let Some(known) = &mut column.known else {
-        column.known = Some(Known { data_type: stated.clone(), declared: false });
-        return Ok(());
-    };
-    let given = without_ids(&known.data_type);
-    if given == *stated || stated.widens_to(&given) {
-        return Ok(());
-    }
-    if !known.declared && given.widens_to(stated) {
-        known.data_type = stated.clone();
-        return Ok(());
-    }
-    let message = format!(
-        "column `{}` of `{}` is {stated}, expected {given}",
-        shown(&column.name),
-        shown(&source.name)
-    );
-    Err(Refusal::new(Refusal::SCHEMA_MISMATCH, message).hint(
-        "types of Parquet columns are kept; cast the column where the file is made, or use a dataset of its own",
-    ))
-}
-
-/// The type with all field ids 0 and everything nullable but map keys: what a source states.
-fn without_ids(data_type: &DataType) -> DataType {
-    let plain =
-        |field: &Field| Field { id: 0, data_type: without_ids(&field.data_type), ..field.clone() };
-    match data_type {
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(plain).collect()),
-        DataType::List(element) => DataType::List(Box::new(plain(element))),
-        DataType::Map(key, value) => DataType::Map(Box::new(plain(key)), Box::new(plain(value))),
-        flat => flat.clone(),
     }
 }
 

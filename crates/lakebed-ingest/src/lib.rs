@@ -23,6 +23,7 @@ mod decode;
 mod engine;
 mod entry;
 mod feed;
+mod fence;
 mod footer;
 mod infer;
 mod input;

@@ -40,6 +40,8 @@ impl Refusal {
     pub const DAMAGED_COMPRESSION: &'static str = "damaged-compression";
     /// A Parquet file that is damaged or cut off.
     pub const DAMAGED_PARQUET: &'static str = "damaged-parquet";
+    /// More columns than a table can have.
+    pub const TOO_MANY_COLUMNS: &'static str = "too-many-columns";
     /// A column type that no lake type holds without loss.
     pub const UNSUPPORTED_TYPE: &'static str = "unsupported-type";
     /// The columns are not what the dataset or the other sources have.

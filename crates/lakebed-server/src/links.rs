@@ -18,8 +18,8 @@ pub(crate) fn source_file(state: &AppState, source: &SourceEntry) -> FileLink {
 
 fn link(state: &AppState, object: StoredObject) -> FileLink {
     let url = local_url(state, object).unwrap_or_else(|| format!("/v1/objects/{}", object.id));
-    let StoredObject { id, size_bytes, tree } = object;
-    FileLink { url, object: id, size_bytes, tree, row_count: None, name: None }
+    let StoredObject { id, size_bytes, .. } = object;
+    FileLink { url, object: id, size_bytes, row_count: None, name: None }
 }
 
 fn local_url(state: &AppState, object: StoredObject) -> Option<String> {

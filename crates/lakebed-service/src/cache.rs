@@ -62,7 +62,8 @@ impl Cache {
             return Ok(kept);
         }
         let bytes = store.get(&version.manifest).await?;
-        let manifest = Manifest::from_bytes(&bytes).map_err(|error| unreadable("manifest", id, error))?;
+        let manifest =
+            Manifest::from_bytes(&bytes).map_err(|error| unreadable("manifest", id, error))?;
         Ok(self.manifests.keep(id, manifest))
     }
 
@@ -85,7 +86,8 @@ impl Cache {
             return Ok(kept);
         }
         let bytes = store.get(&list.object).await?;
-        let read = TableList::from_bytes(&bytes).map_err(|error| unreadable("file list", id, error))?;
+        let read =
+            TableList::from_bytes(&bytes).map_err(|error| unreadable("file list", id, error))?;
         Ok(self.tables.keep(id, read.entries))
     }
 
@@ -112,7 +114,8 @@ impl Cache {
             return Ok(kept);
         }
         let bytes = store.get(&list.object).await?;
-        let read = SourceList::from_bytes(&bytes).map_err(|error| unreadable("source list", id, error))?;
+        let read =
+            SourceList::from_bytes(&bytes).map_err(|error| unreadable("source list", id, error))?;
         Ok(self.sources.keep(id, read.entries))
     }
 }

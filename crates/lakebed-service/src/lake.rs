@@ -116,8 +116,7 @@ impl Lake {
     /// As [`Lake::open`].
     pub async fn assemble(parts: LakeParts) -> Result<Self> {
         let LakeParts { file, root, store, catalog, engine, clock, probe } = parts;
-        let journal =
-            Journal::new(file.lake, store.clone(), catalog.clone(), Arc::clone(&probe));
+        let journal = Journal::new(file.lake, store.clone(), catalog.clone(), Arc::clone(&probe));
         journal.check().await?;
         let inner = Inner {
             file,
@@ -193,9 +192,7 @@ pub fn catalog_file(folder: &Path) -> PathBuf {
 pub(crate) async fn open_catalog(config: &LakeConfig, lake: LakeId) -> Result<Catalog> {
     match (&config.catalog_url, &config.root) {
         (Some(url), _) => Ok(Catalog::open(url, lake).await?),
-        (None, Root::Folder(folder)) => {
-            Ok(Catalog::open_file(&catalog_file(folder), lake).await?)
-        }
+        (None, Root::Folder(folder)) => Ok(Catalog::open_file(&catalog_file(folder), lake).await?),
         (None, root) => Err(Error::Invalid {
             code: "catalog-needed",
             message: format!("the lake `{root}` is no folder, so its database must be named"),

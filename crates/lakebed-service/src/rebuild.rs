@@ -83,8 +83,11 @@ pub(crate) async fn replay(
     }
     let (_, datasets) = catalog.datasets(&DatasetFilter::default()).await?;
     report.datasets = datasets.len() as u64;
-    report.versions =
-        datasets.iter().filter_map(|dataset| dataset.newest.as_ref()).map(|newest| newest.number).sum();
+    report.versions = datasets
+        .iter()
+        .filter_map(|dataset| dataset.newest.as_ref())
+        .map(|newest| newest.number)
+        .sum();
     Ok(report)
 }
 
@@ -92,7 +95,8 @@ pub(crate) async fn replay(
 pub(crate) async fn last_segment(store: &Store) -> Result<u64> {
     let mut last = 0;
     for listed in store.list("journal/").await? {
-        let number = listed.key.strip_prefix("journal/").and_then(|name| name.strip_suffix(".json"));
+        let number =
+            listed.key.strip_prefix("journal/").and_then(|name| name.strip_suffix(".json"));
         match number.and_then(|digits| digits.parse::<u64>().ok()) {
             Some(number) if Segment::key(number) == listed.key => last = last.max(number),
             _ => tracing::warn!(key = listed.key, "leaving alone what is no journal segment"),

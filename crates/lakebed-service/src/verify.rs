@@ -11,9 +11,7 @@ use std::{
 
 use futures::{StreamExt as _, stream};
 use lakebed_catalog::DatasetFilter;
-use lakebed_core::{
-    DatasetName, DatasetRef, Decode, ObjectId, SourceEntry, StoredObject,
-};
+use lakebed_core::{DatasetName, DatasetRef, Decode, ObjectId, SourceEntry, StoredObject};
 use lakebed_ingest::LocalSource;
 
 use crate::{
@@ -259,7 +257,10 @@ impl Lake {
             }
             Ok(now) => Some(format!(
                 "it holds {} accepted and {} quarantined rows, the version states {} and {}",
-                now.accepted.rows, now.quarantined.rows, source.accepted.rows, source.quarantined.rows
+                now.accepted.rows,
+                now.quarantined.rows,
+                source.accepted.rows,
+                source.quarantined.rows
             )),
         })
     }
@@ -325,8 +326,7 @@ impl Lake {
         }
         let ours =
             self.inner.catalog.events_between(segment.first_seq - 1, segment.last_seq).await?;
-        Ok((ours != segment.events)
-            .then(|| "its events are not those of the database".to_owned()))
+        Ok((ours != segment.events).then(|| "its events are not those of the database".to_owned()))
     }
 }
 
@@ -353,4 +353,3 @@ impl Wanted {
         self.users.iter().map(finding).collect()
     }
 }
-

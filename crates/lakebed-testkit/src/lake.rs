@@ -8,8 +8,8 @@ use std::{
 use lakebed_catalog::Catalog;
 use lakebed_core::{DatasetName, DecodeOptions, IngestMode, LakeFile};
 use lakebed_service::{
-    Ctx, IngestOutcome, IngestRequest, Lake, LakeConfig, LakeParts, NoProgress, OpenMode,
-    Probe, Result, SourceInput, SystemClock, catalog_file, engine::Engine, rebuild,
+    Ctx, IngestOutcome, IngestRequest, Lake, LakeConfig, LakeParts, NoProgress, OpenMode, Probe,
+    Result, SourceInput, SystemClock, catalog_file, engine::Engine, rebuild,
 };
 use lakebed_store::{Backend, LocalBackend, Root, Scratch, Store};
 use tempfile::TempDir;
@@ -190,7 +190,8 @@ pub async fn exports(root: &Path, scratch: &Path) -> (String, String) {
     let file = std::fs::read(root.join(LakeFile::KEY)).expect("a lake");
     let lake = LakeFile::from_bytes(&file).expect("a lake's file").lake;
     let second = format!("sqlite://{}", scratch.join("rebuilt.db").display());
-    let config = LakeConfig { catalog_url: Some(second.clone()), ..config_of(root, OpenMode::Existing) };
+    let config =
+        LakeConfig { catalog_url: Some(second.clone()), ..config_of(root, OpenMode::Existing) };
     rebuild(config, &SystemClock).await.expect("the lake can be rebuilt");
     let first = Catalog::open_file(&catalog_file(root), lake).await.expect("the database");
     let rebuilt = Catalog::open(&second, lake).await.expect("the rebuilt database");
@@ -253,4 +254,3 @@ impl Probe for CrashingProbe {
         }
     }
 }
-

@@ -13,6 +13,7 @@ mod lockfile;
 mod logs;
 mod output;
 mod panics;
+mod parameters;
 mod problem;
 mod progress;
 mod quarantine;

@@ -354,6 +354,33 @@ mod tests {
     }
 
     #[test]
+    fn the_lakes_words_decide_the_exit_code_and_its_status_decides_for_unknown_ones() {
+        let exit = |code: &str, status: u16| {
+            let problem = lakebed_api::Problem {
+                kind: lakebed_api::Problem::kind_of(code),
+                title: String::new(),
+                status,
+                detail: "x".to_owned(),
+                instance: "y".to_owned(),
+                code: code.to_owned(),
+                hint: None,
+                event: None,
+            };
+            Problem::from(&problem).exit as u8
+        };
+        let known = [
+            ("not-found", 404),
+            ("locked", 503),
+            ("corrupt", 500),
+            ("full", 507),
+            ("internal", 500),
+        ];
+        assert_eq!(known.map(|(code, status)| exit(code, status)), [3, 5, 6, 7, 70]);
+        let unknown = [400, 404, 409, 422, 429, 500, 503];
+        assert_eq!(unknown.map(|status| exit("new-word", status)), [4, 3, 5, 4, 7, 70, 7]);
+    }
+
+    #[test]
     fn a_full_disk_and_a_missing_file_are_told_apart() {
         let path = Path::new("x.csv");
         let full = Problem::io("write", path, &io::ErrorKind::StorageFull.into());

@@ -16,8 +16,8 @@ pub(crate) struct Bar {
     phase: String,
 }
 
-const WITH_TOTAL: &str = "{prefix:>10} {bar:24.cyan/dim} {bytes:>10} / {total_bytes}  {binary_bytes_per_sec}  {msg}eta {eta}";
-const WITHOUT_TOTAL: &str = "{prefix:>10} {spinner} {bytes:>10}  {msg}{elapsed}";
+const WITH_TOTAL: &str = "{prefix:>10} {bar:24.cyan/dim} {decimal_bytes:>10} / {decimal_total_bytes}  {decimal_bytes_per_sec}  {msg}eta {eta}";
+const WITHOUT_TOTAL: &str = "{prefix:>10} {spinner} {decimal_bytes:>10}  {msg}{elapsed}";
 
 impl Bar {
     /// A bar on stderr, when that is a terminal and people are to read it.
@@ -67,12 +67,7 @@ impl Bar {
         Counter(self.bar.clone())
     }
 
-    /// Adds bytes to a bar that [`Self::start`] began.
-    pub(crate) fn add(&self, bytes: u64) {
-        self.bar.inc(bytes);
-    }
-
-    /// Begins work of `total` bytes that [`Self::add`] counts.
+    /// Begins work of `total` bytes that a [`Counter`] counts.
     pub(crate) fn start(&mut self, phase: &str, total: u64) {
         self.begin(&Progress {
             phase: phase.to_owned(),
@@ -87,6 +82,10 @@ impl Bar {
 pub(crate) struct Counter(ProgressBar);
 
 impl Counter {
+    pub(crate) fn add(&self, bytes: u64) {
+        self.0.inc(bytes);
+    }
+
     /// The same stream; its bytes move the bar.
     pub(crate) fn count<E>(
         self,

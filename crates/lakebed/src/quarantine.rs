@@ -14,7 +14,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use crate::{
     app::App,
     connect::Session,
-    fetch::transfer,
+    fetch::transfer::{self, OnBytes},
     output::{human, rows::RowPrinter},
     problem::{Problem, Result},
 };
@@ -33,6 +33,7 @@ pub(crate) async fn print(
     }
     let folder = tempfile::tempdir()
         .map_err(|error| Problem::io("write to", &std::env::temp_dir(), &error))?;
+    let nobody: OnBytes = Arc::new(|_| {});
     let mut left = if limit == 0 { u64::MAX } else { limit };
     let mut printer = RowPrinter::table_or_json(&app.terminal);
     for file in files {
@@ -40,7 +41,7 @@ pub(crate) async fn print(
             break;
         }
         let path = folder.path().join(file.object.to_string());
-        transfer::bring(session, file, &path, &|_| {}).await?;
+        transfer::bring(session, file, &path, &nobody).await?;
         let opened = File::open(&path).map_err(|error| Problem::io("read", &path, &error))?;
         for batch in read(opened).map_err(|error| unreadable(file, &error))? {
             let batch = batch.map_err(|error| unreadable(file, &error))?;

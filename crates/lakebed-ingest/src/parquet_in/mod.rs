@@ -9,13 +9,7 @@ mod guard;
 mod thrift;
 mod types;
 
-use std::{
-    collections::HashMap,
-    fs::File,
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::HashMap, fs::File, path::Path, sync::Arc};
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch, new_null_array},
@@ -34,7 +28,7 @@ use parquet::{
     file::metadata::{PageIndexPolicy, ParquetStatisticsPolicy},
 };
 
-use crate::{LocalSource, Refusal, engine::Gone, names, refusal::shown};
+use crate::{LocalSource, Refusal, engine::Gone, fence, names, refusal::shown};
 use guard::Damage;
 
 /// Rows that are read at once.
@@ -133,8 +127,7 @@ pub(crate) fn read_tail(
 
 /// Turns a panic of a library into a refusal.
 fn fenced<R>(name: &str, work: impl FnOnce() -> Result<R, Refusal>) -> Result<R, Refusal> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(damaged(name, "it cannot be decoded")))
+    fence::fenced(work).unwrap_or_else(|| Err(damaged(name, "it cannot be decoded")))
 }
 
 fn damaged(name: &str, what: &str) -> Refusal {

@@ -38,27 +38,30 @@ pub(crate) fn wants_dictionary(first: &ArrayRef) -> bool {
         }
         DataType::Decimal128(..) => {
             let values = first.as_primitive::<Decimal128Type>();
-            others(values.iter().flatten().map(|v| (hash_of(&v.to_le_bytes()), 16)))
+            others(first.len(), values.iter().flatten().map(|v| (hash_of(&v.to_le_bytes()), 16)))
         }
         DataType::Float32 => {
             let values = first.as_primitive::<Float32Type>();
-            others(values.iter().flatten().map(|v| (mix(v.to_bits().into()), 4)))
+            others(first.len(), values.iter().flatten().map(|v| (mix(v.to_bits().into()), 4)))
         }
         DataType::Float64 => {
             let values = first.as_primitive::<Float64Type>();
-            others(values.iter().flatten().map(|v| (mix(v.to_bits()), 8)))
+            others(first.len(), values.iter().flatten().map(|v| (mix(v.to_bits()), 8)))
         }
         DataType::Utf8 => {
             let values = first.as_string::<i32>();
-            others(values.iter().flatten().map(|v| (hash_of(v.as_bytes()), v.len() + 4)))
+            others(
+                first.len(),
+                values.iter().flatten().map(|v| (hash_of(v.as_bytes()), v.len() + 4)),
+            )
         }
         DataType::Binary => {
             let values = first.as_binary::<i32>();
-            others(values.iter().flatten().map(|v| (hash_of(v), v.len() + 4)))
+            others(first.len(), values.iter().flatten().map(|v| (hash_of(v), v.len() + 4)))
         }
         DataType::FixedSizeBinary(_) => {
             let values = first.as_fixed_size_binary();
-            others(values.iter().flatten().map(|v| (hash_of(v), v.len())))
+            others(first.len(), values.iter().flatten().map(|v| (hash_of(v), v.len())))
         }
         // Text too large for narrow offsets is no dictionary's; nested values are left to the
         // library, which turns back when a dictionary grows too large.
@@ -70,7 +73,7 @@ pub(crate) fn wants_dictionary(first: &ArrayRef) -> bool {
 /// Whole numbers: compares an index into a dictionary with delta encoding.
 fn integers(values: impl Iterator<Item = Option<i64>>) -> bool {
     let values: Vec<i64> = values.flatten().collect();
-    let mut distinct = Distinct::default();
+    let mut distinct = Distinct::new(values.len());
     values.iter().for_each(|value| distinct.add(mix(value.cast_unsigned())));
     if distinct.in_group() * 8 > LARGEST_DICTIONARY {
         return false;
@@ -103,8 +106,8 @@ fn delta_bits(values: &[i64]) -> f64 {
 }
 
 /// Other values, as a hash and a size each: a dictionary pays if it is small and values repeat.
-fn others(values: impl Iterator<Item = (u64, usize)>) -> bool {
-    let mut distinct = Distinct::default();
+fn others(rows: usize, values: impl Iterator<Item = (u64, usize)>) -> bool {
+    let mut distinct = Distinct::new(rows);
     let mut bytes = 0;
     for (hash, size) in values {
         distinct.add(hash);
@@ -130,22 +133,19 @@ struct Distinct {
     twice: usize,
 }
 
-/// Twice the values there can be.
-const TABLE: usize = SLICE_ROWS * 2;
-
-impl Default for Distinct {
-    fn default() -> Self {
-        let table = vec![(0, 0); TABLE];
+impl Distinct {
+    /// For at most `values` values.
+    fn new(values: usize) -> Self {
+        let table = vec![(0, 0); (values * 2).next_power_of_two()];
         Self { table, values: 0, distinct: 0, distinct_in_half: 0, once: 0, twice: 0 }
     }
-}
 
-impl Distinct {
     #[inline]
     fn add(&mut self, hash: u64) {
-        let mut place = (hash >> 32) as usize % TABLE;
+        let last = self.table.len() - 1;
+        let mut place = (hash >> 32) as usize & last;
         while self.table[place].1 != 0 && self.table[place].0 != hash {
-            place = (place + 1) % TABLE;
+            place = (place + 1) & last;
         }
         let (stored, count) = &mut self.table[place];
         *stored = hash;

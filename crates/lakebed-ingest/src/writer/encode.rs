@@ -158,3 +158,39 @@ fn without_idle_bitmaps(array: &ArrayRef) -> ArrayRef {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::{array::StringArray, datatypes::Schema};
+    use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
+
+    use super::*;
+    use crate::writer::file::Plan;
+
+    fn encoded(parts: &[&[&str]], narrow_bytes: usize) -> usize {
+        let field = Arc::new(arrow::datatypes::Field::new("t", DataType::Utf8, true));
+        let schema = Arc::new(Schema::new(vec![Arc::clone(&field)]));
+        let plan = Plan::new(&schema, std::path::Path::new("")).expect("a plan");
+        let writers = |factory: ArrowRowGroupWriterFactory| {
+            factory.create_column_writers(0).expect("writers")
+        };
+        let writers = Writers::Open {
+            dictionary: writers(plan.factory(&schema, true).expect("a factory")),
+            plain: writers(plan.factory(&schema, false).expect("a factory")),
+        };
+        let part = |texts: &&[&str]| Arc::new(StringArray::from(texts.to_vec())) as ArrayRef;
+        let slice: Slice = parts.iter().map(part).collect();
+        match encode(&field, writers, vec![slice], true, narrow_bytes).expect("chunks") {
+            Outcome::Done(chunks) => chunks[0].close().metadata.num_values() as usize,
+            Outcome::More(_) => panic!("it was the last slice"),
+        }
+    }
+
+    /// Text beyond what 32-bit offsets reach is written with 64-bit ones.
+    #[test]
+    fn much_text_in_one_slice_is_no_trouble() {
+        let parts: [&[&str]; 2] = [&["a", "b"], &["c"]];
+        assert_eq!(encoded(&parts, 2), 3);
+        assert_eq!(encoded(&parts, 1000), 3);
+    }
+}

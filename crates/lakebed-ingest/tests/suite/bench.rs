@@ -12,7 +12,7 @@ use arrow::{
 };
 use lakebed_core::{DecodeOptions, TableSchema};
 use lakebed_ingest::{
-    Decoded, LocalSource, NoProgress, Plan, Refusal, Request, WrittenFile, decode, plan,
+    Base, Decoded, LocalSource, NoProgress, Plan, Refusal, Request, WrittenFile, decode, plan,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
@@ -21,13 +21,19 @@ pub(crate) struct Bench {
     folder: TempDir,
     pub(crate) options: DecodeOptions,
     pub(crate) schema: Option<TableSchema>,
+    pub(crate) base: Option<Base>,
 }
 
 pub(crate) type Row = Vec<Option<String>>;
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        Self { folder: TempDir::new().unwrap(), options: DecodeOptions::default(), schema: None }
+        Self {
+            folder: TempDir::new().unwrap(),
+            options: DecodeOptions::default(),
+            schema: None,
+            base: None,
+        }
     }
 
     pub(crate) fn with_null(token: &str) -> Self {
@@ -58,7 +64,7 @@ impl Bench {
             sources,
             options: &self.options,
             schema: self.schema.as_ref(),
-            base: None,
+            base: self.base.as_ref(),
             out: self.folder.path(),
             progress: &NoProgress,
             threads: 2,

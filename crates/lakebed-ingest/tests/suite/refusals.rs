@@ -35,6 +35,15 @@ fn empty_and_missing_files() {
 }
 
 #[test]
+fn a_line_of_a_million_commas() {
+    let text = format!("{}\n1\n", ",".repeat(1_000_000));
+    insta::assert_snapshot!(Bench::new().refusal("a.csv", text), @r"
+    too-many-columns: `a.csv` has 1000001 columns, more than the 10000 a table can have
+    hint: is it delimited text with line ends? keep anything else with `--as files`
+    ");
+}
+
+#[test]
 fn what_is_no_table() {
     let bench = Bench::new();
     let garbage: Vec<u8> =

@@ -1,5 +1,9 @@
 //! Several sources of one ingest, and versions after the first.
 
+use std::io::Write;
+
+use lakebed_ingest::Base;
+
 use crate::bench::{Bench, refusal_text, schema_text, table};
 
 #[test]
@@ -57,6 +61,54 @@ fn a_dataset_keeps_its_types_and_takes_new_columns() {
     insta::assert_snapshot!(table(&second.tables), @"1|3.00|a");
     insta::assert_snapshot!(table(&second.quarantine), @"a.csv|3|20|8|322e352c782c620a|[{code: type-error, column: id, rule: type long, severity: error}]");
     assert_eq!(second.changes.len(), 1);
+}
+
+/// Rows before the new ones are written again with the version's schema, wider and with nulls.
+#[test]
+fn an_append_brings_older_rows_to_the_new_schema() {
+    let mut bench = Bench::with_type("v", "int");
+    let first = bench.text("id,v\n1,5\n2,6\n");
+    bench.schema = Some(first.schema);
+    bench.options.types.insert("v".into(), lakebed_core::DataType::Long);
+    let tail: Vec<_> = first.tables.iter().map(|file| file.path.clone()).collect();
+    bench.base = Some(Base { start_row: 1 << 19, tail });
+    let second = bench.text("id,v,note\n3,9999999999,new\n");
+    insta::assert_snapshot!(schema_text(&second.schema), @"id long, v long, note string");
+    insta::assert_snapshot!(table(&second.tables), @r"
+    1|5|∅
+    2|6|∅
+    3|9999999999|new
+    ");
+    assert_eq!(second.sources[0].accepted.rows, 1, "older rows are not the source's");
+}
+
+#[test]
+fn a_tail_that_cannot_be_read_back_is_not_the_sources_fault() {
+    let mut bench = Bench::new();
+    bench.schema = Some(bench.text("id\n1\n").schema);
+    let broken = bench.source("broken.parquet", "PAR1 and nothing").path;
+    bench.base = Some(Base { start_row: 0, tail: vec![broken] });
+    let refusal = bench.decode(&[bench.source("a.csv", "id\n2\n")]).unwrap_err();
+    assert_eq!((refusal.code, refusal.is_about_the_source()), ("io-failed", false));
+}
+
+/// Several members of gzip, or frames of zstd, are one text.
+#[test]
+fn compressed_parts_are_one_text() {
+    let bench = Bench::new();
+    let gzip = |text: &str| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let zstd = |text: &str| zstd::encode_all(text.as_bytes(), 3).unwrap();
+    let parts = ["id;na", "me\n1;x\n", "2;y"];
+    let gz = bench.source("a.csv.gz", parts.map(gzip).concat());
+    let zst = bench.source("b.csv.zst", parts.map(zstd).concat());
+    let decoded = bench.decode(&[gz, zst]).unwrap();
+    assert_eq!(table(&decoded.tables), "1|x\n2|y\n1|x\n2|y");
+    let bytes: Vec<u64> = decoded.sources.iter().map(|source| source.accepted.bytes).collect();
+    assert_eq!(bytes, [7, 7], "bytes are counted after decompression");
 }
 
 #[test]

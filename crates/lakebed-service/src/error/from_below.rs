@@ -51,11 +51,9 @@ impl From<lakebed_store::Error> for Error {
             },
             Store::Root { .. } => Self::Invalid { code: "bad-root", message, hint: None },
             Store::OutOfRange { .. } => Self::Invalid { code: "out-of-range", message, hint: None },
-            Store::BrokeOff { .. } => Self::Invalid {
-                code: "broke-off",
-                message,
-                hint: Some("send it again".to_owned()),
-            },
+            Store::BrokeOff { .. } => {
+                Self::Invalid { code: "broke-off", message, hint: Some("send it again".to_owned()) }
+            }
             other => Self::Unavailable { message: told(&other), source: Box::new(other) },
         }
     }

@@ -147,14 +147,20 @@ impl Error {
             ) => return hint.clone(),
             Self::Stopped { hint, .. } => return Some(hint.clone()),
             Self::Conflict { .. } => "try again",
-            Self::Corrupt { .. } => "`lakebed verify` names every version it touches; restore that file from a backup",
-            Self::Full { .. } => "make room, then run the same command again: it goes on from nothing half-done",
+            Self::Corrupt { .. } => {
+                "`lakebed verify` names every version it touches; restore that file from a backup"
+            }
+            Self::Full { .. } => {
+                "make room, then run the same command again: it goes on from nothing half-done"
+            }
             Self::Denied { .. } => "check the owner and the permissions of that path",
             Self::Locked { .. } => "another process is writing: try again when it is done",
             Self::NoLake { .. } => "`lakebed ingest` creates one; or name another with `--lake`",
             Self::Engine(EngineError::Exhausted { .. }) => "ask for less, or raise the limit",
             Self::Unavailable { .. } => "try again; if it lasts, look at the place it names",
-            Self::Internal { .. } => "this is a defect: please report it with the log of this request",
+            Self::Internal { .. } => {
+                "this is a defect: please report it with the log of this request"
+            }
             Self::Engine(_) | Self::Cancelled => return None,
         };
         Some(fixed.to_owned())

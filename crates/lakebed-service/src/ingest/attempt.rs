@@ -82,7 +82,8 @@ impl<'a> Attempt<'a> {
                 }
             }
         };
-        let parts = identities.into_iter().zip(decodes).map(|((name, id), decode)| (name, id, decode));
+        let parts =
+            identities.into_iter().zip(decodes).map(|((name, id), decode)| (name, id, decode));
         let key = self.key(&parts.collect::<Vec<_>>());
         Ok((key == newest.ingest_key).then(|| newest.clone()))
     }
@@ -134,7 +135,9 @@ impl<'a> Attempt<'a> {
                         "`{}` has another file named `{}`",
                         self.request.dataset, source.name
                     ),
-                    hint: Some("leave out `--append` to replace all files, or rename it".to_owned()),
+                    hint: Some(
+                        "leave out `--append` to replace all files, or rename it".to_owned(),
+                    ),
                 });
             }
         }
@@ -365,8 +368,7 @@ impl<'a> Attempt<'a> {
         let lake = &self.lake.inner;
         let empty = Manifest::empty(kind_of(self.request));
         let base = target.base(self.request.mode).map_or(&empty, |(_, manifest)| &**manifest);
-        let mut writer =
-            ListWriter { store: &lake.store, cache: &lake.cache, written: Vec::new() };
+        let mut writer = ListWriter { store: &lake.store, cache: &lake.cache, written: Vec::new() };
         let (full, tail) = self.cut_tail(work);
         let tables = writer.tables(&base.tables, &full, &tail).await?;
         let quarantine = writer.more_tables(&base.quarantine, &work.quarantine).await?;
@@ -443,7 +445,12 @@ impl<'a> Attempt<'a> {
     }
 
     fn commit_of(&self, changes: Vec<EventBody>, idempotency_key: Option<String>) -> Commit {
-        Commit { actor: self.ctx.actor.clone(), at: self.lake.inner.clock.now(), idempotency_key, changes }
+        Commit {
+            actor: self.ctx.actor.clone(),
+            at: self.lake.inner.clock.now(),
+            idempotency_key,
+            changes,
+        }
     }
 
     /// Those of `objects` that no committed event names yet, sorted, without repetitions.
@@ -496,9 +503,7 @@ pub(crate) fn not_the_source(refusal: Refusal) -> Error {
     match code {
         Refusal::CANCELLED => Error::Cancelled,
         Refusal::IO_FAILED if message.contains("No space left") => Error::Full { message },
-        Refusal::IO_FAILED => {
-            Error::Unavailable { source: message.clone().into(), message }
-        }
+        Refusal::IO_FAILED => Error::Unavailable { source: message.clone().into(), message },
         _ => Error::Internal { source: message.into() },
     }
 }

@@ -155,7 +155,9 @@ impl Lake {
             }
             sources.stage(self, &meter).await?;
             match attempt.make_version(&target, &mut sources).await {
-                Err(Error::Conflict { .. }) => tracing::debug!(dataset = %request.dataset, "planning again"),
+                Err(Error::Conflict { .. }) => {
+                    tracing::debug!(dataset = %request.dataset, "planning again")
+                }
                 Err(error) => return Err(error),
                 Ok(outcome) => {
                     self.inner.uploads.forget(&ctx.actor, sources.ids());
@@ -164,7 +166,10 @@ impl Lake {
             }
         }
         Err(Error::Conflict {
-            message: format!("`{}` moved {ATTEMPTS} times while this ingest was under way", request.dataset),
+            message: format!(
+                "`{}` moved {ATTEMPTS} times while this ingest was under way",
+                request.dataset
+            ),
         })
     }
 

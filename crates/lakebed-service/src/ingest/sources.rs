@@ -91,10 +91,9 @@ impl Sources {
         for item in &mut self.items {
             let (None, Some(path)) = (&item.staged, item.path.clone()) else { continue };
             let (store, heard) = (lake.inner.store.clone(), Arc::clone(meter));
-            let staged = blocking(move || {
-                Ok(store.stage_path(&path, &|count| heard.add_bytes(count))?)
-            })
-            .await?;
+            let staged =
+                blocking(move || Ok(store.stage_path(&path, &|count| heard.add_bytes(count))?))
+                    .await?;
             item.id = Some(staged.id());
             item.size_bytes = staged.size_bytes();
             item.staged = Some(Arc::new(staged));
@@ -163,10 +162,11 @@ impl Item {
     }
 
     fn of_upload(lake: &Lake, ctx: &Ctx, name: &str, object: ObjectId) -> Result<Self> {
-        let staged = lake.inner.uploads.find(&ctx.actor, object).ok_or_else(|| Error::NotFound {
-            message: format!("no upload `{object}` of yours is waiting"),
-            hint: Some("upload the bytes first, then ingest them within an hour".to_owned()),
-        })?;
+        let staged =
+            lake.inner.uploads.find(&ctx.actor, object).ok_or_else(|| Error::NotFound {
+                message: format!("no upload `{object}` of yours is waiting"),
+                hint: Some("upload the bytes first, then ingest them within an hour".to_owned()),
+            })?;
         Ok(Self {
             name: name.to_owned(),
             path: None,

@@ -58,7 +58,9 @@ impl Lake {
                 ),
                 hint: Some(match found {
                     DatasetKind::Files => "add `--as files`, or name another dataset".to_owned(),
-                    DatasetKind::Table => "leave out `--as files`, or name another dataset".to_owned(),
+                    DatasetKind::Table => {
+                        "leave out `--as files`, or name another dataset".to_owned()
+                    }
                 }),
             });
         }

@@ -29,12 +29,7 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    pub(crate) fn new(
-        lake: LakeId,
-        store: Store,
-        catalog: Catalog,
-        probe: Arc<dyn Probe>,
-    ) -> Self {
+    pub(crate) fn new(lake: LakeId, store: Store, catalog: Catalog, probe: Arc<dyn Probe>) -> Self {
         Self { lake, store, catalog, probe, writer: tokio::sync::Mutex::new(()) }
     }
 
@@ -62,7 +57,8 @@ impl Journal {
             return Ok(());
         };
         let bytes = Bytes::from(segment.to_bytes());
-        let mine = JournalMark { segment: number, seq: segment.last_seq, digest: ObjectId::of(&bytes) };
+        let mine =
+            JournalMark { segment: number, seq: segment.last_seq, digest: ObjectId::of(&bytes) };
         let mark = match self.store.create(&Segment::key(number), bytes.clone()).await? {
             Created::New => mine,
             Created::Existed => self.adopt(state, number, bytes, mine).await?,
@@ -158,7 +154,8 @@ impl Journal {
             }
         };
         let events = self.catalog.events_between(after, state.journaled_seq).await?;
-        let segment = Segment::new(self.lake, number, previous, events).ok_or_else(|| forked(number))?;
+        let segment =
+            Segment::new(self.lake, number, previous, events).ok_or_else(|| forked(number))?;
         let bytes = segment.to_bytes();
         if Some(ObjectId::of(&bytes)) != state.segment_digest {
             return Err(forked(number));

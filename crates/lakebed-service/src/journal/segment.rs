@@ -54,7 +54,16 @@ impl Segment {
         events: Vec<Event>,
     ) -> Option<Self> {
         let (first_seq, last_seq) = (events.first()?.seq, events.last()?.seq);
-        Some(Self { format: 1, lake, segment, previous, first_seq, last_seq, size_bytes: 0, events })
+        Some(Self {
+            format: 1,
+            lake,
+            segment,
+            previous,
+            first_seq,
+            last_seq,
+            size_bytes: 0,
+            events,
+        })
     }
 
     /// Where segment `number` is, below the lake's root.

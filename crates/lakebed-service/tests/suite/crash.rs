@@ -170,7 +170,8 @@ async fn p1_refused_sources_are_kept_and_found_again() {
         panic!("no refusal: {events:?}")
     };
     assert_eq!(refused.sources[0].name, "bad.csv");
-    let kept = test.lake.find_object(&test.ctx(), refused.sources[0].object.id).await.expect("kept");
+    let kept =
+        test.lake.find_object(&test.ctx(), refused.sources[0].object.id).await.expect("kept");
     let read = test.lake.store().get(&kept).await.expect("readable");
     assert_eq!(read, bytes.as_bytes());
     let none = test.lake.dataset(&test.ctx(), &"a.b".parse().expect("a name")).await;
@@ -183,7 +184,8 @@ async fn uploads_belong_to_who_sent_them() {
     let test = TestLake::new().await;
     let stream = Box::pin(futures::stream::iter([Ok(bytes::Bytes::from("a\n1\n"))]));
     let uploaded = test.lake.upload(&test.ctx(), stream).await.expect("uploaded");
-    let mut request = request_of("a.b", "x.csv", "x".as_ref(), IngestMode::Replace, Default::default());
+    let mut request =
+        request_of("a.b", "x.csv", "x".as_ref(), IngestMode::Replace, Default::default());
     request.sources =
         vec![SourceInput::Upload { name: "x.csv".to_owned(), object: uploaded.object }];
     let mut other = test.ctx();

@@ -44,7 +44,8 @@ async fn p2_the_same_again_is_the_same_version() {
 async fn again_makes_one_more_version_once() {
     let test = TestLake::new().await;
     let path = test.file("x.csv", "id\n1\n");
-    let mut request = request_of("a.b", "x.csv", &path, IngestMode::Append, DecodeOptions::default());
+    let mut request =
+        request_of("a.b", "x.csv", &path, IngestMode::Append, DecodeOptions::default());
     let progress = || Arc::new(NoProgress);
     test.lake.ingest(&test.ctx(), request.clone(), progress()).await.unwrap();
     test.append("a.b", "y.csv", "id\n2\n").await.unwrap();

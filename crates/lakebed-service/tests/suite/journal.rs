@@ -111,10 +111,7 @@ async fn a_forked_journal_stops_the_lake() {
     let engine = std::sync::Arc::new(lakebed_testkit::NoEngine);
     let stale = lakebed_service::Lake::open(config, engine, std::sync::Arc::new(SystemClock)).await;
     let error = stale.expect_err("the second database is stale");
-    assert_eq!(
-        error.to_string(),
-        "the journal goes on after segment 2, where this database ends"
-    );
+    assert_eq!(error.to_string(), "the journal goes on after segment 2, where this database ends");
 }
 
 #[tokio::test]
@@ -133,11 +130,15 @@ async fn a_database_of_another_lake_is_refused() {
     let test = lake_with_versions(1).await;
     let other = TestLake::new().await;
     let config = lakebed_service::LakeConfig {
-        catalog_url: Some(format!("sqlite://{}", lakebed_service::catalog_file(&other.root()).display())),
+        catalog_url: Some(format!(
+            "sqlite://{}",
+            lakebed_service::catalog_file(&other.root()).display()
+        )),
         ..config_of(&test.root(), OpenMode::Existing)
     };
     let engine = std::sync::Arc::new(lakebed_testkit::NoEngine);
-    let opened = lakebed_service::Lake::open(config, engine, std::sync::Arc::new(SystemClock)).await;
+    let opened =
+        lakebed_service::Lake::open(config, engine, std::sync::Arc::new(SystemClock)).await;
     assert_eq!(opened.expect_err("another lake's").code(), "stopped");
 }
 
@@ -147,7 +148,8 @@ async fn a_folder_of_other_things_does_not_become_a_lake() {
     std::fs::write(folder.path().join("thesis.txt"), "precious").expect("written");
     let engine = std::sync::Arc::new(lakebed_testkit::NoEngine);
     let config = config_of(folder.path(), OpenMode::CreateIfMissing);
-    let opened = lakebed_service::Lake::open(config, engine, std::sync::Arc::new(SystemClock)).await;
+    let opened =
+        lakebed_service::Lake::open(config, engine, std::sync::Arc::new(SystemClock)).await;
     assert_eq!(opened.expect_err("not empty").code(), "folder-not-empty");
     assert_eq!(std::fs::read_dir(folder.path()).expect("listed").count(), 1);
 }

@@ -41,7 +41,8 @@ async fn p3_a_flipped_bit_in_any_object_is_found_and_named() {
         for bit in [0, size * 4, size * 8 - 1] {
             flip(&path, bit);
             let lake = test.reopen().await.expect("the lake opens");
-            let report = lake.verify(&test.ctx(), &[], Arc::new(NoProgress)).await.expect("a report");
+            let report =
+                lake.verify(&test.ctx(), &[], Arc::new(NoProgress)).await.expect("a report");
             let name = path.file_name().expect("a name").to_string_lossy().into_owned();
             let named = report.findings.iter().any(|finding| {
                 let object = finding.object.map(|id| id.to_string()).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! `lakebed fetch`: the bytes of versions, verified, in a folder.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use clap::{Args, ValueHint};
 use lakebed_api::{ResolveRequest, ResolvedVersion};
@@ -15,6 +15,7 @@ use crate::{
         self, Fetched,
         layout::{self, What},
         place::Existing,
+        transfer::OnBytes,
     },
     lockfile::{self, LockFile},
     output::{Table, human},
@@ -87,7 +88,8 @@ pub(crate) async fn run(app: &App, args: FetchArgs) -> Result<Exit> {
     bar.start("fetching", total);
     let existing = if args.force { Existing::Replace } else { Existing::Keep };
     let jobs = usize::from(args.jobs);
-    let on_bytes = |bytes| bar.add(bytes);
+    let counter = bar.counter();
+    let on_bytes: OnBytes = Arc::new(move |bytes| counter.add(bytes));
     let fetched = fetch::fetch(&session, &args.into, &folders, existing, jobs, &on_bytes).await?;
     drop(bar);
     session.close().await;

@@ -43,10 +43,11 @@ pub(crate) async fn run(app: &App, args: ResolveArgs) -> Result<Exit> {
             version.version.version_id.to_string().into(),
         ]);
     }
-    app.terminal.print_table(&table)?;
+    app.terminal.print_whole_table(&table)?;
     for version in answer.versions.iter().filter(|_| args.files) {
         app.terminal.print(format_args!("\n{}\n", pinned(version)))?;
-        app.terminal.print_table(&files_table(version.files.as_deref().unwrap_or_default()))?;
+        app.terminal
+            .print_whole_table(&files_table(version.files.as_deref().unwrap_or_default()))?;
     }
     for version in &answer.versions {
         if version.newest > version.version.version {

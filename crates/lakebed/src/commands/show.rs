@@ -59,11 +59,13 @@ pub(crate) async fn run(app: &App, args: ShowArgs) -> Result<Exit> {
     }
     if args.sources {
         app.terminal.print("\n")?;
-        app.terminal.print_table(&sources_table(version.sources.as_deref().unwrap_or_default()))?;
+        app.terminal
+            .print_whole_table(&sources_table(version.sources.as_deref().unwrap_or_default()))?;
     }
     if args.files {
         app.terminal.print("\n")?;
-        app.terminal.print_table(&files_table(version.files.as_deref().unwrap_or_default()))?;
+        app.terminal
+            .print_whole_table(&files_table(version.files.as_deref().unwrap_or_default()))?;
     }
     Ok(Exit::Ok)
 }

@@ -1,8 +1,6 @@
 //! `lakebed sql`: a statement, and its answer as it comes.
 
 use std::{
-    fs::File,
-    io::{self, BufWriter, Read as _, Write},
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -10,16 +8,21 @@ use std::{
 use arrow::{buffer::Buffer, ipc::reader::StreamDecoder};
 use clap::{Args, ValueEnum, ValueHint};
 use futures::TryStreamExt as _;
-use lakebed_api::{ResolvedInput, SqlLimits, SqlParameters, SqlRequest, media::SqlFormat};
+use lakebed_api::{ResolvedInput, SqlLimits, SqlRequest, media::SqlFormat};
 use lakebed_client::ByteStream;
 use lakebed_core::Selector;
-use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
 
 use crate::{
     app::App,
-    atomic::Draft,
     connect::Session,
-    output::{Plain, Terminal, human, line_ends::LineEnds, rows::RowPrinter, stdout_problem},
+    output::{
+        Plain, Terminal, human,
+        line_ends::LineEnds,
+        rows::RowPrinter,
+        sink::{Failure, Out},
+    },
+    parameters,
     problem::{Exit, Problem, Result},
 };
 
@@ -109,8 +112,8 @@ impl Format {
 pub(crate) async fn run(app: &App, args: SqlArgs) -> Result<Exit> {
     let format = choose_format(app, &args)?;
     let request = SqlRequest {
-        sql: statement(app, &args)?,
-        params: parameters(&args.parameters)?,
+        sql: statement(app, &args).await?,
+        params: parameters::parse(&args.parameters)?,
         limits: SqlLimits {
             max_rows: args.max_rows,
             timeout_ms: args.timeout.map(|seconds| seconds * 1000),
@@ -146,7 +149,8 @@ fn choose_format(app: &App, args: &SqlArgs) -> Result<Format> {
     Ok(format)
 }
 
-fn statement(app: &App, args: &SqlArgs) -> Result<String> {
+/// Waiting for standard input can be interrupted like everything else.
+async fn statement(app: &App, args: &SqlArgs) -> Result<String> {
     let text = match (&args.file, args.query.as_deref()) {
         (Some(path), _) => {
             let path = app.current.join(path);
@@ -155,8 +159,9 @@ fn statement(app: &App, args: &SqlArgs) -> Result<String> {
         (None, Some("-")) => {
             let mut text = String::new();
             let standard_input = Path::new("standard input");
-            io::stdin()
+            tokio::io::stdin()
                 .read_to_string(&mut text)
+                .await
                 .map_err(|error| Problem::io("read", standard_input, &error))?;
             text
         }
@@ -167,122 +172,6 @@ fn statement(app: &App, args: &SqlArgs) -> Result<String> {
             .hint("as in `lakebed sql 'SELECT 1'`; `SHOW TABLES` lists what there is"));
     }
     Ok(text)
-}
-
-/// All by name or all by position.
-fn parameters(given: &[String]) -> Result<SqlParameters> {
-    let named: Vec<(&str, &str)> = given.iter().filter_map(|text| name_and_value(text)).collect();
-    if named.is_empty() {
-        return Ok(SqlParameters::Positional(given.iter().map(|text| value(text)).collect()));
-    }
-    if named.len() != given.len() {
-        return Err(Problem::usage("parameters are given by name and by position at once").hint(
-            "name all of them or none; a text with `=` in it is written `--param '\"a=b\"'`",
-        ));
-    }
-    let mut values = serde_json::Map::new();
-    for (name, text) in named {
-        if values.insert(name.to_owned(), value(text)).is_some() {
-            return Err(Problem::usage(format!("parameter `{name}` is given twice")));
-        }
-    }
-    Ok(SqlParameters::Named(values))
-}
-
-fn name_and_value(text: &str) -> Option<(&str, &str)> {
-    let (name, value) = text.split_once('=')?;
-    let starts_well = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
-    let is_name =
-        starts_well && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    is_name.then_some((name, value))
-}
-
-/// JSON's scalars, else text. A number that a JSON reader would round stays text.
-fn value(text: &str) -> Value {
-    match serde_json::from_str(text) {
-        Ok(Value::Number(number)) if number.is_f64() && !text.contains(['.', 'e', 'E']) => {
-            Value::String(text.to_owned())
-        }
-        Ok(scalar @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_))) => scalar,
-        _ => Value::String(text.to_owned()),
-    }
-}
-
-/// Where the answer goes.
-enum Out {
-    Stdout,
-    /// A file that appears when it is complete.
-    File(Draft, PathBuf),
-    /// Something that is there and is no file: a pipe, a device.
-    Stream(File, PathBuf),
-}
-
-impl Out {
-    fn open(app: &App, path: Option<&Path>) -> Result<Self> {
-        let Some(path) = path.filter(|path| *path != Path::new("-")) else {
-            return Ok(Self::Stdout);
-        };
-        let path = app.current.join(path);
-        let is_stream =
-            std::fs::metadata(&path).is_ok_and(|found| !found.is_file() && !found.is_dir());
-        if is_stream {
-            let file = File::options().write(true).open(&path);
-            let file = file.map_err(|error| Problem::io("write", &path, &error))?;
-            return Ok(Self::Stream(file, path));
-        }
-        Draft::beside(&path).map(|draft| Self::File(draft, path))
-    }
-
-    /// Lets `body` write, and publishes what it wrote when it succeeds.
-    async fn fill<T>(
-        self,
-        body: impl AsyncFnOnce(&mut (dyn Write + Send)) -> Result<T, Failure>,
-    ) -> Result<T> {
-        match self {
-            Self::Stdout => {
-                let mut out = BufWriter::with_capacity(1 << 16, io::stdout());
-                let outcome = body(&mut out).await;
-                let flushed = out.flush();
-                let value = outcome.map_err(|failure| failure.explain(stdout_problem))?;
-                flushed.map_err(|error| stdout_problem(&error))?;
-                Ok(value)
-            }
-            Self::Stream(mut file, path) => {
-                let outcome = body(&mut file).await;
-                outcome
-                    .map_err(|failure| failure.explain(|error| Problem::io("write", &path, error)))
-            }
-            Self::File(mut draft, path) => {
-                let outcome = body(&mut draft).await;
-                let value = outcome.map_err(|failure| {
-                    failure.explain(|error| Problem::io("write", &path, error))
-                })?;
-                draft.publish()?;
-                Ok(value)
-            }
-        }
-    }
-}
-
-/// Either end of a copy can fail.
-enum Failure {
-    Answer(Problem),
-    Write(io::Error),
-}
-
-impl Failure {
-    fn explain(self, of_write: impl FnOnce(&io::Error) -> Problem) -> Problem {
-        match self {
-            Self::Answer(problem) => problem,
-            Self::Write(error) => of_write(&error),
-        }
-    }
-}
-
-impl From<lakebed_client::ClientError> for Failure {
-    fn from(error: lakebed_client::ClientError) -> Self {
-        Self::Answer(error.into())
-    }
 }
 
 async fn copy(out: Out, mut bytes: ByteStream, mut line_ends: Option<LineEnds>) -> Result<()> {
@@ -364,35 +253,7 @@ fn say_what_was_read(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    fn bound(given: &[&str]) -> Result<SqlParameters> {
-        parameters(&given.iter().map(ToString::to_string).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn parameters_lose_nothing() {
-        let positional = bound(&["42", "007", "1.5", "true", "null", "x", "\"42\"", "-3", "[1]"]);
-        let expected =
-            json!([42, "007", 1.5, true, null, "x", "42", -3, "[1]"]).as_array().cloned();
-        assert_eq!(positional, Ok(SqlParameters::Positional(expected.expect("a list"))));
-        let long = bound(&["123456789012345678901234567890"]).expect("a value");
-        let text = json!(["123456789012345678901234567890"]).as_array().cloned();
-        assert_eq!(long, SqlParameters::Positional(text.expect("a list")));
-    }
-
-    #[test]
-    fn parameters_are_all_named_or_none() {
-        let named = bound(&["since=2000", "engine=Turbo=fan"]).expect("named");
-        let expected = json!({"since": 2000, "engine": "Turbo=fan"}).as_object().cloned();
-        assert_eq!(named, SqlParameters::Named(expected.expect("an object")));
-        assert_eq!(bound(&["a=1", "2"]).expect_err("mixed").exit, Exit::Usage);
-        assert_eq!(bound(&["a=1", "a=2"]).expect_err("twice").exit, Exit::Usage);
-        let text = json!(["a=b"]).as_array().cloned().expect("a list");
-        assert_eq!(bound(&["\"a=b\""]), Ok(SqlParameters::Positional(text)));
-    }
 
     #[test]
     fn a_file_name_says_the_format() {

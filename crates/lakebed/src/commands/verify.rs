@@ -61,8 +61,7 @@ fn print(app: &App, report: &VerifyReport) -> Result<()> {
             Cell::styled(&finding.problem, style::WARN),
         ]);
     }
-    // Digests are for copying: nothing is cut, however narrow the terminal.
-    app.terminal.print(table.render(None))?;
+    app.terminal.print_whole_table(&table)?;
     let (bad, count) = (style::ERROR, human::counted(report.findings.len() as u64, "finding"));
     app.terminal.print(format_args!("{bad}{count}{bad:#} in {read}\n"))?;
     app.terminal.hint(

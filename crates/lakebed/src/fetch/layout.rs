@@ -137,7 +137,6 @@ mod tests {
             url: String::new(),
             object: ObjectId::of(bytes.as_bytes()),
             size_bytes: bytes.len() as u64,
-            tree: None,
             row_count: None,
             name: Some(name.to_owned()),
         }

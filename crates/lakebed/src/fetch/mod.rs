@@ -18,7 +18,7 @@ use serde::Serialize;
 use self::{
     layout::{Folder, Wanted},
     place::{Destination, Existing, Found},
-    transfer::Origin,
+    transfer::{OnBytes, Origin},
 };
 use crate::problem::{Problem, Result};
 
@@ -46,7 +46,7 @@ pub(crate) async fn fetch(
     folders: &[Folder],
     existing: Existing,
     jobs: usize,
-    on_bytes: &(dyn Fn(u64) + Sync),
+    on_bytes: &OnBytes,
 ) -> Result<Vec<Fetched>> {
     let survey = tokio::task::block_in_place(|| survey(into, folders, on_bytes))?;
     survey.check(existing)?;
@@ -93,11 +93,7 @@ struct Missing<'a> {
 }
 
 /// Looks at every place and creates the folders. Blocking.
-fn survey<'a>(
-    into: &Path,
-    folders: &'a [Folder],
-    on_bytes: &(dyn Fn(u64) + Sync),
-) -> Result<Survey<'a>> {
+fn survey<'a>(into: &Path, folders: &'a [Folder], on_bytes: &OnBytes) -> Result<Survey<'a>> {
     let destination = Destination::open(into)?;
     let (missing, other, left_overs, kept) = Default::default();
     let mut survey = Survey { destination, missing, other, left_overs, kept };
@@ -149,7 +145,7 @@ async fn bring_all(
     origin: &impl Origin,
     destination: &Destination,
     places: Vec<&Missing<'_>>,
-    on_bytes: &(dyn Fn(u64) + Sync),
+    on_bytes: &OnBytes,
 ) -> Result<()> {
     for place in places {
         let link = &place.wanted.link;
@@ -162,7 +158,11 @@ async fn bring_all(
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashMap, fs, sync::Mutex};
+    use std::{
+        collections::HashMap,
+        fs,
+        sync::{Arc, Mutex},
+    };
 
     use bytes::Bytes;
     use futures::{StreamExt as _, stream::BoxStream};
@@ -208,7 +208,7 @@ mod tests {
                 let (url, row_count) = (String::new(), Some(1));
                 Wanted {
                     parts: vec![format!("part-{index:05}.parquet")],
-                    link: FileLink { url, object, size_bytes, tree: None, row_count, name: None },
+                    link: FileLink { url, object, size_bytes, row_count, name: None },
                 }
             };
             vec![Folder {
@@ -227,7 +227,7 @@ mod tests {
         folders: &[Folder],
         existing: Existing,
     ) -> Result<Vec<Fetched>> {
-        fetch(origin, into, folders, existing, 3, &|_| {}).await
+        fetch(origin, into, folders, existing, 3, &(Arc::new(|_| {}) as OnBytes)).await
     }
 
     fn texts(into: &Path) -> Vec<(String, String)> {

@@ -154,18 +154,29 @@ pub(crate) fn look(target: &Path, object: ObjectId, size_bytes: u64) -> Result<F
     }
 }
 
+/// How much is read at a time.
+pub(crate) const BUFFER: usize = 1 << 22;
+
+/// Hashes with all cores what is worth it.
+pub(crate) fn update(hasher: &mut blake3::Hasher, bytes: &[u8]) {
+    match bytes.len() {
+        ..0x10_0000 => hasher.update(bytes),
+        _ => hasher.update_rayon(bytes),
+    };
+}
+
 /// Adds the bytes of `path` to `hasher` and returns how many. Blocking.
 pub(crate) fn hash_file(path: &Path, hasher: &mut blake3::Hasher) -> Result<u64> {
     let failed = |error: &io::Error| Problem::io("read", path, error);
     let mut file = File::open(path).map_err(|error| failed(&error))?;
-    let mut buffer = vec![0; 1 << 20];
+    let mut buffer = vec![0; BUFFER];
     let mut total = 0;
     loop {
         let length = file.read(&mut buffer).map_err(|error| failed(&error))?;
         if length == 0 {
             return Ok(total);
         }
-        hasher.update(&buffer[..length]);
+        update(hasher, &buffer[..length]);
         total += length as u64;
     }
 }

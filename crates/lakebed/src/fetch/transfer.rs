@@ -4,7 +4,8 @@ use std::{
     fs::{self, File, OpenOptions},
     future::Future,
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::Bytes;
@@ -12,13 +13,13 @@ use futures::{StreamExt as _, stream::BoxStream};
 use lakebed_api::FileLink;
 use lakebed_core::ObjectId;
 
-use super::place::hash_file;
+use super::place::{BUFFER, hash_file, update};
 use crate::problem::{Exit, Problem, Result};
 
 /// Where bytes come from.
 pub(crate) trait Origin: Sync {
     /// The file itself, when it is on this machine and may be read directly.
-    fn local(&self, link: &FileLink) -> Option<std::path::PathBuf>;
+    fn local(&self, link: &FileLink) -> Option<PathBuf>;
 
     /// The bytes of `link` from `offset` on.
     fn read_from(
@@ -27,6 +28,9 @@ pub(crate) trait Origin: Sync {
         offset: u64,
     ) -> impl Future<Output = Result<BoxStream<'static, Result<Bytes>>>>;
 }
+
+/// Hears of bytes as they arrive.
+pub(crate) type OnBytes = Arc<dyn Fn(u64) + Send + Sync>;
 
 /// How often a transfer that broke off is taken up again.
 const ATTEMPTS: u32 = 3;
@@ -40,10 +44,10 @@ pub(crate) async fn bring(
     origin: &impl Origin,
     link: &FileLink,
     unfinished: &Path,
-    on_bytes: &(dyn Fn(u64) + Sync),
+    on_bytes: &OnBytes,
 ) -> Result<()> {
     if let Some(path) = origin.local(link) {
-        return tokio::task::block_in_place(|| copy(&path, link, unfinished, on_bytes));
+        return copy_on_a_thread(path, link, unfinished, on_bytes).await;
     }
     let resumed = download(origin, link, unfinished, on_bytes).await;
     match resumed {
@@ -55,9 +59,20 @@ pub(crate) async fn bring(
     }
 }
 
+async fn copy_on_a_thread(
+    from: PathBuf,
+    link: &FileLink,
+    to: &Path,
+    on_bytes: &OnBytes,
+) -> Result<()> {
+    let (link, to, on_bytes) = (link.clone(), to.to_owned(), Arc::clone(on_bytes));
+    let work = tokio::task::spawn_blocking(move || copy(&from, &link, &to, &on_bytes));
+    work.await.unwrap_or_else(|_| Err(Problem::internal("copying a file failed")))
+}
+
 /// A reflink where the file system has them, else a copy; never a hard link, through which a user's
 /// edit would reach the lake. Blocking.
-fn copy(from: &Path, link: &FileLink, to: &Path, on_bytes: &(dyn Fn(u64) + Sync)) -> Result<()> {
+fn copy(from: &Path, link: &FileLink, to: &Path, on_bytes: &OnBytes) -> Result<()> {
     let _ = fs::remove_file(to);
     let mut hasher = blake3::Hasher::new();
     if reflink_copy::reflink(from, to).is_ok() {
@@ -73,18 +88,18 @@ fn copy_hashed(
     from: &Path,
     to: &Path,
     hasher: &mut blake3::Hasher,
-    on_bytes: &(dyn Fn(u64) + Sync),
+    on_bytes: &OnBytes,
 ) -> Result<()> {
     let mut source = File::open(from).map_err(|error| Problem::io("read", from, &error))?;
     let mut target = File::create_new(to).map_err(|error| Problem::io("write", to, &error))?;
-    let mut buffer = vec![0; 1 << 20];
+    let mut buffer = vec![0; BUFFER];
     loop {
         let length = io::Read::read(&mut source, &mut buffer)
             .map_err(|error| Problem::io("read", from, &error))?;
         if length == 0 {
             return Ok(());
         }
-        hasher.update(&buffer[..length]);
+        update(hasher, &buffer[..length]);
         target.write_all(&buffer[..length]).map_err(|error| Problem::io("write", to, &error))?;
         on_bytes(length as u64);
     }
@@ -94,7 +109,7 @@ async fn download(
     origin: &impl Origin,
     link: &FileLink,
     unfinished: &Path,
-    on_bytes: &(dyn Fn(u64) + Sync),
+    on_bytes: &OnBytes,
 ) -> Result<()> {
     let mut part = tokio::task::block_in_place(|| Part::open(unfinished, link.size_bytes))?;
     on_bytes(part.length);
@@ -121,7 +136,7 @@ async fn download(
 /// A file that grows, and the hash of what it holds.
 struct Part {
     file: File,
-    path: std::path::PathBuf,
+    path: PathBuf,
     hasher: blake3::Hasher,
     length: u64,
 }
@@ -144,7 +159,7 @@ impl Part {
         &mut self,
         origin: &impl Origin,
         link: &FileLink,
-        on_bytes: &(dyn Fn(u64) + Sync),
+        on_bytes: &OnBytes,
     ) -> Result<()> {
         let mut stream = origin.read_from(link, self.length).await?;
         while let Some(chunk) = stream.next().await {
@@ -198,7 +213,7 @@ mod tests {
         bytes: Vec<u8>,
         at_most: usize,
         asked: Mutex<Vec<u64>>,
-        local: Option<std::path::PathBuf>,
+        local: Option<PathBuf>,
     }
 
     impl Flaky {
@@ -212,7 +227,7 @@ mod tests {
     }
 
     impl Origin for Flaky {
-        fn local(&self, _link: &FileLink) -> Option<std::path::PathBuf> {
+        fn local(&self, _link: &FileLink) -> Option<PathBuf> {
             self.local.clone()
         }
 
@@ -238,10 +253,13 @@ mod tests {
             url: String::new(),
             object: ObjectId::of(bytes),
             size_bytes: bytes.len() as u64,
-            tree: None,
             row_count: None,
             name: None,
         }
+    }
+
+    fn nobody() -> OnBytes {
+        Arc::new(|_| {})
     }
 
     fn folder() -> tempfile::TempDir {
@@ -253,7 +271,7 @@ mod tests {
         let folder = folder();
         let path = folder.path().join("x.part");
         let origin = Flaky::new(b"0123456789", 4);
-        bring(&origin, &link(b"0123456789"), &path, &|_| {}).await.expect("whole");
+        bring(&origin, &link(b"0123456789"), &path, &nobody()).await.expect("whole");
         assert_eq!(fs::read(&path).expect("there"), b"0123456789");
         assert_eq!(origin.asked(), [0, 4, 8]);
     }
@@ -264,7 +282,7 @@ mod tests {
         let path = folder.path().join("x.part");
         fs::write(&path, b"01234").expect("writable");
         let origin = Flaky::new(b"0123456789", 100);
-        bring(&origin, &link(b"0123456789"), &path, &|_| {}).await.expect("whole");
+        bring(&origin, &link(b"0123456789"), &path, &nobody()).await.expect("whole");
         assert_eq!(origin.asked(), [5]);
     }
 
@@ -274,7 +292,7 @@ mod tests {
         let path = folder.path().join("x.part");
         fs::write(&path, b"0X234").expect("writable");
         let origin = Flaky::new(b"0123456789", 100);
-        bring(&origin, &link(b"0123456789"), &path, &|_| {}).await.expect("whole");
+        bring(&origin, &link(b"0123456789"), &path, &nobody()).await.expect("whole");
         assert_eq!(origin.asked(), [5, 0]);
     }
 
@@ -284,12 +302,12 @@ mod tests {
         let path = folder.path().join("x.part");
         let origin = Flaky::new(b"012345678X", 100);
         let problem =
-            bring(&origin, &link(b"0123456789"), &path, &|_| {}).await.expect_err("corrupt");
+            bring(&origin, &link(b"0123456789"), &path, &nobody()).await.expect_err("corrupt");
         assert_eq!(problem.exit, Exit::Damaged);
         assert!(!path.exists());
 
         let long = Flaky::new(b"0123456789and more", 100);
-        bring(&long, &link(b"0123456789"), &path, &|_| {}).await.expect_err("too long");
+        bring(&long, &link(b"0123456789"), &path, &nobody()).await.expect_err("too long");
         assert!(!path.exists());
     }
 
@@ -299,7 +317,7 @@ mod tests {
         let origin = Flaky::new(b"0123456789", 0);
         let path = folder.path().join("x.part");
         let problem =
-            bring(&origin, &link(b"0123456789"), &path, &|_| {}).await.expect_err("silent");
+            bring(&origin, &link(b"0123456789"), &path, &nobody()).await.expect_err("silent");
         assert_eq!(problem.exit, Exit::Unavailable);
         assert!(origin.asked().len() <= 4);
     }
@@ -313,13 +331,13 @@ mod tests {
         let mut origin = Flaky::new(b"", 0);
         origin.local = Some(original.clone());
         let path = folder.path().join("x.part");
-        bring(&origin, &link(b"0123456789"), &path, &|_| {}).await.expect("whole");
+        bring(&origin, &link(b"0123456789"), &path, &nobody()).await.expect("whole");
         fs::write(&path, b"edited").expect("ours to edit");
         assert_eq!(fs::read(&original).expect("there"), b"0123456789");
 
         fs::write(&original, b"012345678X").expect("writable");
         let problem =
-            bring(&origin, &link(b"0123456789"), &path, &|_| {}).await.expect_err("corrupt");
+            bring(&origin, &link(b"0123456789"), &path, &nobody()).await.expect_err("corrupt");
         assert_eq!(problem.exit, Exit::Damaged);
     }
 }

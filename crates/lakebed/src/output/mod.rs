@@ -7,6 +7,7 @@ pub(crate) mod describe;
 pub(crate) mod human;
 pub(crate) mod line_ends;
 pub(crate) mod rows;
+pub(crate) mod sink;
 pub(crate) mod style;
 pub(crate) mod table;
 
@@ -77,6 +78,11 @@ impl Terminal {
     /// Prints a table, fitted to the terminal.
     pub(crate) fn print_table(&self, table: &Table) -> Result<()> {
         self.print(table.render(self.width()))
+    }
+
+    /// Prints a table whose values are for copying: nothing is cut, however narrow the terminal.
+    pub(crate) fn print_whole_table(&self, table: &Table) -> Result<()> {
+        self.print(table.render(None))
     }
 
     /// Says something about the answer, on stderr, for people: nothing with `--quiet` or `--json`.

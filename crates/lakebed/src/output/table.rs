@@ -199,7 +199,12 @@ impl Table {
     }
 
     pub(crate) fn render(&self, limit: Option<usize>) -> String {
-        let layout = Layout::new(self.columns.clone(), &self.rows, limit);
+        let fitted = Layout::new(self.columns.clone(), &self.rows, limit);
+        let layout = match fitted.hidden() {
+            0 => fitted,
+            // Rather wrapped by the terminal than not shown.
+            _ => Layout::new(self.columns.clone(), &self.rows, None),
+        };
         let mut text = layout.header();
         for row in &self.rows {
             text.push_str(&layout.row(row));
@@ -241,7 +246,8 @@ mod tests {
         nyc.weather  26,115  hourly\u{1b}[3…
         東京.x         NULL  a rather long …
         ");
-        let narrow = plain(&sample().render(Some(20)));
-        assert!(narrow.lines().all(|line| line.width() <= 20), "{narrow}");
+        let narrow = plain(&sample().render(Some(28)));
+        assert!(narrow.lines().all(|line| line.width() <= 28), "{narrow}");
+        assert_eq!(sample().render(Some(20)), sample().render(None), "no column is left out");
     }
 }

@@ -27,7 +27,7 @@ const EDGES: [(&str, &[&str], &[&str]); 12] = [
     (
         "lakebed-server",
         &["lakebed-core", "lakebed-store", "lakebed-service", "lakebed-api"],
-        &["lakebed-testkit"],
+        &["lakebed-client", "lakebed-testkit"],
     ),
     ("lakebed-client", &["lakebed-core", "lakebed-api"], &[]),
     (

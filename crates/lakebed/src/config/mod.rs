@@ -4,6 +4,9 @@
 //! `lakebed.toml` is looked for in the current folder and then in its parents; the nearest counts
 //! and paths in it are relative to its folder. Keys it does not know are refused.
 
+mod file;
+mod target;
+
 use std::{
     collections::BTreeMap,
     fmt,
@@ -12,8 +15,9 @@ use std::{
 
 use serde::Deserialize;
 use toml::Spanned;
-use url::Url;
 
+use self::file::{File, Loaded, find};
+pub(crate) use self::target::Target;
 use crate::problem::{Exit, Problem, Result};
 
 /// The file's name.
@@ -61,55 +65,6 @@ pub(crate) struct Settings {
     pub(crate) listen: Setting<String>,
     /// Who the events of a lake in this process are by.
     pub(crate) actor: Setting<String>,
-}
-
-/// Where the lake is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Target {
-    /// Below this folder (absolute).
-    Folder(PathBuf),
-    /// In an object store: `memory://…`, `s3://…`.
-    ObjectStore(Url),
-    /// Behind a server: `http(s)://…`.
-    Server(Url),
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Folder(path) => write!(f, "{}", path.display()),
-            Self::ObjectStore(url) | Self::Server(url) => url.fmt(f),
-        }
-    }
-}
-
-impl Target {
-    /// Reads what the user wrote; a relative folder is below `base`.
-    fn parse(text: &str, base: &Path) -> std::result::Result<Self, String> {
-        if text.is_empty() {
-            return Err("it is empty".to_owned());
-        }
-        if !text.contains("://") {
-            return Ok(Self::Folder(clean(&base.join(text))));
-        }
-        let url = Url::parse(text).map_err(|error| format!("`{text}` is not a URL: {error}"))?;
-        match url.scheme() {
-            "http" | "https" if url.password().is_some() || !url.username().is_empty() => {
-                Err("a server's URL cannot hold a password".to_owned())
-            }
-            "http" | "https" => Ok(Self::Server(url)),
-            "file" => match url.to_file_path() {
-                Ok(path) => Ok(Self::Folder(path)),
-                Err(()) => Err(format!("`{text}` names no folder of this machine")),
-            },
-            _ => Ok(Self::ObjectStore(url)),
-        }
-    }
-}
-
-/// Without `.` parts; `..` stays, for it may follow a symbolic link.
-fn clean(path: &Path) -> PathBuf {
-    path.components().collect()
 }
 
 /// When to use colours; `auto` is on a terminal, unless `NO_COLOR` is set.
@@ -164,65 +119,6 @@ pub(crate) struct Flags {
     pub(crate) serves: bool,
 }
 
-/// The shape of `lakebed.toml`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    lake: Option<Spanned<String>>,
-    catalog: Option<Spanned<String>>,
-    color: Option<Spanned<ColorWhen>>,
-    log: Option<Spanned<String>>,
-    log_format: Option<Spanned<LogFormat>>,
-    listen: Option<Spanned<String>>,
-}
-
-/// A file and what is needed to say where in it something is.
-#[derive(Debug, Default)]
-struct Loaded {
-    file: File,
-    path: PathBuf,
-    text: String,
-}
-
-impl Loaded {
-    fn read(path: PathBuf) -> Result<Self> {
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| Problem::io("read the configuration", &path, &error))?;
-        match toml::from_str(&text) {
-            Ok(file) => Ok(Self { file, path, text }),
-            Err(error) => {
-                let line = line_at(&text, error.span().map_or(0, |span| span.start));
-                let what = error.message().lines().next().unwrap_or("it is not TOML").to_owned();
-                Err(Problem::new(
-                    Exit::Usage,
-                    "configuration",
-                    format!("{}:{line}: {what}", path.display()),
-                )
-                .hint("`lakebed config --help` shows such a file"))
-            }
-        }
-    }
-
-    fn setting<T: Clone>(&self, value: Option<&Spanned<T>>) -> Option<Setting<T>> {
-        value.map(|value| Setting {
-            value: value.get_ref().clone(),
-            origin: Origin::File {
-                path: self.path.clone(),
-                line: line_at(&self.text, value.span().start),
-            },
-        })
-    }
-
-    fn folder(&self) -> &Path {
-        self.path.parent().unwrap_or(Path::new(""))
-    }
-}
-
-/// Counts from 1.
-fn line_at(text: &str, offset: usize) -> usize {
-    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
-}
-
 /// The variables that were set. Passed in, so that tests need not touch the process'.
 pub(crate) type Environment = BTreeMap<String, String>;
 
@@ -269,11 +165,6 @@ pub(crate) fn load(flags: &Flags, environment: &Environment, current: &Path) -> 
             .unwrap_or(Setting { value: "127.0.0.1:8080".to_owned(), origin: Origin::Default }),
         actor: layers.actor(),
     })
-}
-
-/// The nearest `lakebed.toml`, from `current` upwards.
-fn find(current: &Path) -> Option<PathBuf> {
-    current.ancestors().map(|folder| folder.join(FILE)).find(|path| path.is_file())
 }
 
 struct Layers<'a> {

@@ -1,0 +1,73 @@
+//! `lakebed.toml`: its shape, where it is found, and on which line of it something stands.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{ColorWhen, FILE, LogFormat, Origin, Setting};
+use crate::problem::{Exit, Problem, Result};
+
+/// The nearest `lakebed.toml`, from `current` upwards.
+pub(super) fn find(current: &Path) -> Option<PathBuf> {
+    current.ancestors().map(|folder| folder.join(FILE)).find(|path| path.is_file())
+}
+
+/// The shape of `lakebed.toml`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) lake: Option<Spanned<String>>,
+    pub(super) catalog: Option<Spanned<String>>,
+    pub(super) color: Option<Spanned<ColorWhen>>,
+    pub(super) log: Option<Spanned<String>>,
+    pub(super) log_format: Option<Spanned<LogFormat>>,
+    pub(super) listen: Option<Spanned<String>>,
+}
+
+/// A file and what is needed to say where in it something is.
+#[derive(Debug, Default)]
+pub(super) struct Loaded {
+    pub(super) file: File,
+    path: PathBuf,
+    text: String,
+}
+
+impl Loaded {
+    pub(super) fn read(path: PathBuf) -> Result<Self> {
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| Problem::io("read the configuration", &path, &error))?;
+        match toml::from_str(&text) {
+            Ok(file) => Ok(Self { file, path, text }),
+            Err(error) => {
+                let line = line_at(&text, error.span().map_or(0, |span| span.start));
+                let what = error.message().lines().next().unwrap_or("it is not TOML").to_owned();
+                Err(Problem::new(
+                    Exit::Usage,
+                    "configuration",
+                    format!("{}:{line}: {what}", path.display()),
+                )
+                .hint("`lakebed config --help` shows such a file"))
+            }
+        }
+    }
+
+    pub(super) fn setting<T: Clone>(&self, value: Option<&Spanned<T>>) -> Option<Setting<T>> {
+        value.map(|value| Setting {
+            value: value.get_ref().clone(),
+            origin: Origin::File {
+                path: self.path.clone(),
+                line: line_at(&self.text, value.span().start),
+            },
+        })
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+}
+
+/// Counts from 1.
+fn line_at(text: &str, offset: usize) -> usize {
+    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
+}
