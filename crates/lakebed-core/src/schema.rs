@@ -502,7 +502,8 @@ mod tests {
     #[test]
     fn every_refused_change_is_named() {
         let first = schema(&[("a", DataType::Long), ("b", DataType::String)]);
-        let error = first.evolve(&[Field::optional("a", DataType::String)]).unwrap_err();
+        let error =
+            first.evolve(&[Field::optional("a", DataType::String)]).expect_err("incompatible");
         insta::assert_snapshot!(error, @"the schema changed in a way that readers would notice: column `a` is string, was long; column `b` is missing");
     }
 

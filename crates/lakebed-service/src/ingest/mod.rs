@@ -156,7 +156,7 @@ impl Lake {
             sources.stage(self, &meter).await?;
             match attempt.make_version(&target, &mut sources).await {
                 Err(Error::Conflict { .. }) => {
-                    tracing::debug!(dataset = %request.dataset, "planning again")
+                    tracing::debug!(dataset = %request.dataset, "planning again");
                 }
                 Err(error) => return Err(error),
                 Ok(outcome) => {
