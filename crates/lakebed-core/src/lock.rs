@@ -93,7 +93,7 @@ impl Lock {
     /// Reads a file's text.
     ///
     /// # Errors
-    /// [`LockError`] says what is wrong and, for TOML, on which line.
+    /// `LockError` says what is wrong and, for TOML, on which line.
     pub fn from_toml(text: &str) -> Result<Self, LockError> {
         let LockToml { format, lake, inputs } = toml::from_str(text)?;
         if format != 1 {

@@ -1,4 +1,4 @@
-//! Datasets.
+//! Datasets: the list of them, one of them, its versions.
 #![expect(unused_qualifications, reason = "utoipa's attribute spells out paths")]
 
 use axum::{Json, extract::State};

@@ -1,4 +1,4 @@
-//! Statements.
+//! SQL: one statement in, one stream of rows out.
 #![expect(unused_qualifications, reason = "utoipa's attribute spells out paths")]
 
 use axum::{

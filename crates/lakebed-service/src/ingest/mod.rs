@@ -150,10 +150,14 @@ impl Lake {
         let mut attempt = Attempt::new(self, ctx, &request, &meter);
         for _ in 0..ATTEMPTS {
             let target = self.ingest_target(&request).await?;
-            if let Some(version) = attempt.is_unchanged(&target, &sources).await? {
+            let mut unchanged = attempt.is_unchanged(&target, &sources).await?;
+            if unchanged.is_none() && sources.stage(self, &meter).await? {
+                // Only now are all digests known, and somebody may have been faster.
+                unchanged = attempt.is_unchanged(&target, &sources).await?;
+            }
+            if let Some(version) = unchanged {
                 return self.unchanged(version).await;
             }
-            sources.stage(self, &meter).await?;
             match attempt.make_version(&target, &mut sources).await {
                 Err(Error::Conflict { .. }) => {
                     tracing::debug!(dataset = %request.dataset, "planning again");

@@ -82,10 +82,11 @@ impl Sources {
         Ok(())
     }
 
-    /// Copies into scratch what is not there yet. From here on nobody can change the bytes.
-    pub(crate) async fn stage(&mut self, lake: &Lake, meter: &Arc<Meter>) -> Result<()> {
+    /// Copies into scratch what is not there yet; says whether that was anything. From here on
+    /// nobody can change the bytes.
+    pub(crate) async fn stage(&mut self, lake: &Lake, meter: &Arc<Meter>) -> Result<bool> {
         if self.items.iter().all(|item| item.staged.is_some()) {
-            return Ok(());
+            return Ok(false);
         }
         meter.begin("hashing", Some(self.size_bytes()));
         for item in &mut self.items {
@@ -98,7 +99,7 @@ impl Sources {
             item.size_bytes = staged.size_bytes();
             item.staged = Some(Arc::new(staged));
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Names and digests, when all are known.
