@@ -76,11 +76,7 @@ impl Cache {
         Ok(entries)
     }
 
-    pub(crate) async fn table_list(
-        &self,
-        store: &Store,
-        list: &ListRef,
-    ) -> Result<Arc<Vec<FileEntry>>> {
+    async fn table_list(&self, store: &Store, list: &ListRef) -> Result<Arc<Vec<FileEntry>>> {
         let id = list.object.id;
         if let Some(kept) = self.tables.find(id) {
             return Ok(kept);
@@ -104,11 +100,7 @@ impl Cache {
         Ok(entries)
     }
 
-    pub(crate) async fn source_list(
-        &self,
-        store: &Store,
-        list: &ListRef,
-    ) -> Result<Arc<Vec<SourceEntry>>> {
+    async fn source_list(&self, store: &Store, list: &ListRef) -> Result<Arc<Vec<SourceEntry>>> {
         let id = list.object.id;
         if let Some(kept) = self.sources.find(id) {
             return Ok(kept);

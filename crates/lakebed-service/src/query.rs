@@ -59,7 +59,6 @@ impl Lake {
         let stream = self.inner.engine.run(job, &self.inner.store).await?;
         let id = random_bytes()?;
         let statement_id = id.iter().map(|byte| format!("{byte:02x}")).collect();
-        let Snapshot { .. } = resolution.snapshot;
         Ok(QueryAnswer {
             statement_id,
             snapshot: resolution.snapshot,

@@ -270,8 +270,7 @@ impl<'a> Attempt<'a> {
     async fn publish_sources(&self, staged: &[StagedSource]) -> Result<Vec<KeptSource>> {
         let lake = &self.lake.inner;
         let ids: Vec<ObjectId> = staged.iter().map(|source| source.staged.id()).collect();
-        let named = lake.catalog.find_objects(&ids).await?;
-        let named: BTreeSet<ObjectId> = named.into_iter().map(|object| object.id).collect();
+        let named = self.named(&ids).await?;
         let publish = |source: StagedSource| {
             let trust = match named.contains(&source.staged.id()) {
                 true => Trust::Named,
@@ -453,12 +452,17 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    /// Those of `ids` that a committed event names.
+    async fn named(&self, ids: &[ObjectId]) -> Result<BTreeSet<ObjectId>> {
+        let named = self.lake.inner.catalog.find_objects(ids).await?;
+        Ok(named.into_iter().map(|object| object.id).collect())
+    }
+
     /// Those of `objects` that no committed event names yet, sorted, without repetitions.
     async fn unnamed(&self, objects: Vec<StoredObject>) -> Result<Vec<StoredObject>> {
         let objects: BTreeSet<StoredObject> = objects.into_iter().collect();
         let ids: Vec<ObjectId> = objects.iter().map(|object| object.id).collect();
-        let named = self.lake.inner.catalog.find_objects(&ids).await?;
-        let named: BTreeSet<ObjectId> = named.into_iter().map(|object| object.id).collect();
+        let named = self.named(&ids).await?;
         Ok(objects.into_iter().filter(|object| !named.contains(&object.id)).collect())
     }
 
