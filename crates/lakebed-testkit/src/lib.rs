@@ -6,6 +6,7 @@ mod clock;
 mod engine;
 pub mod fault;
 mod lake;
+pub mod s3;
 
 pub use clock::FrozenClock;
 pub use engine::NoEngine;

@@ -3,6 +3,7 @@
 //! Rules about the repository are no chores: they are tests, in `tests/tidy`.
 
 mod bench;
+mod services;
 mod setup;
 mod test;
 mod workspace;

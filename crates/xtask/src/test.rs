@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{setup, workspace::Workspace};
+use crate::{services::Services, workspace::Workspace};
 
 /// What the test binaries reported, summed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,8 +23,9 @@ struct Tally {
 /// # Errors
 /// When a test failed, when something did not build, and when no test ran at all.
 pub(crate) fn run(extra: &[OsString]) -> Result<()> {
-    setup::provide(setup::TOOLS)?;
+    let services = Services::start()?;
     let mut command = Workspace::find()?.cargo();
+    command.envs(services.environment());
     command.arg("test").args(selection(extra)).args(["--locked", "--no-fail-fast"]).args(extra);
     let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
     let output = child.stdout.take().expect("stdout is piped");

@@ -48,13 +48,13 @@ fn every_path_the_pages_name_exists() {
 }
 
 #[test]
-fn decisions_are_numbered_without_gaps() {
+fn decisions_are_numbered_in_order() {
     let architecture = page("ARCHITECTURE.md");
     let headings = architecture.lines().filter_map(|line| line.strip_prefix("### D-"));
     let numbers: Vec<u32> =
         headings.map(|heading| heading[..2].parse().expect("D- and two digits")).collect();
     assert!(!numbers.is_empty(), "no decisions were found");
-    assert_eq!(numbers, (1..).take(numbers.len()).collect::<Vec<u32>>());
+    assert!(numbers.is_sorted_by(|one, next| one < next), "out of order: {numbers:?}");
 }
 
 #[test]
