@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn the_next_cargo_hears_nothing_of_this_package() {
         assert!(env::var_os("CARGO_PKG_NAME").is_some(), "cargo runs this test");
-        let cargo = Workspace::find().unwrap().cargo();
+        let cargo = Workspace::find().expect("a workspace").cargo();
         let removed = |name| cargo.get_envs().any(|(key, value)| key == name && value.is_none());
         assert!(removed("CARGO_PKG_NAME") && removed("CARGO_MANIFEST_DIR"));
         assert!(!removed("CARGO_TARGET_DIR") && !removed("CARGO_HOME"));
