@@ -12,18 +12,22 @@
 //! | event, `seq` | one append-only change of the catalog; its place in the order | [`Event`] |
 //! | reference | `namespace.dataset[@selector]` | [`DatasetRef`] |
 //! | lock | references and the versions they resolved to | [`Lock`] |
+//! | principal, group | who asks; who they belong to | [`PrincipalName`], [`GroupName`], [`Identity`] |
+//! | grant | who may do what where, from which stage up, until when | [`Grant`], [`Action`], [`Target`] |
 //!
 //! Every stored format (manifest, file list, event, lock) carries a version number and is written
 //! by exactly one function here, so that equal values are equal bytes.
 
 mod decode;
 mod event;
+mod grant;
 mod id;
 mod ingest_key;
 mod lake;
 mod lock;
 mod manifest;
 mod name;
+mod principal;
 mod reference;
 mod schema;
 mod time;
@@ -33,6 +37,7 @@ pub use decode::{
     Severity,
 };
 pub use event::{Event, EventBody, HeadMoved, IngestRefused, KeptSource, VersionCommitted};
+pub use grant::{Action, ActionError, Grant, Grantee, Target, TargetError};
 pub use id::{LakeId, ObjectId, StoredObject, VersionId};
 pub use ingest_key::{DECODER_VERSION, IngestKey, IngestMode};
 pub use lake::LakeFile;
@@ -41,7 +46,11 @@ pub use manifest::{
     FileEntry, InputVersion, LIST_LIMIT, ListRef, Manifest, SkipKind, Skipped, SourceEntry,
     SourceList, TableList, Tally, content_id_of_files, content_id_of_table, rows_in_file_at,
 };
-pub use name::{ColumnName, DatasetKind, DatasetName, NameError, StageName};
+pub use name::{ColumnName, DatasetKind, DatasetName, NameError, NamespaceName, StageName};
+pub use principal::{
+    AttributeName, AttributeValue, GroupName, Identity, PrincipalError, PrincipalName, ScopeEntry,
+    Standing, TokenScope,
+};
 pub use reference::{DatasetRef, RefError, Selector};
 pub use schema::{DataType, Field, SchemaChange, SchemaError, TableSchema};
 pub use time::Timestamp;

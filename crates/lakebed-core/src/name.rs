@@ -63,6 +63,14 @@ fn check_identifier(text: &str, what: &'static str) -> Result<(), NameError> {
     Err(NameError::NotIdentifier { given: printable(text), what })
 }
 
+fn check_namespace(text: &str) -> Result<(), NameError> {
+    check_identifier(text, "namespace")?;
+    if RESERVED.contains(&text) {
+        return Err(NameError::Reserved { given: text.to_owned(), what: "namespace" });
+    }
+    Ok(())
+}
+
 /// `namespace.dataset`: both parts are SQL identifiers that need no quotes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DatasetName {
@@ -76,11 +84,8 @@ impl DatasetName {
     /// # Errors
     /// [`NameError`] says which part breaks which rule.
     pub fn new(namespace: &str, name: &str) -> Result<Self, NameError> {
-        check_identifier(namespace, "namespace")?;
+        check_namespace(namespace)?;
         check_identifier(name, "dataset name")?;
-        if RESERVED.contains(&namespace) {
-            return Err(NameError::Reserved { given: namespace.to_owned(), what: "namespace" });
-        }
         Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
     }
 
@@ -111,6 +116,32 @@ impl FromStr for DatasetName {
             Some((namespace, name)) => Self::new(namespace, name),
             None => Err(NameError::NotQualified { given: printable(text) }),
         }
+    }
+}
+
+/// The part of a dataset's name before the dot.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NamespaceName(String);
+
+impl NamespaceName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for NamespaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for NamespaceName {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        check_namespace(text).map(|()| Self(text.to_owned()))
     }
 }
 
@@ -225,7 +256,7 @@ macro_rules! serde_as_text {
         }
     )+};
 }
-serde_as_text!(DatasetName, StageName, ColumnName, crate::DatasetRef);
+serde_as_text!(DatasetName, NamespaceName, StageName, ColumnName, crate::DatasetRef);
 
 #[cfg(test)]
 mod tests {
