@@ -3,6 +3,7 @@
 use axum::extract::FromRequestParts;
 use http::{HeaderMap, request::Parts};
 use lakebed_api::media;
+use lakebed_core::Identity;
 use lakebed_service::Ctx;
 
 use crate::{
@@ -46,7 +47,7 @@ impl FromRequestParts<AppState> for Context {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self> {
         let request_id = parts.extensions.get::<RequestId>();
         let request_id = request_id.map_or_else(random_hex, |id| id.0.clone());
-        let mut ctx = Ctx::new(state.actor.to_string(), request_id);
+        let mut ctx = Ctx::new(Identity::clone(&state.identity), request_id);
         ctx.idempotency_key = idempotency_key(&parts.headers)?;
         Ok(Self(ctx))
     }

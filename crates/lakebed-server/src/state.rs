@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use lakebed_core::Identity;
 use lakebed_service::{Lake, engine::QueryLimits};
 
 /// From where the router is reached, and so what its callers may do.
@@ -23,27 +24,31 @@ pub struct AppState {
     /// From where callers come.
     pub(crate) access: Access,
     /// Who callers are, until they can prove it.
-    pub(crate) actor: Arc<str>,
+    pub(crate) identity: Arc<Identity>,
     /// What a statement may use when it says nothing; the most that it may, through a socket.
     pub(crate) limits: QueryLimits,
 }
 
 impl AppState {
-    /// A lake behind the door. Callers are `local` or `anonymous@loopback`; statements have the
-    /// engine's default limits.
+    /// A lake behind the door. Callers are `local` or `anonymous@loopback`, who own the lake;
+    /// statements have the engine's default limits.
+    ///
+    /// # Panics
+    /// Never: both names are principals.
     #[must_use]
     pub fn new(lake: Lake, access: Access) -> Self {
         let actor = match access {
             Access::Local => "local",
             Access::Remote => "anonymous@loopback",
         };
-        Self { lake, access, actor: actor.into(), limits: QueryLimits::default() }
+        let identity = Identity::owner(actor.parse().expect("a principal: it is a plain word"));
+        Self { lake, access, identity: identity.into(), limits: QueryLimits::default() }
     }
 
-    /// The same with all callers being `actor`, such as `local:alice`.
+    /// The same with all callers being `identity`.
     #[must_use]
-    pub fn with_actor(mut self, actor: &str) -> Self {
-        self.actor = actor.into();
+    pub fn with_identity(mut self, identity: Identity) -> Self {
+        self.identity = identity.into();
         self
     }
 

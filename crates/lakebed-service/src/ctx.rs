@@ -1,12 +1,12 @@
 //! What comes in with every request: who, when, and under which id.
 
-use lakebed_core::Timestamp;
+use lakebed_core::{Identity, Timestamp};
 
 /// Who asks, and how the request is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ctx {
-    /// Who asks: `local:alice`.
-    pub actor: String,
+    /// Who asks, as proved to the door that let them in.
+    pub identity: Identity,
     /// The request's id, the same through all tiers.
     pub request_id: String,
     /// The caller's own key for a change: the same key is the same change.
@@ -14,10 +14,16 @@ pub struct Ctx {
 }
 
 impl Ctx {
-    /// A request of `actor` without an idempotency key.
+    /// A request of `identity` without an idempotency key.
     #[must_use]
-    pub fn new(actor: impl Into<String>, request_id: impl Into<String>) -> Self {
-        Self { actor: actor.into(), request_id: request_id.into(), idempotency_key: None }
+    pub fn new(identity: Identity, request_id: impl Into<String>) -> Self {
+        Self { identity, request_id: request_id.into(), idempotency_key: None }
+    }
+
+    /// Who asks, as events name them: `local:alice`.
+    #[must_use]
+    pub fn actor(&self) -> &str {
+        self.identity.principal.as_str()
     }
 }
 

@@ -84,7 +84,7 @@ impl Lake {
     ) -> Result<Uploaded> {
         let staged = self.inner.store.stage_stream(bytes).await?;
         let uploaded = Uploaded { object: staged.id(), size_bytes: staged.size_bytes() };
-        self.inner.uploads.keep(&ctx.actor, staged, self.inner.clock.now())?;
+        self.inner.uploads.keep(ctx.actor(), staged, self.inner.clock.now())?;
         Ok(uploaded)
     }
 }

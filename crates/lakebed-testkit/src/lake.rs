@@ -6,7 +6,7 @@ use std::{
 };
 
 use lakebed_catalog::Catalog;
-use lakebed_core::{DatasetName, DecodeOptions, IngestMode, LakeFile};
+use lakebed_core::{DatasetName, DecodeOptions, Identity, IngestMode, LakeFile};
 use lakebed_service::{
     Ctx, IngestOutcome, IngestRequest, Lake, LakeConfig, LakeParts, NoProgress, OpenMode, Probe,
     Result, SourceInput, SystemClock, catalog_file, engine::Engine, rebuild,
@@ -55,10 +55,13 @@ impl TestLake {
         self.folder.path()
     }
 
-    /// A request of the local test user.
+    /// A request of the local test user, who owns the lake.
+    ///
+    /// # Panics
+    /// Never: the name is a principal.
     #[must_use]
     pub fn ctx(&self) -> Ctx {
-        Ctx::new("local:test", "request-1")
+        Ctx::new(Identity::owner("local:test".parse().expect("a principal")), "request-1")
     }
 
     /// Writes a user's file beside the lake.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use lakebed_api::FileLink;
 use lakebed_client::Client;
+use lakebed_core::Identity;
 use lakebed_server::{Access, AppState, router};
 use lakebed_service::{Lake, LakeConfig, OpenMode, SystemClock};
 use lakebed_store::Root;
@@ -45,8 +46,8 @@ impl Session {
             return Ok(Self { client: Client::remote(url.clone())?, lake: None });
         }
         let lake = open_lake(app, mode).await?;
-        let state =
-            AppState::new(lake.clone(), Access::Local).with_actor(&app.settings.actor.value);
+        let identity = Identity::owner(app.settings.actor.value.clone());
+        let state = AppState::new(lake.clone(), Access::Local).with_identity(identity);
         Ok(Self { client: Client::in_process(router(state)), lake: Some(lake) })
     }
 

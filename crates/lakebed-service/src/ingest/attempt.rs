@@ -445,7 +445,7 @@ impl<'a> Attempt<'a> {
 
     fn commit_of(&self, changes: Vec<EventBody>, idempotency_key: Option<String>) -> Commit {
         Commit {
-            actor: self.ctx.actor.clone(),
+            actor: self.ctx.actor().to_owned(),
             at: self.lake.inner.clock.now(),
             idempotency_key,
             changes,

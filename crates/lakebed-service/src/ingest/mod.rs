@@ -164,7 +164,7 @@ impl Lake {
                 }
                 Err(error) => return Err(error),
                 Ok(outcome) => {
-                    self.inner.uploads.forget(&ctx.actor, sources.ids());
+                    self.inner.uploads.forget(ctx.actor(), sources.ids());
                     return Ok(outcome);
                 }
             }

@@ -164,7 +164,7 @@ impl Item {
 
     fn of_upload(lake: &Lake, ctx: &Ctx, name: &str, object: ObjectId) -> Result<Self> {
         let staged =
-            lake.inner.uploads.find(&ctx.actor, object).ok_or_else(|| Error::NotFound {
+            lake.inner.uploads.find(ctx.actor(), object).ok_or_else(|| Error::NotFound {
                 message: format!("no upload `{object}` of yours is waiting"),
                 hint: Some("upload the bytes first, then ingest them within an hour".to_owned()),
             })?;

@@ -189,7 +189,7 @@ async fn uploads_belong_to_who_sent_them() {
     request.sources =
         vec![SourceInput::Upload { name: "x.csv".to_owned(), object: uploaded.object }];
     let mut other = test.ctx();
-    other.actor = "local:other".to_owned();
+    other.identity.principal = "local:other".parse().expect("a principal");
     let error = test.lake.ingest(&other, request.clone(), Arc::new(NoProgress)).await;
     assert_eq!(error.expect_err("not theirs").code(), "not-found");
     let mine = test.lake.ingest(&test.ctx(), request, Arc::new(NoProgress)).await.expect("mine");

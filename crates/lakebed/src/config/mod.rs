@@ -13,6 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use lakebed_core::PrincipalName;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -64,7 +65,7 @@ pub(crate) struct Settings {
     /// Where `serve` listens.
     pub(crate) listen: Setting<String>,
     /// Who the events of a lake in this process are by.
-    pub(crate) actor: Setting<String>,
+    pub(crate) actor: Setting<PrincipalName>,
 }
 
 /// When to use colours; `auto` is on a terminal, unless `NO_COLOR` is set.
@@ -227,17 +228,16 @@ impl Layers<'_> {
     }
 
     /// A name is only a remark: nobody checks it on the user's own machine.
-    fn actor(&self) -> Setting<String> {
+    fn actor(&self) -> Setting<PrincipalName> {
         let named = [USER, LOGNAME].into_iter().find_map(|variable| {
             let name = self.environment.get(variable)?;
-            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.@".contains(&byte);
-            let is_usable = (1..=64).contains(&name.len()) && name.bytes().all(is_plain);
-            is_usable.then(|| Setting {
-                value: format!("local:{name}"),
-                origin: Origin::Environment(variable),
-            })
+            let value = format!("local:{name}").parse().ok().filter(|_| !name.is_empty())?;
+            Some(Setting { value, origin: Origin::Environment(variable) })
         });
-        named.unwrap_or(Setting { value: "local".to_owned(), origin: Origin::Default })
+        named.unwrap_or_else(|| Setting {
+            value: "local".parse().expect("a principal: it is a plain word"),
+            origin: Origin::Default,
+        })
     }
 
     /// `-v` and `-vv` are louder than what is set elsewhere.
@@ -287,7 +287,7 @@ impl Settings {
             ("log", Some(self.log.value.clone()), Some(&self.log.origin)),
             ("log_format", Some(self.log_format.value.to_string()), Some(&self.log_format.origin)),
             ("listen", Some(self.listen.value.clone()), Some(&self.listen.origin)),
-            ("actor", Some(self.actor.value.clone()), Some(&self.actor.origin)),
+            ("actor", Some(self.actor.value.to_string()), Some(&self.actor.origin)),
         ]
     }
 }
