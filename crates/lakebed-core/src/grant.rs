@@ -210,7 +210,7 @@ pub struct Grant {
     pub on: Target,
     /// From which stage up: versions that have not reached it are not meant.
     pub from_stage: StageName,
-    /// Until when; from that moment on it gives nothing.
+    /// The last moment at which it gives something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }

@@ -14,10 +14,12 @@
 //! | lock | references and the versions they resolved to | [`Lock`] |
 //! | principal, group | who asks; who they belong to | [`PrincipalName`], [`GroupName`], [`Identity`] |
 //! | grant | who may do what where, from which stage up, until when | [`Grant`], [`Action`], [`Target`] |
+//! | declared catalog | what people wrote down of all that, as one value | [`Declared`] |
 //!
 //! Every stored format (manifest, file list, event, lock) carries a version number and is written
 //! by exactly one function here, so that equal values are equal bytes.
 
+mod declared;
 mod decode;
 mod event;
 mod grant;
@@ -32,6 +34,7 @@ mod reference;
 mod schema;
 mod time;
 
+pub use declared::{Declared, DeclaredPrincipal};
 pub use decode::{
     Column, Compression, CsvDecode, Decode, DecodeOptions, FormatName, Header, Reason, ReasonCode,
     Severity,

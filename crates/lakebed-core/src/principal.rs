@@ -121,7 +121,7 @@ fn check_attribute(text: &str) -> Result<(), PrincipalError> {
 
 /// The value of an attribute. Values of different types are never equal: `"1"` is not `1`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "an attribute is a text, a whole number, `true` or `false`")]
 pub enum AttributeValue {
     /// `true` or `false`.
     Boolean(bool),

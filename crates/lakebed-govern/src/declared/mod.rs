@@ -1,0 +1,109 @@
+//! What makes a declared catalog valid, whichever way it came.
+//!
+//! `yaml.rs` reads the folder that people edit, and finds the line of each mistake; a value that
+//! came over the wire is held to the same rules by [`check_declared`].
+
+mod yaml;
+
+use lakebed_core::{Declared, Grant, Grantee, GroupName, PrincipalName, StageName};
+
+pub use yaml::{CatalogFile, Mistake, read_catalog};
+
+/// Something in a declared catalog that cannot be meant like that.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DeclaredFlaw {
+    /// A grant to a group that nobody declared: it would give nothing to anybody, for ever.
+    #[error("there is no group `{0}`")]
+    UnknownGroup(GroupName),
+    /// A grant that gives nothing.
+    #[error("this grant names no action")]
+    NoAction,
+    /// A stage that no version can reach.
+    #[error("there is no stage `{0}`")]
+    UnknownStage(StageName),
+    /// A name that means whoever owns the lake, or everybody.
+    #[error("`{0}` is reserved")]
+    Reserved(String),
+}
+
+impl DeclaredFlaw {
+    /// What to write instead.
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::UnknownGroup(_) => {
+                "declare it under `groups`, or list it under `claimed_groups` if the identity \
+                 provider names its members"
+            }
+            Self::NoAction => "name at least one, as in `may: [discover, read]`",
+            Self::UnknownStage(_) => "`raw` is the only stage so far; leave `from_stage` out",
+            Self::Reserved(_) => {
+                "`local`, `local:…` and `anonymous@loopback` own the lake and need no grant, \
+                 `everyone` names nobody: choose another name"
+            }
+        }
+    }
+}
+
+/// Everything in `declared` that cannot be meant like that, in the order of the value.
+///
+/// # Errors
+/// At least one flaw.
+pub fn check_declared(declared: &Declared) -> Result<(), Vec<DeclaredFlaw>> {
+    let mut flaws = Vec::new();
+    for group in declared.groups.keys().chain(&declared.claimed_groups) {
+        flaws.extend(check_group(group).err());
+    }
+    let members = declared.groups.values().flatten();
+    for principal in members.chain(declared.principals.keys()) {
+        flaws.extend(check_principal(principal).err());
+    }
+    for grant in &declared.grants {
+        flaws.extend(check_grant(grant, declared));
+    }
+    if flaws.is_empty() { Ok(()) } else { Err(flaws) }
+}
+
+fn check_grant(grant: &Grant, declared: &Declared) -> Vec<DeclaredFlaw> {
+    let mut flaws = Vec::new();
+    flaws.extend(check_grantee(&grant.to, declared).err());
+    if grant.may.is_empty() {
+        flaws.push(DeclaredFlaw::NoAction);
+    }
+    flaws.extend(check_stage(&grant.from_stage).err());
+    flaws
+}
+
+/// A group must be known; a principal need not be: identity providers know more of them than we.
+fn check_grantee(to: &Grantee, declared: &Declared) -> Result<(), DeclaredFlaw> {
+    match to {
+        Grantee::Group(group) if !declared.knows_group(group) => {
+            Err(DeclaredFlaw::UnknownGroup(group.clone()))
+        }
+        Grantee::Group(_) => Ok(()),
+        Grantee::Principal(principal) => check_principal(principal),
+    }
+}
+
+fn check_stage(stage: &StageName) -> Result<(), DeclaredFlaw> {
+    match *stage == StageName::raw() {
+        true => Ok(()),
+        false => Err(DeclaredFlaw::UnknownStage(stage.clone())),
+    }
+}
+
+fn check_principal(principal: &PrincipalName) -> Result<(), DeclaredFlaw> {
+    let name = principal.as_str();
+    let owns = name == "local" || name.starts_with("local:") || name == "anonymous@loopback";
+    match owns || name == "everyone" {
+        true => Err(DeclaredFlaw::Reserved(name.to_owned())),
+        false => Ok(()),
+    }
+}
+
+fn check_group(group: &GroupName) -> Result<(), DeclaredFlaw> {
+    match group.as_str() {
+        name @ ("everyone" | "local") => Err(DeclaredFlaw::Reserved(name.to_owned())),
+        _ => Ok(()),
+    }
+}

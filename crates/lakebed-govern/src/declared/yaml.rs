@@ -1,0 +1,378 @@
+//! The declared catalog as people write it: `groups.yaml` and `grants.yaml`.
+//!
+//! Untrusted input: files of at most 1 MiB, no aliases, no merge keys, 16 levels deep. Unknown and
+//! repeated keys are refused. Every mistake names its file, line and column, and all of them are
+//! told at once, but for those that end the reading of a file.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    marker::PhantomData,
+    str::FromStr,
+};
+
+use lakebed_core::{
+    Action, AttributeName, AttributeValue, Declared, DeclaredPrincipal, Grant, Grantee,
+    PrincipalName, StageName, Target, Timestamp,
+};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_saphyr::{Location, Spanned, UserMessageFormatter, localizer::Localizer, options};
+
+use super::{DeclaredFlaw, check_grantee, check_group, check_principal, check_stage};
+
+/// The largest file that is read, in bytes.
+const MAX_FILE: usize = 1 << 20;
+const GROUPS: &str = "groups.yaml";
+const GRANTS: &str = "grants.yaml";
+
+/// A file of the folder, as the caller read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogFile {
+    /// Its place below the folder: `grants.yaml`.
+    pub name: String,
+    /// What stands in it.
+    pub text: String,
+}
+
+/// Something in a file that cannot be meant like that.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mistake {
+    /// The file, below the folder.
+    pub file: String,
+    /// The line, from 1; 0 when it is the file as a whole.
+    pub line: u64,
+    /// The column, from 1, in characters.
+    pub column: u64,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => write!(f, "{}: {}", self.file, self.message),
+            line => write!(f, "{}:{line}:{}: {}", self.file, self.column, self.message),
+        }
+    }
+}
+
+/// Reads the files of a `catalog/` folder. Files that are absent declare nothing; a file that this
+/// build does not know is refused, lest something that was written down did not hold.
+///
+/// # Errors
+/// All mistakes, in the order of files and lines.
+pub fn read_catalog(files: &[CatalogFile]) -> Result<Declared, Vec<Mistake>> {
+    let mut reader = Reader::default();
+    // Groups first: grants may only name those.
+    for file in files.iter().filter(|file| file.name == GROUPS) {
+        reader.groups(file);
+    }
+    for file in files.iter().filter(|file| file.name == GRANTS) {
+        reader.grants(file);
+    }
+    for file in files.iter().filter(|file| file.name != GROUPS && file.name != GRANTS) {
+        reader.mistakes.push(Mistake {
+            file: file.name.clone(),
+            line: 0,
+            column: 0,
+            message: "this build knows no such file".to_owned(),
+            hint: Some(format!("it reads `{GROUPS}` and `{GRANTS}`")),
+        });
+    }
+    reader.mistakes.sort();
+    if reader.mistakes.is_empty() { Ok(reader.declared) } else { Err(reader.mistakes) }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GroupsFile {
+    #[serde(default)]
+    groups: Entries<Vec<Text>>,
+    #[serde(default)]
+    claimed_groups: Vec<Text>,
+    #[serde(default)]
+    principals: Entries<PrincipalEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PrincipalEntry {
+    #[serde(default)]
+    attributes: Entries<Spanned<AttributeValue>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GrantsFile {
+    #[serde(default)]
+    grants: Vec<GrantEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GrantEntry {
+    to: Text,
+    may: Spanned<Vec<Text>>,
+    on: On,
+    from_stage: Option<Text>,
+    until: Option<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum On {
+    Lake,
+    Namespace(Text),
+    Dataset(Text),
+}
+
+/// Text and where it stands.
+type Text = Spanned<String>;
+
+/// A mapping whose keys know where they stand.
+struct Entries<T>(Vec<(Text, T)>);
+
+impl<T> Default for Entries<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Pairs<T> {
+            type Value = Entries<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a mapping")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+
+        deserializer.deserialize_map(Pairs(PhantomData))
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    declared: Declared,
+    mistakes: Vec<Mistake>,
+}
+
+impl Reader {
+    fn groups(&mut self, file: &CatalogFile) {
+        let Some(read) = self.parse::<GroupsFile>(file) else { return };
+        for (name, members) in read.groups.0 {
+            let Some(group) = self.name(file, &name, check_group) else { continue };
+            let members = members.iter().filter_map(|text| self.name(file, text, check_principal));
+            let members: BTreeSet<PrincipalName> = members.collect();
+            self.declared.groups.insert(group, members);
+        }
+        for name in &read.claimed_groups {
+            let group = self.name(file, name, check_group);
+            self.declared.claimed_groups.extend(group);
+        }
+        for (name, entry) in read.principals.0 {
+            let attributes = self.attributes(file, entry.attributes);
+            if let Some(principal) = self.name(file, &name, check_principal) {
+                let declared = DeclaredPrincipal { attributes };
+                self.declared.principals.insert(principal, declared);
+            }
+        }
+    }
+
+    fn attributes(
+        &mut self,
+        file: &CatalogFile,
+        entries: Entries<Spanned<AttributeValue>>,
+    ) -> BTreeMap<AttributeName, AttributeValue> {
+        let mut attributes = BTreeMap::new();
+        for (name, value) in entries.0 {
+            if let Some(name) = self.name(file, &name, |_: &AttributeName| Ok(())) {
+                attributes.insert(name, value.value);
+            }
+        }
+        attributes
+    }
+
+    fn grants(&mut self, file: &CatalogFile) {
+        let Some(read) = self.parse::<GrantsFile>(file) else { return };
+        for entry in read.grants {
+            if let Some(grant) = self.grant(file, &entry) {
+                self.declared.grants.insert(grant);
+            }
+        }
+    }
+
+    /// Reads all parts before it gives up, so that all mistakes of a grant are told at once.
+    fn grant(&mut self, file: &CatalogFile, entry: &GrantEntry) -> Option<Grant> {
+        let known = std::mem::take(&mut self.declared);
+        let to = self.name(file, &entry.to, |to: &Grantee| check_grantee(to, &known));
+        self.declared = known;
+        let given = entry.may.value.len();
+        let may = entry.may.value.iter();
+        let may: BTreeSet<Action> =
+            may.filter_map(|text| self.name(file, text, |_: &Action| Ok(()))).collect();
+        if given == 0 {
+            self.flaw(file, entry.may.referenced, &DeclaredFlaw::NoAction);
+        }
+        let on = match &entry.on {
+            On::Lake => Some(Target::Lake),
+            On::Namespace(text) => self.name(file, text, |_| Ok(())).map(Target::Namespace),
+            On::Dataset(text) => self.name(file, text, |_| Ok(())).map(Target::Dataset),
+        };
+        let from_stage = match &entry.from_stage {
+            None => Some(StageName::raw()),
+            Some(text) => self.name(file, text, check_stage),
+        };
+        let until = match &entry.until {
+            None => Some(None),
+            Some(text) => self.time(file, text).map(Some),
+        };
+        Some(Grant { to: to?, may, on: on?, from_stage: from_stage?, until: until? })
+    }
+
+    /// A date means its end, as in references (D-07).
+    fn time(&mut self, file: &CatalogFile, text: &Text) -> Option<Timestamp> {
+        let date = chrono::NaiveDate::parse_from_str(&text.value, "%Y-%m-%d").ok();
+        let is_date = date.filter(|_| text.value.len() == 10).map(Timestamp::end_of_day);
+        let read = is_date.or_else(|| text.value.parse().ok());
+        if read.is_none() {
+            let message = format!("`{}` is neither a date nor a time", shown(&text.value));
+            let hint = "write `2027-06-30` (to the end of that day, UTC) or `2027-06-30T12:00:00Z`";
+            self.mistake(file, text.referenced, message, Some(hint.to_owned()));
+        }
+        read
+    }
+
+    /// A name that is well formed and that `check` has nothing against.
+    fn name<T: FromStr<Err: fmt::Display>>(
+        &mut self,
+        file: &CatalogFile,
+        text: &Text,
+        check: impl Fn(&T) -> Result<(), DeclaredFlaw>,
+    ) -> Option<T> {
+        match text.value.parse::<T>() {
+            Err(error) => {
+                self.mistake(file, text.referenced, error.to_string(), None);
+                None
+            }
+            Ok(name) => match check(&name) {
+                Ok(()) => Some(name),
+                Err(flaw) => {
+                    self.flaw(file, text.referenced, &flaw);
+                    None
+                }
+            },
+        }
+    }
+
+    /// None after a mistake; the default for a file without content.
+    fn parse<T: for<'de> Deserialize<'de>>(&mut self, file: &CatalogFile) -> Option<T> {
+        if file.text.len() > MAX_FILE {
+            let message = format!("the file is larger than {MAX_FILE} bytes");
+            self.mistake(file, Location::UNKNOWN, message, None);
+            return None;
+        }
+        let has_content = |line: &str| !line.trim().is_empty() && !line.trim().starts_with('#');
+        let text = match file.text.lines().any(has_content) {
+            true => file.text.as_str(),
+            false => "{}",
+        };
+        match serde_saphyr::from_str_with_options(text, bounds()) {
+            Ok(read) => Some(read),
+            Err(error) => {
+                let location = error.location().unwrap_or(Location::UNKNOWN);
+                let (message, hint) = told(error.without_snippet());
+                self.mistake(file, location, message, hint.map(str::to_owned));
+                None
+            }
+        }
+    }
+
+    fn flaw(&mut self, file: &CatalogFile, location: Location, flaw: &DeclaredFlaw) {
+        self.mistake(file, location, flaw.to_string(), Some(flaw.hint().to_owned()));
+    }
+
+    fn mistake(
+        &mut self,
+        file: &CatalogFile,
+        location: Location,
+        message: String,
+        hint: Option<String>,
+    ) {
+        let (line, column) = (location.line(), location.column());
+        self.mistakes.push(Mistake { file: file.name.clone(), line, column, message, hint });
+    }
+}
+
+/// What the parser says, in our words where its own are about its settings.
+fn told(error: &serde_saphyr::Error) -> (String, Option<&'static str>) {
+    use serde_saphyr::budget::BudgetBreach;
+    let (message, hint) = match error {
+        serde_saphyr::Error::Budget { breach, .. } => match breach {
+            BudgetBreach::Anchors { .. } | BudgetBreach::Aliases { .. } => {
+                ("anchors and aliases are not read here", "write it out")
+            }
+            BudgetBreach::Documents { .. } => {
+                ("this begins a second document", "leave out the line `---`")
+            }
+            _ => ("this is nested too deeply, or too large", "16 levels are the most"),
+        },
+        serde_saphyr::Error::MergeKeyNotAllowed { .. } => {
+            ("merge keys are not read here", "write it out")
+        }
+        other => {
+            let formatter = UserMessageFormatter.with_localizer(&WithoutLocation);
+            return (shown(&other.render_with_formatter(&formatter)), None);
+        }
+    };
+    (message.to_owned(), Some(hint))
+}
+
+/// At most 300 characters, control characters escaped: safe to print.
+fn shown(text: &str) -> String {
+    text.chars().take(300).flat_map(char::escape_debug).collect::<String>().replace("\\'", "'")
+}
+
+/// What a declared catalog needs, and nothing that multiplies.
+fn bounds() -> serde_saphyr::Options {
+    options! {
+        budget: serde_saphyr::budget! {
+            max_documents: 1,
+            max_depth: 16,
+            flow_nesting_limit: 16,
+            max_anchors: 0,
+            max_aliases: 0,
+            max_merge_keys: 0,
+        },
+        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::Error,
+        merge_keys: serde_saphyr::MergeKeyPolicy::Error,
+        strict_booleans: true,
+        reject_unsupported_tags: true,
+    }
+}
+
+/// Line and column stand before the message, in every mistake at the same place.
+struct WithoutLocation;
+
+impl Localizer for WithoutLocation {
+    fn attach_location<'b>(&self, base: Cow<'b, str>, _location: Location) -> Cow<'b, str> {
+        base
+    }
+}

@@ -1,0 +1,23 @@
+//! The rules of Lakebed as pure functions: no IO, no clock, no randomness.
+//!
+//! * [`authorize`] decides whether somebody may do something, from what is declared and the time;
+//!   [`explain`] says why.
+//! * [`read_catalog`] makes the declared catalog out of the YAML of a `catalog/` folder, or says
+//!   in which line it cannot be meant like that; [`check_declared`] holds the rules for values that
+//!   came another way.
+//! * [`plan_catalog`] says what applying one would change, and who would gain or lose what.
+//!
+//! It reads no database and no file: what it needs is handed in. Whether something exists is not
+//! its business either: it answers by names alone, the same for what is and for what is not there.
+
+mod authorize;
+mod declared;
+mod explain;
+mod plan;
+mod rights;
+
+pub use authorize::{Denied, Granted, Verdict, authorize};
+pub use declared::{CatalogFile, DeclaredFlaw, Mistake, check_declared, read_catalog};
+pub use explain::{ActionExplained, Explanation, GrantExplained, WhyNot, explain};
+pub use plan::{AttributeChange, CatalogPlan, GroupChange, Reach, RightChange, plan_catalog};
+pub use rights::Rights;

@@ -1,0 +1,231 @@
+//! What applying a declared catalog would change: which groups and attributes, and who would gain
+//! or lose what. A value; the command line, the API and the use case show the same one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lakebed_core::{
+    Action, AttributeName, AttributeValue, Declared, Grant, Grantee, GroupName, ObjectId,
+    PrincipalName, Target, Timestamp,
+};
+
+use crate::rights::{gives, is_over, is_theirs, reaches_every_version};
+
+/// The difference between two declared catalogs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CatalogPlan {
+    /// The digest of what is declared now; none when nothing ever was.
+    pub before: Option<ObjectId>,
+    /// The digest of what would be.
+    pub after: ObjectId,
+    /// Groups whose members change, by name.
+    pub groups: Vec<GroupChange>,
+    /// Groups that the identity provider may fill from now on.
+    pub claimed_groups_added: BTreeSet<GroupName>,
+    /// Groups that it may not fill any more.
+    pub claimed_groups_removed: BTreeSet<GroupName>,
+    /// Attributes that change, by principal and name.
+    pub attributes: Vec<AttributeChange>,
+    /// Grants that are new, in the order of their texts.
+    pub grants_added: BTreeSet<Grant>,
+    /// Grants that go.
+    pub grants_removed: BTreeSet<Grant>,
+    /// Who gains or loses what, as far as it is known by name.
+    pub rights: Vec<RightChange>,
+    /// Whether the lake would be left without anybody who may admin it, where somebody may now.
+    pub loses_last_admin: bool,
+}
+
+impl CatalogPlan {
+    /// Whether applying it would change nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.before == Some(self.after)
+            || (self.before.is_none() && self.after == Declared::default().digest())
+    }
+}
+
+/// Who enters and leaves a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupChange {
+    /// The group.
+    pub group: GroupName,
+    /// Its new members.
+    pub joined: BTreeSet<PrincipalName>,
+    /// Those who are members no more.
+    pub left: BTreeSet<PrincipalName>,
+}
+
+/// An attribute that appears, goes or changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttributeChange {
+    /// Whose.
+    pub principal: PrincipalName,
+    /// Which.
+    pub attribute: AttributeName,
+    /// Its value now.
+    pub before: Option<AttributeValue>,
+    /// Its value then.
+    pub after: Option<AttributeValue>,
+}
+
+/// Something that some may do from now on, or no more, or for another time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RightChange {
+    /// What.
+    pub action: Action,
+    /// Where.
+    pub on: Target,
+    /// How long they may do it now.
+    pub before: Reach,
+    /// How long they may do it then; more than before is a gain.
+    pub after: Reach,
+    /// Who: principals, and groups that the identity provider fills.
+    pub who: BTreeSet<Grantee>,
+}
+
+impl RightChange {
+    /// Whether it is a gain.
+    #[must_use]
+    pub fn is_gain(&self) -> bool {
+        self.after > self.before
+    }
+}
+
+/// How long something is allowed; longer is greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// Not at all.
+    Never,
+    /// Until this moment.
+    Until(Timestamp),
+    /// As long as it is declared.
+    Always,
+}
+
+/// Says what replacing `before` by `after` at `now` would change; none when nothing was declared.
+#[must_use]
+pub fn plan_catalog(before: Option<&Declared>, after: &Declared, now: Timestamp) -> CatalogPlan {
+    let nothing = Declared::default();
+    let old = before.unwrap_or(&nothing);
+    CatalogPlan {
+        before: before.map(Declared::digest),
+        after: after.digest(),
+        groups: group_changes(old, after),
+        claimed_groups_added: &after.claimed_groups - &old.claimed_groups,
+        claimed_groups_removed: &old.claimed_groups - &after.claimed_groups,
+        attributes: attribute_changes(old, after),
+        grants_added: &after.grants - &old.grants,
+        grants_removed: &old.grants - &after.grants,
+        rights: right_changes(old, after, now),
+        loses_last_admin: has_admin(old, now) && !has_admin(after, now),
+    }
+}
+
+fn group_changes(old: &Declared, new: &Declared) -> Vec<GroupChange> {
+    let nobody = BTreeSet::new();
+    let names: BTreeSet<&GroupName> = old.groups.keys().chain(new.groups.keys()).collect();
+    let change = |group: &GroupName| {
+        let before = old.groups.get(group).unwrap_or(&nobody);
+        let after = new.groups.get(group).unwrap_or(&nobody);
+        GroupChange { group: group.clone(), joined: after - before, left: before - after }
+    };
+    let is_change = |change: &GroupChange| {
+        let is_declared = |declared: &Declared| declared.groups.contains_key(&change.group);
+        !change.joined.is_empty() || !change.left.is_empty() || is_declared(old) != is_declared(new)
+    };
+    names.into_iter().map(change).filter(is_change).collect()
+}
+
+fn attribute_changes(old: &Declared, new: &Declared) -> Vec<AttributeChange> {
+    let find = |declared: &Declared, principal: &PrincipalName, attribute: &AttributeName| {
+        declared.principals.get(principal)?.attributes.get(attribute).cloned()
+    };
+    let keys = |declared: &Declared| {
+        let of = |(name, principal): (&PrincipalName, &lakebed_core::DeclaredPrincipal)| {
+            let pair = |attribute: &AttributeName| (name.clone(), attribute.clone());
+            principal.attributes.keys().map(pair).collect::<Vec<_>>()
+        };
+        declared.principals.iter().flat_map(of).collect::<BTreeSet<_>>()
+    };
+    let change = |(principal, attribute): (PrincipalName, AttributeName)| AttributeChange {
+        before: find(old, &principal, &attribute),
+        after: find(new, &principal, &attribute),
+        principal,
+        attribute,
+    };
+    let all = &keys(old) | &keys(new);
+    all.into_iter().map(change).filter(|change| change.before != change.after).collect()
+}
+
+/// Compares what everybody may do before and after, and puts together those for whom it is the
+/// same.
+fn right_changes(old: &Declared, new: &Declared, now: Timestamp) -> Vec<RightChange> {
+    let mut changes: BTreeMap<(Target, Action, Reach, Reach), BTreeSet<Grantee>> = BTreeMap::new();
+    for who in everybody(old, new) {
+        let (before, after) = (grants_of(old, &who, now), grants_of(new, &who, now));
+        for (target, action) in named(before.iter().chain(&after).copied()) {
+            let reach = (reach(&before, action, &target), reach(&after, action, &target));
+            if reach.0 != reach.1 {
+                let key = (target, action, reach.0, reach.1);
+                changes.entry(key).or_default().insert(who.clone());
+            }
+        }
+    }
+    let change =
+        |((on, action, before, after), who)| RightChange { action, on, before, after, who };
+    changes.into_iter().map(change).collect()
+}
+
+/// All that can be told apart by name: principals, and the groups that the identity provider fills.
+fn everybody(old: &Declared, new: &Declared) -> BTreeSet<Grantee> {
+    let mut all = BTreeSet::new();
+    for declared in [old, new] {
+        let members = declared.groups.values().flatten().cloned().map(Grantee::Principal);
+        let grantees = declared.grants.iter().map(|grant| grant.to.clone());
+        let named = grantees.filter(|to| matches!(to, Grantee::Principal(_)));
+        let claimed = declared.claimed_groups.iter().cloned().map(Grantee::Group);
+        all.extend(members.chain(named).chain(claimed));
+    }
+    all
+}
+
+/// The grants of `declared` that are in force for `who`; for a group, as far as the identity
+/// provider may fill it.
+fn grants_of<'a>(declared: &'a Declared, who: &Grantee, now: Timestamp) -> Vec<&'a Grant> {
+    let is_for = |grant: &&Grant| match who {
+        Grantee::Principal(principal) => {
+            is_theirs(grant, principal, &declared.groups_of(principal, &BTreeSet::new()))
+        }
+        Grantee::Group(group) => grant.to == *who && declared.claimed_groups.contains(group),
+    };
+    let grants = declared.grants.iter().filter(is_for);
+    grants.filter(|grant| !is_over(grant, now) && reaches_every_version(grant)).collect()
+}
+
+fn named<'a>(grants: impl Iterator<Item = &'a Grant>) -> BTreeSet<(Target, Action)> {
+    let pairs = |grant: &'a Grant| grant.may.iter().map(|action| (grant.on.clone(), *action));
+    grants.flat_map(pairs).collect()
+}
+
+fn reach(grants: &[&Grant], action: Action, target: &Target) -> Reach {
+    let giving = grants.iter().filter(|grant| gives(&grant.may, &grant.on, action, target));
+    let reach = |grant: &&Grant| grant.until.map_or(Reach::Always, Reach::Until);
+    giving.map(reach).max().unwrap_or(Reach::Never)
+}
+
+/// Whether anybody may admin the lake by declaration; a group that the identity provider fills is
+/// taken to have members.
+fn has_admin(declared: &Declared, now: Timestamp) -> bool {
+    let admins = |grant: &&Grant| {
+        !is_over(grant, now)
+            && reaches_every_version(grant)
+            && gives(&grant.may, &grant.on, Action::Admin, &Target::Lake)
+    };
+    declared.grants.iter().filter(admins).any(|grant| match &grant.to {
+        Grantee::Principal(_) => true,
+        Grantee::Group(group) => {
+            declared.claimed_groups.contains(group)
+                || declared.groups.get(group).is_some_and(|members| !members.is_empty())
+        }
+    })
+}

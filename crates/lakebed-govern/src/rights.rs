@@ -1,0 +1,112 @@
+//! What somebody may do: the grants that are theirs, the standing they have, and the scope of
+//! their credential.
+//!
+//! Grants add up and no order matters. The scope only ever takes away. Invariant: nothing here
+//! looks at whether a target exists.
+
+use std::collections::BTreeSet;
+
+use lakebed_core::{
+    Action, DatasetName, Declared, Grant, Grantee, GroupName, Identity, PrincipalName, StageName,
+    Standing, Target, Timestamp, TokenScope,
+};
+
+use crate::{Denied, Granted, Verdict};
+
+/// What one identity may do at one moment, found once and asked often.
+#[derive(Debug, Clone)]
+pub struct Rights {
+    principal: PrincipalName,
+    standing: Standing,
+    scope: Option<TokenScope>,
+    /// Actions and targets of the grants that are theirs and in force.
+    given: Vec<(BTreeSet<Action>, Target)>,
+}
+
+impl Rights {
+    /// What `identity` may do at `now`, when this is declared.
+    #[must_use]
+    pub fn of(identity: &Identity, declared: &Declared, now: Timestamp) -> Self {
+        let groups = declared.groups_of(&identity.principal, &identity.groups);
+        let in_force = declared.grants.iter().filter(|grant| {
+            is_theirs(grant, &identity.principal, &groups)
+                && !is_over(grant, now)
+                && reaches_every_version(grant)
+        });
+        Self {
+            principal: identity.principal.clone(),
+            standing: identity.standing,
+            scope: identity.scope.clone(),
+            given: in_force.map(|grant| (grant.may.clone(), grant.on.clone())).collect(),
+        }
+    }
+
+    /// Whether `action` on `target` is allowed, as a proof or a refusal.
+    #[must_use]
+    pub fn verdict(&self, action: Action, target: &Target) -> Verdict {
+        let (principal, target) = (self.principal.clone(), target.clone());
+        if self.allows(action, &target) {
+            return Verdict::Granted(Granted::new(principal, action, target));
+        }
+        // The lake is no secret: whoever asks has found it.
+        let is_discoverable = target == Target::Lake || self.allows(Action::Discover, &target);
+        Verdict::Denied(Denied { principal, action, target, is_discoverable })
+    }
+
+    /// Whether `action` on `target` is allowed.
+    #[must_use]
+    pub fn allows(&self, action: Action, target: &Target) -> bool {
+        self.holds(action, target)
+            && self.scope.as_ref().is_none_or(|scope| scope.allows(action, target))
+    }
+
+    /// Whether `dataset` may be discovered.
+    #[must_use]
+    pub fn discovers(&self, dataset: &DatasetName) -> bool {
+        self.allows(Action::Discover, &Target::Dataset(dataset.clone()))
+    }
+
+    /// Whether `dataset` may be read.
+    #[must_use]
+    pub fn reads(&self, dataset: &DatasetName) -> bool {
+        self.allows(Action::Read, &Target::Dataset(dataset.clone()))
+    }
+
+    /// Whatever the credential's scope says.
+    fn holds(&self, action: Action, target: &Target) -> bool {
+        let by_standing = match self.standing {
+            Standing::Owner => true,
+            Standing::FirstAdmin => action == Action::Admin,
+            Standing::Ordinary => false,
+        };
+        by_standing || self.given.iter().any(|(may, on)| gives(may, on, action, target))
+    }
+}
+
+/// Whether a permission for `may` on `on` is one for `action` on `target`.
+pub(crate) fn gives(may: &BTreeSet<Action>, on: &Target, action: Action, target: &Target) -> bool {
+    on.covers(target) && may.iter().any(|given| given.includes(action))
+}
+
+/// Whether `grant` is made to `principal`, or to a group it belongs to.
+pub(crate) fn is_theirs(
+    grant: &Grant,
+    principal: &PrincipalName,
+    groups: &BTreeSet<&GroupName>,
+) -> bool {
+    match &grant.to {
+        Grantee::Principal(to) => to == principal,
+        Grantee::Group(to) => groups.contains(to),
+    }
+}
+
+/// Whether the grant has ended: its last moment is past.
+pub(crate) fn is_over(grant: &Grant, now: Timestamp) -> bool {
+    grant.until.is_some_and(|until| until < now)
+}
+
+/// Every version is at stage `raw` and at no other yet, so a grant from a higher stage up reaches
+/// none of them.
+pub(crate) fn reaches_every_version(grant: &Grant) -> bool {
+    grant.from_stage == StageName::raw()
+}

@@ -1,0 +1,143 @@
+//! The YAML of declared catalogs: the example reads, and every bad one is refused where it is bad.
+//!
+//! Bad ones are kept in `catalog-invalid/`, one folder each, for ever: `expected.txt` is what is
+//! said of them.
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use lakebed_core::Declared;
+use lakebed_govern::{CatalogFile, check_declared, read_catalog};
+
+fn files(folder: &Path) -> Vec<CatalogFile> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            files.push(CatalogFile { name, text: fs::read_to_string(path).expect("text") });
+        }
+    }
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    files
+}
+
+fn file(name: &str, text: &str) -> CatalogFile {
+    CatalogFile { name: name.to_owned(), text: text.to_owned() }
+}
+
+/// The example in the repository's root says what this page of the design says.
+#[test]
+fn the_example_catalog_reads() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalog");
+    let declared = read_catalog(&files(&folder)).expect("the example is valid");
+    assert_eq!(check_declared(&declared), Ok(()));
+    insta::assert_snapshot!(declared.to_json().replace("},", "},\n"));
+}
+
+#[test]
+fn bad_declarations_are_refused_where_they_are_bad() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/catalog-invalid");
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for entry in fs::read_dir(&folder).expect("a folder") {
+        let case = entry.expect("an entry").path();
+        let mistakes = read_catalog(&files(&case)).expect_err("a bad declaration");
+        let mut said = String::new();
+        for mistake in mistakes {
+            let _ = writeln!(said, "{mistake}");
+            if let Some(hint) = mistake.hint {
+                let _ = writeln!(said, "  hint: {hint}");
+            }
+        }
+        let expected = fs::read_to_string(case.join("expected.txt")).unwrap_or_default();
+        if std::env::var_os("INSTA_UPDATE").is_some_and(|how| how == "always") {
+            fs::write(case.join("expected.txt"), &said).expect("a writable folder");
+        }
+        if said != expected {
+            wrong.push(format!("{}\nexpected:\n{expected}said:\n{said}", case.display()));
+        }
+        seen += 1;
+    }
+    assert!(seen >= 20, "only {seen} cases were found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn nothing_declared_is_the_empty_value() {
+    for text in ["", "# nothing yet\n", "{}", "groups: {}\nclaimed_groups: []\n"] {
+        assert_eq!(read_catalog(&[file("groups.yaml", text)]), Ok(Declared::default()), "{text:?}");
+    }
+    assert_eq!(read_catalog(&[]), Ok(Declared::default()));
+}
+
+/// The order of files, lines and members, comments and quotes change nothing.
+#[test]
+fn the_same_declaration_has_one_digest() {
+    let groups =
+        "groups: { b: [x, y], a: [] }\nprincipals: { x: { attributes: { n: 1 } }, w: {} }\n";
+    let grants = "grants:\n- { to: group:b, may: [read, discover], on: lake }\n- { to: x, may: [ingest], on: { namespace: crm } }\n";
+    let one = read_catalog(&[file("groups.yaml", groups), file("grants.yaml", grants)]).unwrap();
+    let groups = "# who\nprincipals:\n  w: {}\n  x:\n    attributes:\n      n: 1\ngroups:\n  a: []\n  b:\n    - y\n    - 'x'\n    - x\n";
+    let grants = "grants:\n- on:\n    namespace: crm\n  may: [ingest]\n  to: x\n- { to: \"group:b\", may: [discover, read, read], on: lake, from_stage: raw }\n";
+    let other = read_catalog(&[file("grants.yaml", grants), file("groups.yaml", groups)]).unwrap();
+    assert_eq!(one, other);
+    assert_eq!(one.digest(), other.digest());
+}
+
+/// A name that YAML would take for something else is what it looks like.
+#[test]
+fn yes_and_no_are_words() {
+    let groups = "groups: { no: [yes, on, 7] }\nprincipals: { yes: { attributes: { country: NO, member: true, code: '07' } } }\n";
+    let declared = read_catalog(&[file("groups.yaml", groups)]).unwrap();
+    insta::assert_snapshot!(
+        declared.to_json(),
+        @r#"{"format":1,"groups":{"no":["7","on","yes"]},"principals":{"yes":{"attributes":{"code":"07","country":"NO","member":true}}}}"#
+    );
+}
+
+/// A file made to explode is refused quickly.
+#[test]
+fn bombs_are_refused() {
+    let mut laughs = "groups:\n  a: &a [x]\n".to_owned();
+    for (this, last) in ('b'..='i').zip('a'..) {
+        let _ = writeln!(laughs, "  {this}: &{this} [*{last}, *{last}, *{last}, *{last}]");
+    }
+    let deep = format!("groups: {}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let large = format!("# {}\ngroups: {{}}\n", "x".repeat(2 << 20));
+    for text in [laughs, deep, large, "grants: [".repeat(1000), "--- {}\n--- {}\n".to_owned()] {
+        let mistakes = read_catalog(&[file("groups.yaml", &text)]).expect_err("a bomb");
+        assert_eq!(mistakes.len(), 1);
+        assert!(mistakes[0].message.len() < 400, "{}", mistakes[0]);
+    }
+}
+
+/// A value that came over the wire is held to the same rules.
+#[test]
+fn the_wire_is_held_to_the_same_rules() {
+    let text = r#"{"format":1,"groups":{"everyone":["local:alice"]},"grants":[
+        {"to":"group:nobody","may":[],"on":"lake","from_stage":"product"}]}"#;
+    let declared: Declared = serde_json::from_str(text).unwrap();
+    let flaws = check_declared(&declared).expect_err("five flaws");
+    let said: Vec<String> = flaws.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(said.join("\n"), @"
+    `everyone` is reserved
+    `local:alice` is reserved
+    there is no group `nobody`
+    this grant names no action
+    there is no stage `product`
+    ");
+}
+
+proptest::proptest! {
+    /// Whatever the text, reading ends with a value or with mistakes that can be printed.
+    #[test]
+    fn any_text_is_a_catalog_or_a_list_of_mistakes(text in "[ -~\n\t&*!|>%@`äß\u{7}]{0,200}") {
+        let read = read_catalog(&[file("groups.yaml", &text), file("grants.yaml", &text)]);
+        if let Err(mistakes) = read {
+            proptest::prop_assert!(!mistakes.is_empty());
+            for mistake in mistakes {
+                proptest::prop_assert!(!mistake.to_string().chars().any(char::is_control));
+            }
+        }
+    }
+}

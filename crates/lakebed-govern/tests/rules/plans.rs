@@ -1,0 +1,163 @@
+//! What a plan says: who gains and who loses what.
+
+use std::collections::BTreeSet;
+
+use lakebed_core::{Action, Declared, Grantee, Identity, Target};
+use lakebed_govern::{CatalogFile, CatalogPlan, Reach, authorize, plan_catalog, read_catalog};
+use proptest::prelude::*;
+
+use crate::world::{NOW, declared};
+
+fn read(groups: &str, grants: &str) -> Declared {
+    let file = |name: &str, text: &str| CatalogFile { name: name.into(), text: text.into() };
+    read_catalog(&[file("groups.yaml", groups), file("grants.yaml", grants)]).expect("valid")
+}
+
+fn told(plan: &CatalogPlan) -> String {
+    let mut lines = Vec::new();
+    for change in &plan.groups {
+        lines.push(format!("{}: joined {:?} left {:?}", change.group, change.joined, change.left));
+    }
+    for right in &plan.rights {
+        let who: Vec<_> = right.who.iter().map(Grantee::to_string).collect();
+        let verb = if right.is_gain() { "gain" } else { "lose" };
+        let reach = |reach| match reach {
+            Reach::Never => "never".to_owned(),
+            Reach::Until(time) => format!("until {time}"),
+            Reach::Always => "always".to_owned(),
+        };
+        let (before, after) = (reach(right.before), reach(right.after));
+        lines.push(format!(
+            "{} {verb} {} on {}: {before} -> {after}",
+            who.join(", "),
+            right.action,
+            right.on
+        ));
+    }
+    lines.join("\n")
+}
+
+#[test]
+fn a_first_catalog_gives_to_those_it_names() {
+    let after = read(
+        "groups: { analysts: [alice, bob] }\nclaimed_groups: [engineering]\n",
+        "grants:\n\
+         - { to: group:analysts, may: [discover, read], on: { namespace: crm } }\n\
+         - { to: group:engineering, may: [discover], on: lake }\n\
+         - { to: bob, may: [ingest], on: { dataset: crm.orders }, until: 2030-01-01 }\n",
+    );
+    let plan = plan_catalog(None, &after, NOW);
+    assert_eq!(plan.before, None);
+    insta::assert_snapshot!(told(&plan), @r#"
+    analysts: joined {PrincipalName("alice"), PrincipalName("bob")} left {}
+    group:engineering gain discover on lake: never -> always
+    alice, bob gain discover on crm.*: never -> always
+    alice, bob gain read on crm.*: never -> always
+    bob gain ingest on crm.orders: never -> until 2030-01-01T23:59:59.999999Z
+    "#);
+}
+
+/// Leaving a group, a grant that narrows, a date that moves: each is told for whom it changes
+/// something, and for nobody else.
+#[test]
+fn who_loses_is_told_by_name() {
+    let before = read(
+        "groups: { analysts: [alice, bob] }\n",
+        "grants:\n\
+         - { to: group:analysts, may: [read], on: lake }\n\
+         - { to: alice, may: [read], on: { namespace: crm } }\n\
+         - { to: carol, may: [ingest], on: lake, until: 2030-01-01 }\n",
+    );
+    let after = read(
+        "groups: { analysts: [bob] }\n",
+        "grants:\n\
+         - { to: group:analysts, may: [discover, read], on: lake }\n\
+         - { to: alice, may: [read], on: { namespace: crm } }\n\
+         - { to: carol, may: [ingest], on: lake, until: 2029-01-01 }\n",
+    );
+    insta::assert_snapshot!(told(&plan_catalog(Some(&before), &after, NOW)), @r#"
+    analysts: joined {} left {PrincipalName("alice")}
+    alice lose read on lake: always -> never
+    carol lose ingest on lake: until 2030-01-01T23:59:59.999999Z -> until 2029-01-01T23:59:59.999999Z
+    "#);
+}
+
+#[test]
+fn the_last_admin_is_missed() {
+    let admin = |to: &str| format!("grants: [{{ to: {to}, may: [admin], on: lake }}]");
+    let with = read("", &admin("alice"));
+    let loses = |after: &Declared| plan_catalog(Some(&with), after, NOW).loses_last_admin;
+    assert!(loses(&Declared::default()));
+    assert!(!loses(&read("", &admin("bob"))));
+    assert!(loses(&read("groups: { admins: [] }", &admin("group:admins"))), "nobody is in it");
+    assert!(!loses(&read("groups: { admins: [eve] }", &admin("group:admins"))));
+    assert!(!loses(&read("claimed_groups: [admins]", &admin("group:admins"))));
+    let narrower = "grants: [{ to: alice, may: [admin], on: { namespace: crm } }]";
+    assert!(loses(&read("", narrower)), "a part of the lake is not the lake");
+    let over = "grants: [{ to: alice, may: [admin], on: lake, until: 1969-01-01 }]";
+    assert!(loses(&read("", over)));
+    let none = Declared::default();
+    assert!(!plan_catalog(None, &none, NOW).loses_last_admin, "there was none to lose");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// No change, no plan; and a plan is empty only then.
+    #[test]
+    fn a_plan_is_empty_when_nothing_changes(before in declared(), after in declared()) {
+        let plan = plan_catalog(Some(&before), &after, NOW);
+        prop_assert_eq!(plan.is_empty(), before == after);
+        if before == after {
+            prop_assert!(plan.groups.is_empty() && plan.rights.is_empty());
+            prop_assert!(plan.grants_added.is_empty() && plan.grants_removed.is_empty());
+        }
+    }
+
+    /// Whatever a plan says somebody gains or loses, the decision says too.
+    #[test]
+    fn a_plan_tells_the_truth(before in declared(), after in declared()) {
+        let plan = plan_catalog(Some(&before), &after, NOW);
+        for right in &plan.rights {
+            for who in &right.who {
+                let allows = |declared| allowed(who, declared, right.action, &right.on);
+                prop_assert_eq!(allows(&before), right.before != Reach::Never);
+                prop_assert_eq!(allows(&after), right.after != Reach::Never);
+            }
+        }
+    }
+
+    /// Nobody gains or loses what the plan does not say.
+    #[test]
+    fn a_plan_tells_everything(before in declared(), after in declared()) {
+        let plan = plan_catalog(Some(&before), &after, NOW);
+        for name in ["alice", "bob"] {
+            let who: Grantee = name.parse().unwrap();
+            for target in ["lake", "crm.*", "hr.*", "crm.customers", "crm.orders", "hr.people"] {
+                let target: Target = target.parse().unwrap();
+                for action in Action::ALL {
+                    let was = allowed(&who, &before, action, &target);
+                    let is = allowed(&who, &after, action, &target);
+                    let told = plan.rights.iter().any(|right| {
+                        right.who.contains(&who)
+                            && right.on.covers(&target)
+                            && right.action.includes(action)
+                            && right.is_gain() == is
+                    });
+                    prop_assert!(was == is || told, "{} {} {}", name, action, target);
+                }
+            }
+        }
+    }
+}
+
+fn allowed(who: &Grantee, declared: &Declared, action: Action, target: &Target) -> bool {
+    let identity = match who {
+        Grantee::Principal(principal) => Identity::of(principal.clone()),
+        Grantee::Group(group) => Identity {
+            groups: BTreeSet::from([group.clone()]),
+            ..Identity::of("somebody".parse().unwrap())
+        },
+    };
+    authorize(&identity, declared, action, target, NOW).is_granted()
+}
