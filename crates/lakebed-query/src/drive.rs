@@ -21,10 +21,10 @@ use tokio::{
 
 use crate::{
     engine::Planned,
-    errors::{NO_MEMORY, NO_SCRATCH, exhausted, from_datafusion, internal},
+    errors::{NO_MEMORY, NO_SCRATCH, exhausted, from_datafusion, from_panic, internal},
     objects::Fault,
     output::{plain_batches, plain_schema},
-    stacks::{EngineThreads, panic_text},
+    stacks::EngineThreads,
 };
 
 /// What the task sends to its stream.
@@ -147,7 +147,7 @@ async fn run_plan(
         if let Some(error) = fault.take() {
             return Err(EngineError::Store(error));
         }
-        match next.map_err(|panic| internal(panic_text(&*panic)))? {
+        match next.map_err(|panic| from_panic(&*panic))? {
             None => return Ok(()),
             Some(batch) => {
                 for batch in plain_batches(&batch.map_err(from_datafusion)?, schema)? {
@@ -232,7 +232,7 @@ impl Deadline {
 
 fn from_join(error: JoinError) -> EngineError {
     match error.try_into_panic() {
-        Ok(panic) => internal(panic_text(&*panic)),
+        Ok(panic) => from_panic(&*panic),
         Err(error) => internal(error),
     }
 }

@@ -11,7 +11,7 @@ use datafusion::{
 };
 use lakebed_service::engine::EngineError;
 
-use crate::{functions::TooLarge, suggest::nearest};
+use crate::{functions::TooLarge, stacks::panic_text, suggest::nearest};
 
 /// A statement met its limit of memory.
 pub(crate) const NO_MEMORY: &str = "the statement needs more memory than it may use";
@@ -35,6 +35,15 @@ pub(crate) fn exhausted(message: impl Into<String>) -> EngineError {
 
 pub(crate) fn internal(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> EngineError {
     EngineError::Internal { source: source.into() }
+}
+
+/// What a panic below us means. Arrow has no error for a column that outgrows its offsets: it panics.
+pub(crate) fn from_panic(panic: &(dyn std::any::Any + Send)) -> EngineError {
+    let text = panic_text(panic);
+    match text.ends_with("overflow") && !text.contains("attempt to") {
+        true => exhausted("one step of the statement makes more than 2 GiB of text or lists"),
+        false => internal(text),
+    }
 }
 
 /// Text of a statement, safe to print: shortened, control characters escaped.

@@ -8,7 +8,7 @@ use std::{io, thread};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use crate::errors::internal;
+use crate::errors::{from_panic, internal};
 use lakebed_service::engine::EngineError;
 
 /// What [`crate::guard`]'s budgets need in the slowest build, with a margin.
@@ -25,7 +25,7 @@ pub(crate) fn on_deep_stack<T: Send>(
             .spawn_scoped(scope, work)
             .map_err(internal)?
             .join()
-            .unwrap_or_else(|panic| Err(internal(panic_text(&*panic))))
+            .unwrap_or_else(|panic| Err(from_panic(&*panic)))
     })
 }
 

@@ -29,8 +29,9 @@ use super::{
 const STEP_BYTES: u128 = 64 << 20;
 /// The most that a batch may take up: 256 MiB.
 const BATCH_BYTES: u128 = 256 << 20;
-/// The most that a constant may take up, as it may be copied into every row of a batch: 1 MiB.
-const CONSTANT_BYTES: u128 = 1 << 20;
+/// The most that a constant may take up, as it may be copied into every one of a batch's 8,192 rows,
+/// which makes 1 GiB: 128 KiB.
+const CONSTANT_BYTES: u128 = 128 << 10;
 
 /// A function would return more than a function may.
 #[derive(Debug, thiserror::Error)]

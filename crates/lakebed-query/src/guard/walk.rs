@@ -18,6 +18,10 @@ use crate::{
     functions::FunctionNames,
 };
 
+/// Aggregates whose result grows with the rows they see: as windows they need the square of it, in
+/// one piece, which no memory pool sees before the process is gone.
+const COLLECTING: [&str; 2] = ["array_agg", "string_agg"];
+
 /// Admits `query` and names what it reads, each reference once, in order of appearance.
 pub(super) fn check(
     query: &Query,
@@ -151,6 +155,12 @@ impl Walk<'_> {
     fn enter_call(&self, function: &Function) -> Result<(), EngineError> {
         clauses::check_call(function)?;
         let name = names::words(&function.name)?.join(".");
+        if function.over.is_some() && COLLECTING.contains(&name.as_str()) {
+            return Err(not_allowed(
+                format!("`{name}` with OVER would put a whole list into every row"),
+                Some("collect with GROUP BY, and join the result".to_owned()),
+            ));
+        }
         if self.functions.contains(&name) {
             return Ok(());
         }

@@ -164,8 +164,11 @@ async fn functions_cannot_ask_for_all_memory() {
         "SELECT generate_series(timestamp '1970-01-01', timestamp '2170-01-01', interval '1 second')",
         "SELECT replace(repeat(text, 10000), 'a', repeat('b', 100000)) FROM a.b",
         "SELECT regexp_replace(repeat(text, 10000), '.', repeat('b', 100000), 'g') FROM a.b",
-        "SELECT array_to_string(range(100000), repeat('x', 100000))",
-        "SELECT to_char(now(), repeat('%c', 500000))",
+        "SELECT array_to_string(range(10000), repeat('x', 100000))",
+        "SELECT to_char(now(), repeat('%c', 50000))",
+        "SELECT array_agg(text) OVER () FROM a.b",
+        "SELECT string_agg(text, ',') OVER (ORDER BY id) FROM a.b",
+        "SELECT max(repeat('x', 100000)) OVER () FROM generate_series(1, 100000)",
     ] {
         text += &format!("{sql}\n    {}\n", world.show(sql).await.replace('\n', "\n    "));
     }
