@@ -31,7 +31,8 @@ fn is_sane(id: &str) -> bool {
     (1..=64).contains(&id.len()) && id.bytes().all(plain)
 }
 
-fn random_hex() -> String {
+/// 128 random bits.
+pub(crate) fn random_hex() -> String {
     let mut bits = [0; 16];
     // Without a generator ids repeat, which harms nobody but the reader of the log.
     let _ = getrandom::fill(&mut bits);

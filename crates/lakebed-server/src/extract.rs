@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::problem::{Failure, Result, causes};
 
-/// The largest body that is a request of its own; uploads are streams and have no limit.
+/// The largest body that is a request of its own; uploads are streams, with a limit of their own.
 pub(crate) const MAX_BODY: usize = 1 << 20;
 
 /// A JSON body of at most [`MAX_BODY`].
@@ -40,7 +40,7 @@ pub(crate) async fn read_body(body: Body) -> Result<Bytes> {
         if error.is::<LengthLimitError>() {
             let detail = format!("the body is larger than {MAX_BODY} bytes");
             return Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail)
-                .hint("send data to `/v1/uploads`, which has no limit");
+                .hint("send data to `/v1/uploads`, which takes larger bodies");
         }
         Failure::invalid("broke-off", "the body broke off before its end")
     })

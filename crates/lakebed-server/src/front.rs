@@ -1,10 +1,14 @@
 //! Around every request: its id, the check of its address, its line in the log, its problem's body.
 
-use std::{any::Any, time::Instant};
+use std::{
+    any::Any,
+    net::{Ipv4Addr, SocketAddr},
+    time::Instant,
+};
 
 use axum::{
     body::Body,
-    extract::{MatchedPath, Request, State},
+    extract::{ConnectInfo, MatchedPath, Request, State},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -14,9 +18,12 @@ use tracing::Instrument as _;
 
 use crate::{
     Access, AppState,
+    admission::{Fault, bound_body, check_encoding, check_head},
+    class::Class,
     context::RequestId,
     host::check_host,
     problem::{Failure, Result},
+    rates::Who,
 };
 
 /// The outermost layer: whatever happens inside leaves as an answer of this API.
@@ -31,10 +38,10 @@ pub(crate) async fn front(
     let span = tracing::info_span!(
         "request", request_id = %line.id.0, method = %line.method, route = line.route
     );
-    let admitted = admit(&state, &request);
+    let class = Class::of(&line.method, &line.route);
     let answer = async {
-        let response = match admitted {
-            Ok(()) => next.run(request).await,
+        let response = match admit(&state, request, class) {
+            Ok(admitted) => run(&state, admitted, class, next).await,
             Err(failure) => failure.into_response(),
         };
         finish(response, &state, &line, started)
@@ -42,11 +49,56 @@ pub(crate) async fn front(
     answer.instrument(span).await
 }
 
-fn admit(state: &AppState, request: &Request) -> Result<()> {
+/// A request that may be answered, and where its body tells why it ended early.
+type Admitted = (Request, Fault);
+
+fn admit(state: &AppState, request: Request, class: Class) -> Result<Admitted> {
+    check_encoding(request.headers())?;
     match state.access {
-        Access::Local => Ok(()),
-        Access::Remote => check_host(request.uri(), request.headers()),
+        Access::Local => Ok((request, Fault::default())),
+        Access::Remote => {
+            check_head(request.uri(), request.headers(), &state.door)?;
+            check_host(request.uri(), request.headers())?;
+            // Whoever watches over a server must not be told to come later.
+            if !request.uri().path().starts_with("/health/") {
+                state.rates.take(&who(&request), class)?;
+            }
+            bound_body(request, class, &state.door)
+        }
     }
+}
+
+/// Who asks, as far as it is known.
+fn who(request: &Request) -> Who {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    Who::peer(peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip()))
+}
+
+async fn run(state: &AppState, admitted: Admitted, class: Class, next: Next) -> Response {
+    let (request, fault) = admitted;
+    let running = next.run(request);
+    let response = match (state.access, class) {
+        (Access::Remote, Class::Read) => {
+            let timely = tokio::time::timeout(state.door.read_timeout(), running).await;
+            timely.unwrap_or_else(|_| overdue().into_response())
+        }
+        // Long work has limits of its own.
+        _ => running.await,
+    };
+    match fault.get() {
+        // The handler only knows that the body broke off.
+        Some(why) if response.extensions().get::<Failure>().is_some() => {
+            why.clone().into_response()
+        }
+        _ => response,
+    }
+}
+
+fn overdue() -> Failure {
+    let detail = "the answer was not ready in the time a read may take";
+    Failure::new(StatusCode::SERVICE_UNAVAILABLE, "overdue", detail)
+        .hint("the server is busy: ask again later")
+        .retry_after(5)
 }
 
 fn finish(mut response: Response, state: &AppState, line: &Line, started: Instant) -> Response {

@@ -10,21 +10,28 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 mod accept;
+mod admission;
+mod class;
 mod context;
 mod convert;
+mod door;
 mod encode;
 mod extract;
 mod front;
 mod host;
+mod limits;
 mod lines;
 mod links;
 mod problem;
 mod range;
+mod rates;
 mod router;
 mod routes;
 mod serve;
 mod state;
 
+pub use door::{Acceptor, Plain, Stream};
+pub use limits::Limits;
 pub use router::{openapi, router};
-pub use serve::{NotLoopback, ensure_loopback, serve};
+pub use serve::{NotLoopback, Server, ensure_loopback, serve};
 pub use state::{Access, AppState};

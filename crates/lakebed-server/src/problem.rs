@@ -75,6 +75,16 @@ impl Failure {
         self
     }
 
+    /// When asking again may help.
+    pub(crate) fn retry_after(self, seconds: u64) -> Self {
+        self.header(header::RETRY_AFTER, seconds.into())
+    }
+
+    /// Header fields that the status asks for.
+    pub(crate) fn headers(&self) -> &[(header::HeaderName, HeaderValue)] {
+        &self.0.headers
+    }
+
     pub(crate) fn code(&self) -> &str {
         &self.0.code
     }
@@ -200,8 +210,13 @@ const fn title_of(status: StatusCode) -> &'static str {
         StatusCode::NOT_FOUND => "no such thing",
         StatusCode::METHOD_NOT_ALLOWED => "this resource has no such method",
         StatusCode::NOT_ACCEPTABLE => "none of the formats asked for is offered",
+        StatusCode::REQUEST_TIMEOUT => "the request came too slowly",
         StatusCode::CONFLICT => "others were faster",
         StatusCode::PAYLOAD_TOO_LARGE => "the request is too large",
+        StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+            "the request is longer than taken here"
+        }
+        StatusCode::TOO_MANY_REQUESTS => "more requests than may be made",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "the body is of another type than expected",
         StatusCode::RANGE_NOT_SATISFIABLE => "no such bytes",
         StatusCode::MISDIRECTED_REQUEST => "the request is meant for another server",

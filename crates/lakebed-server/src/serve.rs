@@ -1,9 +1,18 @@
 //! Listening on a socket, and stopping in order.
 
-use std::{future::Future, io, net::SocketAddr, time::Duration};
+use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, serve::ListenerExt as _};
-use tokio::{net::TcpListener, sync::oneshot};
+use axum::Router;
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::{JoinError, JoinSet},
+};
+
+use crate::{
+    Limits,
+    door::{Acceptor, Connections, Plain},
+};
 
 /// How long requests under way may go on once the server is to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -29,39 +38,112 @@ pub const fn ensure_loopback(address: SocketAddr) -> Result<(), NotLoopback> {
 }
 
 /// Answers requests on `listener` until `shutdown` completes; then takes no new ones and waits up
-/// to 30 s for those under way.
+/// to 30 s for those under way. Plain HTTP, default limits; see [`Server`] for more.
 ///
 /// # Errors
 /// When the listener is reachable from other machines, or breaks.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    shutdown: impl Future<Output = ()> + Send + 'static,
+    shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     ensure_loopback(listener.local_addr()?).map_err(io::Error::other)?;
-    let listener = listener.tap_io(|stream| {
-        // Only delays small answers when it fails.
-        let _ = stream.set_nodelay(true);
-    });
-    let (stopping, stopped) = oneshot::channel();
-    let shutdown = async move {
-        shutdown.await;
+    Server::new(listener, router).run(shutdown).await
+}
+
+/// A router on a listener.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    router: Router,
+    acceptor: Arc<dyn Acceptor>,
+    limits: Arc<Limits>,
+    drain: Duration,
+}
+
+impl Server {
+    /// Plain HTTP, default limits. Who may reach the listener is the caller's to decide.
+    #[must_use]
+    pub fn new(listener: TcpListener, router: Router) -> Self {
+        let limits = Arc::new(Limits::default());
+        Self { listener, router, acceptor: Arc::new(Plain), limits, drain: DRAIN }
+    }
+
+    /// The same with another way from sockets to bytes.
+    #[must_use]
+    pub fn with_acceptor(mut self, acceptor: Arc<dyn Acceptor>) -> Self {
+        self.acceptor = acceptor;
+        self
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = Arc::new(limits);
+        self
+    }
+
+    /// The same with another time for requests under way, once the server is to stop.
+    #[must_use]
+    pub const fn with_drain(mut self, drain: Duration) -> Self {
+        self.drain = drain;
+        self
+    }
+
+    /// Answers requests until `shutdown` completes. Then no connection is taken any more, idle ones
+    /// end, requests under way have the drain time; what is left after it is cut.
+    ///
+    /// # Errors
+    /// None today: a failed accept is logged and tried again.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> io::Result<()> {
+        let Self { listener, router, acceptor, limits, drain } = self;
+        let (stop, stopping) = watch::channel(false);
+        let connections = Connections::new(router, acceptor, limits, stopping);
+        let mut tasks = JoinSet::new();
+        let mut shutdown = pin!(shutdown);
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((socket, peer)) => {
+                        tasks.spawn(connections.clone().serve(socket, peer));
+                    }
+                    Err(error) => cannot_accept(&error).await,
+                },
+                Some(ended) = tasks.join_next() => report(ended),
+                () = &mut shutdown => break,
+            }
+        }
+        drop(listener);
         tracing::info!("stopping: no new requests, waiting for those under way");
-        let _ = stopping.send(());
-    };
-    let too_long = async move {
-        match stopped.await {
-            Ok(()) => tokio::time::sleep(DRAIN).await,
-            // Never told to stop: the server ended by itself, and is heard below.
-            Err(_) => std::future::pending().await,
+        stop.send_replace(true);
+        let ended = async {
+            while let Some(ended) = tasks.join_next().await {
+                report(ended);
+            }
+        };
+        if tokio::time::timeout(drain, ended).await.is_err() {
+            tracing::warn!(
+                "requests were still under way after {} s: they are cut",
+                drain.as_secs()
+            );
         }
-    };
-    tokio::select! {
-        result = axum::serve(listener, router).with_graceful_shutdown(shutdown) => result,
-        () = too_long => {
-            tracing::warn!("requests were still under way after {} s: they are cut", DRAIN.as_secs());
-            Ok(())
-        }
+        Ok(())
+    }
+}
+
+/// A connection that ended before it was taken is nothing; no file handles left is a reason to
+/// wait for some.
+async fn cannot_accept(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
+        tracing::error!(%error, "cannot take a connection: trying again in a second");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection's task failed");
     }
 }
 

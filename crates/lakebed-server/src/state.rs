@@ -5,6 +5,8 @@ use std::sync::Arc;
 use lakebed_core::Identity;
 use lakebed_service::{Lake, engine::QueryLimits};
 
+use crate::{Limits, rates::Rates};
+
 /// From where the router is reached, and so what its callers may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -27,6 +29,10 @@ pub struct AppState {
     pub(crate) identity: Arc<Identity>,
     /// What a statement may use when it says nothing; the most that it may, through a socket.
     pub(crate) limits: QueryLimits,
+    /// What a request through a socket may cost.
+    pub(crate) door: Arc<Limits>,
+    /// How often who asked lately.
+    pub(crate) rates: Arc<Rates>,
 }
 
 impl AppState {
@@ -42,13 +48,29 @@ impl AppState {
             Access::Remote => "anonymous@loopback",
         };
         let identity = Identity::owner(actor.parse().expect("a principal: it is a plain word"));
-        Self { lake, access, identity: identity.into(), limits: QueryLimits::default() }
+        let door = Limits::default();
+        Self {
+            lake,
+            access,
+            identity: identity.into(),
+            limits: QueryLimits::default(),
+            rates: Arc::new(Rates::new(&door)),
+            door: Arc::new(door),
+        }
     }
 
     /// The same with all callers being `identity`.
     #[must_use]
     pub fn with_identity(mut self, identity: Identity) -> Self {
         self.identity = identity.into();
+        self
+    }
+
+    /// The same with other limits for requests through a socket; [`Access::Local`] has none.
+    #[must_use]
+    pub fn with_door(mut self, door: Limits) -> Self {
+        self.rates = Arc::new(Rates::new(&door));
+        self.door = Arc::new(door);
         self
     }
 

@@ -10,4 +10,5 @@ mod openapi;
 mod problems;
 mod resources;
 mod sockets;
+mod strangers;
 mod support;

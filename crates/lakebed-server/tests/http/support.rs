@@ -21,7 +21,7 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use lakebed_api::Problem;
 use lakebed_client::Client;
-use lakebed_server::{Access, AppState, router};
+use lakebed_server::{Access, AppState, Limits, router};
 use lakebed_service::engine::{
     Engine, EngineError, Prepared, QueryJob, QueryLimits, QueryStream, StatementKind,
 };
@@ -69,6 +69,7 @@ impl Engine for Script {
                 stream::iter(numbers(count)).map(Ok).chain(stream::iter([Err(failed())])).boxed()
             }
             "ENDLESS" => stream::repeat_with(|| Ok(batch_of(0..1000))).boxed(),
+            "PAUSED" => stream::iter(numbers(count)).map(Ok).chain(stream::pending()).boxed(),
             "STUCK" => stream::pending().boxed(),
             "TYPES" => stream::iter([Ok(types())]).boxed(),
             "TWICE" => stream::iter([Ok(twice())]).boxed(),
@@ -162,6 +163,14 @@ impl Door {
         let engine = Arc::new(Script::default());
         let test = TestLake::with_engine(Arc::clone(&engine) as Arc<dyn Engine>).await;
         let state = AppState::new(test.lake.clone(), access).with_limits(limits);
+        Self { test, engine, router: router(state) }
+    }
+
+    /// Reached through a socket with these limits.
+    pub(crate) async fn remote_with(limits: Limits) -> Self {
+        let engine = Arc::new(Script::default());
+        let test = TestLake::with_engine(Arc::clone(&engine) as Arc<dyn Engine>).await;
+        let state = AppState::new(test.lake.clone(), Access::Remote).with_door(limits);
         Self { test, engine, router: router(state) }
     }
 
