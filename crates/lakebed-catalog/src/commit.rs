@@ -63,6 +63,8 @@ impl Catalog {
         let events = place(commit, &meta)?;
         projection::apply_all(write.connection(), &events).await.map_err(|failed| failed.error)?;
         write.commit().await?;
+        let last_seq = events.last().map(|event| event.seq);
+        tracing::debug!(events = events.len(), last_seq, "committed events");
         Ok(Committed { events, replayed: false })
     }
 }

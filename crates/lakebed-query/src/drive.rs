@@ -19,6 +19,8 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use tracing::Instrument as _;
+
 use crate::{
     engine::Planned,
     errors::{NO_MEMORY, NO_SCRATCH, exhausted, from_datafusion, from_panic, internal},
@@ -68,7 +70,10 @@ pub(crate) async fn start(
             (Ok(_), None) => Ok(()),
         };
     };
-    let guard = Running { task: threads.handle().spawn(task).abort_handle(), _threads: threads };
+    let guard = Running {
+        task: threads.handle().spawn(task.in_current_span()).abort_handle(),
+        _threads: threads,
+    };
     let schema = schema_receiver.await.map_err(internal)??;
     Ok(QueryStream { schema, batches: batches(guard, go_sender, receiver) })
 }
@@ -225,7 +230,8 @@ impl Deadline {
         self,
         plan: impl FnOnce() -> Result<Planned, EngineError> + Send + 'static,
     ) -> Result<Planned, EngineError> {
-        let planned = self.meet(tokio::task::spawn_blocking(plan)).await?;
+        let span = tracing::Span::current();
+        let planned = self.meet(tokio::task::spawn_blocking(move || span.in_scope(plan))).await?;
         planned.map_err(from_join)?
     }
 }

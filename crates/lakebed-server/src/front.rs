@@ -20,8 +20,10 @@ use crate::{
     Access, AppState,
     admission::{Fault, bound_body, check_encoding, check_head},
     class::Class,
+    client_address::ClientAddress,
     context::RequestId,
     host::check_host,
+    metrics::MeteredRequest,
     problem::{Failure, Result},
     rates::Who,
 };
@@ -35,16 +37,24 @@ pub(crate) async fn front(
     let started = Instant::now();
     let line = Line::of(&request);
     request.extensions_mut().insert(line.id.clone());
+    if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>() {
+        let client = state.trusted_proxies.client(peer.ip(), request.headers());
+        request.extensions_mut().insert(client);
+    }
     let span = tracing::info_span!(
         "request", request_id = %line.id.0, method = %line.method, route = line.route
     );
     let class = Class::of(&line.method, &line.route);
+    let metered = state
+        .metrics
+        .clone()
+        .map(|metrics| MeteredRequest::begin(metrics, &line.method, &line.route));
     let answer = async {
         let response = match admit(&state, request, class) {
             Ok(admitted) => run(&state, admitted, class, next).await,
             Err(failure) => failure.into_response(),
         };
-        finish(response, &state, &line, started)
+        finish(response, &state, &line, started, metered)
     };
     answer.instrument(span).await
 }
@@ -70,8 +80,8 @@ fn admit(state: &AppState, request: Request, class: Class) -> Result<Admitted> {
 
 /// Who asks, as far as it is known.
 fn who(request: &Request) -> Who {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    Who::peer(peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.0.ip()))
+    let client = request.extensions().get::<ClientAddress>();
+    Who::peer(client.map_or(Ipv4Addr::UNSPECIFIED.into(), |client| client.0))
 }
 
 async fn run(state: &AppState, admitted: Admitted, class: Class, next: Next) -> Response {
@@ -101,7 +111,13 @@ fn overdue() -> Failure {
         .retry_after(5)
 }
 
-fn finish(mut response: Response, state: &AppState, line: &Line, started: Instant) -> Response {
+fn finish(
+    mut response: Response,
+    state: &AppState,
+    line: &Line,
+    started: Instant,
+    metered: Option<MeteredRequest>,
+) -> Response {
     let failure = response.extensions_mut().remove::<Failure>();
     if let Some(failure) = &failure {
         let allow = response.headers_mut().remove(header::ALLOW);
@@ -117,7 +133,11 @@ fn finish(mut response: Response, state: &AppState, line: &Line, started: Instan
     let nosniff = HeaderValue::from_static("nosniff");
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
     line.log(response.status(), failure.as_ref(), started);
-    response
+    let Some(metered) = metered else { return response };
+    if let Some(failure) = &failure {
+        metered.problem(failure.code());
+    }
+    metered.answer(response)
 }
 
 /// What the log says of a request: never its query string, its body or a value in it.

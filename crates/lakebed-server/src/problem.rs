@@ -89,6 +89,10 @@ impl Failure {
         &self.0.code
     }
 
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
     /// The causes, for the log.
     pub(crate) fn cause(&self) -> &str {
         self.0.cause.as_deref().unwrap_or_default()

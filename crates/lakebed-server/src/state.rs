@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lakebed_core::Identity;
 use lakebed_service::{Lake, engine::QueryLimits};
 
-use crate::{Limits, rates::Rates};
+use crate::{Limits, Metrics, client_address::TrustedProxies, rates::Rates, readiness::Readiness};
 
 /// From where the router is reached, and so what its callers may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,12 @@ pub struct AppState {
     pub(crate) door: Arc<Limits>,
     /// How often who asked lately.
     pub(crate) rates: Arc<Rates>,
+    /// Whether requests can be answered.
+    pub(crate) readiness: Readiness,
+    /// Who may say on whose behalf they ask.
+    pub(crate) trusted_proxies: Arc<TrustedProxies>,
+    /// Who counts, if anybody does.
+    pub(crate) metrics: Option<Arc<Metrics>>,
 }
 
 impl AppState {
@@ -56,7 +62,30 @@ impl AppState {
             limits: QueryLimits::default(),
             rates: Arc::new(Rates::new(&door)),
             door: Arc::new(door),
+            readiness: Readiness::default(),
+            trusted_proxies: Arc::default(),
+            metrics: None,
         }
+    }
+
+    /// The same with everything being counted: here, in the service and in the store.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: Arc<Metrics>) -> Self {
+        self.lake.observe(Arc::clone(&metrics) as Arc<dyn lakebed_service::Observer>);
+        self.metrics = Some(metrics);
+        self
+    }
+
+    /// Says that the server is about to stop: from now on `/health/ready` answers 503.
+    pub fn stop(&self) {
+        self.readiness.stop();
+    }
+
+    /// The same with these proxies being believed when they say who their client is.
+    #[must_use]
+    pub fn with_trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.trusted_proxies = Arc::new(proxies);
+        self
     }
 
     /// The same with all callers being `identity`.

@@ -6,13 +6,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use lakebed_catalog::{Catalog, DatasetFilter};
+use lakebed_catalog::{Catalog, DatasetFilter, JournalState};
 use lakebed_core::{LakeFile, LakeId, StageName, Timestamp};
 use lakebed_store::{Created, Root, Store};
 
 use crate::{
     Clock, Error, NoProbe, Probe, Result, cache::Cache, engine::Engine, journal::Journal,
-    upload::Uploads,
+    observe::Listener, upload::Uploads,
 };
 
 /// Where a lake is and how to open it.
@@ -72,6 +72,7 @@ pub(crate) struct Inner {
     pub(crate) probe: Arc<dyn Probe>,
     pub(crate) uploads: Uploads,
     pub(crate) cache: Cache,
+    pub(crate) listener: Listener,
     pub(crate) default_stage: StageName,
 }
 
@@ -116,7 +117,14 @@ impl Lake {
     /// As [`Lake::open`].
     pub async fn assemble(parts: LakeParts) -> Result<Self> {
         let LakeParts { file, root, store, catalog, engine, clock, probe } = parts;
-        let journal = Journal::new(file.lake, store.clone(), catalog.clone(), Arc::clone(&probe));
+        let listener = Listener::default();
+        let journal = Journal::new(
+            file.lake,
+            store.clone(),
+            catalog.clone(),
+            Arc::clone(&probe),
+            listener.clone(),
+        );
         journal.check().await?;
         let inner = Inner {
             file,
@@ -129,6 +137,7 @@ impl Lake {
             probe,
             uploads: Uploads::default(),
             cache: Cache::default(),
+            listener,
             default_stage: StageName::raw(),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -161,9 +170,27 @@ impl Lake {
     ///
     /// # Errors
     /// When the catalog cannot be read.
-    pub async fn check_ready(&self) -> Result<()> {
-        self.inner.catalog.journal_state().await?;
-        Ok(())
+    pub async fn check_catalog(&self) -> Result<()> {
+        self.journal_state().await.map(drop)
+    }
+
+    /// How far events are committed, and how far they are in the journal.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub async fn journal_state(&self) -> Result<JournalState> {
+        Ok(self.inner.catalog.journal_state().await?)
+    }
+
+    /// Whether the store answers, and still holds this lake: one small read.
+    ///
+    /// # Errors
+    /// When the lake's file cannot be read, or is another lake's.
+    pub async fn check_store(&self) -> Result<()> {
+        let no_lake = || Error::NoLake { root: self.inner.root.clone() };
+        let bytes = self.inner.store.read(LakeFile::KEY).await?.ok_or_else(no_lake)?;
+        let file = LakeFile::from_bytes(&bytes).ok();
+        file.filter(|file| file.lake == self.id()).map(drop).ok_or_else(no_lake)
     }
 
     /// What the lake says of itself.

@@ -13,6 +13,7 @@ mod error;
 mod ingest;
 mod journal;
 mod lake;
+mod observe;
 mod probe;
 mod progress;
 mod query;
@@ -29,6 +30,7 @@ pub use ingest::{
 pub use journal::{Segment, SegmentBytes};
 pub use lake::{Lake, LakeConfig, LakeInfo, LakeParts, OpenMode, catalog_file};
 pub use lakebed_catalog::{DatasetRecord, Snapshot, VersionRecord};
+pub use observe::{IngestEnded, IngestEnding, Observer, SegmentOrigin};
 pub use probe::{NoProbe, Probe};
 pub use progress::{NoProgress, Progress, ProgressSink};
 pub use query::{QueryAnswer, QueryRequest};

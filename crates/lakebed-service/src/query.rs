@@ -41,6 +41,7 @@ impl Lake {
     /// # Errors
     /// [`Error::NotFound`] for a reference that means nothing, [`Error::Engine`] for what the
     /// engine will not or cannot do; once rows have begun, errors come through the stream.
+    #[tracing::instrument(level = "debug", name = "query", skip_all)]
     pub async fn query(&self, ctx: &Ctx, request: QueryRequest) -> Result<QueryAnswer> {
         let prepared = self.inner.engine.prepare(&request.sql)?;
         let resolution = self.resolve(ctx, &prepared.references, Detail::None).await?;

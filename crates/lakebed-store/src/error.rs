@@ -201,11 +201,12 @@ impl Error {
     }
 }
 
-/// Runs file work off the async threads.
+/// Runs file work off the async threads. What it logs belongs to the same request.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
+    let span = tracing::Span::current();
+    match tokio::task::spawn_blocking(move || span.in_scope(work)).await {
         Ok(result) => result,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(error) => Err(Error::Unavailable { source: error.into() }),

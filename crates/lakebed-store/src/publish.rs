@@ -67,7 +67,10 @@ impl Store {
         }
         for _ in 0..TRIES {
             let broke_off = match self.backend.create(&key, content).await {
-                Ok(Created::New) => return Ok(()),
+                Ok(Created::New) => {
+                    tracing::debug!(object = %id, size_bytes, "stored an object");
+                    return Ok(());
+                }
                 Ok(Created::Existed) => None,
                 Err(error @ Error::Unavailable { .. }) => Some(error),
                 Err(error) => return Err(error),

@@ -53,6 +53,16 @@ impl Store {
         object: &StoredObject,
         ranges: &[Range<u64>],
     ) -> Result<Vec<Bytes>> {
+        let read = self.read_ranges(object, ranges).await;
+        self.listener.note(&read);
+        read
+    }
+
+    async fn read_ranges(
+        &self,
+        object: &StoredObject,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<Bytes>> {
         ranges.iter().try_for_each(|range| check_range(object, range))?;
         if object.size_bytes <= GROUP_BYTES {
             let whole = self.small(object).await?;
@@ -110,6 +120,12 @@ impl Store {
     /// # Errors
     /// [`Error::Corrupt`] or [`Error::NotFound`], naming the object or its tree.
     pub async fn verify(&self, object: &StoredObject) -> Result<()> {
+        let verified = self.read_again(object).await;
+        self.listener.note(&verified);
+        verified
+    }
+
+    async fn read_again(&self, object: &StoredObject) -> Result<()> {
         let key = object.id.key();
         let found = digest_of_key(&self.backend, &key).await?;
         let digest = found.ok_or_else(|| Error::not_found(&key))?;

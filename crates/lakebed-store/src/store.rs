@@ -17,10 +17,11 @@ use tokio::sync::mpsc;
 use url::Url;
 
 use crate::{
-    Backend, BoxError, Content, Created, Error, Listed, LocalBackend, ObjectStoreBackend, Result,
-    Root, Scratch, Staged,
+    Backend, BoxError, Content, Created, Error, Listed, LocalBackend, ObjectStoreBackend, Observer,
+    Result, Root, Scratch, Staged,
     error::blocking,
     key::{check_key, check_prefix},
+    observe::{Listener, Observed},
     spool::Source,
     staged::ScratchFile,
     tree::TreeHasher,
@@ -35,6 +36,7 @@ const PIECES_WAITING: usize = 8;
 pub struct Store {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) trees: Arc<ProvedTrees>,
+    pub(crate) listener: Listener,
     scratch: Arc<Scratch>,
 }
 
@@ -63,7 +65,14 @@ impl Store {
     /// A store on a back end of the caller's making.
     #[must_use]
     pub fn new(backend: Arc<dyn Backend>, scratch: Scratch) -> Self {
-        Self { backend, trees: Arc::default(), scratch: Arc::new(scratch) }
+        let listener = Listener::default();
+        let backend = Arc::new(Observed { backend, listener: listener.clone() });
+        Self { backend, trees: Arc::default(), listener, scratch: Arc::new(scratch) }
+    }
+
+    /// Lets `observer` hear how the back end does, whichever clone is used. The first one stays.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        self.listener.listen(observer);
     }
 
     fn open_folder(path: &Path) -> Result<Self> {

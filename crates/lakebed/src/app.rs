@@ -126,7 +126,7 @@ async fn dispatch(app: &App, command: Command) -> Result<Exit> {
         Command::Verify(args) => commands::verify::run(app, args).await,
         Command::Rebuild(args) => commands::rebuild::run(app, args).await,
         Command::Serve(args) => commands::serve::run(app, args).await,
-        Command::Config(_) => commands::config::run(app),
+        Command::Config(args) => commands::config::run(app, &args),
         Command::Completions(args) => commands::completions::run(app, &args),
         Command::Demo(args) => commands::demo::run(app, args).await,
     }

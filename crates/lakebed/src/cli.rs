@@ -72,6 +72,9 @@ pub(crate) struct Global {
     /// The configuration file; else the nearest lakebed.toml [env: LAKEBED_CONFIG]
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
+    /// Authorities (PEM) to trust besides the usual ones, for a server (https://…) [env: LAKEBED_CA_FILE]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    ca_file: Option<String>,
     /// Print JSON: one document, or a line each for streams; errors as JSON on stderr
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -89,12 +92,17 @@ pub(crate) struct Global {
 impl Cli {
     /// The flags that are settings.
     pub(crate) fn flags(&self) -> Flags {
-        let (serves, listen) = match &self.command {
-            Command::Serve(args) => (true, args.listen.clone()),
-            _ => (false, None),
-        };
-        let Global { lake, catalog, config, color, verbose, .. } = self.global.clone();
-        Flags { lake, catalog, config, color, verbose, listen, serves }
+        let Global { lake, catalog, config, ca_file, color, verbose, .. } = self.global.clone();
+        let mut flags =
+            Flags { lake, catalog, config, ca_file, color, verbose, ..Flags::default() };
+        if let Command::Serve(args) = &self.command {
+            flags.serves = true;
+            flags.listen = args.listen.clone();
+            flags.metrics_listen = args.metrics_listen.clone();
+            flags.tls_cert = args.tls_cert.clone();
+            flags.tls_key = args.tls_key.clone();
+        }
+        flags
     }
 }
 

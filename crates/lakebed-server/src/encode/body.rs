@@ -12,6 +12,7 @@ use lakebed_service::engine::{EngineError, QueryStream};
 use super::{BoxError, Encoder, not_encodable};
 use crate::{
     lines::Reader,
+    metrics::StatementTally,
     problem::{Failure, Result},
 };
 
@@ -22,6 +23,7 @@ pub(crate) struct AnswerBody {
     first: Bytes,
     reader: Reader,
     statement_id: String,
+    tally: StatementTally,
 }
 
 /// What is left to encode.
@@ -31,6 +33,8 @@ struct Source {
     batches: BoxStream<'static, Result<RecordBatch, EngineError>>,
     /// Slices of a batch that came.
     slices: VecDeque<RecordBatch>,
+    /// Rows that came and were not counted yet.
+    rows: usize,
 }
 
 /// Where the body is.
@@ -51,14 +55,13 @@ impl AnswerBody {
         stream: QueryStream,
         reader: Reader,
         statement_id: String,
+        mut tally: StatementTally,
     ) -> Result<Self> {
         let slices = VecDeque::new();
-        let mut source = Source { encoder: Some(encoder), batches: stream.batches, slices };
-        let mut first = source.encode(|encoder, out| encoder.begin(out)).await?;
-        if source.pull().await? {
-            first.extend(source.encode_slice().await?);
-        }
-        Ok(Self { source, first: first.into(), reader, statement_id })
+        let mut source =
+            Source { encoder: Some(encoder), batches: stream.batches, slices, rows: 0 };
+        let first = source.begin().await.inspect_err(|failure| tally.failed(failure.status()))?;
+        Ok(Self { source, first: first.into(), reader, statement_id, tally })
     }
 
     /// The body. Ends without an error only after the encoder's end.
@@ -79,13 +82,26 @@ impl AnswerBody {
 
     async fn step(mut self) -> Option<(Result<Bytes, BrokenStream>, State)> {
         if !self.first.is_empty() {
-            return Some((Ok(std::mem::take(&mut self.first)), State::Running(self)));
+            let first = std::mem::take(&mut self.first);
+            self.count(first.len());
+            return Some((Ok(first), State::Running(self)));
         }
         match self.source.next().await {
-            Ok(Some(bytes)) => Some((Ok(bytes), State::Running(self))),
-            Ok(None) => None,
+            Ok(Some(bytes)) => {
+                self.count(bytes.len());
+                Some((Ok(bytes), State::Running(self)))
+            }
+            Ok(None) => {
+                self.tally.answered();
+                None
+            }
             Err(failure) => Some(self.break_off(&failure)),
         }
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.tally.add_bytes(bytes);
+        self.tally.add_rows(std::mem::take(&mut self.source.rows));
     }
 
     fn break_off(mut self, failure: &Failure) -> (Result<Bytes, BrokenStream>, State) {
@@ -96,6 +112,7 @@ impl AnswerBody {
             cause = failure.cause(),
             "the answer to a statement broke off"
         );
+        self.tally.failed(failure.status());
         let problem = failure.problem(self.reader.access, &self.reader.request_id);
         let encoder = self.source.encoder.take();
         let words = encoder.map(|encoder| encoder.last_words(&problem)).unwrap_or_default();
@@ -104,6 +121,15 @@ impl AnswerBody {
 }
 
 impl Source {
+    /// The head of the answer, and the first rows if there are any.
+    async fn begin(&mut self) -> Result<Vec<u8>> {
+        let mut first = self.encode(|encoder, out| encoder.begin(out)).await?;
+        if self.pull().await? {
+            first.extend(self.encode_slice().await?);
+        }
+        Ok(first)
+    }
+
     /// The next bytes; none after the end.
     async fn next(&mut self) -> Result<Option<Bytes>> {
         loop {
@@ -126,6 +152,7 @@ impl Source {
     async fn pull(&mut self) -> Result<bool> {
         while self.slices.is_empty() {
             let Some(batch) = self.batches.next().await.transpose()? else { return Ok(false) };
+            self.rows += batch.num_rows();
             let size = self.encoder.as_ref().map_or(usize::MAX, |encoder| encoder.rows_at_once());
             self.slices = slices(&batch, size).collect();
         }

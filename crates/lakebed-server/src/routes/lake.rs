@@ -30,11 +30,14 @@ pub(crate) async fn live() -> Json<Health> {
     Json(Health { status: "live".to_owned() })
 }
 
-/// Whether the lake can be asked: its catalog answers
+/// Whether the lake can be asked: its database and its object store answer
+///
+/// Asked at most once a second, however often it is probed. 503 says which of them is missing, or
+/// that the server is stopping.
 #[utoipa::path(get, path = "/health/ready", tag = "health", responses(
     (status = 200, description = "It can", body = Health), Always
 ))]
 pub(crate) async fn ready(State(state): State<AppState>) -> Result<Json<Health>> {
-    state.lake.check_ready().await?;
+    state.readiness.check(&state.lake).await?;
     Ok(Json(Health { status: "ready".to_owned() }))
 }

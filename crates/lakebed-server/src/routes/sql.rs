@@ -27,6 +27,7 @@ use crate::{
     encode::{AnswerBody, Int64, Preamble, encoder},
     extract::{ApiQuery, media_type, parse_json, read_body, unsupported},
     lines::Reader,
+    metrics::StatementTally,
     problem::{Failure, Result},
 };
 
@@ -86,8 +87,16 @@ pub(crate) async fn sql(
     let format = SqlFormat::ALL[negotiate(request.headers(), &offered)?];
     let request = query_request(&state, parse_body(request).await?)?;
     let reader = Reader { access: state.access, request_id: ctx.request_id.clone() };
-    let answer = state.lake.query(&ctx, request).await?;
-    respond(answer, format, int64(query.int64), reader).await
+    let mut tally = StatementTally::begin(state.metrics.clone());
+    let answer = match state.lake.query(&ctx, request).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            let failure = Failure::from(error);
+            tally.failed(failure.status());
+            return Err(failure);
+        }
+    };
+    respond(answer, format, int64(query.int64), reader, tally).await
 }
 
 /// JSON, or the bare statement.
@@ -151,6 +160,7 @@ async fn respond(
     format: SqlFormat,
     int64: Int64,
     reader: Reader,
+    tally: StatementTally,
 ) -> Result<Response> {
     let QueryAnswer { statement_id, snapshot, resolved, stream } = answer;
     let preamble = Preamble {
@@ -165,7 +175,7 @@ async fn respond(
     put(&mut headers, media::SNAPSHOT, &format_snapshot(&preamble.snapshot))?;
     put(&mut headers, media::RESOLVED, &encode_resolved(&preamble.resolved))?;
     let encoder = encoder(format, &stream.schema, preamble, int64)?;
-    let body = AnswerBody::begin(encoder, stream, reader, statement_id).await?;
+    let body = AnswerBody::begin(encoder, stream, reader, statement_id, tally).await?;
     Ok((headers, body.into_body()).into_response())
 }
 

@@ -7,6 +7,7 @@ mod ingest;
 mod logs;
 mod objects;
 mod openapi;
+mod operations;
 mod problems;
 mod resources;
 mod sockets;

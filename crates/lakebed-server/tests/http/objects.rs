@@ -98,7 +98,7 @@ fn chunks(
 }
 
 /// Flips one bit of the stored object at `offset`.
-fn flip(door: &Door, id: ObjectId, offset: usize) {
+pub(crate) fn flip(door: &Door, id: ObjectId, offset: usize) {
     use std::os::unix::fs::PermissionsExt as _;
     let path = door.test.root().join(id.key());
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();

@@ -186,19 +186,7 @@ impl Door {
         headers: &[&str],
         body: impl Into<Body>,
     ) -> Answer {
-        let mut request = Request::builder().method(method).uri(path);
-        if !headers.iter().any(|header| header.starts_with("host:")) {
-            request = request.header("host", "localhost");
-        }
-        for header in headers {
-            let (name, value) = header.split_once(':').unwrap();
-            request = request.header(name, value.trim());
-        }
-        let request = request.body(body.into()).unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body }
+        call(&self.router, method, path, headers, body).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -213,6 +201,29 @@ impl Door {
         let headers = ["content-type: text/plain", &format!("accept: {accept}")];
         self.call("POST", "/v1/sql", &headers, sql.to_owned()).await
     }
+}
+
+/// Sends one request to a router; `headers` are `name: value`.
+pub(crate) async fn call(
+    router: &Router,
+    method: &str,
+    path: &str,
+    headers: &[&str],
+    body: impl Into<Body>,
+) -> Answer {
+    let mut request = Request::builder().method(method).uri(path);
+    if !headers.iter().any(|header| header.starts_with("host:")) {
+        request = request.header("host", "localhost");
+    }
+    for header in headers {
+        let (name, value) = header.split_once(':').unwrap();
+        request = request.header(name, value.trim());
+    }
+    let request = request.body(body.into()).unwrap();
+    let response = router.clone().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer { status: parts.status, headers: parts.headers, body }
 }
 
 pub(crate) struct Answer {

@@ -143,6 +143,19 @@ impl Lake {
         request: IngestRequest,
         progress: Arc<dyn ProgressSink>,
     ) -> Result<IngestOutcome> {
+        let watch = self.inner.listener.ingest_begins();
+        let outcome = self.ingest_unwatched(ctx, request, progress).await;
+        watch.end(&outcome);
+        outcome
+    }
+
+    #[tracing::instrument(level = "debug", name = "ingest", skip_all)]
+    async fn ingest_unwatched(
+        &self,
+        ctx: &Ctx,
+        request: IngestRequest,
+        progress: Arc<dyn ProgressSink>,
+    ) -> Result<IngestOutcome> {
         sources::check_names(&request)?;
         let meter = Arc::new(Meter::new(progress));
         let _stop_workers = meter.cancel_on_drop();

@@ -6,7 +6,7 @@
 
 mod segment;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use lakebed_catalog::{Catalog, JournalMark, JournalState};
@@ -15,7 +15,7 @@ use lakebed_store::{Created, Store};
 
 pub use segment::{Segment, SegmentBytes};
 
-use crate::{Error, Probe, Result};
+use crate::{Error, Probe, Result, SegmentOrigin, observe::Listener};
 
 /// Moves committed events into the object store.
 #[derive(Debug)]
@@ -24,13 +24,20 @@ pub(crate) struct Journal {
     store: Store,
     catalog: Catalog,
     probe: Arc<dyn Probe>,
+    listener: Listener,
     /// One writer per process: whoever waits finds its events already there (group commit).
     writer: tokio::sync::Mutex<()>,
 }
 
 impl Journal {
-    pub(crate) fn new(lake: LakeId, store: Store, catalog: Catalog, probe: Arc<dyn Probe>) -> Self {
-        Self { lake, store, catalog, probe, writer: tokio::sync::Mutex::new(()) }
+    pub(crate) fn new(
+        lake: LakeId,
+        store: Store,
+        catalog: Catalog,
+        probe: Arc<dyn Probe>,
+        listener: Listener,
+    ) -> Self {
+        Self { lake, store, catalog, probe, listener, writer: tokio::sync::Mutex::new(()) }
     }
 
     /// Returns once every event up to `seq` is in the object store and visible.
@@ -59,12 +66,18 @@ impl Journal {
         let bytes = Bytes::from(segment.to_bytes());
         let mine =
             JournalMark { segment: number, seq: segment.last_seq, digest: ObjectId::of(&bytes) };
-        let mark = match self.store.create(&Segment::key(number), bytes.clone()).await? {
-            Created::New => mine,
-            Created::Existed => self.adopt(state, number, bytes, mine).await?,
+        let started = Instant::now();
+        let (mark, origin) = match self.store.create(&Segment::key(number), bytes.clone()).await? {
+            Created::New => (mine, SegmentOrigin::Written),
+            Created::Existed => {
+                (self.adopt(state, number, bytes, mine).await?, SegmentOrigin::Adopted)
+            }
         };
         self.probe.at("before the journaled mark moves")?;
+        let last_seq = mark.seq;
         self.catalog.mark_journaled(state.segment, mark).await?;
+        self.listener.segment(origin, started.elapsed());
+        tracing::debug!(segment = number, last_seq, "journal segment {}", origin.name());
         self.probe.at("after the journaled mark moved")
     }
 

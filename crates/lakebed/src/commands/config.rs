@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::{
     app::App,
-    config::{VARIABLES, environment},
+    config::{SETTINGS, environment, reference, variables},
     output::{Cell, Table, style},
     problem::{Exit, Result},
 };
@@ -19,21 +19,23 @@ use crate::{
 Examples:
   lakebed config
   LAKEBED_LAKE=./lake lakebed config --json
+  lakebed config --reference > lakebed.toml    # every setting, commented out")]
+pub(crate) struct ConfigArgs {
+    /// Print every setting with its meaning, as a lakebed.toml
+    #[arg(long)]
+    reference: bool,
+}
 
-lakebed.toml:
-  lake = \"./lake\"              # relative to this file
-  catalog = \"sqlite:///…\"      # when it is not in the lake's folder
-  color = \"auto\"               # auto, always, never
-  log = \"off\"                  # off, error, warn, info, debug, trace; by module: lakebed_service=debug
-  log_format = \"text\"          # text, json
-  listen = \"127.0.0.1:8080\"    # for `lakebed serve`")]
-pub(crate) struct ConfigArgs {}
-
-pub(crate) fn run(app: &App) -> Result<Exit> {
+pub(crate) fn run(app: &App, args: &ConfigArgs) -> Result<Exit> {
+    if args.reference {
+        print_reference(app)?;
+        return Ok(Exit::Ok);
+    }
     let rows = app.settings.rows();
-    let variables = environment();
-    let ours = variables.keys().filter(|name| name.starts_with("LAKEBED_"));
-    for name in ours.filter(|name| !VARIABLES.contains(&name.as_str())) {
+    let set = environment();
+    let known: Vec<&str> = variables().collect();
+    let ours = set.keys().filter(|name| name.starts_with("LAKEBED_"));
+    for name in ours.filter(|name| !known.contains(&name.as_str())) {
         app.terminal.note(format!("{name} is set but means nothing to lakebed"));
     }
     if app.terminal.json {
@@ -58,4 +60,23 @@ pub(crate) fn run(app: &App) -> Result<Exit> {
     }
     app.terminal.print_table(&table)?;
     Ok(Exit::Ok)
+}
+
+fn print_reference(app: &App) -> Result<()> {
+    if !app.terminal.json {
+        return app.terminal.print(format_args!("{}", reference()));
+    }
+    let settings = SETTINGS.iter().map(|setting| {
+        json!({
+            "key": setting.key,
+            "variables": setting.variables,
+            "flag": setting.flag,
+            "command": setting.command,
+            "type": setting.kind_in_words(),
+            "default": setting.default,
+            "example": setting.example,
+            "meaning": setting.meaning,
+        })
+    });
+    app.terminal.print_json(&settings.collect::<Vec<_>>())
 }

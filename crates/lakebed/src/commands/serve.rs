@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use clap::Args;
+use clap::{Args, ValueHint};
 use lakebed_server::{Access, AppState, router};
 use lakebed_service::OpenMode;
 use serde_json::json;
@@ -29,6 +29,16 @@ pub(crate) struct ServeArgs {
     /// The address and port; port 0 is any that is free [default: 127.0.0.1:8080] [env: LAKEBED_LISTEN]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<String>,
+    /// The address and port of `/metrics` and `/health/…`, for those who run the server
+    /// [env: LAKEBED_METRICS_LISTEN]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics_listen: Option<String>,
+    /// The server's certificate chain (PEM) [env: LAKEBED_TLS_CERT]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) tls_cert: Option<String>,
+    /// The key (PEM) of that certificate [env: LAKEBED_TLS_KEY]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) tls_key: Option<String>,
     /// Begin a new lake when there is none
     #[arg(long)]
     create: bool,

@@ -19,10 +19,17 @@ pub(super) fn find(current: &Path) -> Option<PathBuf> {
 pub(super) struct File {
     pub(super) lake: Option<Spanned<String>>,
     pub(super) catalog: Option<Spanned<String>>,
+    pub(super) ca_file: Option<Spanned<String>>,
     pub(super) color: Option<Spanned<ColorWhen>>,
     pub(super) log: Option<Spanned<String>>,
     pub(super) log_format: Option<Spanned<LogFormat>>,
     pub(super) listen: Option<Spanned<String>>,
+    pub(super) metrics_listen: Option<Spanned<String>>,
+    pub(super) tls_cert: Option<Spanned<String>>,
+    pub(super) tls_key: Option<Spanned<String>>,
+    pub(super) trusted_proxies: Option<Spanned<Vec<String>>>,
+    pub(super) drain_seconds: Option<Spanned<u64>>,
+    pub(super) otlp_endpoint: Option<Spanned<String>>,
 }
 
 /// A file and what is needed to say where in it something is.
@@ -47,7 +54,7 @@ impl Loaded {
                     "configuration",
                     format!("{}:{line}: {what}", path.display()),
                 )
-                .hint("`lakebed config --help` shows such a file"))
+                .hint("`lakebed config --reference` lists every key"))
             }
         }
     }

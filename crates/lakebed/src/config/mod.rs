@@ -5,6 +5,8 @@
 //! and paths in it are relative to its folder. Keys it does not know are refused.
 
 mod file;
+mod secret;
+mod settings;
 mod target;
 
 use std::{
@@ -18,7 +20,14 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use self::file::{File, Loaded, find};
-pub(crate) use self::target::Target;
+use self::{
+    secret::{without_password, without_password_in},
+    settings::Described,
+};
+pub(crate) use self::{
+    settings::{SETTINGS, reference, variables},
+    target::Target,
+};
 use crate::problem::{Exit, Problem, Result};
 
 /// The file's name.
@@ -58,12 +67,26 @@ pub(crate) struct Settings {
     pub(crate) lake: Option<Setting<Target>>,
     /// The catalog database; by the lake's root when unsaid.
     pub(crate) catalog: Option<Setting<String>>,
+    /// Authorities to trust besides the usual ones, when the lake is a server.
+    pub(crate) ca_file: Option<Setting<PathBuf>>,
     pub(crate) color: Setting<ColorWhen>,
     /// A filter in `tracing`'s syntax: `info`, `lakebed_service=debug`.
     pub(crate) log: Setting<String>,
     pub(crate) log_format: Setting<LogFormat>,
     /// Where `serve` listens.
     pub(crate) listen: Setting<String>,
+    /// Where `serve` answers those who run it; nowhere when unsaid.
+    pub(crate) metrics_listen: Option<Setting<String>>,
+    /// The server's certificate chain; plain HTTP when unsaid.
+    pub(crate) tls_cert: Option<Setting<PathBuf>>,
+    /// The key of that certificate.
+    pub(crate) tls_key: Option<Setting<PathBuf>>,
+    /// Who may say on whose behalf they ask.
+    pub(crate) trusted_proxies: Setting<Vec<String>>,
+    /// How long requests under way may go on once the server is told to stop.
+    pub(crate) drain_seconds: Setting<u64>,
+    /// Where `serve` sends traces; nowhere when unsaid.
+    pub(crate) otlp_endpoint: Option<Setting<String>>,
     /// Who the events of a lake in this process are by.
     pub(crate) actor: Setting<PrincipalName>,
 }
@@ -114,7 +137,11 @@ pub(crate) struct Flags {
     pub(crate) config: Option<PathBuf>,
     pub(crate) color: Option<ColorWhen>,
     pub(crate) verbose: u8,
+    pub(crate) ca_file: Option<String>,
     pub(crate) listen: Option<String>,
+    pub(crate) metrics_listen: Option<String>,
+    pub(crate) tls_cert: Option<String>,
+    pub(crate) tls_key: Option<String>,
     /// Whether this is a server, whose log is what its operator reads. Other commands report what
     /// went wrong themselves, once.
     pub(crate) serves: bool,
@@ -123,47 +150,57 @@ pub(crate) struct Flags {
 /// The variables that were set. Passed in, so that tests need not touch the process'.
 pub(crate) type Environment = BTreeMap<String, String>;
 
-/// The process' `LAKEBED_*`, and the name of the user.
+/// The process' variables that mean something here, `LAKEBED_*` that do not, and the name of the
+/// user.
 pub(crate) fn environment() -> Environment {
+    let known: Vec<&str> = variables().chain([USER, LOGNAME]).collect();
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| name.starts_with("LAKEBED_") || name == USER || name == LOGNAME)
+        .filter(|(name, _)| name.starts_with("LAKEBED_") || known.contains(&name.as_str()))
         .collect()
 }
 
-const LAKE: &str = "LAKEBED_LAKE";
-const CATALOG: &str = "LAKEBED_CATALOG";
-const CONFIG: &str = "LAKEBED_CONFIG";
-const COLOR: &str = "LAKEBED_COLOR";
-const LOG: &str = "LAKEBED_LOG";
-const LOG_FORMAT: &str = "LAKEBED_LOG_FORMAT";
-const LISTEN: &str = "LAKEBED_LISTEN";
 const USER: &str = "USER";
 const LOGNAME: &str = "LOGNAME";
-
-/// The variables that mean something.
-pub(crate) const VARIABLES: [&str; 7] = [LAKE, CATALOG, CONFIG, COLOR, LOG, LOG_FORMAT, LISTEN];
 
 /// Brings the layers together; `current` is the current folder.
 ///
 /// # Errors
 /// Exit code 2 for values that mean nothing, with the place where they stand.
 pub(crate) fn load(flags: &Flags, environment: &Environment, current: &Path) -> Result<Settings> {
-    let explicit = flags.config.clone().or_else(|| environment.get(CONFIG).map(PathBuf::from));
+    let explicit = flags
+        .config
+        .clone()
+        .or_else(|| environment.get(settings::CONFIG_VARIABLE).map(PathBuf::from));
     let loaded = match explicit {
         Some(path) => Loaded::read(current.join(path))?,
         None => find(current).map(Loaded::read).transpose()?.unwrap_or_default(),
     };
-    let layers = Layers { environment, loaded: &loaded };
+    let layers = Layers { environment, loaded: &loaded, current };
     Ok(Settings {
-        lake: layers.lake(flags, current)?,
-        catalog: layers.text("--catalog", flags.catalog.as_ref(), CATALOG, |f| f.catalog.as_ref()),
-        color: layers.choice(flags.color, "--color", COLOR, |file| file.color.as_ref())?,
+        lake: layers.lake(flags)?,
+        catalog: layers.text(&settings::CATALOG, flags.catalog.as_ref(), |f| f.catalog.as_ref()),
+        ca_file: layers.path(&settings::CA_FILE, flags.ca_file.as_ref(), |f| f.ca_file.as_ref()),
+        color: layers.choice(&settings::COLOR, flags.color, |file| file.color.as_ref())?,
         log: layers.log(flags),
-        log_format: layers.choice(None, "", LOG_FORMAT, |file| file.log_format.as_ref())?,
+        log_format: layers.choice(&settings::LOG_FORMAT, None, |file| file.log_format.as_ref())?,
         listen: layers
-            .text("--listen", flags.listen.as_ref(), LISTEN, |file| file.listen.as_ref())
+            .text(&settings::LISTEN, flags.listen.as_ref(), |file| file.listen.as_ref())
             .unwrap_or(Setting { value: "127.0.0.1:8080".to_owned(), origin: Origin::Default }),
+        metrics_listen: layers.text(
+            &settings::METRICS_LISTEN,
+            flags.metrics_listen.as_ref(),
+            |f| f.metrics_listen.as_ref(),
+        ),
+        tls_cert: layers
+            .path(&settings::TLS_CERT, flags.tls_cert.as_ref(), |f| f.tls_cert.as_ref()),
+        tls_key: layers.path(&settings::TLS_KEY, flags.tls_key.as_ref(), |f| f.tls_key.as_ref()),
+        trusted_proxies: layers
+            .list(&settings::TRUSTED_PROXIES, |file| file.trusted_proxies.as_ref()),
+        drain_seconds: layers
+            .number(&settings::DRAIN_SECONDS, 30, |file| file.drain_seconds.as_ref())?,
+        otlp_endpoint: layers
+            .text(&settings::OTLP_ENDPOINT, None, |file| file.otlp_endpoint.as_ref()),
         actor: layers.actor(),
     })
 }
@@ -171,52 +208,99 @@ pub(crate) fn load(flags: &Flags, environment: &Environment, current: &Path) -> 
 struct Layers<'a> {
     environment: &'a Environment,
     loaded: &'a Loaded,
+    current: &'a Path,
 }
 
 impl Layers<'_> {
     fn text(
         &self,
-        flag: &'static str,
+        setting: &Described,
         flagged: Option<&String>,
-        variable: &'static str,
         key: impl Fn(&File) -> Option<&Spanned<String>>,
     ) -> Option<Setting<String>> {
-        if let Some(value) = flagged {
+        if let (Some(value), Some(flag)) = (flagged, setting.flag) {
             return Some(Setting { value: value.clone(), origin: Origin::Flag(flag) });
         }
-        // An empty variable is an unset one, as everywhere in Unix.
-        if let Some(value) = self.environment.get(variable).filter(|value| !value.is_empty()) {
-            return Some(Setting { value: value.clone(), origin: Origin::Environment(variable) });
-        }
-        self.loaded.setting(key(&self.loaded.file))
+        self.variable(setting).or_else(|| self.loaded.setting(key(&self.loaded.file)))
+    }
+
+    /// An empty variable is an unset one, as everywhere in Unix.
+    fn variable(&self, setting: &Described) -> Option<Setting<String>> {
+        setting.variables.iter().copied().find_map(|variable| {
+            let value = self.environment.get(variable).filter(|value| !value.is_empty())?;
+            Some(Setting { value: value.clone(), origin: Origin::Environment(variable) })
+        })
     }
 
     fn choice<T: clap::ValueEnum + Default>(
         &self,
+        setting: &Described,
         flagged: Option<T>,
-        flag: &'static str,
-        variable: &'static str,
         key: impl Fn(&File) -> Option<&Spanned<T>>,
     ) -> Result<Setting<T>> {
-        if let Some(value) = flagged {
+        if let (Some(value), Some(flag)) = (flagged, setting.flag) {
             return Ok(Setting { value, origin: Origin::Flag(flag) });
         }
-        if let Some(text) = self.environment.get(variable).filter(|text| !text.is_empty()) {
-            let value = T::from_str(text, true).map_err(|_| not_one_of::<T>(variable, text))?;
-            return Ok(Setting { value, origin: Origin::Environment(variable) });
+        if let Some(Setting { value: text, origin }) = self.variable(setting) {
+            let value = T::from_str(&text, true).map_err(|_| not_one_of::<T>(&origin, &text))?;
+            return Ok(Setting { value, origin });
         }
         let from_file = self.loaded.setting(key(&self.loaded.file));
         Ok(from_file.unwrap_or(Setting { value: T::default(), origin: Origin::Default }))
     }
 
-    fn lake(&self, flags: &Flags, current: &Path) -> Result<Option<Setting<Target>>> {
-        let text = self.text("--lake", flags.lake.as_ref(), LAKE, |file| file.lake.as_ref());
-        let Some(text) = text else { return Ok(None) };
-        let base = match text.origin {
+    fn number(
+        &self,
+        setting: &Described,
+        default: u64,
+        key: impl Fn(&File) -> Option<&Spanned<u64>>,
+    ) -> Result<Setting<u64>> {
+        if let Some(Setting { value: text, origin }) = self.variable(setting) {
+            let value = text.parse().map_err(|_| {
+                Problem::new(Exit::Usage, "configuration", format!("{origin} cannot be `{text}`"))
+                    .hint("write a whole number, such as 30")
+            })?;
+            return Ok(Setting { value, origin });
+        }
+        let from_file = self.loaded.setting(key(&self.loaded.file));
+        Ok(from_file.unwrap_or(Setting { value: default, origin: Origin::Default }))
+    }
+
+    fn list(
+        &self,
+        setting: &Described,
+        key: impl Fn(&File) -> Option<&Spanned<Vec<String>>>,
+    ) -> Setting<Vec<String>> {
+        if let Some(Setting { value: text, origin }) = self.variable(setting) {
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            return Setting { value: parts.map(str::to_owned).collect(), origin };
+        }
+        let from_file = self.loaded.setting(key(&self.loaded.file));
+        from_file.unwrap_or(Setting { value: Vec::new(), origin: Origin::Default })
+    }
+
+    fn path(
+        &self,
+        setting: &Described,
+        flagged: Option<&String>,
+        key: impl Fn(&File) -> Option<&Spanned<String>>,
+    ) -> Option<Setting<PathBuf>> {
+        let Setting { value, origin } = self.text(setting, flagged, key)?;
+        Some(Setting { value: self.base(&origin).join(value), origin })
+    }
+
+    /// What a relative path is below.
+    fn base(&self, origin: &Origin) -> &Path {
+        match origin {
             Origin::File { .. } => self.loaded.folder(),
-            _ => current,
-        };
-        match Target::parse(&text.value, base) {
+            _ => self.current,
+        }
+    }
+
+    fn lake(&self, flags: &Flags) -> Result<Option<Setting<Target>>> {
+        let text = self.text(&settings::LAKE, flags.lake.as_ref(), |file| file.lake.as_ref());
+        let Some(text) = text else { return Ok(None) };
+        match Target::parse(&text.value, self.base(&text.origin)) {
             Ok(value) => Ok(Some(Setting { value, origin: text.origin })),
             Err(why) => Err(Problem::new(
                 Exit::Usage,
@@ -251,13 +335,13 @@ impl Layers<'_> {
         if let Some(level) = louder {
             return Setting { value: level.to_owned(), origin: Origin::Flag("-v") };
         }
-        let set = self.text("", None, LOG, |file| file.log.as_ref());
+        let set = self.text(&settings::LOG, None, |file| file.log.as_ref());
         let default = if flags.serves { "info" } else { "off" };
         set.unwrap_or(Setting { value: default.to_owned(), origin: Origin::Default })
     }
 }
 
-fn not_one_of<T: clap::ValueEnum>(variable: &str, given: &str) -> Problem {
+fn not_one_of<T: clap::ValueEnum>(variable: &Origin, given: &str) -> Problem {
     let values: Vec<String> = T::value_variants()
         .iter()
         .filter_map(|value| Some(value.to_possible_value()?.get_name().to_owned()))
@@ -276,19 +360,41 @@ impl Settings {
         })
     }
 
-    /// Name, value and origin of every setting, in the order of the documentation.
+    /// Name, value and origin of every setting, in the order of the documentation. Passwords in
+    /// addresses are left out.
     pub(crate) fn rows(&self) -> Vec<(&'static str, Option<String>, Option<&Origin>)> {
-        let lake = self.lake.as_ref();
-        let catalog = self.catalog.as_ref();
-        vec![
-            ("lake", lake.map(|s| s.value.to_string()), lake.map(|s| &s.origin)),
-            ("catalog", catalog.map(|s| s.value.clone()), catalog.map(|s| &s.origin)),
-            ("color", Some(self.color.value.to_string()), Some(&self.color.origin)),
-            ("log", Some(self.log.value.clone()), Some(&self.log.origin)),
-            ("log_format", Some(self.log_format.value.to_string()), Some(&self.log_format.origin)),
-            ("listen", Some(self.listen.value.clone()), Some(&self.listen.origin)),
-            ("actor", Some(self.actor.value.to_string()), Some(&self.actor.origin)),
-        ]
+        fn some<T>(
+            setting: &Setting<T>,
+            show: impl Fn(&T) -> String,
+        ) -> (Option<String>, Option<&Origin>) {
+            (Some(show(&setting.value)), Some(&setting.origin))
+        }
+        fn maybe<T>(
+            setting: Option<&Setting<T>>,
+            show: impl Fn(&T) -> String,
+        ) -> (Option<String>, Option<&Origin>) {
+            setting.map_or((None, None), |setting| some(setting, show))
+        }
+        let path = |path: &PathBuf| path.display().to_string();
+        let url = |url: &String| without_password(url);
+        let rows = [
+            (&settings::LAKE, maybe(self.lake.as_ref(), |lake| without_password_in(lake))),
+            (&settings::CATALOG, maybe(self.catalog.as_ref(), url)),
+            (&settings::CA_FILE, maybe(self.ca_file.as_ref(), path)),
+            (&settings::COLOR, some(&self.color, ToString::to_string)),
+            (&settings::LOG, some(&self.log, Clone::clone)),
+            (&settings::LOG_FORMAT, some(&self.log_format, ToString::to_string)),
+            (&settings::LISTEN, some(&self.listen, Clone::clone)),
+            (&settings::METRICS_LISTEN, maybe(self.metrics_listen.as_ref(), Clone::clone)),
+            (&settings::TLS_CERT, maybe(self.tls_cert.as_ref(), path)),
+            (&settings::TLS_KEY, maybe(self.tls_key.as_ref(), path)),
+            (&settings::TRUSTED_PROXIES, some(&self.trusted_proxies, |list| list.join(", "))),
+            (&settings::DRAIN_SECONDS, some(&self.drain_seconds, ToString::to_string)),
+            (&settings::OTLP_ENDPOINT, maybe(self.otlp_endpoint.as_ref(), url)),
+        ];
+        let rows = rows.into_iter().map(|(setting, (value, origin))| (setting.key, value, origin));
+        let actor = ("actor", Some(self.actor.value.to_string()), Some(&self.actor.origin));
+        rows.chain([actor]).collect()
     }
 }
 
@@ -317,11 +423,11 @@ mod tests {
         assert_eq!(lake.origin, Origin::File { path: folder.path().join(FILE), line: 2 });
         assert_eq!(settings.log.origin, Origin::Default);
 
-        let some = Environment::from([(LAKE.to_owned(), "else".to_owned())]);
+        let some = Environment::from([("LAKEBED_LAKE".to_owned(), "else".to_owned())]);
         let settings = load(&Flags::default(), &some, &below).expect("valid");
         let lake = settings.lake.expect("set by the environment");
         assert_eq!(lake.value, Target::Folder(below.join("else")));
-        assert_eq!(lake.origin, Origin::Environment(LAKE));
+        assert_eq!(lake.origin, Origin::Environment("LAKEBED_LAKE"));
 
         let flags = Flags { lake: Some("https://lake.example".to_owned()), ..Flags::default() };
         let lake = load(&flags, &some, &below).expect("valid").lake.expect("set by the flag");
@@ -347,9 +453,64 @@ mod tests {
             let environment = Environment::from([(name.to_owned(), value.to_owned())]);
             load(&Flags::default(), &environment, folder.path()).expect_err("no such value")
         };
-        assert_eq!(load(COLOR, "green").hint.as_deref(), Some("use one of auto, always, never"));
-        assert!(load(LAKE, "http://me:secret@x").message.contains("password"));
-        assert!(!load(LAKE, "http://me:secret@x").message.contains("secret"));
+        assert_eq!(
+            load("LAKEBED_COLOR", "green").hint.as_deref(),
+            Some("use one of auto, always, never")
+        );
+        assert!(load("LAKEBED_LAKE", "http://me:secret@x").message.contains("password"));
+        assert!(!load("LAKEBED_LAKE", "http://me:secret@x").message.contains("secret"));
+    }
+
+    /// Whoever adds a setting shows it too.
+    #[test]
+    fn every_setting_of_the_table_is_printed() {
+        let folder = folder();
+        let settings = load(&Flags::default(), &Environment::new(), folder.path()).expect("valid");
+        let printed: Vec<&str> = settings.rows().iter().map(|(key, ..)| *key).collect();
+        let described: Vec<&str> =
+            SETTINGS.iter().map(|setting| setting.key).chain(["actor"]).collect();
+        assert_eq!(printed, described);
+    }
+
+    #[test]
+    fn passwords_are_not_printed() {
+        let folder = folder();
+        let variables = [
+            ("LAKEBED_CATALOG", "postgres://me:s3cret@db.example/lake?password=s3cret"),
+            ("LAKEBED_LAKE", "s3://key:s3cret@bucket/lake"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:s3cret@collector.example"),
+        ];
+        let environment = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let settings = load(&Flags::default(), &environment, folder.path()).expect("valid");
+        let shown = format!("{:?}", settings.rows());
+        assert!(!shown.contains("s3cret"), "{shown}");
+        assert!(shown.contains("postgres://me:…@db.example/lake?…"), "{shown}");
+        assert_eq!(
+            settings.otlp_endpoint.expect("set").origin,
+            Origin::Environment("OTEL_EXPORTER_OTLP_ENDPOINT")
+        );
+    }
+
+    #[test]
+    fn lists_and_numbers_come_from_variables_and_files() {
+        let folder = folder();
+        write(
+            folder.path(),
+            "trusted_proxies = [\"10.0.0.1\"]\ndrain_seconds = 5\ntls_cert = \"a.pem\"\n",
+        );
+        let settings = load(&Flags::default(), &Environment::new(), folder.path()).expect("valid");
+        assert_eq!(settings.trusted_proxies.value, ["10.0.0.1"]);
+        assert_eq!(settings.drain_seconds.value, 5);
+        assert_eq!(settings.tls_cert.expect("set").value, folder.path().join("a.pem"));
+        let variables =
+            [("LAKEBED_TRUSTED_PROXIES", "10.0.0.0/8, ::1"), ("LAKEBED_DRAIN_SECONDS", "60")];
+        let environment = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let settings = load(&Flags::default(), &environment, folder.path()).expect("valid");
+        assert_eq!(settings.trusted_proxies.value, ["10.0.0.0/8", "::1"]);
+        assert_eq!(settings.drain_seconds.value, 60);
+        let environment = [("LAKEBED_DRAIN_SECONDS".to_owned(), "soon".to_owned())].into();
+        let problem = load(&Flags::default(), &environment, folder.path()).expect_err("no number");
+        assert_eq!(problem.message, "LAKEBED_DRAIN_SECONDS cannot be `soon`");
     }
 
     #[test]

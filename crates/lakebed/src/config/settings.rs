@@ -1,0 +1,381 @@
+//! Every setting, in one table: what it is called in `lakebed.toml`, in the environment and on the
+//! command line, and what it means.
+//!
+//! `lakebed config --reference` prints the table, the README shows it, and tests hold both, the
+//! file's keys and the flags to it. Reading the values is left to [`super::load`].
+
+/// One setting, described.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Described {
+    /// Its key in `lakebed.toml`.
+    pub(crate) key: &'static str,
+    /// The variables that set it; the first one that is set counts.
+    pub(crate) variables: &'static [&'static str],
+    /// The flag that sets it, if there is one.
+    pub(crate) flag: Option<&'static str>,
+    /// The command the flag belongs to; none for all.
+    pub(crate) command: Option<&'static str>,
+    /// What kind of value it takes.
+    pub(crate) kind: Kind,
+    /// What holds when nobody sets it, in words or as TOML.
+    pub(crate) default: &'static str,
+    /// A value, as TOML.
+    pub(crate) example: &'static str,
+    /// What it means, in a sentence.
+    pub(crate) meaning: &'static str,
+}
+
+/// What kind of value a setting takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Any text.
+    Text,
+    /// A path; in the file, relative to the file's folder.
+    Path,
+    /// A whole number.
+    Number,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// Texts: an array in the file, with commas between them in a variable.
+    List,
+}
+
+impl Described {
+    /// The variable that is named first.
+    pub(crate) const fn variable(&self) -> &'static str {
+        self.variables[0]
+    }
+
+    /// The kind of value, in words.
+    pub(crate) fn kind_in_words(&self) -> String {
+        match self.kind {
+            Kind::Text => "text".to_owned(),
+            Kind::Path => "path".to_owned(),
+            Kind::Number => "number".to_owned(),
+            Kind::Choice(words) => words.join(", "),
+            Kind::List => "list of texts".to_owned(),
+        }
+    }
+
+    /// `--listen` (`serve`).
+    pub(crate) fn flag_in_words(&self) -> String {
+        match (self.flag, self.command) {
+            (Some(flag), Some(command)) => format!("`{flag}` (`{command}`)"),
+            (Some(flag), None) => format!("`{flag}`"),
+            (None, _) => String::new(),
+        }
+    }
+}
+
+/// A setting without a flag that takes text; the others differ from it in few fields.
+const PLAIN: Described = Described {
+    key: "",
+    variables: &[],
+    flag: None,
+    command: None,
+    kind: Kind::Text,
+    default: "",
+    example: "",
+    meaning: "",
+};
+
+pub(crate) const LAKE: Described = Described {
+    key: "lake",
+    variables: &["LAKEBED_LAKE"],
+    flag: Some("--lake"),
+    default: "none: say it",
+    example: "\"./lake\"",
+    meaning: "The lake: a folder (relative to this file), an object-store URL, or a server.",
+    ..PLAIN
+};
+
+pub(crate) const CATALOG: Described = Described {
+    key: "catalog",
+    variables: &["LAKEBED_CATALOG"],
+    flag: Some("--catalog"),
+    default: "a database in the lake's folder",
+    example: "\"sqlite:///var/lib/lakebed/lakebed.db\"",
+    meaning: "The catalog database, when it is not in the lake's folder.",
+    ..PLAIN
+};
+
+pub(crate) const CA_FILE: Described = Described {
+    key: "ca_file",
+    variables: &["LAKEBED_CA_FILE"],
+    flag: Some("--ca-file"),
+    kind: Kind::Path,
+    default: "the usual authorities",
+    example: "\"ca.pem\"",
+    meaning: "Certificates (PEM) of authorities to trust besides the usual ones, when the lake is a server behind `https://`.",
+    ..PLAIN
+};
+
+pub(crate) const COLOR: Described = Described {
+    key: "color",
+    variables: &["LAKEBED_COLOR"],
+    flag: Some("--color"),
+    kind: Kind::Choice(&["auto", "always", "never"]),
+    default: "\"auto\"",
+    example: "\"auto\"",
+    meaning: "When to use colours; `auto` is on a terminal, unless `NO_COLOR` is set.",
+    ..PLAIN
+};
+
+pub(crate) const LOG: Described = Described {
+    key: "log",
+    variables: &["LAKEBED_LOG"],
+    flag: Some("-v"),
+    default: "\"off\"; `serve` logs at \"info\"",
+    example: "\"info\"",
+    meaning: "What is logged to stderr: `off`, `error`, `warn`, `info`, `debug`, `trace`; by module as in `lakebed_service=debug`.",
+    ..PLAIN
+};
+
+pub(crate) const LOG_FORMAT: Described = Described {
+    key: "log_format",
+    variables: &["LAKEBED_LOG_FORMAT"],
+    kind: Kind::Choice(&["text", "json"]),
+    default: "\"text\"",
+    example: "\"json\"",
+    meaning: "How log lines are written: for people, or one JSON object a line for programs.",
+    ..PLAIN
+};
+
+pub(crate) const LISTEN: Described = Described {
+    key: "listen",
+    variables: &["LAKEBED_LISTEN"],
+    flag: Some("--listen"),
+    command: Some("serve"),
+    default: "\"127.0.0.1:8080\"",
+    example: "\"127.0.0.1:8080\"",
+    meaning: "Address and port of the API.",
+    ..PLAIN
+};
+
+pub(crate) const METRICS_LISTEN: Described = Described {
+    key: "metrics_listen",
+    variables: &["LAKEBED_METRICS_LISTEN"],
+    flag: Some("--metrics-listen"),
+    command: Some("serve"),
+    default: "none: nobody can ask",
+    example: "\"127.0.0.1:9464\"",
+    meaning: "Address and port of `/metrics` (Prometheus) and `/health/…`, for those who run the server; nobody is asked who they are there, so let only them reach it.",
+    ..PLAIN
+};
+
+pub(crate) const TLS_CERT: Described = Described {
+    key: "tls_cert",
+    variables: &["LAKEBED_TLS_CERT"],
+    flag: Some("--tls-cert"),
+    command: Some("serve"),
+    kind: Kind::Path,
+    default: "none: plain HTTP",
+    example: "\"server.pem\"",
+    meaning: "The server's certificate chain (PEM), its own first. Read again when it changes, and on SIGHUP.",
+    ..PLAIN
+};
+
+pub(crate) const TLS_KEY: Described = Described {
+    key: "tls_key",
+    variables: &["LAKEBED_TLS_KEY"],
+    flag: Some("--tls-key"),
+    command: Some("serve"),
+    kind: Kind::Path,
+    default: "none: plain HTTP",
+    example: "\"server.key\"",
+    meaning: "The private key (PEM, not encrypted) of that certificate.",
+    ..PLAIN
+};
+
+pub(crate) const TRUSTED_PROXIES: Described = Described {
+    key: "trusted_proxies",
+    variables: &["LAKEBED_TRUSTED_PROXIES"],
+    kind: Kind::List,
+    default: "[]",
+    example: "[\"10.0.0.0/8\"]",
+    meaning: "Addresses and networks of proxies whose `X-Forwarded-For` says who the client is; anybody else's is ignored.",
+    ..PLAIN
+};
+
+pub(crate) const DRAIN_SECONDS: Described = Described {
+    key: "drain_seconds",
+    variables: &["LAKEBED_DRAIN_SECONDS"],
+    kind: Kind::Number,
+    default: "30",
+    example: "30",
+    meaning: "How long requests under way may go on once the server is told to stop; then they are cut.",
+    ..PLAIN
+};
+
+pub(crate) const OTLP_ENDPOINT: Described = Described {
+    key: "otlp_endpoint",
+    variables: &["LAKEBED_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"],
+    default: "none: no traces",
+    example: "\"http://127.0.0.1:4318\"",
+    meaning: "Where `serve` sends traces: an OpenTelemetry collector that takes OTLP over HTTP.",
+    ..PLAIN
+};
+
+/// All of them, in the order of the documentation.
+pub(crate) const SETTINGS: [&Described; 13] = [
+    &LAKE,
+    &CATALOG,
+    &CA_FILE,
+    &COLOR,
+    &LOG,
+    &LOG_FORMAT,
+    &LISTEN,
+    &METRICS_LISTEN,
+    &TLS_CERT,
+    &TLS_KEY,
+    &TRUSTED_PROXIES,
+    &DRAIN_SECONDS,
+    &OTLP_ENDPOINT,
+];
+
+/// Says where `lakebed.toml` is, so it cannot stand in it.
+pub(crate) const CONFIG_VARIABLE: &str = "LAKEBED_CONFIG";
+
+/// Every variable that means something.
+pub(crate) fn variables() -> impl Iterator<Item = &'static str> {
+    SETTINGS.iter().flat_map(|setting| setting.variables).copied().chain([CONFIG_VARIABLE])
+}
+
+/// The reference of `lakebed.toml`, itself such a file: every setting, commented out.
+pub(crate) fn reference() -> String {
+    let mut text = String::from(
+        "# Every setting of lakebed. Later ones win: built-in values, this file (the nearest\n\
+         # lakebed.toml, from the current folder upwards), LAKEBED_* variables, flags.\n",
+    );
+    for setting in SETTINGS {
+        text.push('\n');
+        for line in wrapped(setting.meaning) {
+            text.push_str(&format!("# {line}\n"));
+        }
+        let flag = setting.flag.map(|flag| match setting.command {
+            Some(command) => format!("; flag {flag} of `lakebed {command}`"),
+            None => format!("; flag {flag}"),
+        });
+        text.push_str(&format!(
+            "# Type: {}. Default: {}.\n",
+            setting.kind_in_words(),
+            setting.default
+        ));
+        text.push_str(&format!(
+            "# Variable {}{}\n",
+            setting.variables.join(", else "),
+            flag.unwrap_or_default()
+        ));
+        text.push_str(&format!("#{} = {}\n", setting.key, setting.example));
+    }
+    text
+}
+
+/// The same as the rows of a Markdown table.
+#[cfg(test)]
+pub(crate) fn markdown() -> String {
+    let mut text = String::from("| key | flag | variable | default | |\n|---|---|---|---|---|\n");
+    for setting in SETTINGS {
+        let variables: Vec<String> =
+            setting.variables.iter().map(|variable| format!("`{variable}`")).collect();
+        let default = match setting.default.starts_with(['"', '[']) || setting.kind == Kind::Number
+        {
+            true if !setting.default.contains(';') => format!("`{}`", setting.default),
+            _ => setting.default.to_owned(),
+        };
+        text.push_str(&format!(
+            "| `{}` | {} | {} | {default} | {} |\n",
+            setting.key,
+            setting.flag_in_words(),
+            variables.join(", "),
+            setting.meaning,
+        ));
+    }
+    text
+}
+
+/// Lines of at most 90 characters.
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.last_mut().expect("there is a first line");
+        if !last.is_empty() && last.len() + word.len() > 90 {
+            lines.push(word.to_owned());
+            continue;
+        }
+        if !last.is_empty() {
+            last.push(' ');
+        }
+        last.push_str(word);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::{cli::Cli, config::file::File};
+
+    /// The file that the reference is, with every setting in force, is one that is read.
+    #[test]
+    fn the_reference_is_a_file_that_is_read() {
+        let all: String = reference()
+            .lines()
+            .map(|line| match line.strip_prefix('#') {
+                Some(setting) if !setting.starts_with(' ') => format!("{setting}\n"),
+                _ => format!("{line}\n"),
+            })
+            .collect();
+        assert_eq!(all.matches(" = ").count(), SETTINGS.len(), "{all}");
+        toml::from_str::<File>(&all).unwrap_or_else(|error| panic!("{error}\n{all}"));
+    }
+
+    /// The file's keys are those of the table: a new one cannot be left out of the reference.
+    #[test]
+    fn the_table_has_every_key_of_the_file() {
+        let error = toml::from_str::<File>("no_such_key = 1").expect_err("it is refused");
+        let message = error.message().to_owned();
+        let listed = message.split("expected one of ").nth(1).expect("it lists the keys");
+        let keys: BTreeSet<&str> =
+            listed.split(", ").map(|key| key.trim_matches(['`', ' ', '\n'])).collect();
+        let described: BTreeSet<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
+        assert_eq!(keys, described);
+    }
+
+    #[test]
+    fn the_flags_of_the_table_are_on_the_command_line() {
+        let command = Cli::command();
+        for setting in SETTINGS {
+            let Some(flag) = setting.flag else { continue };
+            let owner = match setting.command {
+                Some(name) => command.find_subcommand(name).expect("a command"),
+                None => &command,
+            };
+            let is_known = owner.get_arguments().any(|argument| {
+                argument.get_long().is_some_and(|long| format!("--{long}") == flag)
+                    || argument.get_short().is_some_and(|short| format!("-{short}") == flag)
+            });
+            assert!(is_known, "{flag} of {}", setting.key);
+        }
+    }
+
+    #[test]
+    fn the_readme_shows_the_table() {
+        let readme = include_str!("../../../../README.md");
+        assert!(readme.contains(&markdown()), "put this into README.md:\n{}", markdown());
+    }
+
+    #[test]
+    fn variables_are_named_after_keys() {
+        for setting in SETTINGS {
+            let expected = format!("LAKEBED_{}", setting.key.to_uppercase());
+            assert_eq!(setting.variable(), expected);
+        }
+        let all: Vec<&str> = variables().collect();
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{all:?}");
+    }
+}
