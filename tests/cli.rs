@@ -6,6 +6,8 @@
 mod damage;
 #[path = "cli/demo.rs"]
 mod demo;
+#[path = "cli/deployment.rs"]
+mod deployment;
 #[path = "cli/examples.rs"]
 mod examples;
 #[path = "cli/fetch.rs"]
@@ -14,8 +16,12 @@ mod fetch;
 mod flow;
 #[path = "cli/kill.rs"]
 mod kill;
+#[path = "cli/operations.rs"]
+mod operations;
 #[path = "cli/refusals.rs"]
 mod refusals;
+#[path = "cli/served.rs"]
+mod served;
 #[path = "cli/server.rs"]
 mod server;
 #[path = "cli/settings.rs"]

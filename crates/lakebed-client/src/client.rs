@@ -41,7 +41,22 @@ impl Client {
             let what = format!("`{url}` is not an address of a server: expected http or https");
             return Err(ClientError::protocol(what));
         }
-        Ok(Self { transport: Transport::socket(&url)?, base: url })
+        Ok(Self { transport: Transport::socket(&url, &[])?, base: url })
+    }
+
+    /// The same, trusting these authorities (PEM) besides the usual ones.
+    ///
+    /// # Errors
+    /// As [`Client::remote`], and when `authorities` holds no certificate.
+    pub fn remote_trusting(url: Url, authorities: &[u8]) -> Result<Self, ClientError> {
+        let found = reqwest::Certificate::from_pem_bundle(authorities).unwrap_or_default();
+        if found.is_empty() {
+            return Err(ClientError::protocol(
+                "the authorities to trust hold no certificate (PEM)",
+            ));
+        }
+        let client = Self::remote(url)?;
+        Ok(Self { transport: Transport::socket(&client.base, &found)?, ..client })
     }
 
     /// A client of a service in this process, such as the server's router.

@@ -2,7 +2,9 @@
 //!
 //! Handlers parse, call [`lakebed_service::Lake`] and convert; no rule is decided here. Which
 //! status an error has is decided in `problem.rs` alone, what an address may be in `host.rs`. The
-//! crate reads no configuration and no environment, and never speaks to store, catalog or engine.
+//! crate reads no configuration and no environment, and never speaks to store, catalog or engine; of the
+//! store it only hears, through [`Metrics`], how it does.
+//! [`operations`] is a second door, for those who run a server.
 //!
 //! The same [`router`] serves a socket ([`serve`], [`Access::Remote`]) and the command line in its
 //! own process ([`Access::Local`]).

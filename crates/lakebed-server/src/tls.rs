@@ -4,11 +4,13 @@
 //! began with; a pair that cannot be used never replaces one that can.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
     time::SystemTime,
 };
 
+use futures::future::BoxFuture;
 use rustls::{
     ServerConfig,
     crypto::ring,
@@ -20,7 +22,9 @@ use rustls::{
     sign::CertifiedKey,
 };
 use tokio::net::TcpStream;
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::Stream;
 
 /// Why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +36,7 @@ pub enum TlsError {
         path: PathBuf,
         /// What the system said.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
     /// A file does not hold what it should.
     #[error("`{}` {what}", path.display())]
@@ -127,13 +131,12 @@ impl Tls {
         let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         stamps_of(&self.cert, &self.key) != seen
     }
+}
 
-    /// Agrees with a client.
-    ///
-    /// # Errors
-    /// When the client does not agree, or goes away.
-    pub async fn accept(&self, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
-        self.acceptor.0.accept(stream).await
+impl crate::Acceptor for Tls {
+    fn accept(&self, socket: TcpStream) -> BoxFuture<'static, io::Result<Box<dyn Stream>>> {
+        let agreed = self.acceptor.0.accept(socket);
+        Box::pin(async move { Ok(Box::new(agreed.await?) as Box<dyn Stream>) })
     }
 }
 

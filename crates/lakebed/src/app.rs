@@ -14,6 +14,7 @@ use crate::{
     panics,
     problem::{Exit, Problem, Result},
     signals,
+    traces::Traces,
 };
 
 /// What every command gets.
@@ -33,8 +34,12 @@ pub(crate) fn run() -> Exit {
         Err(error) => return not_a_command(&error, &arguments),
     };
     let terminal = Terminal::new(cli.global.json, cli.global.quiet);
-    let outcome = start(&cli, terminal).and_then(|(app, runtime)| {
+    let outcome = start(&cli, terminal).and_then(|Started { app, runtime, traces }| {
         let outcome = runtime.block_on(interruptible(&app, cli.command));
+        // Sends what waits, while the runtime can still send.
+        if let Some(traces) = traces {
+            traces.stop();
+        }
         // A thread may wait for standard input for ever; nobody waits for it.
         runtime.shutdown_timeout(Duration::from_millis(200));
         outcome
@@ -73,19 +78,30 @@ fn not_a_command(error: &clap::Error, arguments: &[OsString]) -> Exit {
     Exit::Usage
 }
 
-fn start(cli: &Cli, terminal: Terminal) -> Result<(App, Runtime)> {
+/// What a command runs in.
+struct Started {
+    app: App,
+    runtime: Runtime,
+    traces: Option<Traces>,
+}
+
+fn start(cli: &Cli, terminal: Terminal) -> Result<Started> {
     let dot = PathBuf::from(".");
     let current = std::env::current_dir()
         .map_err(|error| Problem::io("find the current folder", &dot, &error))?;
-    let settings = config::load(&cli.flags(), &config::environment(), &current)?;
+    let flags = cli.flags();
+    let settings = config::load(&flags, &config::environment(), &current)?;
     choose_colours(settings.color.value);
-    logs::init(&settings)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("lakebed")
         .build()
         .map_err(|error| Problem::internal(format!("no threads: {error}")))?;
-    Ok((App { settings, terminal, current }, runtime))
+    let endpoint = settings.otlp_endpoint.as_ref().filter(|_| flags.serves);
+    let traces = endpoint.map(|endpoint| Traces::start(endpoint, runtime.handle().clone()));
+    let traces = traces.transpose()?;
+    logs::init(&settings, traces.as_ref())?;
+    Ok(Started { app: App { settings, terminal, current }, runtime, traces })
 }
 
 fn choose_colours(when: ColorWhen) {
@@ -126,6 +142,7 @@ async fn dispatch(app: &App, command: Command) -> Result<Exit> {
         Command::Verify(args) => commands::verify::run(app, args).await,
         Command::Rebuild(args) => commands::rebuild::run(app, args).await,
         Command::Serve(args) => commands::serve::run(app, args).await,
+        Command::Ready(args) => commands::ready::run(app, args).await,
         Command::Config(args) => commands::config::run(app, &args),
         Command::Completions(args) => commands::completions::run(app, &args),
         Command::Demo(args) => commands::demo::run(app, args).await,

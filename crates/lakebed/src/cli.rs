@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::{
     commands::{
-        completions, config as config_command, demo, fetch, history, ingest, lock, log, ls,
+        completions, config as config_command, demo, fetch, history, ingest, lock, log, ls, ready,
         rebuild, resolve, serve, show, sql, verify,
     },
     config::{ColorWhen, Flags},
@@ -132,6 +132,8 @@ pub(crate) enum Command {
     Rebuild(rebuild::RebuildArgs),
     /// Answer the HTTP API
     Serve(serve::ServeArgs),
+    /// Ask whether a lake or its server is ready to answer
+    Ready(ready::ReadyArgs),
     /// Print the settings and where each comes from
     Config(config_command::ConfigArgs),
     /// Print a completion script for a shell

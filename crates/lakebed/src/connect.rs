@@ -43,7 +43,7 @@ impl Session {
             if let Some(catalog) = &app.settings.catalog {
                 tracing::info!(origin = %catalog.origin, "a server has its own catalog");
             }
-            return Ok(Self { client: Client::remote(url.clone())?, lake: None });
+            return Ok(Self { client: remote(app, url)?, lake: None });
         }
         let lake = open_lake(app, mode).await?;
         let identity = Identity::owner(app.settings.actor.value.clone());
@@ -62,6 +62,15 @@ impl Session {
             lake.close().await;
         }
     }
+}
+
+/// A client of the server at `url`, which trusts the authorities of the settings too.
+fn remote(app: &App, url: &Url) -> Result<Client> {
+    let Some(ca_file) = &app.settings.ca_file else { return Ok(Client::remote(url.clone())?) };
+    let path = &ca_file.value;
+    let authorities = std::fs::read(path)
+        .map_err(|error| Problem::io("read the authorities in", path, &error))?;
+    Ok(Client::remote_trusting(url.clone(), &authorities)?)
 }
 
 /// Opens the lake of the settings in this process.

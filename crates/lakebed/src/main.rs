@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod config;
 mod connect;
+mod descriptors;
 mod engine;
 mod fetch;
 mod lockfile;
@@ -19,6 +20,7 @@ mod progress;
 mod quarantine;
 mod signals;
 mod sources;
+mod traces;
 
 use std::process::ExitCode;
 

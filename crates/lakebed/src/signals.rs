@@ -32,6 +32,36 @@ async fn interrupted() -> Exit {
     Exit::Interrupted
 }
 
+/// SIGHUPs as they come: whoever says so wants settings to be read again.
+pub(crate) struct Hangups {
+    #[cfg(unix)]
+    signals: Option<tokio::signal::unix::Signal>,
+}
+
+/// From now on SIGHUP does not end the process.
+pub(crate) fn hangups() -> Hangups {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        Hangups { signals: signal(SignalKind::hangup()).ok() }
+    }
+    #[cfg(not(unix))]
+    Hangups {}
+}
+
+impl Hangups {
+    /// The next one; never where there is no such signal.
+    pub(crate) async fn next(&mut self) {
+        #[cfg(unix)]
+        if let Some(signals) = &mut self.signals
+            && signals.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
+}
+
 /// Waits for one more signal and ends the process there and then.
 pub(crate) async fn end_now() {
     let exit = received().await;

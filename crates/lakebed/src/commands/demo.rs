@@ -247,7 +247,7 @@ impl<'a> Demo<'a> {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.current_dir(&self.folder).stdin(Stdio::null()).kill_on_drop(true);
-        for name in crate::config::VARIABLES {
+        for name in crate::config::variables() {
             command.env_remove(name);
         }
         command.env("LAKEBED_COLOR", self.app.settings.color.value.to_string());

@@ -11,6 +11,7 @@ pub(crate) mod ingest;
 pub(crate) mod lock;
 pub(crate) mod log;
 pub(crate) mod ls;
+pub(crate) mod ready;
 pub(crate) mod rebuild;
 pub(crate) mod resolve;
 pub(crate) mod serve;

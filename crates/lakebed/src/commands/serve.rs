@@ -1,29 +1,45 @@
-//! `lakebed serve`: the HTTP API of a lake on this machine.
+//! `lakebed serve`: the HTTP API of a lake, and the end of it.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::{
+    net::{SocketAddr, ToSocketAddrs},
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::{Args, ValueHint};
-use lakebed_server::{Access, AppState, router};
+use lakebed_server::{
+    Access, AppState, Metrics, Reach, Server, Tls, TlsError, TrustedProxies, ensure_loopback,
+    operations, router,
+};
 use lakebed_service::OpenMode;
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::AbortHandle};
 
 use crate::{
     app::App,
+    config::Setting,
     connect::open_lake,
+    descriptors,
     output::style,
     problem::{Exit, Problem, Result},
     signals,
 };
 
+/// How often the certificate's files are looked at.
+const LOOK_AT_CERTIFICATE: Duration = Duration::from_secs(10);
+
 /// Answer the HTTP API.
 ///
 /// Only on this machine: until there are tokens, everyone who reaches the port may read and write
-/// everything. SIGTERM or ctrl-C lets running requests end, then stops.
+/// everything. SIGTERM or ctrl-C stops in order: not ready from then on, no new connections,
+/// requests under way end, those that take longer than `drain_seconds` are cut; the exit code is 0.
+/// The same signal again ends it at once (130 or 143). SIGHUP reads the certificate again.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   lakebed serve --lake ./lake
+  lakebed serve --lake ./lake --metrics-listen 127.0.0.1:9464
+  lakebed serve --lake ./lake --tls-cert server.pem --tls-key server.key
   lakebed --lake http://127.0.0.1:8080 ls    # elsewhere")]
 pub(crate) struct ServeArgs {
     /// The address and port; port 0 is any that is free [default: 127.0.0.1:8080] [env: LAKEBED_LISTEN]
@@ -48,42 +64,158 @@ pub(crate) async fn run(app: &App, args: ServeArgs) -> Result<Exit> {
     let listen = &app.settings.listen;
     let address = loopback(&listen.value)
         .map_err(|problem| problem.detail(format!("the address was set by {}", listen.origin)))?;
+    let tls = tls(app)?;
+    let proxies = trusted_proxies(&app.settings.trusted_proxies)?;
+    let descriptors = descriptors::raise();
     let mode = if args.create { OpenMode::CreateIfMissing } else { OpenMode::Existing };
     let lake = open_lake(app, mode).await?;
-    let listener =
-        TcpListener::bind(address).await.map_err(|error| cannot_listen(address, &error))?;
-    let bound = listener.local_addr().map_err(|error| cannot_listen(address, &error))?;
-    announce(app, bound)?;
+    let (listener, bound) = bind(address).await?;
+    let mut state = AppState::new(lake.clone(), Access::Remote).with_trusted_proxies(proxies);
+    let operators = match &app.settings.metrics_listen {
+        Some(listen) => Some(open_operators(app, listen, &mut state).await?),
+        None => None,
+    };
+    let root = app.settings.lake()?.kind();
+    tracing::info!(
+        address = %bound,
+        operators = operators.as_ref().map(|operators| tracing::field::display(operators.address)),
+        lake = %lake.id(),
+        root,
+        tls = tls.is_some(),
+        descriptors,
+        version = env!("CARGO_PKG_VERSION"),
+        "serving"
+    );
+    announce(app, bound, tls.is_some(), operators.as_ref())?;
     let stop = async {
         signals::received().await;
+        state.stop();
         // Whoever says so twice does not want to wait.
         tokio::spawn(signals::end_now());
     };
-    let router = router(AppState::new(lake.clone(), Access::Remote));
-    lakebed_server::serve(listener, router, stop)
-        .await
-        .map_err(|error| cannot_listen(bound, &error))?;
+    let drain = Duration::from_secs(app.settings.drain_seconds.value);
+    let mut server = Server::new(listener, router(state.clone())).with_drain(drain);
+    if let Some(tls) = tls {
+        tokio::spawn(keep_certificate(Arc::clone(&tls)));
+        server = server.with_acceptor(tls);
+    }
+    server.run(stop).await.map_err(|error| cannot_listen(bound, &error))?;
     lake.close().await;
+    // Until now, so that a probe sees the end.
+    drop(operators);
+    tracing::info!("stopped");
     // Being told to stop is how a server ends: that is no failure.
     Ok(Exit::Ok)
 }
 
+/// The operators' door; closed when dropped.
+struct Operators {
+    address: SocketAddr,
+    server: AbortHandle,
+}
+
+impl Drop for Operators {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// Opens the operators' door, and counts what `state` answers from now on.
+async fn open_operators(
+    app: &App,
+    listen: &Setting<String>,
+    state: &mut AppState,
+) -> Result<Operators> {
+    let (listener, address) = bind(resolve(&listen.value)?).await?;
+    let metrics = Arc::new(Metrics::new(app.settings.lake()?.kind()));
+    *state = state.clone().with_metrics(Arc::clone(&metrics));
+    let reach = match ensure_loopback(address) {
+        Ok(()) => Reach::Loopback,
+        Err(_) => Reach::Network,
+    };
+    let server = Server::new(listener, operations(state.clone(), metrics, reach));
+    let server = tokio::spawn(server.run(std::future::pending())).abort_handle();
+    Ok(Operators { address, server })
+}
+
+/// The certificate and key of the settings: both, or none.
+fn tls(app: &App) -> Result<Option<Arc<Tls>>> {
+    let (cert, key) = match (&app.settings.tls_cert, &app.settings.tls_key) {
+        (None, None) => return Ok(None),
+        (Some(cert), Some(key)) => (cert, key),
+        (Some(set), None) => return Err(half_of_tls("tls_cert", set, "tls_key")),
+        (None, Some(set)) => return Err(half_of_tls("tls_key", set, "tls_cert")),
+    };
+    let tls = Tls::load(&cert.value, &key.value).map_err(|error| unusable(&error))?;
+    Ok(Some(Arc::new(tls)))
+}
+
+fn half_of_tls(set: &str, setting: &Setting<std::path::PathBuf>, missing: &str) -> Problem {
+    let origin = &setting.origin;
+    Problem::usage(format!("`{set}` is set by {origin}, but `{missing}` is not"))
+        .hint("TLS needs both; set neither for plain HTTP behind a proxy")
+}
+
+fn unusable(error: &TlsError) -> Problem {
+    let problem = Problem::usage(error.to_string());
+    match std::error::Error::source(error) {
+        Some(cause) => problem.detail(cause.to_string()),
+        None => problem,
+    }
+}
+
+/// Reads the certificate again when its files change, and on SIGHUP.
+async fn keep_certificate(tls: Arc<Tls>) {
+    let mut hangups = signals::hangups();
+    loop {
+        let is_told = tokio::select! {
+            () = hangups.next() => true,
+            () = tokio::time::sleep(LOOK_AT_CERTIFICATE) => false,
+        };
+        if !is_told && !tls.has_changed() {
+            continue;
+        }
+        match tls.reload() {
+            Ok(()) => tracing::info!("new connections are shown the certificate as it is now"),
+            Err(error) => {
+                tracing::error!(%error, "the certificate in use stays: the new one is not usable");
+            }
+        }
+    }
+}
+
+fn trusted_proxies(setting: &Setting<Vec<String>>) -> Result<TrustedProxies> {
+    TrustedProxies::parse(&setting.value).map_err(|error| {
+        Problem::usage(format!("the proxies set by {} are not usable: {error}", setting.origin))
+            .hint("as in `trusted_proxies = [\"10.0.0.0/8\", \"::1\"]`")
+    })
+}
+
 /// The address, if nobody but this machine can reach it.
 fn loopback(text: &str) -> Result<SocketAddr> {
+    let address = resolve(text)?;
+    ensure_loopback(address).map(|()| address).map_err(|_| {
+        Problem::refused(
+            "off-loopback",
+            format!("`{text}` can be reached from other machines, and there are no tokens yet"),
+        )
+        .hint("listen on 127.0.0.1, and put a proxy that checks who asks in front of it")
+    })
+}
+
+fn resolve(text: &str) -> Result<SocketAddr> {
     let mut addresses = text.to_socket_addrs().map_err(|_| {
         Problem::usage(format!("`{text}` is not an address to listen on"))
             .hint("as in `--listen 127.0.0.1:8080`")
     })?;
-    let all_loopback = addresses.clone().all(|address| address.ip().is_loopback());
-    match addresses.next() {
-        Some(address) if all_loopback => Ok(address),
-        Some(_) => Err(Problem::refused(
-            "off-loopback",
-            format!("`{text}` can be reached from other machines, and there are no tokens yet"),
-        )
-        .hint("listen on 127.0.0.1, and put a proxy that checks who asks in front of it")),
-        None => Err(Problem::usage(format!("`{text}` has no address"))),
-    }
+    addresses.next().ok_or_else(|| Problem::usage(format!("`{text}` has no address")))
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+    let failed = |error: std::io::Error| cannot_listen(address, &error);
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
 }
 
 fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Problem {
@@ -101,14 +233,25 @@ fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Problem {
 }
 
 /// The first line of stdout says where: whoever started it may read it and connect.
-fn announce(app: &App, address: SocketAddr) -> Result<()> {
-    let url = format!("http://{address}");
+fn announce(
+    app: &App,
+    address: SocketAddr,
+    tls: bool,
+    operators: Option<&Operators>,
+) -> Result<()> {
+    let scheme = if tls { "https" } else { "http" };
+    let url = format!("{scheme}://{address}");
+    let metrics = operators.map(|operators| format!("http://{}/metrics", operators.address));
     if app.terminal.json {
-        return app.terminal.print_json_line(&json!({ "url": url, "pid": std::process::id() }));
+        let line = json!({ "url": url, "metrics_url": metrics, "pid": std::process::id() });
+        return app.terminal.print_json_line(&line);
     }
     let bold = style::BOLD;
     app.terminal.print(format_args!("listening on {bold}{url}{bold:#}\n"))?;
     app.terminal.note(format!("the API describes itself at {url}/openapi.json; ctrl-C stops"));
+    if let Some(metrics) = metrics {
+        app.terminal.note(format!("metrics at {metrics}"));
+    }
     Ok(())
 }
 

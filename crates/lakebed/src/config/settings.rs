@@ -42,6 +42,7 @@ pub(crate) enum Kind {
 
 impl Described {
     /// The variable that is named first.
+    #[cfg(test)]
     pub(crate) const fn variable(&self) -> &'static str {
         self.variables[0]
     }
@@ -58,6 +59,7 @@ impl Described {
     }
 
     /// `--listen` (`serve`).
+    #[cfg(test)]
     pub(crate) fn flag_in_words(&self) -> String {
         match (self.flag, self.command) {
             (Some(flag), Some(command)) => format!("`{flag}` (`{command}`)"),

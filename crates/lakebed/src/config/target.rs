@@ -28,6 +28,21 @@ impl fmt::Display for Target {
 }
 
 impl Target {
+    /// What kind of place it is, one word.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Folder(_) => "folder",
+            Self::Server(_) => "server",
+            Self::ObjectStore(url) => match url.scheme() {
+                "s3" => "s3",
+                "gs" => "gs",
+                "az" => "az",
+                "memory" => "memory",
+                _ => "other",
+            },
+        }
+    }
+
     /// Reads what the user wrote; a relative folder is below `base`.
     pub(super) fn parse(text: &str, base: &Path) -> Result<Self, String> {
         if text.is_empty() {
