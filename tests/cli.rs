@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
+#[path = "cli/catalogs.rs"]
+mod catalogs;
 #[path = "cli/damage.rs"]
 mod damage;
 #[path = "cli/demo.rs"]

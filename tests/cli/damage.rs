@@ -31,7 +31,7 @@ fn write(path: &Path, bytes: &[u8]) {
 
 #[test]
 fn verify_names_dataset_version_and_object_of_every_flipped_bit() {
-    let world = World::with_airlines();
+    let world = World::in_folder_with_airlines();
     let objects = objects(&world);
     assert!(objects.len() >= 6, "originals, tables, lists, manifests: {objects:?}");
     for path in objects {
@@ -55,7 +55,7 @@ fn verify_names_dataset_version_and_object_of_every_flipped_bit() {
 
 #[test]
 fn a_damaged_table_gives_no_row_and_other_versions_still_read() {
-    let world = World::with_airlines();
+    let world = World::in_folder_with_airlines();
     let resolved = world.json(&["resolve", "nyc.airlines", "--files"]);
     let digest = resolved["versions"][0]["files"][0]["object"].as_str().unwrap().to_owned();
     flip(&world.path("lake/objects").join(&digest[..2]).join(&digest));

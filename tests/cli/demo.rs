@@ -4,7 +4,7 @@ use crate::world::World;
 
 #[test]
 fn the_demo_does_the_main_job_and_proves_the_rebuild() {
-    let world = World::new();
+    let world = World::in_folder();
     let mut command = world.command(&["demo"]);
     command.env_remove("LAKEBED_LAKE");
     let ran = world.finish(command, b"");
@@ -30,6 +30,18 @@ fn the_demo_does_the_main_job_and_proves_the_rebuild() {
     let mut command = world.command(&["history", "nyc.flights"]);
     command.env_remove("LAKEBED_LAKE").current_dir(world.path("lakebed-demo"));
     assert_eq!(world.finish(command, b"").code, Some(0));
+}
+
+/// P10: wherever the run has its lakes.
+#[test]
+fn the_demo_works_on_every_combination() {
+    let world = World::new();
+    let ran = world.finish(world.command_with_place(&["demo"]), b"");
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let text = ran.text();
+    for expected in ["all is well", "$ lakebed rebuild", "the same answers, on both versions"] {
+        assert!(text.contains(expected), "{expected:?} is missing in\n{ran}");
+    }
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn a_lock_pins_notices_drift_and_moves_on_when_told() {
 
 #[test]
 fn a_lock_of_another_lake_is_refused() {
-    let world = World::with_airlines();
+    let world = World::in_folder_with_airlines();
     world.ok(&["lock", "nyc.airlines"]);
     world.ok(&["--lake", "other", "ingest", "airlines.csv", "--to", "nyc.airlines"]);
     for arguments in [
@@ -123,7 +123,7 @@ fn a_lock_of_another_lake_is_refused() {
 /// P9: the database can be lost.
 #[test]
 fn a_rebuilt_lake_answers_the_same() {
-    let world = World::with_airlines();
+    let world = World::in_folder_with_airlines();
     let questions = [
         &["ls", "--json"][..],
         &["history", "nyc.airlines", "--json"],
@@ -146,6 +146,22 @@ fn a_rebuilt_lake_answers_the_same() {
     assert_eq!(ask(), before);
     assert!(world.path("lake/lakebed.db.old-1").exists());
     assert_snapshot!(world.told());
+}
+
+/// P9, P10: wherever the database is, it is moved aside and made again.
+#[test]
+fn a_replaced_database_answers_the_same() {
+    let world = World::with_airlines();
+    let questions = [&["ls", "--json"][..], &["history", "nyc.airlines", "--json"]];
+    let ask = || questions.map(|question| world.ok(question).text());
+    let before = ask();
+    for _ in 0..2 {
+        let ran = world.refused(5, &["rebuild"]);
+        assert!(ran.stderr.contains("--replace"), "{ran}");
+        let ran = world.ok(&["rebuild", "--replace"]);
+        assert!(ran.stderr.contains("the old database is `"), "{ran}");
+        assert_eq!(ask(), before);
+    }
 }
 
 #[test]

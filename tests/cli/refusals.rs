@@ -96,7 +96,7 @@ fn references_that_mean_nothing() {
 /// Two ids with one beginning cannot be made, so the journal is told that there are.
 #[test]
 fn an_ambiguous_digest_prefix() {
-    let world = World::with_airlines();
+    let world = World::in_folder_with_airlines();
     let ids: Vec<String> = world.json(&["history", "nyc.airlines"])["versions"]
         .as_array()
         .unwrap()
@@ -165,7 +165,7 @@ fn mistakes_on_the_command_line() {
 
 #[test]
 fn no_lake_is_said_and_none_is_made() {
-    let world = World::new();
+    let world = World::in_folder();
     for arguments in
         [&["ls"][..], &["sql", "SELECT 1"], &["verify"], &["rebuild"], &["show", "a.b"]]
     {
@@ -187,7 +187,7 @@ fn no_lake_is_said_and_none_is_made() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_database() {
     use sqlx::Connection as _;
-    let world = World::with_airlines();
+    let world = World::in_folder_with_airlines();
     let url = format!("sqlite://{}", world.path("lake/lakebed.db").display());
     let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
     sqlx::query("BEGIN EXCLUSIVE").execute(&mut connection).await.unwrap();
@@ -206,7 +206,7 @@ async fn a_locked_database() {
 #[test]
 fn a_full_disk() {
     const SMALL_DISK: &str = "mkdir -p disk && mount -t tmpfs -o size=1m tmpfs disk";
-    let world = World::new();
+    let world = World::in_folder();
     let can = |arguments: &[&str]| {
         let mut command = world.command_of("unshare");
         world
@@ -251,7 +251,7 @@ fn a_full_disk() {
 fn a_read_only_folder() {
     use std::os::unix::{fs::PermissionsExt as _, process::CommandExt as _};
     const NOBODY: u32 = 65534;
-    let world = World::new();
+    let world = World::in_folder();
     let mode = |name: &str, mode| {
         std::fs::set_permissions(world.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
     };

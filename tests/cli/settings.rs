@@ -6,7 +6,7 @@ use crate::world::World;
 
 #[test]
 fn every_setting_says_where_it_comes_from() {
-    let world = World::new();
+    let world = World::in_folder();
     world.write("lakebed.toml", "# ours\ncolor = \"never\"\nlisten = \"127.0.0.1:9000\"\n");
     world.tell(0, &["config", "--json", "--catalog", "sqlite:///x.db"]);
     assert_snapshot!(world.told());
@@ -14,7 +14,7 @@ fn every_setting_says_where_it_comes_from() {
 
 #[test]
 fn a_misspelt_key_is_refused_with_its_line() {
-    let world = World::new();
+    let world = World::in_folder();
     world.write("lakebed.toml", "\nlaek = \"x\"\n");
     world.tell(2, &["ls"]).assert_clear(2);
     assert_snapshot!(world.told());
@@ -22,7 +22,7 @@ fn a_misspelt_key_is_refused_with_its_line() {
 
 #[test]
 fn without_a_lake_the_hint_says_how_to_name_one() {
-    let world = World::new();
+    let world = World::in_folder();
     let mut command = world.command(&["ls"]);
     command.env_remove("LAKEBED_LAKE");
     let ran = world.finish(command, b"");
@@ -33,7 +33,7 @@ fn without_a_lake_the_hint_says_how_to_name_one() {
 
 #[test]
 fn the_help_lists_commands_references_and_exit_codes() {
-    let world = World::new();
+    let world = World::in_folder();
     world.tell(0, &["--help"]).text();
     for command in ["ingest", "sql", "lock", "fetch", "serve"] {
         let help = world.ok(&[command, "--help"]).text();
@@ -44,7 +44,7 @@ fn the_help_lists_commands_references_and_exit_codes() {
 
 #[test]
 fn completions_are_made_for_every_shell() {
-    let world = World::new();
+    let world = World::in_folder();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = world.ok(&["completions", shell]).text();
         assert!(script.contains("ingest") && script.contains("lakebed"), "{shell}");
@@ -54,14 +54,14 @@ fn completions_are_made_for_every_shell() {
 
 #[test]
 fn colours_are_for_terminals_unless_asked_for() {
-    let world = World::with_airlines();
+    let world = World::in_folder_with_airlines();
     assert!(!world.ok(&["ls"]).text().contains('\u{1b}'));
     assert!(world.ok(&["ls", "--color", "always"]).text().contains('\u{1b}'));
 }
 
 #[test]
 fn logs_go_to_stderr_as_text_or_json() {
-    let world = World::with_airlines();
+    let world = World::in_folder_with_airlines();
     let mut command = world.command(&["ls", "-vv"]);
     command.env("LAKEBED_LOG_FORMAT", "json");
     let ran = world.finish(command, b"");

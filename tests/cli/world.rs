@@ -10,6 +10,7 @@ use std::{
     sync::LazyLock,
 };
 
+use lakebed_testkit::{TestBackend, TestPlace};
 use regex::{Captures, Regex};
 
 /// The binary under test.
@@ -25,22 +26,36 @@ pub(crate) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// A folder of its own, gone when dropped.
+/// A folder of its own, and a place for a lake, wherever the run has its lakes; gone when dropped.
 pub(crate) struct World {
-    folder: tempfile::TempDir,
+    place: TestPlace,
     told: RefCell<String>,
 }
 
 impl World {
-    /// An empty folder; the lake is to be `./lake`.
+    /// An empty folder; the lake is to be `./lake`, or where the run has its lakes.
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        Self { folder, told: RefCell::default() }
+        Self { place: TestPlace::new(), told: RefCell::default() }
+    }
+
+    /// The lake is to be `./lake`, with its database inside, whatever the run's kind is: for tests
+    /// that look at those files, or make several lakes.
+    pub(crate) fn in_folder() -> Self {
+        Self { place: TestPlace::on(TestBackend::SqliteFolder), told: RefCell::default() }
     }
 
     /// A lake with `nyc.airlines` in two versions: 16 airlines, and 17.
     pub(crate) fn with_airlines() -> Self {
-        let world = Self::new();
+        Self::new().and_airlines()
+    }
+
+    /// The same, in a folder.
+    pub(crate) fn in_folder_with_airlines() -> Self {
+        Self::in_folder().and_airlines()
+    }
+
+    fn and_airlines(self) -> Self {
+        let world = self;
         let airlines = std::fs::read_to_string(example("airlines.csv")).unwrap();
         world.write("airlines.csv", &airlines);
         world.ok(&["ingest", "airlines.csv", "--to", "nyc.airlines"]);
@@ -50,7 +65,7 @@ impl World {
     }
 
     pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
-        self.folder.path().join(name)
+        self.place.outside().join(name)
     }
 
     pub(crate) fn write(&self, name: impl AsRef<Path>, bytes: impl AsRef<[u8]>) -> PathBuf {
@@ -62,7 +77,7 @@ impl World {
 
     /// A file as if it was printed.
     pub(crate) fn file(&self, name: impl AsRef<Path>) -> Ran {
-        let (stdout, folder) = (self.read(name).into_bytes(), self.folder.path().to_owned());
+        let (stdout, folder) = (self.read(name).into_bytes(), self.place.outside().to_owned());
         Ran { stdout, stderr: String::new(), code: Some(0), folder }
     }
 
@@ -73,19 +88,32 @@ impl World {
     /// `program` in this folder, with an environment that is the same everywhere.
     pub(crate) fn command_of(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        command.current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
+        command.current_dir(self.place.outside()).env_clear().stdin(Stdio::null());
         for name in ["PATH", "HOME", "TMPDIR", "LLVM_PROFILE_FILE"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
         }
         command.env("USER", "tester").env("LAKEBED_LAKE", "./lake");
+        if let Some(catalog) = self.place.catalog_url() {
+            command.env("LAKEBED_CATALOG", catalog);
+        }
         command
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.command_of(LAKEBED);
         command.args(arguments);
+        command
+    }
+
+    /// The binary with the place of the run's lakes in flags; none when that is the folder.
+    pub(crate) fn command_with_place(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(arguments);
+        command.env_remove("LAKEBED_LAKE").env_remove("LAKEBED_CATALOG");
+        if let Some(catalog) = self.place.catalog_url() {
+            command.args(["--catalog", &catalog]);
+        }
         command
     }
 
@@ -118,7 +146,7 @@ impl World {
             stdout: output.stdout,
             stderr: String::from_utf8(output.stderr).expect("stderr is text"),
             code: output.status.code(),
-            folder: self.folder.path().to_owned(),
+            folder: self.place.outside().to_owned(),
         }
     }
 
@@ -133,7 +161,7 @@ impl World {
 
     /// Adds a run to the transcript.
     pub(crate) fn tell_of(&self, command: &str, ran: &Ran) {
-        let command = steady(command, self.folder.path());
+        let command = steady(command, self.place.outside());
         let command = command.replace(&repository().display().to_string(), "<repository>");
         self.told.borrow_mut().push_str(&format!("$ {command}\n{ran}\n"));
     }
@@ -168,10 +196,12 @@ impl World {
 
     /// How many versions all datasets have together; 0 when there is no lake.
     pub(crate) fn version_count(&self) -> u64 {
-        if !self.path("lake/lakebed.json").exists() {
+        let ran = self.run(&["ls", "--json"]);
+        if ran.code == Some(3) {
             return 0;
         }
-        let list = self.json(&["ls"]);
+        let list: serde_json::Value =
+            serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}\n{ran}"));
         let newest = |dataset: &serde_json::Value| dataset["newest"]["version"].as_u64();
         list["datasets"].as_array().unwrap().iter().filter_map(newest).sum()
     }

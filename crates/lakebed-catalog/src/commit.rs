@@ -4,9 +4,10 @@ use lakebed_core::{Event, EventBody, Timestamp};
 
 use crate::{
     Catalog, Error, Result, event,
-    flaw::Flaw,
+    flaw::{Flaw, check_text},
     meta::{self, Meta},
     projection,
+    tries::Tries,
 };
 
 /// Changes that happen together or not at all.
@@ -50,22 +51,61 @@ impl Catalog {
     /// # Errors
     /// [`Error::Conflict`] if someone was first (plan again), [`Error::NotFound`] if a dataset or
     /// version does not exist, [`Error::Invalid`] if no retry can help, [`Error::Locked`],
-    /// [`Error::ReadOnly`], [`Error::Full`]. Nothing is written then.
+    /// [`Error::ReadOnly`], [`Error::Full`]. Nothing is written then. [`Error::Unknown`] if the
+    /// database went away while it was told to commit, and stays away: ask again with the same
+    /// idempotency key.
     pub async fn commit(&self, commit: Commit) -> Result<Committed> {
+        let mut doubt = None;
+        let mut tries = Tries::new();
+        loop {
+            match self.try_commit(&commit, &mut doubt).await {
+                Err(error) if tries.again(&error).await => {}
+                Err(error) if doubt.is_some() => {
+                    return Err(Error::Unknown { source: error.into() });
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// One try. When the answer to its `COMMIT` is lost, its events are left in `doubt`; the next
+    /// one looks, under the lock that the lost one held to its end, whether they are recorded.
+    async fn try_commit(
+        &self,
+        commit: &Commit,
+        doubt: &mut Option<Vec<Event>>,
+    ) -> Result<Committed> {
         let mut write = self.begin_write().await?;
+        if let Some(events) = doubt {
+            let is_recorded = event::are_recorded(write.connection(), events).await?;
+            let events = doubt.take().filter(|_| is_recorded);
+            if let Some(events) = events {
+                return Ok(Committed { events, replayed: false });
+            }
+        }
+        let meta = meta::read(write.connection()).await?;
         if let Some(key) = &commit.idempotency_key {
+            check_text("the idempotency key", key)
+                .and_then(|()| check_text("the actor", &commit.actor))
+                .map_err(|flaw| Error::invalid(meta.last_seq + 1, flaw))?;
             let events = event::find_by_key(write.connection(), &commit.actor, key).await?;
             if !events.is_empty() {
                 return Ok(Committed { events, replayed: true });
             }
         }
-        let meta = meta::read(write.connection()).await?;
-        let events = place(commit, &meta)?;
+        let events = place(commit.clone(), &meta)?;
         projection::apply_all(write.connection(), &events).await.map_err(|failed| failed.error)?;
-        write.commit().await?;
-        let last_seq = events.last().map(|event| event.seq);
-        tracing::debug!(events = events.len(), last_seq, "committed events");
-        Ok(Committed { events, replayed: false })
+        match write.commit().await {
+            Ok(()) => {
+                let last_seq = events.last().map(|event| event.seq);
+                tracing::debug!(events = events.len(), last_seq, "committed events");
+                Ok(Committed { events, replayed: false })
+            }
+            Err(error) => {
+                *doubt = error.is_passing().then_some(events);
+                Err(error)
+            }
+        }
     }
 }
 

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use lakebed_core::{DatasetKind, DatasetName, StageName, Timestamp};
-use sqlx::sqlite::SqliteRow;
 
 use crate::{
     Catalog, Result, Snapshot, VersionRecord,
-    database::Connection,
+    connection::{Connection, Row},
     meta, projection,
-    row::Columns,
+    statement::query,
     version::{self, version_columns, version_joins},
 };
 
@@ -112,6 +111,8 @@ impl Catalog {
         let snapshot = meta::snapshot(&mut transaction).await?;
         let records = match &filter.namespace {
             None => list(&mut transaction, snapshot, &EVERY, &[]).await?,
+            // No name holds a NUL, and PostgreSQL takes no text with one.
+            Some(name) if name.contains('\0') => Vec::new(),
             Some(name) => list(&mut transaction, snapshot, &NAMESPACE, &[name.as_str()]).await?,
         };
         Ok((snapshot, records))
@@ -158,11 +159,8 @@ async fn find_newest(
     connection: &mut Connection,
     name: &DatasetName,
 ) -> Result<Option<VersionRecord>> {
-    let row = sqlx::query(NEWEST)
-        .bind(name.namespace())
-        .bind(name.name())
-        .fetch_optional(connection)
-        .await?;
+    let row =
+        query(NEWEST).bind(name.namespace()).bind(name.name()).fetch_optional(connection).await?;
     row.as_ref().map(version::from_row).transpose()
 }
 
@@ -174,7 +172,7 @@ async fn list(
 ) -> Result<Vec<DatasetRecord>> {
     let mut heads = read_heads(connection, snapshot, listing, names).await?;
     let rows = select(connection, snapshot, listing.datasets, names).await?;
-    let record = |row: &SqliteRow| {
+    let record = |row: &Row| {
         Ok(DatasetRecord {
             name: version::dataset_name(row)?,
             kind: row.kind("kind")?,
@@ -207,10 +205,10 @@ async fn select(
     snapshot: Snapshot,
     sql: &'static str,
     names: &[&str],
-) -> Result<Vec<SqliteRow>> {
-    let mut query = sqlx::query(sql).bind(crate::event::saturate(snapshot.seq));
+) -> Result<Vec<Row>> {
+    let mut statement = query(sql).bind(crate::event::saturate(snapshot.seq));
     for name in names {
-        query = query.bind(*name);
+        statement = statement.bind(*name);
     }
-    Ok(query.fetch_all(connection).await?)
+    statement.fetch_all(connection).await
 }

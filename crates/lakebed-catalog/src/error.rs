@@ -6,6 +6,8 @@ use std::{fmt, path::PathBuf};
 
 use lakebed_core::{DatasetName, LakeId, StageName};
 
+use crate::{postgres, sqlite};
+
 /// Any error, boxed: the cause behind one of ours.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -123,8 +125,61 @@ pub enum Error {
         #[source]
         source: BoxError,
     },
+    /// The database's server does not answer.
+    #[error("the catalog database at `{place}` cannot be reached")]
+    Unreachable {
+        /// Host and port, or socket.
+        place: String,
+        /// The cause.
+        #[source]
+        source: BoxError,
+    },
+    /// The database's server does not let this user in.
+    #[error("the catalog database at `{place}` refuses user `{user}`")]
+    LoginRefused {
+        /// Host and port, or socket.
+        place: String,
+        /// The user's name there.
+        user: String,
+        /// The cause.
+        #[source]
+        source: BoxError,
+    },
+    /// The server has no such database.
+    #[error("there is no database `{database}` at `{place}`")]
+    NoDatabase {
+        /// Host and port, or socket.
+        place: String,
+        /// The database's name.
+        database: String,
+    },
+    /// The user may not do there what a catalog needs.
+    #[error("the user of the catalog database lacks a permission")]
+    NotPermitted {
+        /// The cause.
+        #[source]
+        source: BoxError,
+    },
+    /// A database that cannot hold a catalog.
+    #[error("the catalog database is {found}: needed is {needed}")]
+    Unsuitable {
+        /// What it is.
+        found: String,
+        /// What it has to be.
+        needed: String,
+    },
+    /// The database went away while it was told to commit: the change happened, or it did not.
+    #[error("whether the change was recorded is not known: the catalog went away meanwhile")]
+    Unknown {
+        /// The cause.
+        #[source]
+        source: BoxError,
+    },
     /// The address names no kind of catalog that this build has.
-    #[error("`{url}` is not a catalog address: expected `sqlite:///absolute/path/lakebed.db`")]
+    #[error(
+        "`{url}` is not a catalog address: expected `sqlite:///absolute/path/lakebed.db` or \
+         `postgres://user@host/database`"
+    )]
     Address {
         /// What was given; of what may hold a password only the scheme.
         url: String,
@@ -154,6 +209,23 @@ impl Error {
         Self::Damaged { what: what.into(), source: Some(source.into()) }
     }
 
+    /// Whether the cause is over in a moment, so that the same question may get an answer.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Unavailable { source } => source.downcast_ref().is_some_and(postgres::is_passing),
+            _ => false,
+        }
+    }
+
+    /// Whether a row was there already.
+    pub(crate) fn is_unique_violation(&self) -> bool {
+        let Self::Damaged { source: Some(source), .. } = self else { return false };
+        let source: Option<&sqlx::Error> = source.downcast_ref();
+        source
+            .and_then(sqlx::Error::as_database_error)
+            .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+    }
+
     /// A change that no retry can save.
     pub(crate) fn invalid(seq: u64, source: impl Into<BoxError>) -> Self {
         Self::Invalid { seq, source: source.into() }
@@ -164,8 +236,11 @@ impl From<sqlx::Error> for Error {
     fn from(source: sqlx::Error) -> Self {
         match &source {
             sqlx::Error::Database(database) => {
-                let code = database.code().and_then(|code| code.parse::<i32>().ok());
-                from_sqlite(code.unwrap_or_default(), source)
+                let code = database.code().unwrap_or_default().into_owned();
+                match database.try_downcast_ref::<sqlx::sqlite::SqliteError>() {
+                    Some(_) => sqlite::meaning(code.parse().unwrap_or_default(), source),
+                    None => postgres::meaning(&code, source),
+                }
             }
             sqlx::Error::ColumnDecode { .. }
             | sqlx::Error::ColumnNotFound(_)
@@ -173,19 +248,6 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::Decode(_) => Self::damaged("a row is not of the expected shape", source),
             _ => Self::Unavailable { source: source.into() },
         }
-    }
-}
-
-/// The low byte of SQLite's extended result code says what to do: <https://sqlite.org/rescode.html>.
-fn from_sqlite(code: i32, source: sqlx::Error) -> Error {
-    match code & 0xff {
-        5 | 6 => Error::Locked,
-        3 | 8 | 23 => Error::ReadOnly { source: source.into() },
-        13 => Error::Full { source: source.into() },
-        11 | 26 => Error::damaged("its database file is corrupt or no database", source),
-        19 => Error::damaged("a constraint does not hold", source),
-        1 => Error::damaged("its tables are not what this build wrote", source),
-        _ => Error::Unavailable { source: source.into() },
     }
 }
 

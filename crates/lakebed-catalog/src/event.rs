@@ -1,18 +1,17 @@
 //! Events as rows: insert, read back, and the pages that readers get.
 
 use lakebed_core::{Event, EventBody};
-use sqlx::sqlite::SqliteRow;
 
 use crate::{
     Catalog, Error, Result,
-    database::Connection,
+    connection::{Connection, Row},
     flaw::{Flaw, check_text, to_i64},
     meta,
-    row::Columns,
+    statement::query,
 };
 
 /// Events read in one statement where more are wanted.
-const PAGE: i64 = 1_000;
+pub(crate) const PAGE: i64 = 1_000;
 
 impl Catalog {
     /// Up to `limit` events after `after`, oldest first; none above the journaled mark.
@@ -36,10 +35,11 @@ pub(crate) async fn read_range(
     loop {
         let from = events.last().map_or(after, |event| event.seq);
         let more = page(connection, from, up_to, PAGE).await?;
-        if more.is_empty() {
+        let is_last = more.len() < PAGE as usize;
+        events.extend(more);
+        if is_last {
             return Ok(events);
         }
-        events.extend(more);
     }
 }
 
@@ -49,7 +49,7 @@ async fn page(
     up_to: u64,
     limit: i64,
 ) -> Result<Vec<Event>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT seq, at_micros, actor, idempotency_key, body FROM events \
          WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3",
     )
@@ -67,7 +67,7 @@ pub(crate) async fn find_by_key(
     actor: &str,
     key: &str,
 ) -> Result<Vec<Event>> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT seq, at_micros, actor, idempotency_key, body FROM events \
          WHERE actor = $1 AND idempotency_key = $2 ORDER BY part",
     )
@@ -78,13 +78,20 @@ pub(crate) async fn find_by_key(
     rows.iter().map(from_row).collect()
 }
 
+/// Whether the record holds exactly these events, which are consecutive, at their places.
+pub(crate) async fn are_recorded(connection: &mut Connection, events: &[Event]) -> Result<bool> {
+    let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(false) };
+    let recorded = read_range(connection, first.seq.saturating_sub(1), last.seq).await?;
+    Ok(recorded == events)
+}
+
 /// Writes the event itself; its projection is `projection.rs`'s business.
 pub(crate) async fn insert(connection: &mut Connection, event: &Event) -> Result<()> {
     let seq = to_i64("seq", event.seq).map_err(|flaw| Error::invalid(event.seq, flaw))?;
     check_texts(event).map_err(|flaw| Error::invalid(event.seq, flaw))?;
     let part = part_of(connection, event).await?;
     let body = body_json(event)?;
-    sqlx::query(
+    query(
         "INSERT INTO events (seq, at_micros, actor, idempotency_key, part, type, dataset, body) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
@@ -98,11 +105,9 @@ pub(crate) async fn insert(connection: &mut Connection, event: &Event) -> Result
     .bind(body)
     .execute(connection)
     .await
-    .map_err(|error| {
-        match error.as_database_error().map(|error| error.is_unique_violation()) {
-            Some(true) => Error::invalid(event.seq, Flaw::KeyTwice),
-            _ => error.into(),
-        }
+    .map_err(|error| match error.is_unique_violation() {
+        true => Error::invalid(event.seq, Flaw::KeyTwice),
+        false => error,
     })?;
     Ok(())
 }
@@ -118,28 +123,28 @@ async fn part_of(connection: &mut Connection, event: &Event) -> Result<i64> {
     if event.idempotency_key.is_none() {
         return Ok(0);
     }
-    let before: Option<(i64,)> = sqlx::query_as(
-        "SELECT part FROM events WHERE seq = $1 AND actor = $2 AND idempotency_key = $3",
-    )
-    .bind(saturate(event.seq) - 1)
-    .bind(&event.actor)
-    .bind(&event.idempotency_key)
-    .fetch_optional(connection)
-    .await?;
-    Ok(before.map_or(0, |(part,)| part + 1))
+    let before =
+        query("SELECT part FROM events WHERE seq = $1 AND actor = $2 AND idempotency_key = $3")
+            .bind(saturate(event.seq) - 1)
+            .bind(&event.actor)
+            .bind(&event.idempotency_key)
+            .fetch_optional(connection)
+            .await?;
+    match before {
+        Some(row) => Ok(saturate(row.number("part")? + 1)),
+        None => Ok(0),
+    }
 }
 
-fn from_row(row: &SqliteRow) -> Result<Event> {
-    use sqlx::Row as _;
+fn from_row(row: &Row) -> Result<Event> {
     let seq = row.number("seq")?;
-    let body: &str = row.try_get("body")?;
-    let body = serde_json::from_str(body)
+    let body = serde_json::from_str(&row.text("body")?)
         .map_err(|error| Error::damaged(format!("body of event {seq}"), error))?;
     Ok(Event {
         seq,
         at: row.time("at_micros")?,
         actor: row.text("actor")?,
-        idempotency_key: row.try_get("idempotency_key")?,
+        idempotency_key: row.optional_text("idempotency_key")?,
         body,
     })
 }

@@ -2,9 +2,7 @@
 
 use std::fmt::Write as _;
 
-use sqlx::{Column as _, Row as _, TypeInfo as _, ValueRef as _, sqlite::SqliteRow};
-
-use crate::{Catalog, Error, Result, database::Connection};
+use crate::{Catalog, Result, connection::Connection, statement::query};
 
 /// Every table with all its columns, in the order of its key.
 const TABLES: [(&str, &str); 7] = [
@@ -53,31 +51,12 @@ async fn export_table(
     sql: &'static str,
     text: &mut String,
 ) -> Result<()> {
-    for row in sqlx::query(sql).fetch_all(connection).await? {
+    for row in query(sql).fetch_all(connection).await? {
         let _ = write!(text, "{{\"table\":\"{table}\"");
-        for column in row.columns() {
-            let value = value_json(&row, column.ordinal())?;
-            let _ = write!(text, ",\"{}\":{value}", column.name());
+        for (column, value) in row.values()? {
+            let _ = write!(text, ",\"{column}\":{value}");
         }
         text.push_str("}\n");
     }
     Ok(())
-}
-
-/// Numbers and text as themselves, digests as hex.
-fn value_json(row: &SqliteRow, index: usize) -> Result<serde_json::Value> {
-    let raw = row.try_get_raw(index)?;
-    if raw.is_null() {
-        return Ok(serde_json::Value::Null);
-    }
-    let kind = raw.type_info().name().to_owned();
-    match kind.as_str() {
-        "INTEGER" => Ok(row.try_get::<i64, _>(index)?.into()),
-        "TEXT" => Ok(row.try_get::<String, _>(index)?.into()),
-        "BLOB" => {
-            let bytes: Vec<u8> = row.try_get(index)?;
-            Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
-        }
-        other => Err(Error::Damaged { what: format!("a value of type `{other}`"), source: None }),
-    }
 }

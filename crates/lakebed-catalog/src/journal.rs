@@ -6,11 +6,13 @@ use lakebed_core::{Event, LakeId, ObjectId};
 
 use crate::{
     Catalog, Error, Result,
-    database::Connection,
+    connection::Connection,
     event::{self, saturate},
     flaw::{Flaw, to_i64},
     meta::{self, Meta},
     projection::{self, Failed},
+    statement::query,
+    tries::Tries,
 };
 
 /// How far the record and its journal have come.
@@ -62,8 +64,12 @@ impl Catalog {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Damaged`].
     pub async fn events_between(&self, after: u64, up_to: u64) -> Result<Vec<Event>> {
-        let mut transaction = self.begin_read().await?;
-        event::read_range(&mut transaction, after, up_to).await
+        // One statement is a snapshot by itself.
+        let mut connection = match up_to.saturating_sub(after) < event::PAGE.cast_unsigned() {
+            true => self.connection().await?,
+            false => self.begin_read().await?,
+        };
+        event::read_range(&mut connection, after, up_to).await
     }
 
     /// Moves the mark to `mark`, if the journal's last segment is still `expected_segment`; from
@@ -73,12 +79,33 @@ impl Catalog {
     /// [`Error::MarkOutOfReach`] if the mark lies beyond the record or before the last mark: this
     /// is not the database that the segment was written from.
     pub async fn mark_journaled(&self, expected_segment: u64, mark: JournalMark) -> Result<bool> {
+        let mut is_in_doubt = false;
+        let mut tries = Tries::new();
+        loop {
+            match self.try_mark(expected_segment, mark, &mut is_in_doubt).await {
+                Err(error) if tries.again(&error).await => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// One try; `is_in_doubt` when an earlier one may have done it.
+    async fn try_mark(
+        &self,
+        expected_segment: u64,
+        mark: JournalMark,
+        is_in_doubt: &mut bool,
+    ) -> Result<bool> {
         let mut write = self.begin_write().await?;
         let meta = meta::read(write.connection()).await?;
+        if *is_in_doubt && mark.is_that_of(&meta) {
+            return Ok(true);
+        }
         if meta.segment != expected_segment {
             return Ok(false);
         }
         set_mark(write.connection(), &meta, mark).await?;
+        *is_in_doubt = true;
         write.commit().await?;
         Ok(true)
     }
@@ -93,13 +120,40 @@ impl Catalog {
     /// that cannot have been committed after those before it, [`Error::MarkOutOfReach`]. Nothing
     /// is written then.
     pub async fn replay(&self, events: &[Event], mark: JournalMark) -> Result<()> {
+        let mut is_in_doubt = false;
+        let mut tries = Tries::new();
+        loop {
+            match self.try_replay(events, mark, &mut is_in_doubt).await {
+                Err(error) if tries.again(&error).await => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// One try; `is_in_doubt` when an earlier one may have done it.
+    async fn try_replay(
+        &self,
+        events: &[Event],
+        mark: JournalMark,
+        is_in_doubt: &mut bool,
+    ) -> Result<()> {
         let mut write = self.begin_write().await?;
         let meta = meta::read(write.connection()).await?;
+        if *is_in_doubt && mark.is_that_of(&meta) {
+            return Ok(());
+        }
         check_continues(&meta, events)?;
         projection::apply_all(write.connection(), events).await.map_err(as_invalid)?;
         let meta = meta::read(write.connection()).await?;
         set_mark(write.connection(), &meta, mark).await?;
+        *is_in_doubt = true;
         write.commit().await
+    }
+}
+
+impl JournalMark {
+    fn is_that_of(&self, meta: &Meta) -> bool {
+        (self.segment, Some(self.digest)) == (meta.segment, meta.segment_digest)
     }
 }
 
@@ -136,13 +190,11 @@ async fn set_mark(connection: &mut Connection, meta: &Meta, mark: JournalMark) -
     }
     let segment = to_i64("the segment", mark.segment);
     let segment = segment.map_err(|flaw| Error::invalid(mark.seq, flaw))?;
-    sqlx::query(
-        "UPDATE meta SET journaled_seq = $1, segment = $2, segment_digest = $3 WHERE id = 1",
-    )
-    .bind(saturate(mark.seq))
-    .bind(segment)
-    .bind(mark.digest.as_bytes().as_slice())
-    .execute(connection)
-    .await?;
+    query("UPDATE meta SET journaled_seq = $1, segment = $2, segment_digest = $3 WHERE id = 1")
+        .bind(saturate(mark.seq))
+        .bind(segment)
+        .bind(mark.digest)
+        .execute(connection)
+        .await?;
     Ok(())
 }

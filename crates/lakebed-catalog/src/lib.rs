@@ -16,11 +16,14 @@
 //! | `datasets`, `versions`, `objects` | what the events made | insert only |
 //! | `head_moves` | every head a stage ever had | insert only |
 //! | `heads` | the heads now, above the mark too: for compare-and-swap | updated |
+//! | `leases` | who does which background work; no part of the record | updated |
 //!
-//! SQLite today. Queries keep to what PostgreSQL takes as well (`$1` placeholders, `ON CONFLICT`,
-//! typed columns); what is SQLite's own is in `database.rs`, `schema.rs` and `error.rs`.
+//! SQLite or PostgreSQL, through the same statements (`statement.rs`): they keep to what both
+//! understand (`$1` placeholders, `ON CONFLICT`, no function whose type differs). What is one
+//! engine's own is in `sqlite.rs`, `postgres.rs` and `schema.rs`.
 
 mod commit;
+mod connection;
 mod database;
 mod dataset;
 mod error;
@@ -28,14 +31,19 @@ mod event;
 mod export;
 mod flaw;
 mod journal;
+mod lease;
 mod meta;
 mod object;
+mod postgres;
 mod projection;
 #[cfg(test)]
 mod query_plans;
 mod resolve;
 mod row;
 mod schema;
+mod sqlite;
+mod statement;
+mod tries;
 mod version;
 
 pub use commit::{Commit, Committed};
@@ -43,6 +51,7 @@ pub use database::Catalog;
 pub use dataset::{DatasetFilter, DatasetRecord, NewestState};
 pub use error::{BoxError, Entity, Error, Result};
 pub use journal::{JournalMark, JournalState};
+pub use lease::Lease;
 pub use meta::Snapshot;
 pub use resolve::{Candidate, NotFound, Resolution, ResolveOutcome, Resolved};
 pub use version::VersionRecord;

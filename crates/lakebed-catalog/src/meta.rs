@@ -2,7 +2,12 @@
 
 use lakebed_core::{Event, LakeId, ObjectId, Timestamp};
 
-use crate::{Result, database::Connection, event::saturate, row::Columns};
+use crate::{
+    Result,
+    connection::{Connection, Row},
+    event::saturate,
+    statement::query,
+};
 
 /// The state of the whole lake at one place in the order of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +21,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// From the columns that every reading statement selects beside its own.
-    pub(crate) fn from_columns(row: &impl Columns) -> Result<Self> {
+    pub(crate) fn from_columns(row: &Row) -> Result<Self> {
         Ok(Self { seq: row.number("journaled_seq")?, at: row.time("journaled_at_micros")? })
     }
 }
@@ -33,13 +38,13 @@ pub(crate) struct Meta {
 
 /// The lake's id, if the row is there.
 pub(crate) async fn find_lake(connection: &mut Connection) -> Result<Option<LakeId>> {
-    let row = sqlx::query("SELECT lake FROM meta WHERE id = 1").fetch_optional(connection).await?;
+    let row = query("SELECT lake FROM meta WHERE id = 1").fetch_optional(connection).await?;
     row.map(|row| row.parsed("lake")).transpose()
 }
 
 /// Writes the row of a catalog without events.
 pub(crate) async fn insert(connection: &mut Connection, lake: LakeId) -> Result<()> {
-    sqlx::query(
+    query(
         "INSERT INTO meta (id, lake, last_seq, last_at_micros, journaled_seq, segment, \
          segment_digest) VALUES (1, $1, 0, 0, 0, 0, NULL)",
     )
@@ -51,7 +56,7 @@ pub(crate) async fn insert(connection: &mut Connection, lake: LakeId) -> Result<
 
 /// Reads the row.
 pub(crate) async fn read(connection: &mut Connection) -> Result<Meta> {
-    let row = sqlx::query(
+    let row = query(
         "SELECT last_seq, last_at_micros, journaled_seq, segment, segment_digest FROM meta \
          WHERE id = 1",
     )
@@ -68,7 +73,7 @@ pub(crate) async fn read(connection: &mut Connection) -> Result<Meta> {
 
 /// Reads what readers may see.
 pub(crate) async fn snapshot(connection: &mut Connection) -> Result<Snapshot> {
-    let row = sqlx::query(
+    let row = query(
         "SELECT m.journaled_seq, COALESCE((SELECT e.at_micros FROM events e \
          WHERE e.seq = m.journaled_seq), 0) AS journaled_at_micros FROM meta m WHERE m.id = 1",
     )
@@ -79,7 +84,7 @@ pub(crate) async fn snapshot(connection: &mut Connection) -> Result<Snapshot> {
 
 /// Moves the end of the record to `event`.
 pub(crate) async fn advance(connection: &mut Connection, event: &Event) -> Result<()> {
-    sqlx::query("UPDATE meta SET last_seq = $1, last_at_micros = $2 WHERE id = 1")
+    query("UPDATE meta SET last_seq = $1, last_at_micros = $2 WHERE id = 1")
         .bind(saturate(event.seq))
         .bind(event.at.as_micros())
         .execute(connection)

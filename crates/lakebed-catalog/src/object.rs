@@ -3,14 +3,13 @@
 //! Whether their bytes are there is the store's business.
 
 use lakebed_core::{ObjectId, StoredObject};
-use sqlx::{QueryBuilder, Sqlite, sqlite::SqliteRow};
 
 use crate::{
     Catalog, Error, Result,
-    database::Connection,
+    connection::{Connection, Row},
     event::saturate,
     flaw::{Flaw, to_i64},
-    row::Columns,
+    statement::{Statement, query},
 };
 
 /// Objects per statement: well below the databases' limits on bound values.
@@ -34,10 +33,14 @@ impl Catalog {
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Damaged`].
     pub async fn find_objects(&self, ids: &[ObjectId]) -> Result<Vec<StoredObject>> {
-        let mut transaction = self.begin_read().await?;
+        // One statement is a snapshot by itself.
+        let mut connection = match ids.len() <= CHUNK {
+            true => self.connection().await?,
+            false => self.begin_read().await?,
+        };
         let mut objects = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(CHUNK) {
-            objects.extend(select(&mut transaction, chunk, Scope::Journaled).await?);
+            objects.extend(select(&mut connection, chunk, Scope::Journaled).await?);
         }
         objects.sort_unstable();
         objects.dedup();
@@ -51,10 +54,8 @@ impl Catalog {
     /// [`Error::Unavailable`].
     pub async fn has_object_of_size(&self, size_bytes: u64) -> Result<bool> {
         let mut connection = self.connection().await?;
-        let found = sqlx::query(OF_SIZE)
-            .bind(saturate(size_bytes))
-            .fetch_optional(&mut *connection)
-            .await?;
+        let found =
+            query(OF_SIZE).bind(saturate(size_bytes)).fetch_optional(&mut connection).await?;
         Ok(found.is_some())
     }
 }
@@ -71,22 +72,24 @@ async fn select(
     ids: &[ObjectId],
     scope: Scope,
 ) -> Result<Vec<StoredObject>> {
-    let mut query: QueryBuilder<Sqlite> =
-        QueryBuilder::new("SELECT o.id, o.size_bytes, o.tree FROM objects o WHERE o.id IN (");
-    let mut list = query.separated(", ");
-    for id in ids {
-        list.push_bind(id.as_bytes().to_vec());
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut query =
+        Statement::one_off("SELECT o.id, o.size_bytes, o.tree FROM objects o WHERE o.id IN (");
+    for (index, id) in ids.iter().enumerate() {
+        query.push(if index == 0 { "" } else { ", " }).push_bind(*id);
     }
     query.push(")");
     if let Scope::Journaled = scope {
         query.push(" AND o.seq <= (SELECT m.journaled_seq FROM meta m WHERE m.id = 1)");
     }
-    // One-off texts would push the others out of the cache of prepared statements.
-    let rows = query.build().persistent(ids.len() == 1).fetch_all(connection).await?;
+    query.is_kept = ids.len() == 1;
+    let rows = query.fetch_all(connection).await?;
     rows.iter().map(from_row).collect()
 }
 
-fn from_row(row: &SqliteRow) -> Result<StoredObject> {
+fn from_row(row: &Row) -> Result<StoredObject> {
     Ok(StoredObject {
         id: row.digest("id")?,
         size_bytes: row.number("size_bytes")?,
@@ -120,22 +123,17 @@ async fn insert_chunk(
     seq: u64,
     objects: &[StoredObject],
 ) -> Result<u64> {
-    let mut rows = Vec::with_capacity(objects.len());
-    for object in objects {
+    let mut query = Statement::one_off("INSERT INTO objects (id, size_bytes, tree, seq) VALUES ");
+    for (index, object) in objects.iter().enumerate() {
         let size_bytes = to_i64("the size of an object", object.size_bytes)
             .map_err(|flaw| Error::invalid(seq, flaw))?;
-        rows.push((object, size_bytes));
+        query.push(if index == 0 { "(" } else { ", (" }).push_bind(object.id);
+        query.push(", ").push_bind(size_bytes);
+        query.push(", ").push_bind(object.tree);
+        query.push(", ").push_bind(saturate(seq)).push(")");
     }
-    let mut query: QueryBuilder<Sqlite> =
-        QueryBuilder::new("INSERT INTO objects (id, size_bytes, tree, seq) ");
-    query.push_values(rows, |mut row, (object, size_bytes)| {
-        row.push_bind(object.id.as_bytes().to_vec())
-            .push_bind(size_bytes)
-            .push_bind(object.tree.map(|tree| tree.as_bytes().to_vec()))
-            .push_bind(saturate(seq));
-    });
     query.push(" ON CONFLICT (id) DO NOTHING");
-    Ok(query.build().persistent(false).execute(connection).await?.rows_affected())
+    query.execute(connection).await
 }
 
 async fn check_same(connection: &mut Connection, seq: u64, objects: &[StoredObject]) -> Result<()> {

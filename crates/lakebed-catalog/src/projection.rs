@@ -10,11 +10,11 @@ use lakebed_core::{
 
 use crate::{
     Entity, Error, Result,
-    database::Connection,
+    connection::Connection,
     event::{self, saturate},
     flaw::{Flaw, to_i64},
     meta, object,
-    row::Columns,
+    statement::query,
 };
 
 /// The stage whose head is always the newest version.
@@ -69,7 +69,7 @@ async fn create_dataset(
             found: format!("one of kind `{found}`"),
         });
     }
-    sqlx::query("INSERT INTO datasets (id, namespace, name, kind) VALUES ($1, $2, $3, $4)")
+    query("INSERT INTO datasets (id, namespace, name, kind) VALUES ($1, $2, $3, $4)")
         .bind(saturate(seq))
         .bind(dataset.namespace())
         .bind(dataset.name())
@@ -126,30 +126,26 @@ async fn insert_version(
     version: &VersionCommitted,
 ) -> Result<()> {
     let int = |what, value| to_i64(what, value).map_err(|flaw| Error::invalid(seq, flaw));
-    sqlx::query(
+    query(
         "INSERT INTO versions (dataset_id, number, version_id, parent, content_id, ingest_key, \
          row_count, quarantined_count, size_bytes, seq) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(dataset_id)
     .bind(int("the version number", version.number)?)
-    .bind(version.version_id.object().as_bytes().as_slice())
-    .bind(version.parent.map(|parent| parent.object().as_bytes().to_vec()))
-    .bind(version.content_id.as_bytes().as_slice())
-    .bind(version.ingest_key.digest().as_bytes().as_slice())
+    .bind(version.version_id.object())
+    .bind(version.parent.map(|parent| parent.object()))
+    .bind(version.content_id)
+    .bind(version.ingest_key.digest())
     .bind(int("row_count", version.row_count)?)
     .bind(int("quarantined_count", version.quarantined_count)?)
     .bind(int("size_bytes", version.size_bytes)?)
     .bind(saturate(seq))
     .execute(connection)
     .await
-    .map_err(|error| {
-        match error.as_database_error().map(|error| error.is_unique_violation()) {
-            Some(true) => {
-                Error::invalid(seq, Flaw::VersionTwice { version_id: version.version_id })
-            }
-            _ => error.into(),
-        }
+    .map_err(|error| match error.is_unique_violation() {
+        true => Error::invalid(seq, Flaw::VersionTwice { version_id: version.version_id }),
+        false => error,
     })?;
     Ok(())
 }
@@ -198,7 +194,7 @@ async fn require_version(
     dataset_id: i64,
     moved: &HeadMoved,
 ) -> Result<()> {
-    let found = sqlx::query("SELECT seq FROM versions WHERE dataset_id = $1 AND number = $2")
+    let found = query("SELECT seq FROM versions WHERE dataset_id = $1 AND number = $2")
         .bind(dataset_id)
         .bind(saturate(moved.to))
         .fetch_optional(connection)
@@ -214,7 +210,7 @@ pub(crate) async fn find_dataset(
     connection: &mut Connection,
     dataset: &DatasetName,
 ) -> Result<Option<(i64, DatasetKind)>> {
-    let row = sqlx::query("SELECT id, kind FROM datasets WHERE namespace = $1 AND name = $2")
+    let row = query("SELECT id, kind FROM datasets WHERE namespace = $1 AND name = $2")
         .bind(dataset.namespace())
         .bind(dataset.name())
         .fetch_optional(connection)
@@ -231,7 +227,7 @@ async fn get_dataset(connection: &mut Connection, dataset: &DatasetName) -> Resu
 
 /// The newest version, above the mark too.
 async fn newest(connection: &mut Connection, dataset_id: i64) -> Result<Option<(u64, VersionId)>> {
-    let row = sqlx::query(
+    let row = query(
         "SELECT v.number, v.version_id FROM heads h \
          JOIN versions v ON v.dataset_id = h.dataset_id AND v.number = h.number \
          WHERE h.dataset_id = $1 AND h.stage = $2",
@@ -248,7 +244,7 @@ async fn find_head(
     dataset_id: i64,
     stage: &StageName,
 ) -> Result<Option<u64>> {
-    let row = sqlx::query("SELECT number FROM heads WHERE dataset_id = $1 AND stage = $2")
+    let row = query("SELECT number FROM heads WHERE dataset_id = $1 AND stage = $2")
         .bind(dataset_id)
         .bind(stage.as_str())
         .fetch_optional(connection)
@@ -265,8 +261,8 @@ async fn swap_head(
     to: i64,
 ) -> Result<()> {
     let swapped = match from {
-        None => sqlx::query("INSERT INTO heads (dataset_id, stage, number) VALUES ($1, $2, $3)"),
-        Some(_) => sqlx::query(
+        None => query("INSERT INTO heads (dataset_id, stage, number) VALUES ($1, $2, $3)"),
+        Some(_) => query(
             "UPDATE heads SET number = $3 WHERE dataset_id = $1 AND stage = $2 AND number = $4",
         ),
     };
@@ -275,7 +271,7 @@ async fn swap_head(
         None => swapped,
         Some(from) => swapped.bind(saturate(from)),
     };
-    match swapped.execute(connection).await?.rows_affected() {
+    match swapped.execute(connection).await? {
         1 => Ok(()),
         _ => Err(Error::Damaged { what: format!("the head of stage `{stage}`"), source: None }),
     }
@@ -288,7 +284,7 @@ async fn insert_head_move(
     stage: &str,
     number: i64,
 ) -> Result<()> {
-    sqlx::query("INSERT INTO head_moves (dataset_id, stage, seq, number) VALUES ($1, $2, $3, $4)")
+    query("INSERT INTO head_moves (dataset_id, stage, seq, number) VALUES ($1, $2, $3, $4)")
         .bind(dataset_id)
         .bind(stage)
         .bind(saturate(seq))

@@ -4,15 +4,14 @@
 //! be reached from here.
 
 use lakebed_core::{DatasetName, DatasetRef, Selector, StageName, Timestamp, VersionId};
-use sqlx::sqlite::SqliteRow;
 
 use crate::{
     Catalog, Error, Result, Snapshot, VersionRecord,
-    database::Connection,
+    connection::{Connection, Row},
     event::saturate,
     meta,
     projection::RAW,
-    row::Columns,
+    statement::query,
     version::{self, version_columns, version_joins},
 };
 
@@ -205,24 +204,24 @@ async fn select(
     connection: &mut Connection,
     reference: &DatasetRef,
     default_stage: &StageName,
-) -> Result<Vec<SqliteRow>> {
-    let query = |sql: &'static str| {
-        sqlx::query(sql).bind(reference.dataset.namespace()).bind(reference.dataset.name())
+) -> Result<Vec<Row>> {
+    let ask = |sql: &'static str| {
+        query(sql).bind(reference.dataset.namespace()).bind(reference.dataset.name())
     };
-    let at_time = |at: Timestamp| query(BY_TIME).bind(default_stage.as_str()).bind(at.as_micros());
-    let query = match &reference.selector {
-        Selector::Default => query(BY_STAGE).bind(default_stage.as_str()),
-        Selector::Latest => query(BY_STAGE).bind(RAW),
-        Selector::Stage(stage) => query(BY_STAGE).bind(stage.as_str()),
-        Selector::Number(number) => query(BY_NUMBER).bind(saturate(*number)),
+    let at_time = |at: Timestamp| ask(BY_TIME).bind(default_stage.as_str()).bind(at);
+    let statement = match &reference.selector {
+        Selector::Default => ask(BY_STAGE).bind(default_stage.as_str()),
+        Selector::Latest => ask(BY_STAGE).bind(RAW),
+        Selector::Stage(stage) => ask(BY_STAGE).bind(stage.as_str()),
+        Selector::Number(number) => ask(BY_NUMBER).bind(saturate(*number)),
         Selector::Digest(prefix) => {
             let (low, high) = digest_range(prefix);
-            query(BY_DIGEST).bind(low).bind(high)
+            ask(BY_DIGEST).bind(low).bind(high)
         }
         Selector::Date(date) => at_time(Timestamp::end_of_day(*date)),
         Selector::Time(at) => at_time(*at),
     };
-    Ok(query.fetch_all(connection).await?)
+    statement.fetch_all(connection).await
 }
 
 /// The smallest and the largest digest with this prefix of hex digits. Other text, which only code
@@ -242,7 +241,7 @@ fn digest_range(prefix: &str) -> (Vec<u8>, Vec<u8>) {
 fn missing(
     reference: &DatasetRef,
     default_stage: &StageName,
-    row: &SqliteRow,
+    row: &Row,
     newest: Option<u64>,
 ) -> Result<NotFound> {
     let dataset = reference.dataset.clone();
@@ -270,7 +269,7 @@ fn missing(
     })
 }
 
-fn ambiguous(reference: &DatasetRef, rows: &[SqliteRow]) -> Result<NotFound> {
+fn ambiguous(reference: &DatasetRef, rows: &[Row]) -> Result<NotFound> {
     let mut candidates = Vec::with_capacity(rows.len());
     for row in rows {
         let number = row.number("number")?;

@@ -3,9 +3,8 @@
 use lakebed_core::{
     DatasetKind, DatasetName, IngestKey, ObjectId, StoredObject, Timestamp, VersionId,
 };
-use sqlx::sqlite::SqliteRow;
 
-use crate::{Catalog, Entity, Error, Result, event::saturate, row::Columns};
+use crate::{Catalog, Entity, Error, Result, connection::Row, event::saturate, statement::query};
 
 /// A committed version, with the event that made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +58,7 @@ macro_rules! version_joins {
 pub(crate) use version_joins;
 
 /// Reads one version. Its columns must not be null.
-pub(crate) fn from_row(row: &SqliteRow) -> Result<VersionRecord> {
+pub(crate) fn from_row(row: &Row) -> Result<VersionRecord> {
     let version_id = row.version_id("version_id")?;
     Ok(VersionRecord {
         dataset: dataset_name(row)?,
@@ -83,13 +82,13 @@ pub(crate) fn from_row(row: &SqliteRow) -> Result<VersionRecord> {
     })
 }
 
-fn ingest_key(row: &SqliteRow) -> Result<IngestKey> {
+fn ingest_key(row: &Row) -> Result<IngestKey> {
     let digest = row.digest("ingest_key")?.to_string();
     digest.parse().map_err(|error| Error::damaged("column `ingest_key`", error))
 }
 
 /// Reads one version where there may be none.
-pub(crate) fn optional_from_row(row: &SqliteRow) -> Result<Option<VersionRecord>> {
+pub(crate) fn optional_from_row(row: &Row) -> Result<Option<VersionRecord>> {
     match row.optional_number("number")? {
         Some(_) => from_row(row).map(Some),
         None => Ok(None),
@@ -97,7 +96,7 @@ pub(crate) fn optional_from_row(row: &SqliteRow) -> Result<Option<VersionRecord>
 }
 
 /// The dataset's name, from its two columns.
-pub(crate) fn dataset_name(row: &SqliteRow) -> Result<DatasetName> {
+pub(crate) fn dataset_name(row: &Row) -> Result<DatasetName> {
     DatasetName::new(&row.text("namespace")?, &row.text("name")?)
         .map_err(|error| Error::damaged("the name of a dataset", error))
 }
@@ -124,12 +123,12 @@ impl Catalog {
         limit: u32,
     ) -> Result<Vec<VersionRecord>> {
         let mut connection = self.connection().await?;
-        let rows = sqlx::query(HISTORY)
+        let rows = query(HISTORY)
             .bind(name.namespace())
             .bind(name.name())
             .bind(before.map_or(i64::MAX, saturate))
             .bind(i64::from(limit.max(1)))
-            .fetch_all(&mut *connection)
+            .fetch_all(&mut connection)
             .await?;
         if rows.is_empty() {
             return Err(Error::NotFound { entity: Entity::Dataset(name.clone()) });

@@ -1,8 +1,10 @@
 //! A lake, opened: its store, its catalog, its journal and its engine, in one place.
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -15,8 +17,11 @@ use crate::{
     observe::Listener, upload::Uploads,
 };
 
-/// Where a lake is and how to open it.
-#[derive(Debug, Clone)]
+/// How often [`Lake::tend`] looks; what it finds twice is nobody's.
+const TENDED_EVERY: Duration = Duration::from_secs(2);
+
+/// Where a lake is and how to open it. Printing it shows no password.
+#[derive(Clone)]
 pub struct LakeConfig {
     /// The root of its bytes.
     pub root: Root,
@@ -24,6 +29,17 @@ pub struct LakeConfig {
     pub catalog_url: Option<String>,
     /// Whether to create what is not there.
     pub open: OpenMode,
+}
+
+impl fmt::Debug for LakeConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let catalog_url = self.catalog_url.as_deref().map(shown_catalog_url);
+        f.debug_struct("LakeConfig")
+            .field("root", &self.root)
+            .field("catalog_url", &catalog_url)
+            .field("open", &self.open)
+            .finish()
+    }
 }
 
 /// Whether a lake must be there already.
@@ -118,12 +134,14 @@ impl Lake {
     pub async fn assemble(parts: LakeParts) -> Result<Self> {
         let LakeParts { file, root, store, catalog, engine, clock, probe } = parts;
         let listener = Listener::default();
+        let holder = LakeId::from_bytes(random_bytes()?).to_string();
         let journal = Journal::new(
             file.lake,
             store.clone(),
             catalog.clone(),
             Arc::clone(&probe),
             listener.clone(),
+            holder,
         );
         journal.check().await?;
         let inner = Inner {
@@ -143,9 +161,26 @@ impl Lake {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Waits for the database to be closed in order.
+    /// Waits for whoever publishes, and for the database to be closed in order.
     pub async fn close(&self) {
+        self.inner.journal.close().await;
         self.inner.catalog.close().await;
+    }
+
+    /// Does now and then, for as long as it is polled, what no request does: publishes what a
+    /// server committed and did not live to publish. Any number of servers may do it at once.
+    pub async fn tend(&self) {
+        let mut seen = None;
+        loop {
+            tokio::time::sleep(TENDED_EVERY).await;
+            seen = match self.inner.journal.publish_leftovers(seen).await {
+                Ok(unpublished) => unpublished,
+                Err(error) => {
+                    tracing::warn!(%error, "what is committed could not be published");
+                    None
+                }
+            };
+        }
     }
 
     /// Which lake it is.
@@ -166,7 +201,7 @@ impl Lake {
         &self.inner.catalog
     }
 
-    /// Whether requests can be answered: one small read of the catalog.
+    /// Whether requests can be answered: one small read of the catalog, and one of the store.
     ///
     /// # Errors
     /// When the catalog cannot be read.
@@ -215,6 +250,24 @@ pub fn catalog_file(folder: &Path) -> PathBuf {
     folder.join("lakebed.db")
 }
 
+/// What may be shown of a catalog's address: never a password.
+#[must_use]
+pub fn shown_catalog_url(url: &str) -> String {
+    Catalog::shown_url(url)
+}
+
+/// Moves the catalog at an address of PostgreSQL aside, into a schema whose name is returned; none
+/// if there is nothing, or the address is that of a file, which its owner can move.
+///
+/// # Errors
+/// When the database cannot be reached or changed.
+pub async fn set_catalog_aside(url: &str) -> Result<Option<String>> {
+    match url.starts_with("sqlite:") {
+        true => Ok(None),
+        false => Ok(Catalog::set_aside(url).await?),
+    }
+}
+
 /// Opens the database that `config` names, or the folder lake's own.
 pub(crate) async fn open_catalog(config: &LakeConfig, lake: LakeId) -> Result<Catalog> {
     match (&config.catalog_url, &config.root) {
@@ -223,7 +276,7 @@ pub(crate) async fn open_catalog(config: &LakeConfig, lake: LakeId) -> Result<Ca
         (None, root) => Err(Error::Invalid {
             code: "catalog-needed",
             message: format!("the lake `{root}` is no folder, so its database must be named"),
-            hint: Some("give it with `--catalog sqlite:///path/lakebed.db`".to_owned()),
+            hint: Some("give it with `--catalog postgres://user@host/database`, or `sqlite:///path/lakebed.db`".to_owned()),
         }),
     }
 }

@@ -28,7 +28,10 @@ pub use ingest::{
     IngestOutcome, IngestPlan, IngestRequest, IngestStatus, PlannedSource, SourceInput,
 };
 pub use journal::{Segment, SegmentBytes};
-pub use lake::{Lake, LakeConfig, LakeInfo, LakeParts, OpenMode, catalog_file};
+pub use lake::{
+    Lake, LakeConfig, LakeInfo, LakeParts, OpenMode, catalog_file, set_catalog_aside,
+    shown_catalog_url,
+};
 pub use lakebed_catalog::{DatasetRecord, Snapshot, VersionRecord};
 pub use observe::{IngestEnded, IngestEnding, Observer, SegmentOrigin};
 pub use probe::{NoProbe, Probe};

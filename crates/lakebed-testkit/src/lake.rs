@@ -1,4 +1,4 @@
-//! A lake in a folder of its own, which proves P9 each time it is dropped.
+//! A lake in a place of its own, which proves P9 each time it is dropped.
 
 use std::{
     path::{Path, PathBuf},
@@ -6,17 +6,16 @@ use std::{
 };
 
 use lakebed_catalog::Catalog;
-use lakebed_core::{DatasetName, DecodeOptions, Identity, IngestMode, LakeFile};
+use lakebed_core::{DatasetName, DecodeOptions, Identity, IngestMode, LakeFile, LakeId};
 use lakebed_service::{
     Ctx, IngestOutcome, IngestRequest, Lake, LakeConfig, LakeParts, NoProgress, OpenMode, Probe,
     Result, SourceInput, SystemClock, catalog_file, engine::Engine, rebuild,
 };
 use lakebed_store::{Backend, LocalBackend, Root, Scratch, Store};
-use tempfile::TempDir;
 
-use crate::{FrozenClock, NoEngine};
+use crate::{FrozenClock, NoEngine, TestBackend, TestPlace};
 
-/// A folder lake with a frozen clock.
+/// A lake with a frozen clock, wherever the run has its lakes ([`TestBackend`]).
 ///
 /// When it is dropped, a second database is rebuilt from its journal and must be equal to the
 /// first, row by row (P9). A lake that was damaged on purpose says so with [`TestLake::damaged`].
@@ -24,7 +23,8 @@ use crate::{FrozenClock, NoEngine};
 pub struct TestLake {
     /// The lake.
     pub lake: Lake,
-    folder: TempDir,
+    /// Where it is.
+    pub place: TestPlace,
     rebuild_on_drop: bool,
 }
 
@@ -36,23 +36,33 @@ impl TestLake {
 
     /// An empty lake with this engine.
     pub async fn with_engine(engine: Arc<dyn Engine>) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let config = config_of(&folder.path().join("lake"), OpenMode::CreateIfMissing);
-        let clock = Arc::new(FrozenClock::default());
-        let lake = Lake::open(config, engine, clock).await.expect("a new lake");
-        Self { lake, folder, rebuild_on_drop: true }
+        Self::in_place(TestPlace::new(), engine).await
     }
 
-    /// Where the lake is.
+    /// An empty lake in a folder with its database inside, whatever the run's kind is: for tests
+    /// about those files.
+    pub async fn in_folder() -> Self {
+        Self::in_place(TestPlace::on(TestBackend::SqliteFolder), Arc::new(NoEngine)).await
+    }
+
+    /// An empty lake in this place.
+    pub async fn in_place(place: TestPlace, engine: Arc<dyn Engine>) -> Self {
+        let config = place.config(OpenMode::CreateIfMissing);
+        let clock = Arc::new(FrozenClock::default());
+        let lake = Lake::open(config, engine, clock).await.expect("a new lake");
+        Self { lake, place, rebuild_on_drop: true }
+    }
+
+    /// The lake's folder.
     #[must_use]
     pub fn root(&self) -> PathBuf {
-        self.folder.path().join("lake")
+        self.place.root_folder()
     }
 
     /// A folder beside the lake, for the user's files.
     #[must_use]
     pub fn outside(&self) -> &Path {
-        self.folder.path()
+        self.place.outside()
     }
 
     /// A request of the local test user, who owns the lake.
@@ -66,7 +76,7 @@ impl TestLake {
 
     /// Writes a user's file beside the lake.
     pub fn file(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.folder.path().join(name);
+        let path = self.place.outside().join(name);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         std::fs::write(&path, bytes).expect("a file");
         path
@@ -110,13 +120,18 @@ impl TestLake {
         self.rebuild_on_drop = false;
     }
 
-    /// Opens the same folder once more, as another process would.
+    /// How it is opened once more.
+    #[must_use]
+    pub fn config(&self) -> LakeConfig {
+        self.place.config(OpenMode::Existing)
+    }
+
+    /// Opens the same lake once more, as another process would.
     ///
     /// # Errors
     /// As [`Lake::open`].
     pub async fn reopen(&self) -> Result<Lake> {
-        let config = config_of(&self.root(), OpenMode::Existing);
-        Lake::open(config, Arc::new(NoEngine), Arc::new(FrozenClock::default())).await
+        Lake::open(self.config(), Arc::new(NoEngine), Arc::new(FrozenClock::default())).await
     }
 
     /// A second view of the same lake whose store and use cases can be made to fail.
@@ -128,7 +143,31 @@ impl TestLake {
         wrap: impl FnOnce(Arc<dyn Backend>) -> Arc<dyn Backend>,
         probe: Arc<dyn Probe>,
     ) -> Result<Lake> {
-        open_failing(&self.root(), wrap, probe).await
+        let root = self.root();
+        let file = std::fs::read(root.join(LakeFile::KEY)).expect("a lake");
+        let file = LakeFile::from_bytes(&file).expect("a lake's file");
+        let scratch = Scratch::in_root(&root)?;
+        let backend: Arc<dyn Backend> = Arc::new(LocalBackend::new(root.clone(), &scratch));
+        let store = Store::new(wrap(backend), scratch);
+        let catalog = open_catalog(&self.config(), file.lake).await?;
+        Lake::assemble(LakeParts {
+            file,
+            root: root.display().to_string(),
+            store,
+            catalog,
+            engine: Arc::new(NoEngine),
+            clock: Arc::new(FrozenClock::default()),
+            probe,
+        })
+        .await
+    }
+}
+
+async fn open_catalog(config: &LakeConfig, lake: LakeId) -> Result<Catalog> {
+    match (&config.catalog_url, &config.root) {
+        (Some(url), _) => Ok(Catalog::open(url, lake).await?),
+        (None, Root::Folder(root)) => Ok(Catalog::open_file(&catalog_file(root), lake).await?),
+        (None, root) => panic!("a lake at {root} names its database"),
     }
 }
 
@@ -155,56 +194,24 @@ pub fn request_of(
     IngestRequest { dataset, mode, again: None, sources: vec![source], options }
 }
 
-/// Opens the lake in `root` over a back end and a probe that may fail.
-///
-/// # Errors
-/// As [`Lake::assemble`].
-///
-/// # Panics
-/// When there is no lake in `root`.
-pub async fn open_failing(
-    root: &Path,
-    wrap: impl FnOnce(Arc<dyn Backend>) -> Arc<dyn Backend>,
-    probe: Arc<dyn Probe>,
-) -> Result<Lake> {
-    let file = std::fs::read(root.join(LakeFile::KEY)).expect("a lake");
-    let file = LakeFile::from_bytes(&file).expect("a lake's file");
-    let scratch = Scratch::in_root(root)?;
-    let backend: Arc<dyn Backend> = Arc::new(LocalBackend::new(root.to_owned(), &scratch));
-    let store = Store::new(wrap(backend), scratch);
-    let catalog = Catalog::open_file(&catalog_file(root), file.lake).await?;
-    Lake::assemble(LakeParts {
-        file,
-        root: root.display().to_string(),
-        store,
-        catalog,
-        engine: Arc::new(NoEngine),
-        clock: Arc::new(FrozenClock::default()),
-        probe,
-    })
-    .await
-}
-
-/// Rebuilds a second database from the journal of the lake in `root`; gives both exports.
+/// Rebuilds the database at `second` from the journal of the lake of `config`; gives the exports of
+/// the lake's own and of that one.
 ///
 /// # Panics
 /// When either cannot be read.
-pub async fn exports(root: &Path, scratch: &Path) -> (String, String) {
-    let file = std::fs::read(root.join(LakeFile::KEY)).expect("a lake");
-    let lake = LakeFile::from_bytes(&file).expect("a lake's file").lake;
-    let second = format!("sqlite://{}", scratch.join("rebuilt.db").display());
-    let config =
-        LakeConfig { catalog_url: Some(second.clone()), ..config_of(root, OpenMode::Existing) };
-    rebuild(config, &SystemClock).await.expect("the lake can be rebuilt");
-    let first = Catalog::open_file(&catalog_file(root), lake).await.expect("the database");
-    let rebuilt = Catalog::open(&second, lake).await.expect("the rebuilt database");
-    let both = (
-        first.export().await.expect("an export"),
-        rebuilt.export().await.expect("an export of the rebuilt database"),
-    );
-    first.close().await;
-    rebuilt.close().await;
-    both
+pub async fn exports(config: &LakeConfig, second: String) -> (String, String) {
+    let second = LakeConfig { catalog_url: Some(second), ..config.clone() };
+    rebuild(second.clone(), &SystemClock).await.expect("the lake can be rebuilt");
+    let mut exports = Vec::new();
+    for config in [config, &second] {
+        let engine = Arc::new(NoEngine);
+        let lake = Lake::open(config.clone(), engine, Arc::new(SystemClock)).await;
+        let lake = lake.expect("the lake opens");
+        exports.push(lake.catalog().export().await.expect("an export"));
+        lake.close().await;
+    }
+    let rebuilt = exports.pop().expect("two exports");
+    (exports.pop().expect("two exports"), rebuilt)
 }
 
 impl Drop for TestLake {
@@ -212,10 +219,10 @@ impl Drop for TestLake {
         if std::thread::panicking() || !self.rebuild_on_drop {
             return;
         }
-        let (root, scratch) = (self.root(), self.folder.path().to_owned());
+        let (config, second) = (self.config(), self.place.second_catalog_url("rebuilt"));
         let check = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(exports(&root, &scratch))
+            runtime.expect("a runtime").block_on(exports(&config, second))
         });
         let (first, rebuilt) = check.join().expect("the rebuild ran");
         assert_eq!(first, rebuilt, "P9: the rebuilt database differs");

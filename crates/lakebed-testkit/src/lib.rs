@@ -3,11 +3,18 @@
 //! A dev-dependency only; nothing that ships uses it.
 
 mod clock;
+#[path = "../../xtask/src/services/postgres.rs"]
+mod cluster;
 mod engine;
 pub mod fault;
 mod lake;
+mod place;
+mod postgres;
 pub mod s3;
 
 pub use clock::FrozenClock;
+pub use cluster::Cluster;
 pub use engine::NoEngine;
-pub use lake::{CrashingProbe, TestLake, config_of, exports, open_failing, request_of};
+pub use lake::{CrashingProbe, TestLake, config_of, exports, request_of};
+pub use place::{BACKEND, TestBackend, TestPlace};
+pub use postgres::{POSTGRES, TestDatabase, is_postgres_there};

@@ -229,7 +229,7 @@ impl From<lakebed_service::Error> for Problem {
                 Exit::Conflict
             }
             "corrupt" => Exit::Damaged,
-            "full" | "denied" | "unavailable" => Exit::Unavailable,
+            "full" | "denied" | "unavailable" | "catalog-refused" => Exit::Unavailable,
             "internal" => Exit::Internal,
             _ => Exit::Refused,
         };

@@ -5,15 +5,19 @@
 //! installed is [`crate::setup`]'s business; who connects to it is the tests'.
 
 mod ports;
+#[allow(dead_code, unreachable_pub, reason = "the testkit includes this file, and uses more of it")]
+mod postgres;
 mod s3;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
-use self::s3::S3Server;
+use self::{postgres::Cluster, s3::S3Server};
+use crate::setup;
 
 /// Everything that runs beside the tests.
 #[derive(Debug)]
 pub(crate) struct Services {
+    postgres: Cluster,
     s3: S3Server,
 }
 
@@ -23,11 +27,16 @@ impl Services {
     /// # Errors
     /// When one cannot be installed or does not come up; those that did are stopped again.
     pub(crate) fn start() -> Result<Self> {
-        Ok(Self { s3: S3Server::start()? })
+        setup::postgres()?;
+        let postgres = Cluster::start().context("PostgreSQL does not start for the tests")?;
+        Ok(Self { postgres, s3: S3Server::start()? })
     }
 
     /// The variables that tell tests where the services are.
     pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
-        vec![("LAKEBED_TEST_S3", self.s3.endpoint())]
+        vec![
+            ("LAKEBED_TEST_POSTGRES", self.postgres.url()),
+            ("LAKEBED_TEST_S3", self.s3.endpoint()),
+        ]
     }
 }

@@ -73,6 +73,19 @@ pub(crate) fn seaweedfs() -> Result<PathBuf> {
     Ok(program)
 }
 
+/// PostgreSQL's server, from the system's packages if it is missing.
+pub(crate) fn postgres() -> Result<()> {
+    let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let install = words(&["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y"]);
+    let install = [install, words(&["postgresql"])].concat();
+    let there = "ls /usr/lib/postgresql/*/bin/initdb || command -v initdb";
+    provide(&Tool {
+        name: "PostgreSQL",
+        probe: words(&["sh", "-c", there]),
+        installs: vec![vec![install.clone()], vec![words(&["apt-get", "update"]), install]],
+    })
+}
+
 /// Where tools are kept between runs.
 fn cache() -> Result<PathBuf> {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     io::{self, BufRead, BufReader, Write},
-    process::Stdio,
+    process::{Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -11,38 +11,66 @@ use anyhow::{Context as _, Result, bail};
 use crate::{services::Services, workspace::Workspace};
 
 /// What the test binaries reported, summed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Tally {
     passed: u64,
     failed: u64,
     ignored: u64,
+    /// Whether cargo said so, too.
+    succeeded: bool,
 }
 
+/// Databases and stores that the suites with a lake run on, after everything ran on SQLite and
+/// folders (P10).
+const COMBINATIONS: [&str; 1] = ["postgres+folder"];
+
+/// The suites that have lakes; the others do not ask where lakes are.
+const WITH_LAKES: [&str; 3] = ["service", "http", "cli"];
+
 /// Runs the tests, showing their output as it comes; `extra` goes to `cargo test`.
+///
+/// Everything runs once with lakes in folders; then, unless the caller picks packages, the suites
+/// with lakes run on every other combination.
 ///
 /// # Errors
 /// When a test failed, when something did not build, and when no test ran at all.
 pub(crate) fn run(extra: &[OsString]) -> Result<()> {
     let services = Services::start()?;
-    let mut command = Workspace::find()?.cargo();
-    command.envs(services.environment());
-    command.arg("test").args(selection(extra)).args(["--locked", "--no-fail-fast"]).args(extra);
-    let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
-    let output = child.stdout.take().expect("stdout is piped");
-    let tally = show_and_count(BufReader::new(output), io::stdout())
-        .context("cannot read cargo's output")?;
-    let status = child.wait().context("cannot wait for cargo")?;
-
+    let workspace = Workspace::find()?;
+    let selection = selection(extra);
+    let mut command = workspace.cargo();
+    command.arg("test").args(selection).args(["--locked", "--no-fail-fast"]).args(extra);
+    let mut tally = run_on("sqlite+folder", command, &services)?;
+    for combination in COMBINATIONS.into_iter().filter(|_| selection.is_some()) {
+        let mut command = workspace.cargo();
+        command.args(["test", "--workspace", "--locked", "--no-fail-fast"]);
+        command.args(WITH_LAKES.iter().flat_map(|suite| ["--test", suite])).args(extra);
+        tally = tally.and(run_on(combination, command, &services)?);
+    }
     if tally.ignored > 0 {
         println!("{} ignored", tally.ignored);
     }
     println!("{} passed, {} failed", tally.passed, tally.failed);
     match tally {
         Tally { failed: 1.., .. } => bail!("tests failed"),
-        _ if !status.success() => bail!("cargo test did not succeed; its output says why"),
+        Tally { succeeded: false, .. } => {
+            bail!("cargo test did not succeed; its output says why")
+        }
         Tally { passed: 0, .. } => bail!("no test ran"),
         _ => Ok(()),
     }
+}
+
+/// Runs one `cargo test` with lakes on `combination`, and counts.
+fn run_on(combination: &str, mut command: Command, services: &Services) -> Result<Tally> {
+    println!("== lakes on {combination}");
+    command.envs(services.environment()).env("LAKEBED_TEST_BACKEND", combination);
+    let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
+    let output = child.stdout.take().expect("stdout is piped");
+    let tally = show_and_count(BufReader::new(output), io::stdout())
+        .context("cannot read cargo's output")?;
+    let status = child.wait().context("cannot wait for cargo")?;
+    Ok(Tally { succeeded: status.success(), ..tally })
 }
 
 /// The whole workspace, unless the caller picks packages.
@@ -54,7 +82,7 @@ fn selection(extra: &[OsString]) -> Option<&'static str> {
 }
 
 fn show_and_count(mut output: impl BufRead, mut screen: impl Write) -> io::Result<Tally> {
-    let mut tally = Tally::default();
+    let mut tally = Tally { passed: 0, failed: 0, ignored: 0, succeeded: true };
     let mut line = Vec::new();
     while output.read_until(b'\n', &mut line)? > 0 {
         screen.write_all(&line)?;
@@ -66,6 +94,15 @@ fn show_and_count(mut output: impl BufRead, mut screen: impl Write) -> io::Resul
 }
 
 impl Tally {
+    fn and(self, other: Self) -> Self {
+        Self {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            ignored: self.ignored + other.ignored,
+            succeeded: self.succeeded && other.succeeded,
+        }
+    }
+
     /// Counts in `test result: ok. 12 passed; 0 failed; 1 ignored; …`; other lines say nothing.
     fn add(&mut self, line: &str) {
         let Some((_, counts)) =
@@ -102,7 +139,7 @@ test result: FAILED. 3 passed; 1 failed; 2 ignored; 0 measured; 9 filtered out; 
         let mut screen = Vec::new();
         let tally = show_and_count(output.as_bytes(), &mut screen).expect("memory can be read");
         assert_eq!(screen, output.as_bytes());
-        assert_eq!(tally, Tally { passed: 5, failed: 1, ignored: 2 });
+        assert_eq!(tally, Tally { passed: 5, failed: 1, ignored: 2, succeeded: true });
     }
 
     #[test]

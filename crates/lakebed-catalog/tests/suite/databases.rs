@@ -2,15 +2,24 @@
 
 use lakebed_catalog::Catalog;
 use lakebed_core::LakeId;
+use lakebed_testkit::TestDatabase;
 
 /// See the module.
-pub(crate) struct Databases {
-    folder: tempfile::TempDir,
+pub(crate) enum Databases {
+    /// Files in a folder.
+    Sqlite(tempfile::TempDir),
+    /// Schemas of a database.
+    Postgres(TestDatabase),
 }
 
 impl Databases {
-    pub(crate) fn sqlite() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+    pub(crate) fn sqlite() -> Option<Self> {
+        Some(Self::Sqlite(tempfile::tempdir().unwrap()))
+    }
+
+    /// None without a cluster; that is said aloud.
+    pub(crate) fn postgres() -> Option<Self> {
+        TestDatabase::create_schema().map(Self::Postgres)
     }
 
     /// The lake that all of them belong to.
@@ -19,7 +28,10 @@ impl Databases {
     }
 
     pub(crate) fn url(&self, name: &str) -> String {
-        Catalog::url_of_file(&self.folder.path().join(name)).unwrap()
+        match self {
+            Self::Sqlite(folder) => Catalog::url_of_file(&folder.path().join(name)).unwrap(),
+            Self::Postgres(database) => database.schema_url(name),
+        }
     }
 
     pub(crate) async fn open(&self, name: &str) -> Catalog {

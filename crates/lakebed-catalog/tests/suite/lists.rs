@@ -24,13 +24,18 @@ pub(crate) async fn datasets_come_with_their_newest_version_and_heads(databases:
         };
         records.iter().map(line).collect::<Vec<_>>().join("\n")
     };
-    insta::assert_snapshot!(list(None).await, @r#"
+    let all = list(None).await;
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(all, @r#"
     a.x table Some(2) [product=v1 raw=v2]
     a.y table None []
     b.models files None []
     "#);
+    }
     assert_eq!(list(Some("b")).await, "b.models files None []");
-    assert_eq!(list(Some("c' OR 1=1 --")).await, "");
+    for nobodys in ["c' OR 1=1 --", "", "\0", "é"] {
+        assert_eq!(list(Some(nobodys)).await, "");
+    }
 
     let found = catalog.find_dataset(&name("a.x")).await.unwrap().unwrap();
     assert_eq!((found.created_at, found.newest.map(|newest| newest.number)), (at(2), Some(2)));

@@ -1,7 +1,8 @@
 //! What every catalog must do, whatever database is behind it: published once and whole (P4),
 //! rebuilt equal from its events (P9), one behaviour (P10).
 //!
-//! The tests are functions over [`Databases`]; each engine runs all of them.
+//! The tests are functions over [`Databases`]; each engine runs all of them. What only one engine
+//! can do to us is in `opening.rs` (a file) and `server.rs` (a server).
 #![allow(clippy::unwrap_used, reason = "a test that fails says where")]
 
 mod commits;
@@ -9,11 +10,13 @@ mod danger;
 mod databases;
 mod history;
 mod laws;
+mod leases;
 mod lists;
 mod marks;
 mod opening;
 mod rebuilds;
 mod references;
+mod server;
 mod world;
 
 use databases::Databases;
@@ -21,13 +24,16 @@ use databases::Databases;
 macro_rules! on_every_engine {
     ($($module:ident :: $test:ident,)+) => {
         on_every_engine!(@engine sqlite, $($module::$test,)+);
+        on_every_engine!(@engine postgres, $($module::$test,)+);
     };
     (@engine $engine:ident, $($module:ident :: $test:ident,)+) => {
         mod $engine {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
-                    crate::$module::$test(&crate::Databases::$engine()).await;
+                    if let Some(databases) = crate::Databases::$engine() {
+                        crate::$module::$test(&databases).await;
+                    }
                 }
             )+
         }
@@ -56,6 +62,8 @@ on_every_engine! {
     history::events_come_oldest_first_in_pages,
     laws::any_history_is_answered_as_it_was_and_rebuilds_equal,
     laws::no_event_makes_replay_panic_or_leave_a_trace,
+    leases::a_lease_has_one_holder_until_it_ends,
+    leases::of_sixteen_who_ask_at_once_one_gets_the_lease,
     lists::datasets_come_with_their_newest_version_and_heads,
     lists::objects_are_found_by_name_and_size,
     marks::nothing_above_the_mark_is_visible,

@@ -84,7 +84,8 @@ async fn a_catalog_of_a_newer_build_is_left_alone() {
     )
     .await;
     let error = file.open().await.unwrap_err();
-    assert_eq!(told(&file, error), "the catalog has schema 9001; this build knows up to 1");
+    let told = told(&file, error);
+    assert!(told.starts_with("the catalog has schema 9001; this build knows up to "), "{told}");
 }
 
 #[tokio::test]
@@ -163,7 +164,8 @@ async fn any_path_can_hold_a_catalog() {
 #[tokio::test]
 async fn an_address_of_something_else_is_refused_without_its_secrets() {
     for url in [
-        "postgres://user:hunter2@host/db",
+        "mysql://user:hunter2@host/db",
+        "postgres://user:hunter2@host/db?password=hunter2",
         "sqlite::memory:",
         "sqlite://relative.db",
         "sqlite:///x.db?mode=memory",
@@ -171,7 +173,7 @@ async fn an_address_of_something_else_is_refused_without_its_secrets() {
     ] {
         let error = Catalog::open(url, Databases::lake()).await.unwrap_err();
         assert!(matches!(error, Error::Address { .. }), "{url}: {error:?}");
-        assert!(!error.to_string().contains("host"), "{error}");
+        assert!(!error.to_string().contains("hunter2"), "{error}");
     }
 }
 

@@ -33,7 +33,8 @@ pub(crate) async fn each_form_resolves_by_the_table(databases: &Databases) {
         let short: String = reference.chars().take(40).collect();
         lines.push(format!("{short:<41}{raw:<12}{product}"));
     }
-    insta::assert_snapshot!(lines.join("\n"), @r#"
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(lines.join("\n"), @r#"
     a.x                                      v3 of v3    v1 of v3
     a.x@latest                               v3 of v3    v3 of v3
     a.x@v1                                   v1 of v3    v1 of v3
@@ -50,6 +51,7 @@ pub(crate) async fn each_form_resolves_by_the_table(databases: &Databases) {
     a.x@b3:5d2498ee270c9c74b26ca664c0b385087 v2 of v3    v2 of v3
     a.x@b3:5d2498ee270c9c74b26ca664c0b385087 v2 of v3    v2 of v3
     "#);
+    }
 }
 
 pub(crate) async fn what_is_missing_is_said(databases: &Databases) {
@@ -75,7 +77,8 @@ pub(crate) async fn what_is_missing_is_said(databases: &Databases) {
     ] {
         lines.push(format!("{reference}: {}", show(&catalog, reference, "product").await));
     }
-    insta::assert_snapshot!(lines.join("\n"), @r#"
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(lines.join("\n"), @r#"
     a.unknown: dataset `a.unknown` does not exist
     a.unknown@v1: dataset `a.unknown` does not exist
     a.unknown@b3:00000000: dataset `a.unknown` does not exist
@@ -92,6 +95,7 @@ pub(crate) async fn what_is_missing_is_said(databases: &Databases) {
     a.x@1969-12-31: `a.x` had no version at stage `product` at 1969-12-31T23:59:59.999999Z
     a.x@0001-01-01T00:00:00Z: `a.x` had no version at stage `product` at 0001-01-01T00:00:00.000000Z
     "#);
+    }
 }
 
 /// A version whose id starts with `prefix` in every byte given, for collisions on purpose.
@@ -135,7 +139,8 @@ pub(crate) async fn digests_resolve_by_unique_prefix(databases: &Databases) {
             show(&catalog, &format!("a.x@b3:{digits}"), "raw").await
         ));
     }
-    insta::assert_snapshot!(lines.join("\n"), @r#"
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(lines.join("\n"), @r#"
     abcdef01: `b3:abcdef01` is ambiguous in `a.x`: `v1` is `b3:abcdef0120000000`, `v2` is `b3:abcdef012fffffff`, `v3` is `b3:abcdef0130000000`
     abcdef012: `b3:abcdef012` is ambiguous in `a.x`: `v1` is `b3:abcdef0120000000`, `v2` is `b3:abcdef012fffffff`
     abcdef013: v3 of v5
@@ -144,6 +149,7 @@ pub(crate) async fn digests_resolve_by_unique_prefix(databases: &Databases) {
     ffffffff: v4 of v5
     00000000: v5 of v5
     "#);
+    }
 
     let mut many = vec![];
     for number in 6..=40 {
@@ -191,13 +197,15 @@ pub(crate) async fn a_time_means_what_the_bare_name_meant_then(databases: &Datab
             (show(&catalog, &reference, "raw").await, show(&catalog, &reference, "product").await);
         lines.push(format!("{time}: {raw} | {product}"));
     }
-    insta::assert_snapshot!(lines.join("\n"), @r#"
+    insta::allow_duplicates! {
+        insta::assert_snapshot!(lines.join("\n"), @r#"
     00:00:00.999999Z: `a.x` had no version at stage `raw` at 1970-01-01T00:00:00.999999Z | `a.x` had no version at stage `product` at 1970-01-01T00:00:00.999999Z
     00:00:01Z: v1 of v2 | `a.x` had no version at stage `product` at 1970-01-01T00:00:01.000000Z
     00:00:02Z: v2 of v2 | v2 of v2
     01:00:03+01:00: v2 of v2 | v1 of v2
     00:00:04Z: v2 of v2 | v1 of v2
     "#);
+    }
 }
 
 /// Clocks stand still or go back; an answer names its time, and asking for that time gives the same

@@ -77,12 +77,30 @@ impl From<lakebed_catalog::Error> for Error {
             Catalog::Damaged { .. } => stopped(rebuild),
             Catalog::Gap { .. } | Catalog::MarkOutOfReach { .. } => stopped(rebuild),
             Catalog::Address { .. } => Self::Invalid { code: "bad-catalog", message, hint: None },
+            Catalog::LoginRefused { .. } => catalog_refused(
+                told,
+                "check the name and the password in `--catalog` (or PGPASSWORD, or ~/.pgpass)",
+            ),
+            Catalog::NoDatabase { .. } => {
+                catalog_refused(told, "create it, as in `createdb lakebed`, or name another")
+            }
+            Catalog::NotPermitted { .. } => {
+                catalog_refused(told, "make that user the owner of the catalog's database")
+            }
+            Catalog::Unsuitable { .. } => {
+                catalog_refused(told, "name a database that is, with `--catalog`")
+            }
             Catalog::Invalid { .. } => Self::Internal { source: Box::new(error) },
-            Catalog::Unavailable { .. } => {
+            Catalog::Unavailable { .. } | Catalog::Unreachable { .. } | Catalog::Unknown { .. } => {
                 Self::Unavailable { message: told, source: Box::new(error) }
             }
         }
     }
+}
+
+/// A database server that will not be a catalog's as it is: its owner has to do something.
+fn catalog_refused(message: String, hint: &str) -> Error {
+    Error::Invalid { code: "catalog-refused", message, hint: Some(hint.to_owned()) }
 }
 
 /// A file system's answer about `path`, in the words of the caller's choices.

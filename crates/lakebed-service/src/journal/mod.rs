@@ -3,19 +3,36 @@
 //! State and events commit in one database transaction; then the next numbered segment is created
 //! (create-only arbitrates between processes); only then does the journaled mark move, and nothing
 //! above the mark is shown to anyone.
+//!
+//! Several servers take turns under a lease, so that one segment holds what all of them committed.
+//! The lease saves work and nothing else: a server that slept through it finds its segment's number
+//! taken, or its mark passed, and adopts what is there (D-38).
 
 mod segment;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
-use lakebed_catalog::{Catalog, JournalMark, JournalState};
+use lakebed_catalog::{Catalog, JournalMark, JournalState, Lease};
 use lakebed_core::{LakeId, ObjectId};
 use lakebed_store::{Created, Store};
 
 pub use segment::{Segment, SegmentBytes};
 
 use crate::{Error, Probe, Result, SegmentOrigin, observe::Listener};
+
+/// The lease under which a server publishes for all of them.
+const LEASE: &str = "journal";
+/// How long its holder is left alone; who is slower is not waited for any longer.
+const TURN: Duration = Duration::from_secs(2);
+/// How long to wait for a server that publishes: it may have died, or be about to publish what we
+/// wait for. Going ahead is safe at any time (D-38).
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often to look meanwhile.
+const LOOK: Duration = Duration::from_millis(3);
 
 /// Moves committed events into the object store.
 #[derive(Debug)]
@@ -25,8 +42,11 @@ pub(crate) struct Journal {
     catalog: Catalog,
     probe: Arc<dyn Probe>,
     listener: Listener,
-    /// One writer per process: whoever waits finds its events already there (group commit).
-    writer: tokio::sync::Mutex<()>,
+    /// Who we are among the servers of this lake.
+    holder: String,
+    /// One writer per process: whoever waits finds its events already there (group commit). It
+    /// holds the lease that servers pass around for the same reason.
+    writer: tokio::sync::Mutex<Option<Lease>>,
 }
 
 impl Journal {
@@ -36,22 +56,84 @@ impl Journal {
         catalog: Catalog,
         probe: Arc<dyn Probe>,
         listener: Listener,
+        holder: String,
     ) -> Self {
-        Self { lake, store, catalog, probe, listener, writer: tokio::sync::Mutex::new(()) }
+        let writer = tokio::sync::Mutex::default();
+        Self { lake, store, catalog, probe, listener, holder, writer }
     }
 
-    /// Returns once every event up to `seq` is in the object store and visible.
+    /// Returns once every event up to `seq` is in the object store and visible, whoever put it
+    /// there.
     ///
     /// # Errors
     /// [`Error::Stopped`] when the journal holds what this database does not.
     pub(crate) async fn publish_through(&self, seq: u64) -> Result<()> {
-        let _writer = self.writer.lock().await;
+        let mut lease = self.writer.lock().await;
+        let published = self.publish_until(seq, &mut lease).await;
+        self.end_turn(&mut lease).await;
+        published
+    }
+
+    async fn publish_until(&self, seq: u64, lease: &mut Option<Lease>) -> Result<()> {
+        let mut waiting: Option<Instant> = None;
         loop {
             let state = self.catalog.journal_state().await?;
             if state.journaled_seq >= seq {
                 return Ok(());
             }
-            self.publish_next(&state).await?;
+            let is_ours = self.take_turn(lease).await?;
+            match (is_ours, waiting) {
+                // Whoever had it published something meanwhile, perhaps ours.
+                (true, Some(_)) => waiting = None,
+                (true, None) => self.publish_next(&state).await?,
+                (false, Some(since)) if since.elapsed() > PATIENCE => {
+                    self.publish_next(&state).await?;
+                }
+                (false, _) => {
+                    waiting.get_or_insert_with(Instant::now);
+                    tokio::time::sleep(LOOK).await;
+                }
+            }
+        }
+    }
+
+    /// Whether it is for us to publish. A database that only this machine can reach has no other
+    /// servers to agree with; its processes are few, and create-only arbitrates between them.
+    async fn take_turn(&self, lease: &mut Option<Lease>) -> Result<bool> {
+        if !self.catalog.is_shared() {
+            return Ok(true);
+        }
+        *lease = self.catalog.take_lease(LEASE, &self.holder, TURN).await?;
+        self.probe.at("after the journal's lease was asked for")?;
+        Ok(lease.is_some())
+    }
+
+    /// Lets the next server have its turn. If that fails, the lease ends by itself.
+    async fn end_turn(&self, lease: &mut Option<Lease>) {
+        if let Some(lease) = lease.take()
+            && let Err(error) = self.catalog.release_lease(&lease).await
+        {
+            tracing::debug!(%error, "the journal's lease was not released; it ends by itself");
+        }
+    }
+
+    /// Waits for whoever publishes in this process, and ends its turn.
+    pub(crate) async fn close(&self) {
+        let mut lease = self.writer.lock().await;
+        self.end_turn(&mut lease).await;
+    }
+
+    /// Publishes what a server committed and did not live to publish: what was unpublished at `seen`
+    /// and still is. Returns what is unpublished now.
+    pub(crate) async fn publish_leftovers(&self, seen: Option<u64>) -> Result<Option<u64>> {
+        let state = self.catalog.journal_state().await?;
+        let unpublished = (state.last_seq > state.journaled_seq).then_some(state.last_seq);
+        match seen.filter(|seen| *seen > state.journaled_seq) {
+            None => Ok(unpublished),
+            Some(seen) => {
+                self.publish_through(seen).await?;
+                Ok(None)
+            }
         }
     }
 
@@ -64,6 +146,7 @@ impl Journal {
             return Ok(());
         };
         let bytes = Bytes::from(segment.to_bytes());
+        self.probe.at("before a segment is created")?;
         let mine =
             JournalMark { segment: number, seq: segment.last_seq, digest: ObjectId::of(&bytes) };
         let started = Instant::now();

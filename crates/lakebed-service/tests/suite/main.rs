@@ -6,5 +6,7 @@
 mod crash;
 mod ingest;
 mod journal;
+mod places;
 mod races;
+mod servers;
 mod verify;

@@ -25,7 +25,7 @@ fn flip(path: &Path, bit: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p3_a_flipped_bit_in_any_object_is_found_and_named() {
-    let mut test = TestLake::new().await;
+    let mut test = TestLake::in_folder().await;
     test.damaged();
     test.ingest("a.b", "x.csv", "id,name\n1,one\n2,two\n").await.expect("v1");
     test.ingest("a.b", "x.csv", "id,name\n1,one\nbad,two\n3,three\n").await.expect("v2");
@@ -60,7 +60,7 @@ async fn p3_a_flipped_bit_in_any_object_is_found_and_named() {
 /// A missing object is found like a damaged one.
 #[tokio::test]
 async fn p3_a_missing_object_is_found() {
-    let mut test = TestLake::new().await;
+    let mut test = TestLake::in_folder().await;
     test.damaged();
     test.ingest("a.b", "x.csv", "id\n1\n").await.expect("v1");
     for path in objects(&test.root()) {

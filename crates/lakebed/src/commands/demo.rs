@@ -9,11 +9,13 @@ use std::{
 };
 
 use clap::{Args, ValueHint};
+use lakebed_service::shown_catalog_url;
 use serde::Serialize;
 use tokio::process::Command;
 
 use crate::{
     app::App,
+    config::Origin,
     output::style,
     problem::{Exit, Problem, Result},
 };
@@ -22,9 +24,14 @@ use crate::{
 ///
 /// Flights from New York in January 2013 (CC0): three related tables and a document become
 /// datasets, one of them in two versions; SQL joins them, a lock pins them, the files are fetched
-/// and verified; then the database is deleted and made again.
+/// and verified; then the database is deleted and made again. With `--lake` or `--catalog` the lake
+/// or its database, which must be empty, is there instead of in the folder.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  lakebed demo\n  lakebed demo --into /tmp/tour")]
+#[command(after_help = "\
+Examples:
+  lakebed demo
+  lakebed demo --into /tmp/tour
+  lakebed demo --catalog postgres://lakebed@localhost/demo")]
 pub(crate) struct DemoArgs {
     /// The folder, absent or empty; ./lakebed-demo, or the next number when that is taken
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
@@ -39,9 +46,6 @@ const FILES: [(&str, &[u8]); 5] = [
     ("flights-week-2.csv", include_bytes!("../../../../examples/data/flights-week-2.csv")),
     ("README.md", include_bytes!("../../../../examples/data/README.md")),
 ];
-
-/// So that no command needs `--lake`.
-const SETTINGS: &[u8] = b"lake = \"./lake\"\n";
 
 /// The files in the lake's folder that are the database.
 const DATABASE: [&str; 3] = ["lakebed.db", "lakebed.db-wal", "lakebed.db-shm"];
@@ -68,6 +72,9 @@ struct Demo<'a> {
     app: &'a App,
     program: PathBuf,
     folder: PathBuf,
+    /// Where the lake is, and its database, if flags said so; else both are in the folder.
+    lake: Option<String>,
+    catalog: Option<String>,
 }
 
 /// The answers to the same question, on the newest and on the first version.
@@ -91,10 +98,16 @@ impl<'a> Demo<'a> {
         }
         let program = std::env::current_exe()
             .map_err(|error| Problem::io("find", Path::new("this program"), &error))?;
-        let demo = Self { app, program, folder };
+        let settings = &app.settings;
+        let lake = settings.lake.as_ref().filter(|lake| lake.origin == Origin::Flag("--lake"));
+        let catalog =
+            settings.catalog.as_ref().filter(|catalog| catalog.origin == Origin::Flag("--catalog"));
+        let lake = lake.map(|lake| lake.value.to_string());
+        let catalog = catalog.map(|catalog| catalog.value.clone());
+        let demo = Self { app, program, folder, lake, catalog };
         demo.write_files()?;
         demo.say(&format!("A new folder with real data: {}", demo.folder.display()))?;
-        let config = String::from_utf8_lossy(SETTINGS);
+        let config = demo.settings(shown_catalog_url);
         demo.print(&format!("data/: {}\n", FILES.map(|(name, _)| name).join(", ")))?;
         demo.print(&format!("{}: {config}", crate::config::FILE))?;
         Ok(demo)
@@ -104,12 +117,24 @@ impl<'a> Demo<'a> {
         let data = self.folder.join("data");
         std::fs::create_dir_all(&data)
             .map_err(|error| Problem::io("create folder", &data, &error))?;
-        let config = (self.folder.join(crate::config::FILE), SETTINGS);
+        let settings = self.settings(ToOwned::to_owned);
+        let config = (self.folder.join(crate::config::FILE), settings.as_bytes());
         let files = FILES.iter().map(|(name, bytes)| (data.join(name), *bytes));
         for (path, bytes) in files.chain([config]) {
             std::fs::write(&path, bytes).map_err(|error| Problem::io("write", &path, &error))?;
         }
         Ok(())
+    }
+
+    /// The file of settings, so that no command needs a flag.
+    fn settings(&self, catalog_as: impl Fn(&str) -> String) -> String {
+        let mut settings = toml::Table::new();
+        let lake = self.lake.as_deref().unwrap_or("./lake");
+        settings.insert("lake".to_owned(), lake.into());
+        if let Some(catalog) = &self.catalog {
+            settings.insert("catalog".to_owned(), catalog_as(catalog).into());
+        }
+        settings.to_string()
     }
 
     /// Three tables, one of them in two versions, and a file that is no table.
@@ -164,6 +189,10 @@ impl<'a> Demo<'a> {
     }
 
     async fn lose_the_database(&self) -> Result<()> {
+        if self.catalog.is_some() || self.lake.is_some() {
+            self.say("The database is moved aside, and made again: the journal has every event")?;
+            return self.lakebed(&["rebuild", "--replace"]).await;
+        }
         self.say("The database is lost")?;
         let names: Vec<String> = DATABASE.iter().map(|name| format!("lake/{name}")).collect();
         self.print_command(&format!("rm -f {}", names.join(" ")))?;

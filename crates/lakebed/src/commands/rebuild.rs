@@ -36,10 +36,7 @@ pub(crate) struct RebuildArgs {
 pub(crate) async fn run(app: &App, args: RebuildArgs) -> Result<Exit> {
     let config = lake_config(app, OpenMode::Existing)?;
     let aside = match args.replace {
-        true => database_file(&config, &app.current)
-            .map(|path| move_aside(&path))
-            .transpose()?
-            .flatten(),
+        true => set_aside(&config, &app.current).await?,
         false => None,
     };
     let report = lakebed_service::rebuild(config, &SystemClock).await.map_err(|error| {
@@ -50,8 +47,18 @@ pub(crate) async fn run(app: &App, args: RebuildArgs) -> Result<Exit> {
             false => problem,
         }
     })?;
-    print(app, &report, aside.as_deref())?;
+    print(app, &report, aside)?;
     Ok(Exit::Ok)
+}
+
+/// Moves the database aside, whatever it is; says what it is called now.
+async fn set_aside(config: &LakeConfig, current: &Path) -> Result<Option<String>> {
+    if let Some(path) = database_file(config, current) {
+        return Ok(move_aside(&path)?.map(|aside| aside.display().to_string()));
+    }
+    let Some(url) = &config.catalog_url else { return Ok(None) };
+    let aside = lakebed_service::set_catalog_aside(url).await?;
+    Ok(aside.map(|schema| format!("schema {schema}")))
 }
 
 /// The file of the catalog; none for a database that is no file.
@@ -97,7 +104,7 @@ fn move_aside(path: &Path) -> Result<Option<PathBuf>> {
     Ok(Some(aside))
 }
 
-fn print(app: &App, report: &RebuildReport, aside: Option<&Path>) -> Result<()> {
+fn print(app: &App, report: &RebuildReport, aside: Option<String>) -> Result<()> {
     if app.terminal.json {
         return app.terminal.print_json(&json!({
             "segment_count": report.segments,
@@ -120,7 +127,7 @@ fn print(app: &App, report: &RebuildReport, aside: Option<&Path>) -> Result<()> 
         app.terminal.note("the last journal segment was cut off while it was written; nobody was told of what it held");
     }
     if let Some(aside) = aside {
-        app.terminal.note(format!("the old database is `{}`", aside.display()));
+        app.terminal.note(format!("the old database is `{aside}`"));
     }
     Ok(())
 }

@@ -93,6 +93,10 @@ pub(crate) async fn run(app: &App, args: ServeArgs) -> Result<Exit> {
         // Whoever says so twice does not want to wait.
         tokio::spawn(signals::end_now());
     };
+    let tending = tokio::spawn({
+        let lake = lake.clone();
+        async move { lake.tend().await }
+    });
     let drain = Duration::from_secs(app.settings.drain_seconds.value);
     let mut server = Server::new(listener, router(state.clone())).with_drain(drain);
     if let Some(tls) = tls {
@@ -100,6 +104,7 @@ pub(crate) async fn run(app: &App, args: ServeArgs) -> Result<Exit> {
         server = server.with_acceptor(tls);
     }
     server.run(stop).await.map_err(|error| cannot_listen(bound, &error))?;
+    tending.abort();
     lake.close().await;
     // Until now, so that a probe sees the end.
     drop(operators);

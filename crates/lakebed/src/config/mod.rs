@@ -65,7 +65,8 @@ impl fmt::Display for Origin {
 pub(crate) struct Settings {
     /// The lake: a folder, an object-store URL or a server. None: nobody said.
     pub(crate) lake: Option<Setting<Target>>,
-    /// The catalog database; by the lake's root when unsaid.
+    /// The catalog database; by the lake's root when unsaid. It may hold a password, and is
+    /// shown without.
     pub(crate) catalog: Option<Setting<String>>,
     /// Authorities to trust besides the usual ones, when the lake is a server.
     pub(crate) ca_file: Option<Setting<PathBuf>>,

@@ -1,0 +1,76 @@
+//! Three processes of the shipped binary on one root and one database.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+/// See the module. Ended when dropped.
+pub(crate) struct Servers {
+    root: PathBuf,
+    catalog: String,
+    ports: [u16; 3],
+    children: [Option<Child>; 3],
+}
+
+impl Servers {
+    pub(crate) fn start(root: &Path, catalog: &str) -> Self {
+        let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let ports = held.each_ref().map(|listener| listener.local_addr().unwrap().port());
+        drop(held);
+        let (root, catalog) = (root.to_owned(), catalog.to_owned());
+        let mut servers = Self { root, catalog, ports, children: [None, None, None] };
+        for index in 0..3 {
+            servers.run(index);
+        }
+        servers
+    }
+
+    pub(crate) fn urls(&self) -> [String; 3] {
+        self.ports.map(|port| format!("http://127.0.0.1:{port}"))
+    }
+
+    /// Starts one, on the port it always has.
+    pub(crate) fn run(&mut self, index: usize) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lakebed"));
+        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.args([
+            "serve",
+            "--create",
+            "--listen",
+            &format!("127.0.0.1:{}", self.ports[index]),
+        ]);
+        command.env("LAKEBED_LAKE", &self.root).env("LAKEBED_CATALOG", &self.catalog);
+        command.env("LAKEBED_LOG", "warn").stdin(Stdio::null()).stdout(Stdio::null());
+        self.children[index] = Some(command.spawn().unwrap());
+    }
+
+    /// Dead at once, in the middle of whatever it does.
+    pub(crate) fn kill(&mut self, index: usize) {
+        let mut child = self.children[index].take().expect("it runs");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Told to stop, each ends by itself and without an error.
+    pub(crate) fn stop_in_order(&mut self) {
+        for child in self.children.iter_mut().filter_map(Option::as_mut) {
+            let kill = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+            assert!(kill.unwrap().success());
+        }
+        for child in self.children.iter_mut().filter_map(Option::take) {
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(output.status.code(), Some(0));
+        }
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        for mut child in self.children.iter_mut().filter_map(Option::take) {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
