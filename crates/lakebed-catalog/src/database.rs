@@ -4,16 +4,22 @@
 //! one in the database from its first statement, so that what it checks stays true until it ends,
 //! and commits follow each other in the order of `seq`.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use lakebed_core::LakeId;
 use sqlx::{PgPool, SqlitePool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
-    Error, Result,
+    Error, PoolState, Result,
     connection::Connection,
-    meta, postgres,
+    meta,
+    pool::Waits,
+    postgres,
     schema::{self, SchemaState},
     sqlite,
     statement::query,
@@ -29,6 +35,7 @@ pub struct Catalog {
     pool: Pool,
     /// Writers of this process queue here, in order, instead of each waiting in the database.
     turn: Arc<Semaphore>,
+    waits: Arc<Waits>,
     lake: LakeId,
 }
 
@@ -55,7 +62,7 @@ impl Catalog {
             true => Pool::Postgres(postgres::connect(url).await?),
             false => Pool::Sqlite(sqlite::connect(url).await?),
         };
-        let catalog = Self { pool, turn: Arc::new(Semaphore::new(1)), lake };
+        let catalog = Self { pool, turn: Arc::new(Semaphore::new(1)), waits: Arc::default(), lake };
         match catalog.prepare().await {
             Ok(()) => Ok(catalog),
             Err(error) => {
@@ -114,6 +121,21 @@ impl Catalog {
         matches!(self.pool, Pool::Postgres(_))
     }
 
+    /// How busy its connections are.
+    #[must_use]
+    pub fn pool_state(&self) -> PoolState {
+        match &self.pool {
+            Pool::Sqlite(pool) => {
+                let most = pool.options().get_max_connections();
+                self.waits.state(pool.size(), pool.num_idle(), most)
+            }
+            Pool::Postgres(pool) => {
+                let most = pool.options().get_max_connections();
+                self.waits.state(pool.size(), pool.num_idle(), most)
+            }
+        }
+    }
+
     /// Closes all connections and waits for them. Clones can no longer be used.
     pub async fn close(&self) {
         match &self.pool {
@@ -124,6 +146,7 @@ impl Catalog {
 
     /// A connection for one reading statement, which is a snapshot by itself.
     pub(crate) async fn connection(&self) -> Result<Connection> {
+        let started = Instant::now();
         let mut tries = Tries::new();
         loop {
             let connection = match &self.pool {
@@ -134,7 +157,10 @@ impl Catalog {
             };
             match connection.map_err(Error::from) {
                 Err(error) if tries.again(&error).await => {}
-                done => return done,
+                done => {
+                    self.waits.note(started);
+                    return done;
+                }
             }
         }
     }
@@ -184,6 +210,7 @@ impl Catalog {
     }
 
     async fn begin(&self, sqlite: &'static str, postgres: &'static str) -> Result<Connection> {
+        let started = Instant::now();
         let mut tries = Tries::new();
         loop {
             let begun = match &self.pool {
@@ -196,7 +223,10 @@ impl Catalog {
             };
             match begun.map_err(Error::from) {
                 Err(error) if tries.again(&error).await => {}
-                done => return done,
+                done => {
+                    self.waits.note(started);
+                    return done;
+                }
             }
         }
     }

@@ -34,6 +34,7 @@ mod journal;
 mod lease;
 mod meta;
 mod object;
+mod pool;
 mod postgres;
 mod projection;
 #[cfg(test)]
@@ -53,5 +54,6 @@ pub use error::{BoxError, Entity, Error, Result};
 pub use journal::{JournalMark, JournalState};
 pub use lease::Lease;
 pub use meta::Snapshot;
+pub use pool::PoolState;
 pub use resolve::{Candidate, NotFound, Resolution, ResolveOutcome, Resolved};
 pub use version::VersionRecord;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use lakebed_catalog::{Catalog, DatasetFilter, JournalState};
+use lakebed_catalog::{Catalog, DatasetFilter, JournalState, PoolState};
 use lakebed_core::{LakeFile, LakeId, StageName, Timestamp};
 use lakebed_store::{Created, Root, Store};
 
@@ -207,6 +207,12 @@ impl Lake {
     /// When the catalog cannot be read.
     pub async fn check_catalog(&self) -> Result<()> {
         self.journal_state().await.map(drop)
+    }
+
+    /// How busy the database's connections are.
+    #[must_use]
+    pub fn pool_state(&self) -> PoolState {
+        self.inner.catalog.pool_state()
     }
 
     /// How far events are committed, and how far they are in the journal.

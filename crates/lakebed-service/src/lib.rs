@@ -32,7 +32,7 @@ pub use lake::{
     Lake, LakeConfig, LakeInfo, LakeParts, OpenMode, catalog_file, set_catalog_aside,
     shown_catalog_url,
 };
-pub use lakebed_catalog::{DatasetRecord, Snapshot, VersionRecord};
+pub use lakebed_catalog::{DatasetRecord, PoolState, Snapshot, VersionRecord};
 pub use observe::{IngestEnded, IngestEnding, Observer, SegmentOrigin};
 pub use probe::{NoProbe, Probe};
 pub use progress::{NoProgress, Progress, ProgressSink};

@@ -7,6 +7,7 @@
 //! What happens in the service and the store comes in through their observer traits, as plain
 //! values: this crate alone knows the metrics library.
 
+mod database;
 mod process;
 mod request;
 mod statement;
@@ -27,7 +28,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use self::{process::Process, request::Requests, statement::Statements};
+use self::{database::DatabaseMetrics, process::Process, request::Requests, statement::Statements};
 pub(crate) use self::{request::MeteredRequest, statement::StatementTally};
 
 /// How long the catalog may take to say how far the journal is.
@@ -46,6 +47,7 @@ pub struct Metrics {
     ingests: Ingests,
     journal: JournalMetrics,
     store: StoreMetrics,
+    database: DatabaseMetrics,
 }
 
 #[derive(Debug, Default)]
@@ -132,6 +134,7 @@ impl Metrics {
             ingests: Ingests::register(&mut registry),
             journal: JournalMetrics::register(&mut registry),
             store: StoreMetrics::register(&mut registry),
+            database: DatabaseMetrics::register(&mut registry),
         };
         metrics.registry = registry;
         metrics
@@ -146,6 +149,7 @@ impl Metrics {
             self.journal.journaled_seq.set(gauge(journaled));
             self.journal.lag.set(gauge(last.saturating_sub(journaled)));
         }
+        self.database.set(&lake.pool_state());
         let mut text = String::new();
         text::encode(&mut text, &self.registry).expect("a String takes everything");
         text

@@ -147,6 +147,12 @@ async fn ingests_the_journal_and_the_store_are_counted() {
     assert!(measured.value(created).await >= 4.0, "original, table, lists, manifest");
     assert!(measured.value("lakebed_journal_segments_total{origin=\"written\"}").await >= 2.0);
     assert_eq!(measured.value("lakebed_journal_lag_events").await, 0.0);
+    let most = measured.value("lakebed_database_connections_max").await;
+    let in_use = measured.value("lakebed_database_connections{state=\"in_use\"}").await;
+    let idle = measured.value("lakebed_database_connections{state=\"idle\"}").await;
+    assert!(in_use + idle >= 1.0 && in_use + idle <= most, "{in_use} + {idle} of {most}");
+    assert!(measured.value("lakebed_database_waits_total").await >= 0.0);
+    assert!(measured.value("lakebed_database_waited_seconds_total").await >= 0.0);
     let last = measured.value("lakebed_journal_last_seq").await;
     assert!(last >= 3.0);
     assert_eq!(measured.value("lakebed_journal_journaled_seq").await, last);

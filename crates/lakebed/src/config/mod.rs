@@ -379,7 +379,7 @@ impl Settings {
         let path = |path: &PathBuf| path.display().to_string();
         let url = |url: &String| without_password(url);
         let rows = [
-            (&settings::LAKE, maybe(self.lake.as_ref(), |lake| without_password_in(lake))),
+            (&settings::LAKE, maybe(self.lake.as_ref(), without_password_in)),
             (&settings::CATALOG, maybe(self.catalog.as_ref(), url)),
             (&settings::CA_FILE, maybe(self.ca_file.as_ref(), path)),
             (&settings::COLOR, some(&self.color, ToString::to_string)),

@@ -174,7 +174,6 @@ pub(crate) const TLS_CERT: Described = Described {
     default: "none: plain HTTP",
     example: "\"server.pem\"",
     meaning: "The server's certificate chain (PEM), its own first. Read again when it changes, and on SIGHUP.",
-    ..PLAIN
 };
 
 pub(crate) const TLS_KEY: Described = Described {
@@ -186,7 +185,6 @@ pub(crate) const TLS_KEY: Described = Described {
     default: "none: plain HTTP",
     example: "\"server.key\"",
     meaning: "The private key (PEM, not encrypted) of that certificate.",
-    ..PLAIN
 };
 
 pub(crate) const TRUSTED_PROXIES: Described = Described {
