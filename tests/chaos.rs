@@ -11,8 +11,7 @@ mod servers;
 use std::{sync::Arc, time::Duration};
 
 use lakebed_service::{LakeConfig, OpenMode};
-use lakebed_store::Root;
-use lakebed_testkit::{Cluster, exports, is_postgres_there};
+use lakebed_testkit::{Cluster, config_of, exports, is_postgres_there};
 
 use clients::Load;
 use servers::Servers;
@@ -57,11 +56,8 @@ async fn three_servers_lose_nothing_while_each_is_killed_and_postgres_dies() {
     println!("{}", load.summary());
     servers.stop_in_order();
 
-    let config = LakeConfig {
-        root: Root::Folder(root),
-        catalog_url: Some(cluster.url()),
-        open: OpenMode::Existing,
-    };
+    let config =
+        LakeConfig { catalog_url: Some(cluster.url()), ..config_of(&root, OpenMode::Existing) };
     let second = format!("sqlite://{}", folder.path().join("rebuilt.db").display());
     let (first, rebuilt) = exports(&config, second).await;
     assert_eq!(first, rebuilt, "P9: the rebuilt database differs");

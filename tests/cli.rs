@@ -10,6 +10,8 @@ mod damage;
 mod demo;
 #[path = "cli/deployment.rs"]
 mod deployment;
+#[path = "cli/doctor.rs"]
+mod doctor;
 #[path = "cli/examples.rs"]
 mod examples;
 #[path = "cli/fetch.rs"]
@@ -22,6 +24,8 @@ mod kill;
 mod operations;
 #[path = "cli/refusals.rs"]
 mod refusals;
+#[path = "cli/s3.rs"]
+mod s3;
 #[path = "cli/served.rs"]
 mod served;
 #[path = "cli/server.rs"]

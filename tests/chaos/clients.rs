@@ -118,7 +118,8 @@ impl Load {
 
     async fn resolve(&self, dataset: usize) {
         let least = self.acknowledged[dataset].load(Ordering::SeqCst);
-        let request = ResolveRequest { refs: vec![name_of(dataset)], files: false };
+        let request =
+            ResolveRequest { refs: vec![name_of(dataset)], files: false, ..Default::default() };
         let what = format!("resolve {}", name_of(dataset));
         let answer = self.ask(&what, |client| resolve(client, &request)).await;
         let version = &answer.versions[0].version;
@@ -151,8 +152,11 @@ impl Load {
             let newest = acknowledged.load(Ordering::SeqCst);
             let name = name_of(dataset);
             for number in 1..=newest {
-                let request =
-                    ResolveRequest { refs: vec![format!("{name}@v{number}")], files: false };
+                let request = ResolveRequest {
+                    refs: vec![format!("{name}@v{number}")],
+                    files: false,
+                    ..Default::default()
+                };
                 let answer = self.ask(&name, |client| resolve(client, &request)).await;
                 let version = &answer.versions[0];
                 assert_eq!((version.version.row_count, version.newest), (number, newest), "{name}");

@@ -95,9 +95,7 @@ impl World {
             }
         }
         command.env("USER", "tester").env("LAKEBED_LAKE", "./lake");
-        if let Some(catalog) = self.place.catalog_url() {
-            command.env("LAKEBED_CATALOG", catalog);
-        }
+        command.envs(self.place.environment());
         command
     }
 
@@ -113,6 +111,9 @@ impl World {
         command.env_remove("LAKEBED_LAKE").env_remove("LAKEBED_CATALOG");
         if let Some(catalog) = self.place.catalog_url() {
             command.args(["--catalog", &catalog]);
+        }
+        if !self.place.is_folder() {
+            command.args(["--lake", &self.place.root().to_string()]);
         }
         command
     }

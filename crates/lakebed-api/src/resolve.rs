@@ -16,6 +16,11 @@ pub struct ResolveRequest {
     /// Whether the answer names files and sources too.
     #[serde(default)]
     pub files: bool,
+    /// For lakes in an object store: how many seconds the files' URLs are good for; 900 when unsaid.
+    /// With 0 they are paths on this server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 604_800)]
+    pub url_seconds: Option<u32>,
 }
 
 /// What the references resolved to: all of them, or the request is refused.
@@ -55,7 +60,9 @@ pub struct ResolvedVersion {
 /// Where to read a file, and how to know that it is the right one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FileLink {
-    /// Where its bytes are: `file://…` in process, else a path on this server, `/v1/objects/…`.
+    /// Where its bytes are: `file://…` in process; for a lake in an object store a signed URL that
+    /// reads this one file for a while, and is nobody else's business; else a path on this server,
+    /// `/v1/objects/…`.
     pub url: String,
     /// The BLAKE3 of its bytes: 64 lower-case hex digits.
     #[schema(value_type = String)]

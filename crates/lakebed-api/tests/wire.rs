@@ -203,7 +203,11 @@ fn every_type_reads_back_what_it_wrote() {
     reads_back(DatasetList { snapshot: snapshot(), datasets: vec![summary] });
     reads_back(VersionPage { versions: vec![version()], next_before: Some(2) });
     reads_back(resolved());
-    reads_back(ResolveRequest { refs: vec!["sales.orders".to_owned()], files: true });
+    reads_back(ResolveRequest {
+        refs: vec!["sales.orders".to_owned()],
+        files: true,
+        ..ResolveRequest::default()
+    });
     reads_back(ResolveResponse {
         lake: LakeId::from_bytes([7; 16]),
         snapshot: snapshot(),

@@ -28,6 +28,7 @@ mod database;
 mod dataset;
 mod error;
 mod event;
+mod examine;
 mod export;
 mod flaw;
 mod journal;

@@ -80,7 +80,7 @@ fn content_range(headers: &HeaderMap) -> Option<(Range<u64>, u64)> {
 }
 
 /// The same bytes; an error when they are not `expected` many.
-fn counted(bytes: ByteStream, expected: u64) -> ByteStream {
+pub(crate) fn counted(bytes: ByteStream, expected: u64) -> ByteStream {
     let state = (bytes, expected, false);
     stream::unfold(state, |(mut bytes, left, ended)| async move {
         if ended {

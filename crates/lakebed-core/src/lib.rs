@@ -19,6 +19,7 @@
 //! Every stored format (manifest, file list, event, lock) carries a version number and is written
 //! by exactly one function here, so that equal values are equal bytes.
 
+mod check;
 mod declared;
 mod decode;
 mod event;
@@ -34,6 +35,7 @@ mod reference;
 mod schema;
 mod time;
 
+pub use check::{Check, Outcome};
 pub use declared::{Declared, DeclaredPrincipal};
 pub use decode::{
     Column, Compression, CsvDecode, Decode, DecodeOptions, FormatName, Header, Reason, ReasonCode,

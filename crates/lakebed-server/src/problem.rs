@@ -175,6 +175,7 @@ const fn status_of(error: &Error) -> StatusCode {
         Error::Locked { .. }
         | Error::NoLake { .. }
         | Error::Stopped { .. }
+        | Error::Bucket { .. }
         | Error::Unavailable { .. }
         | Error::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
         Error::Corrupt { .. } | Error::Denied { .. } | Error::Internal { .. } => {
@@ -198,6 +199,7 @@ const fn remote_detail(error: &Error) -> Option<&'static str> {
     Some(match error {
         Error::Full { .. } => "the lake has no space left",
         Error::Denied { .. } => "the system does not let the server do that",
+        Error::Bucket { .. } => "the lake's bucket cannot be used as it is configured",
         Error::Locked { .. } => "another process holds the lake's database",
         Error::NoLake { .. } => "the server has lost its lake",
         Error::Stopped { .. } => "the lake and its database do not fit together",

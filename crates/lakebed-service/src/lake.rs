@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use lakebed_catalog::{Catalog, DatasetFilter, JournalState, PoolState};
 use lakebed_core::{LakeFile, LakeId, StageName, Timestamp};
-use lakebed_store::{Created, Root, Store};
+use lakebed_store::{Created, Root, Store, StoreOptions};
 
 use crate::{
     Clock, Error, NoProbe, Probe, Result, cache::Cache, engine::Engine, journal::Journal,
@@ -25,6 +25,8 @@ const TENDED_EVERY: Duration = Duration::from_secs(2);
 pub struct LakeConfig {
     /// The root of its bytes.
     pub root: Root,
+    /// How to reach a root that is no folder.
+    pub store: StoreOptions,
     /// The database; a folder lake keeps its own in the folder when unsaid.
     pub catalog_url: Option<String>,
     /// Whether to create what is not there.
@@ -294,24 +296,31 @@ pub(crate) async fn open_store(
     if let Root::Folder(folder) = &config.root {
         prepare_folder(folder, config.open)?;
     }
-    let store = Store::open(&config.root).await?;
-    if let Some(file) = read_lake_file(&store, &config.root).await? {
+    let store = Store::open_with(&config.root, &config.store).await?;
+    if let Some(file) = open_lake_file(&store, &config.root).await? {
         return Ok((store, file));
     }
     if config.open == OpenMode::Existing {
         return Err(Error::NoLake { root: config.root.to_string() });
     }
+    if matches!(config.root, Root::Url(_)) && store.holds_anything().await? {
+        return Err(Error::Invalid {
+            code: "folder-not-empty",
+            message: format!("`{}` holds files but no lake", config.root),
+            hint: Some("name a bucket or a prefix that is empty for a new lake".to_owned()),
+        });
+    }
     let file = LakeFile::new(draw_lake_id()?, clock.now());
     match store.create(LakeFile::KEY, Bytes::from(file.to_bytes())).await? {
         Created::New => Ok((store, file)),
-        Created::Existed => match read_lake_file(&store, &config.root).await? {
+        Created::Existed => match open_lake_file(&store, &config.root).await? {
             Some(theirs) => Ok((store, theirs)),
             None => Err(Error::NoLake { root: config.root.to_string() }),
         },
     }
 }
 
-async fn read_lake_file(store: &Store, root: &Root) -> Result<Option<LakeFile>> {
+pub(crate) async fn open_lake_file(store: &Store, root: &Root) -> Result<Option<LakeFile>> {
     let Some(bytes) = store.read(LakeFile::KEY).await? else { return Ok(None) };
     LakeFile::from_bytes(&bytes).map(Some).map_err(|error| Error::Stopped {
         message: format!("`lakebed.json` of `{root}` cannot be read: {error}"),

@@ -8,6 +8,7 @@
 mod browse;
 mod cache;
 mod ctx;
+mod doctor;
 pub mod engine;
 mod error;
 mod ingest;
@@ -23,6 +24,7 @@ mod upload;
 mod verify;
 
 pub use ctx::{Clock, Ctx, SystemClock};
+pub use doctor::examine;
 pub use error::{Error, Result};
 pub use ingest::{
     IngestOutcome, IngestPlan, IngestRequest, IngestStatus, PlannedSource, SourceInput,

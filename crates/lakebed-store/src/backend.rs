@@ -3,12 +3,13 @@
 //! A back end stores and reads what it is told under keys it is told. It knows no digests: that the
 //! bytes are right is [`crate::Store`]'s business.
 
-use std::{fmt::Debug, ops::Range, path::PathBuf};
+use std::{fmt::Debug, ops::Range, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use url::Url;
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// A place for bytes: a folder, or an object store.
 #[async_trait]
@@ -39,11 +40,60 @@ pub trait Backend: Debug + Send + Sync + 'static {
     /// Every key below `folder` (no `/` at its end; empty for all), by name.
     async fn list(&self, folder: &str) -> Result<Vec<Listed>>;
 
+    /// Whether anything is stored, but for what [`PROBES`] holds.
+    async fn holds_anything(&self) -> Result<bool> {
+        let listed = self.list("").await?;
+        Ok(listed.iter().any(|listed| check_probe(&listed.key).is_err()))
+    }
+
     /// The file that holds `key`, if it is a file; whether or not it exists.
     fn local_path(&self, key: &str) -> Option<PathBuf>;
 
     /// How far apart two ranges may be for one read of both to be better than two, in bytes.
     fn worthwhile_gap(&self) -> u64;
+
+    /// A URL at which anyone can read `key` for as long as `lifetime`, and do nothing else; nothing
+    /// where the place has no such thing. Whoever has it needs no other permission: it belongs into
+    /// an answer, and into no log.
+    async fn presign(&self, _key: &str, _lifetime: Duration) -> Result<Option<Url>> {
+        Ok(None)
+    }
+
+    /// Removes what an examination left below [`PROBES`]: nothing else is ever removed. A key at
+    /// which nothing is is fine.
+    ///
+    /// # Errors
+    /// [`crate::Error::Key`] for any other key, and where nothing can be removed.
+    async fn remove_probe(&self, key: &str) -> Result<()> {
+        Err(Error::Key { key: key.to_owned() })
+    }
+
+    /// Whether bytes that were changed on their way are accepted, tried below `folder` of
+    /// [`PROBES`]; nothing where bytes go no way.
+    async fn accepts_damage(&self, _folder: &str) -> Result<Option<bool>> {
+        Ok(None)
+    }
+
+    /// How far this machine's clock is ahead of the place's, as of its last answer.
+    fn clock_ahead_ms(&self) -> Option<i64> {
+        None
+    }
+
+    /// How many bytes there is room for, where that is known.
+    fn free_bytes(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// The folder that examinations try things in. No part of a lake.
+pub const PROBES: &str = "doctor";
+
+/// Accepts keys below [`PROBES`].
+pub(crate) fn check_probe(key: &str) -> Result<()> {
+    match key.strip_prefix(PROBES).is_some_and(|rest| rest.starts_with('/')) {
+        true => crate::key::check_key(key),
+        false => Err(Error::Key { key: key.to_owned() }),
+    }
 }
 
 /// Content of at most this many bytes goes to an object store in one create-only request: 64 MiB.

@@ -8,6 +8,8 @@ use std::{
 
 use lakebed_core::ObjectId;
 
+use crate::BucketFault;
+
 /// Any error, boxed.
 pub type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -114,6 +116,15 @@ pub enum Error {
         /// What the operating system answered.
         #[source]
         source: io::Error,
+    },
+    /// The bucket cannot be used as it is configured; trying again changes nothing.
+    #[error("{fault}")]
+    Bucket {
+        /// What is wrong, with a hint.
+        fault: BucketFault,
+        /// What its client said.
+        #[source]
+        source: BoxError,
     },
     /// The back end did not answer; trying later may help. A write may have happened.
     #[error("the object store is unavailable")]

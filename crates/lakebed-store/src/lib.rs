@@ -11,7 +11,7 @@
 //!   itself. [`VerifiedObjects`] is the same for crates that speak `object_store`.
 //!
 //! The store knows no datasets, versions or catalog: which objects exist, and how long they are, is
-//! for the caller to say. It deletes nothing.
+//! for the caller to say. It deletes nothing but what [`Store::examine`] made to try the place out.
 
 #![cfg_attr(
     test,
@@ -19,10 +19,15 @@
 )]
 
 mod backend;
+mod bucket;
+mod cloud;
+mod connector;
 mod error;
+mod examine;
 mod key;
 mod local;
 mod observe;
+mod options;
 mod publish;
 mod ranges;
 mod read;
@@ -36,10 +41,14 @@ mod store;
 mod tree;
 mod trees;
 
-pub use backend::{Backend, Content, Created, Listed, ONE_PUT_BYTES};
+pub use backend::{Backend, Content, Created, Listed, ONE_PUT_BYTES, PROBES};
+pub use bucket::{BucketFault, BucketFaultKind};
 pub use error::{BoxError, Error, Found, Result};
 pub use local::LocalBackend;
 pub use observe::{Observer, Operation};
+pub use options::{
+    AzureOptions, GcsOptions, S3Credentials, S3Options, ScratchOptions, Secret, StoreOptions,
+};
 pub use publish::Trust;
 pub use reader::VerifiedObjects;
 pub use remote::ObjectStoreBackend;

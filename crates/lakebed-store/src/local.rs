@@ -23,6 +23,7 @@ use rustix::fs::OFlags;
 
 use crate::{
     Backend, Content, Created, Error, Listed, Result, Scratch,
+    backend::check_probe,
     error::blocking,
     key::{SCRATCH, check_key},
     spool::check_regular,
@@ -97,6 +98,32 @@ impl Backend for LocalBackend {
 
     fn worthwhile_gap(&self) -> u64 {
         0
+    }
+
+    async fn remove_probe(&self, key: &str) -> Result<()> {
+        check_probe(key)?;
+        self.run(key, |folder, path| {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", path, error));
+                }
+                _ => {}
+            }
+            // The folders above go with their last file; the lake's own stays.
+            let above = path.ancestors().skip(1).take_while(|above| **above != folder.root);
+            for above in above {
+                if fs::remove_dir(above).is_err() {
+                    break;
+                }
+                folder.durable().remove(above);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        free_bytes(&self.0.root)
     }
 }
 
@@ -229,6 +256,12 @@ impl Drop for Temporary {
         // It is gone already if it was renamed or never made.
         fs::remove_file(&self.0).ok();
     }
+}
+
+/// The room that this process may use on the file system of `path`, where that is known.
+pub(crate) fn free_bytes(path: &Path) -> Option<u64> {
+    let system = rustix::fs::statvfs(path).ok()?;
+    system.f_bavail.checked_mul(system.f_frsize)
 }
 
 fn parent(path: &Path) -> &Path {

@@ -13,6 +13,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use url::Url;
 
 use crate::{Backend, Content, Created, Error, Listed, Result};
 
@@ -127,5 +128,30 @@ impl Backend for Observed {
 
     fn worthwhile_gap(&self) -> u64 {
         self.backend.worthwhile_gap()
+    }
+
+    async fn holds_anything(&self) -> Result<bool> {
+        self.listener.time(Operation::List, self.backend.holds_anything()).await
+    }
+
+    /// Asks nobody: not counted, as is what an examination does.
+    async fn presign(&self, key: &str, lifetime: Duration) -> Result<Option<Url>> {
+        self.backend.presign(key, lifetime).await
+    }
+
+    async fn remove_probe(&self, key: &str) -> Result<()> {
+        self.backend.remove_probe(key).await
+    }
+
+    async fn accepts_damage(&self, folder: &str) -> Result<Option<bool>> {
+        self.backend.accepts_damage(folder).await
+    }
+
+    fn clock_ahead_ms(&self) -> Option<i64> {
+        self.backend.clock_ahead_ms()
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        self.backend.free_bytes()
     }
 }

@@ -150,6 +150,9 @@ impl Store {
     /// # Errors
     /// As [`Self::get`], and [`Error::Full`]; there is no copy then.
     pub async fn copy_to_scratch(&self, object: &StoredObject) -> Result<PathBuf> {
+        // It is looked at once: who holds the copy is not known here.
+        self.scratch().take(object.size_bytes)?;
+        self.scratch().give_back(object.size_bytes);
         let path = self.scratch().fresh_path();
         let copied = self.copy_to(object, &path).await;
         if copied.is_err() {

@@ -36,7 +36,9 @@ impl FromStr for Root {
                 error("a folder's URL has three slashes and an absolute path: `file:///srv/lake`")
             }),
             "memory" | "s3" | "gs" | "az" => Ok(Self::Url(url)),
-            _ => Err(error("expected a folder, `file://` or `memory://`")),
+            _ => Err(error(
+                "expected a folder, or a URL that starts with `file://`, `s3://`, `gs://` or `az://`",
+            )),
         }
     }
 }

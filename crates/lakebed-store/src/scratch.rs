@@ -32,6 +32,9 @@ pub struct Scratch {
     path: PathBuf,
     next_file: AtomicU64,
     owner: Owner,
+    /// What the files of this process may hold together.
+    limit_bytes: u64,
+    used_bytes: AtomicU64,
 }
 
 /// What keeps others away from the folder.
@@ -51,9 +54,45 @@ impl Scratch {
     pub fn in_root(root: &Path) -> Result<Self> {
         let parent = root.join(SCRATCH);
         fs::create_dir_all(&parent).map_err(|error| Error::io("create", &parent, error))?;
-        let (path, held) = make_locked(&parent)?;
-        remove_leftovers(&parent)?;
-        Ok(Self { path, next_file: AtomicU64::new(0), owner: Owner::Lock { _held: held } })
+        Self::in_parent(&parent)
+    }
+
+    /// Makes a folder below `parent`, for lakes that are no folder, and removes those that dead
+    /// processes left there. `parent` is made when it is missing.
+    ///
+    /// # Errors
+    /// As [`Self::in_root`]; [`Error::Denied`] also if others could change what lies there, because
+    /// what has been hashed must stay as it is until it is stored.
+    pub fn below(parent: &Path) -> Result<Self> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(parent);
+        made.map_err(|error| Error::io("create", parent, error))?;
+        let metadata = fs::metadata(parent).map_err(|error| Error::io("read", parent, error))?;
+        let is_sticky = metadata.mode() & 0o1000 != 0;
+        let is_ours = metadata.uid() == rustix::process::geteuid().as_raw();
+        if is_sticky || (is_ours && metadata.mode() & 0o022 == 0) {
+            return Self::in_parent(parent);
+        }
+        let source = "others may change what lies there: choose a folder of your own".into();
+        Err(Error::Denied { path: parent.to_owned(), source })
+    }
+
+    fn in_parent(parent: &Path) -> Result<Self> {
+        let (path, held) = make_locked(parent)?;
+        remove_leftovers(parent)?;
+        Ok(Self::new(path, Owner::Lock { _held: held }))
+    }
+
+    const fn new(path: PathBuf, owner: Owner) -> Self {
+        let (next_file, used_bytes) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { path, next_file, owner, limit_bytes: u64::MAX, used_bytes }
+    }
+
+    /// Lets staged files hold at most so many bytes together. What is written into the folder by
+    /// path counts from when it is adopted.
+    #[must_use]
+    pub fn limited(mut self, limit_bytes: Option<u64>) -> Self {
+        self.limit_bytes = limit_bytes.unwrap_or(u64::MAX);
+        self
     }
 
     /// Makes a folder where the system keeps temporary files, for lakes without a folder of theirs.
@@ -65,8 +104,7 @@ impl Scratch {
             .prefix("lakebed-")
             .tempdir()
             .map_err(|error| Error::io("create a folder in", &std::env::temp_dir(), error))?;
-        let (path, next_file) = (folder.keep(), AtomicU64::new(0));
-        Ok(Self { path, next_file, owner: Owner::System })
+        Ok(Self::new(folder.keep(), Owner::System))
     }
 
     /// The folder.
@@ -79,6 +117,25 @@ impl Scratch {
     pub(crate) fn fresh_path(&self) -> PathBuf {
         let number = self.next_file.fetch_add(1, Ordering::Relaxed);
         self.path.join(format!("spool-{number}"))
+    }
+
+    /// Takes so many bytes of what is allowed; [`Self::give_back`] ends that.
+    pub(crate) fn take(&self, size_bytes: u64) -> Result<()> {
+        let more =
+            |used: u64| used.checked_add(size_bytes).filter(|used| *used <= self.limit_bytes);
+        match self.used_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                let limit = self.limit_bytes;
+                let source = format!("scratch may hold {limit} bytes at a time").into();
+                Err(Error::Full { path: self.path.clone(), source })
+            }
+        }
+    }
+
+    /// The bytes are free again.
+    pub(crate) fn give_back(&self, size_bytes: u64) {
+        self.used_bytes.fetch_sub(size_bytes, Ordering::Relaxed);
     }
 
     /// Whether `path` lies in the folder, as far as its text says.
@@ -286,6 +343,36 @@ mod tests {
             let files = fs::read_dir(&folder).map_or(0, Iterator::count);
             assert_eq!(files, if held.is_some() { 301 } else { 0 }, "round {round}");
         }
+    }
+
+    #[test]
+    fn scratch_of_a_lake_that_is_no_folder_is_healed_and_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let parent = folder.path().join("made/when/missing");
+        drop(Scratch::below(&parent).unwrap());
+        let dead = parent.join("0".repeat(32));
+        fs::create_dir(&dead).unwrap();
+        let scratch = Scratch::below(&parent).unwrap();
+        assert!(!dead.exists() && scratch.path().starts_with(&parent));
+
+        let shared = folder.path().join("shared");
+        fs::create_dir(&shared).unwrap();
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o777)).unwrap();
+        let refused = Scratch::below(&shared);
+        assert!(matches!(refused, Err(Error::Denied { .. })), "{refused:?}");
+        fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
+        assert!(Scratch::below(&shared).is_ok(), "as the system's own folder is");
+    }
+
+    #[test]
+    fn scratch_is_bounded() {
+        let scratch = Scratch::in_system().unwrap().limited(Some(100));
+        scratch.take(60).unwrap();
+        assert!(matches!(scratch.take(41), Err(Error::Full { .. })));
+        scratch.take(40).unwrap();
+        scratch.give_back(60);
+        scratch.take(60).unwrap();
+        assert!(matches!(scratch.take(u64::MAX), Err(Error::Full { .. })));
     }
 
     #[test]

@@ -48,6 +48,11 @@ impl<'a> Source<'a> {
         Ok(Self { file, path, size_bytes: metadata.len() })
     }
 
+    /// How long it was when it was opened; 0 where that is not known beforehand.
+    pub(crate) const fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
     /// Copies the file to `sink`, which is new and empty; shares the bytes where the file system can.
     pub(crate) fn copy_to(
         &self,

@@ -67,7 +67,8 @@ impl Staged {
         on_bytes: &(dyn Fn(u64) + Sync),
     ) -> Result<Self> {
         let source = Source::open(path)?;
-        let (file, sink) = ScratchFile::create(scratch)?;
+        let (mut file, sink) = ScratchFile::create(scratch)?;
+        file.grow(source.size_bytes())?;
         let digest = source.copy_to(&sink, file.path(), on_bytes)?;
         Ok(Self { file, digest })
     }
@@ -81,7 +82,8 @@ impl Staged {
         if !metadata.is_file() || metadata.nlink() != 1 {
             return Err(Error::NotOurs { path });
         }
-        let file = ScratchFile { _scratch: Arc::clone(scratch), path };
+        let mut file = ScratchFile { scratch: Arc::clone(scratch), path, size_bytes: 0 };
+        file.grow(metadata.len())?;
         file.make_read_only(&metadata)?;
         let digest = Source::open(file.path())?.hash(&|_| ())?;
         Ok(Self { file, digest })
@@ -96,8 +98,9 @@ impl fmt::Debug for Staged {
 
 /// A file in scratch that is unlinked on drop; keeps the scratch folder alive.
 pub(crate) struct ScratchFile {
-    _scratch: Arc<Scratch>,
+    scratch: Arc<Scratch>,
     path: PathBuf,
+    size_bytes: u64,
 }
 
 impl ScratchFile {
@@ -105,11 +108,21 @@ impl ScratchFile {
     pub(crate) fn create(scratch: &Arc<Scratch>) -> Result<(Self, File)> {
         let path = scratch.fresh_path();
         let file = create_read_only(&path)?;
-        Ok((Self { _scratch: Arc::clone(scratch), path }, file))
+        Ok((Self { scratch: Arc::clone(scratch), path, size_bytes: 0 }, file))
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Counts bytes that are about to be written.
+    ///
+    /// # Errors
+    /// [`Error::Full`] if scratch may not hold that many.
+    pub(crate) fn grow(&mut self, size_bytes: u64) -> Result<()> {
+        self.scratch.take(size_bytes)?;
+        self.size_bytes += size_bytes;
+        Ok(())
     }
 
     fn make_read_only(&self, metadata: &fs::Metadata) -> Result<()> {
@@ -121,6 +134,7 @@ impl ScratchFile {
 
 impl Drop for ScratchFile {
     fn drop(&mut self) {
+        self.scratch.give_back(self.size_bytes);
         if let Err(error) = fs::remove_file(&self.path) {
             tracing::debug!(path = %self.path.display(), %error, "a scratch file was gone already");
         }

@@ -4,21 +4,21 @@
 //! `read.rs`, so that it is seen at a glance that the one never overwrites and the other verifies.
 
 use std::{
-    collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
 use lakebed_core::ObjectId;
-use object_store::{ObjectStore, memory::InMemory};
 use tokio::sync::mpsc;
 use url::Url;
 
 use crate::{
-    Backend, BoxError, Content, Created, Error, Listed, LocalBackend, ObjectStoreBackend, Observer,
-    Result, Root, Scratch, Staged,
+    Backend, BoxError, Content, Created, Error, Listed, LocalBackend, Observer, Result, Root,
+    Scratch, Staged, StoreOptions,
+    cloud::open_url,
     error::blocking,
     key::{check_key, check_prefix},
     observe::{Listener, Observed},
@@ -50,14 +50,31 @@ impl Store {
     /// # Errors
     /// [`Error::Root`] if there is no such folder, or the kind of store is not built in.
     pub async fn open(root: &Root) -> Result<Self> {
+        Self::open_with(root, &StoreOptions::default()).await
+    }
+
+    /// As [`Self::open`], with options for roots that are no folder. Asks no object store anything:
+    /// what is wrong with a bucket shows with the first request.
+    ///
+    /// # Errors
+    /// [`Error::Root`] if root and options cannot be meant like that.
+    pub async fn open_with(root: &Root, options: &StoreOptions) -> Result<Self> {
         match root {
             Root::Folder(path) => {
                 let path = path.clone();
                 blocking(move || Self::open_folder(&path)).await
             }
             Root::Url(url) => {
-                let backend = open_url(url)?;
-                Ok(Self::new(Arc::new(backend), blocking(Scratch::in_system).await?))
+                let backend = open_url(url, options)?;
+                let options = options.scratch.clone();
+                let scratch = blocking(move || {
+                    match &options.folder {
+                        Some(folder) => Scratch::below(folder),
+                        None => Scratch::in_system(),
+                    }
+                    .map(|scratch| scratch.limited(options.limit_bytes))
+                });
+                Ok(Self::new(Arc::new(backend), scratch.await?))
             }
         }
     }
@@ -139,13 +156,41 @@ impl Store {
         self.backend.read(key).await
     }
 
-    /// Puts `bytes` where a torn file is, atomically. Only for what is known to be torn.
+    /// Puts `bytes` where the torn file `torn` is, atomically. Only for what is known to be torn.
+    ///
+    /// It looks once more first: an answer may have been cut off on its way, and then nothing is
+    /// torn.
     ///
     /// # Errors
-    /// As [`Self::create`].
-    pub async fn replace_torn(&self, key: &str, bytes: Bytes) -> Result<()> {
+    /// [`Error::Unavailable`] if something else is there now; else as [`Self::create`].
+    pub async fn replace_torn(&self, key: &str, torn: &Bytes, bytes: Bytes) -> Result<()> {
         check_key(key)?;
-        self.backend.replace(key, &bytes.into()).await
+        let is_still_there = self.backend.size(key).await? == Some(torn.len() as u64)
+            && self.backend.read(key).await?.as_ref() == Some(torn);
+        match is_still_there {
+            true => self.backend.replace(key, &bytes.into()).await,
+            false => {
+                let source = format!("`{key}` was read cut off, and is not").into();
+                Err(Error::Unavailable { source })
+            }
+        }
+    }
+
+    /// A URL at which anyone can read an object for as long as `lifetime`; nothing where the place
+    /// has no such thing. Its bytes are not verified by us: their reader knows their digest.
+    ///
+    /// # Errors
+    /// [`Error::Bucket`] if there are no credentials to sign with.
+    pub async fn presign(&self, id: ObjectId, lifetime: Duration) -> Result<Option<Url>> {
+        self.backend.presign(&id.key(), lifetime).await
+    }
+
+    /// Whether anything is stored here, a lake's or somebody else's.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn holds_anything(&self) -> Result<bool> {
+        self.backend.holds_anything().await
     }
 
     /// What is stored below a folder such as `journal`, or everywhere if it is empty; by name.
@@ -221,30 +266,12 @@ impl Store {
 
 fn write_pieces(scratch: &Arc<Scratch>, mut pieces: mpsc::Receiver<Bytes>) -> Result<Staged> {
     use std::io::Write as _;
-    let (file, mut sink) = ScratchFile::create(scratch)?;
+    let (mut file, mut sink) = ScratchFile::create(scratch)?;
     let mut hasher = TreeHasher::default();
     while let Some(piece) = pieces.blocking_recv() {
+        file.grow(piece.len() as u64)?;
         sink.write_all(&piece).map_err(|error| Error::io("write", file.path(), error))?;
         hasher.update(&piece);
     }
     Ok(Staged::new(file, hasher.finish()))
-}
-
-fn open_url(url: &Url) -> Result<ObjectStoreBackend> {
-    let error = |reason: &str| Error::Root { root: url.to_string(), reason: reason.to_owned() };
-    let prefix = object_store::path::Path::from_url_path(url.path())
-        .map_err(|reason| error(&reason.to_string()))?;
-    match url.scheme() {
-        "memory" => Ok(ObjectStoreBackend::new(memory(url.host_str().unwrap_or("")), prefix)),
-        "s3" | "gs" | "az" => Err(error("this kind of object store is not built in yet")),
-        _ => Err(error("this kind of store is not known")),
-    }
-}
-
-/// The memory of that name: one per process, for as long as it runs.
-fn memory(name: &str) -> Arc<dyn ObjectStore> {
-    static MEMORIES: Mutex<Option<HashMap<String, Arc<InMemory>>>> = Mutex::new(None);
-    let mut memories = MEMORIES.lock().unwrap_or_else(PoisonError::into_inner);
-    let memory = memories.get_or_insert_default().entry(name.to_owned()).or_default();
-    Arc::clone(memory) as Arc<dyn ObjectStore>
 }

@@ -9,12 +9,14 @@ use std::{
     ops::Range,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use lakebed_core::ObjectId;
 use lakebed_store::{Backend, Content, Created, Error, Listed, Result};
+use url::Url;
 
 /// What happens to a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,6 +205,27 @@ impl Backend for FaultBackend {
 
     fn worthwhile_gap(&self) -> u64 {
         self.inner.worthwhile_gap()
+    }
+
+    async fn presign(&self, key: &str, lifetime: Duration) -> Result<Option<Url>> {
+        self.reach_read()?;
+        self.inner.presign(key, lifetime).await
+    }
+
+    async fn remove_probe(&self, key: &str) -> Result<()> {
+        self.inner.remove_probe(key).await
+    }
+
+    async fn accepts_damage(&self, folder: &str) -> Result<Option<bool>> {
+        self.inner.accepts_damage(folder).await
+    }
+
+    fn clock_ahead_ms(&self) -> Option<i64> {
+        self.inner.clock_ahead_ms()
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        self.inner.free_bytes()
     }
 }
 

@@ -11,7 +11,9 @@ use lakebed_service::{
     Ctx, IngestOutcome, IngestRequest, Lake, LakeConfig, LakeParts, NoProgress, OpenMode, Probe,
     Result, SourceInput, SystemClock, catalog_file, engine::Engine, rebuild,
 };
-use lakebed_store::{Backend, LocalBackend, Root, Scratch, Store};
+use lakebed_store::{
+    Backend, LocalBackend, ObjectStoreBackend, Root, Scratch, Store, StoreOptions,
+};
 
 use crate::{FrozenClock, NoEngine, TestBackend, TestPlace};
 
@@ -143,16 +145,24 @@ impl TestLake {
         wrap: impl FnOnce(Arc<dyn Backend>) -> Arc<dyn Backend>,
         probe: Arc<dyn Probe>,
     ) -> Result<Lake> {
-        let root = self.root();
-        let file = std::fs::read(root.join(LakeFile::KEY)).expect("a lake");
+        let config = self.config();
+        let (backend, scratch): (Arc<dyn Backend>, Scratch) = match &config.root {
+            Root::Folder(root) => {
+                let scratch = Scratch::in_root(root)?;
+                (Arc::new(LocalBackend::new(root.clone(), &scratch)), scratch)
+            }
+            Root::Url(url) => {
+                let backend = ObjectStoreBackend::open(url, &config.store)?;
+                (Arc::new(backend), Scratch::in_system()?)
+            }
+        };
+        let file = backend.read(LakeFile::KEY).await?.expect("a lake");
         let file = LakeFile::from_bytes(&file).expect("a lake's file");
-        let scratch = Scratch::in_root(&root)?;
-        let backend: Arc<dyn Backend> = Arc::new(LocalBackend::new(root.clone(), &scratch));
         let store = Store::new(wrap(backend), scratch);
-        let catalog = open_catalog(&self.config(), file.lake).await?;
+        let catalog = open_catalog(&config, file.lake).await?;
         Lake::assemble(LakeParts {
             file,
-            root: root.display().to_string(),
+            root: config.root.to_string(),
             store,
             catalog,
             engine: Arc::new(NoEngine),
@@ -174,7 +184,8 @@ async fn open_catalog(config: &LakeConfig, lake: LakeId) -> Result<Catalog> {
 /// The configuration of a folder lake with its database inside.
 #[must_use]
 pub fn config_of(root: &Path, open: OpenMode) -> LakeConfig {
-    LakeConfig { root: Root::Folder(root.to_owned()), catalog_url: None, open }
+    let root = Root::Folder(root.to_owned());
+    LakeConfig { root, store: StoreOptions::default(), catalog_url: None, open }
 }
 
 /// Asks for one file to be ingested.

@@ -10,6 +10,7 @@ pub mod fault;
 mod lake;
 mod place;
 mod postgres;
+pub mod proxy;
 pub mod s3;
 
 pub use clock::FrozenClock;

@@ -7,10 +7,11 @@
 use std::path::{Path, PathBuf};
 
 use lakebed_service::{LakeConfig, OpenMode};
-use lakebed_store::Root;
+use lakebed_store::{Root, StoreOptions};
 use tempfile::TempDir;
+use url::Url;
 
-use crate::{POSTGRES, TestDatabase};
+use crate::{POSTGRES, TestDatabase, s3};
 
 /// Chooses for a whole run.
 pub const BACKEND: &str = "LAKEBED_TEST_BACKEND";
@@ -22,6 +23,8 @@ pub enum TestBackend {
     SqliteFolder,
     /// A server's database, and a folder.
     PostgresFolder,
+    /// A server's database, and a bucket: what a deployment has.
+    PostgresS3,
 }
 
 impl TestBackend {
@@ -35,10 +38,13 @@ impl TestBackend {
         let backend = match word.as_str() {
             "" | "sqlite+folder" => Self::SqliteFolder,
             "postgres+folder" => Self::PostgresFolder,
+            "postgres+s3" => Self::PostgresS3,
             other => panic!("{BACKEND} is `{other}`, which is no combination"),
         };
         let has_postgres = std::env::var_os(POSTGRES).is_some();
         assert!(backend == Self::SqliteFolder || has_postgres, "{word} needs {POSTGRES}");
+        let has_s3 = backend != Self::PostgresS3 || s3::endpoint().is_some();
+        assert!(has_s3, "{word} needs {}", s3::ENDPOINT_VARIABLE);
         backend
     }
 }
@@ -48,6 +54,22 @@ impl TestBackend {
 pub struct TestPlace {
     folder: TempDir,
     database: Option<TestDatabase>,
+    bucket: Option<Bucket>,
+}
+
+/// An empty prefix of the S3 server's bucket. What is left there goes with the server.
+#[derive(Debug)]
+struct Bucket {
+    url: Url,
+    endpoint: String,
+}
+
+impl Bucket {
+    fn fresh() -> Self {
+        let endpoint = s3::endpoint().expect("the run names a server");
+        let url = s3::fresh_url_now(&endpoint);
+        Self { url, endpoint }
+    }
 }
 
 impl TestPlace {
@@ -66,11 +88,12 @@ impl TestPlace {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let database = match backend {
             TestBackend::SqliteFolder => None,
-            TestBackend::PostgresFolder => {
+            TestBackend::PostgresFolder | TestBackend::PostgresS3 => {
                 Some(TestDatabase::create_schema().expect("the run names a cluster"))
             }
         };
-        Self { folder, database }
+        let bucket = (backend == TestBackend::PostgresS3).then(Bucket::fresh);
+        Self { folder, database, bucket }
     }
 
     /// A place that several servers can share: the run's, if it is one, else a database of the
@@ -80,8 +103,11 @@ impl TestPlace {
         match TestBackend::of_run() {
             TestBackend::SqliteFolder => {
                 let folder = tempfile::tempdir().expect("a temporary folder");
-                TestDatabase::create_schema()
-                    .map(|database| Self { folder, database: Some(database) })
+                TestDatabase::create_schema().map(|database| Self {
+                    folder,
+                    database: Some(database),
+                    bucket: None,
+                })
             }
             other => Some(Self::on(other)),
         }
@@ -104,10 +130,36 @@ impl TestPlace {
     /// Where the lake is.
     #[must_use]
     pub fn root(&self) -> Root {
-        Root::Folder(self.root_folder())
+        match &self.bucket {
+            Some(bucket) => Root::Url(bucket.url.clone()),
+            None => Root::Folder(self.root_folder()),
+        }
     }
 
-    /// The lake's folder.
+    /// Whether the lake is a folder, whose files a test can look at.
+    #[must_use]
+    pub const fn is_folder(&self) -> bool {
+        self.bucket.is_none()
+    }
+
+    /// What the command line is told of this place, beside the folder that it is run in.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let mut variables = Vec::new();
+        variables.extend(self.catalog_url().map(|url| ("LAKEBED_CATALOG", url)));
+        if let Some(bucket) = &self.bucket {
+            variables.extend([
+                ("LAKEBED_LAKE", bucket.url.to_string()),
+                ("LAKEBED_S3_ENDPOINT", bucket.endpoint.clone()),
+                ("LAKEBED_S3_REGION", s3::REGION.to_owned()),
+                ("LAKEBED_S3_ACCESS_KEY_ID", s3::WRITER.id.to_owned()),
+                ("LAKEBED_S3_SECRET_ACCESS_KEY", s3::WRITER.secret.to_owned()),
+            ]);
+        }
+        variables
+    }
+
+    /// The lake's folder, if it is one.
     #[must_use]
     pub fn root_folder(&self) -> PathBuf {
         self.folder.path().join("lake")
@@ -132,7 +184,21 @@ impl TestPlace {
     /// How the service opens it.
     #[must_use]
     pub fn config(&self, open: OpenMode) -> LakeConfig {
-        LakeConfig { root: self.root(), catalog_url: self.catalog_url(), open }
+        LakeConfig {
+            root: self.root(),
+            store: self.store_options(),
+            catalog_url: self.catalog_url(),
+            open,
+        }
+    }
+}
+
+impl TestPlace {
+    fn store_options(&self) -> StoreOptions {
+        match &self.bucket {
+            Some(bucket) => s3::options(&bucket.endpoint, s3::WRITER),
+            None => StoreOptions::default(),
+        }
     }
 }
 

@@ -141,6 +141,7 @@ async fn dispatch(app: &App, command: Command) -> Result<Exit> {
         Command::Fetch(args) => commands::fetch::run(app, args).await,
         Command::Verify(args) => commands::verify::run(app, args).await,
         Command::Rebuild(args) => commands::rebuild::run(app, args).await,
+        Command::Doctor(args) => commands::doctor::run(app, args).await,
         Command::Serve(args) => commands::serve::run(app, args).await,
         Command::Ready(args) => commands::ready::run(app, args).await,
         Command::Config(args) => commands::config::run(app, &args),

@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::{
     commands::{
-        completions, config as config_command, demo, fetch, history, ingest, lock, log, ls, ready,
-        rebuild, resolve, serve, show, sql, verify,
+        completions, config as config_command, demo, doctor, fetch, history, ingest, lock, log, ls,
+        ready, rebuild, resolve, serve, show, sql, verify,
     },
     config::{ColorWhen, Flags},
     output::style,
@@ -130,6 +130,8 @@ pub(crate) enum Command {
     Verify(verify::VerifyArgs),
     /// Make the database again from the journal
     Rebuild(rebuild::RebuildArgs),
+    /// Try out the store and the database, and say what to do
+    Doctor(doctor::DoctorArgs),
     /// Answer the HTTP API
     Serve(serve::ServeArgs),
     /// Ask whether a lake or its server is ready to answer

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use lakebed_api::FileLink;
-use lakebed_client::Client;
+use lakebed_client::{Client, is_signed, read_signed};
 use lakebed_core::Identity;
 use lakebed_server::{Access, AppState, router};
 use lakebed_service::{Lake, LakeConfig, OpenMode, SystemClock};
@@ -95,7 +95,8 @@ pub(crate) fn lake_config(app: &App, open: OpenMode) -> Result<LakeConfig> {
         }
     };
     let catalog_url = app.settings.catalog.as_ref().map(|catalog| catalog.value.clone());
-    Ok(LakeConfig { root, catalog_url, open })
+    let store = app.settings.store.options.clone();
+    Ok(LakeConfig { root, store, catalog_url, open })
 }
 
 impl Origin for Session {
@@ -110,6 +111,15 @@ impl Origin for Session {
         link: &FileLink,
         offset: u64,
     ) -> Result<BoxStream<'static, Result<Bytes>>> {
+        // A remote lake may be in a bucket that can be reached from here, too.
+        if !self.is_local() && is_signed(&link.url) {
+            match read_signed(&link.url, offset..link.size_bytes).await {
+                Ok(bytes) => return Ok(bytes.map_err(Problem::from).boxed()),
+                Err(error) => {
+                    tracing::info!(object = %link.object, %error, "asking the server instead");
+                }
+            }
+        }
         let answer = self.client.object(link.object, Some(offset..link.size_bytes)).await?;
         Ok(answer.bytes.map_err(Problem::from).boxed())
     }

@@ -175,7 +175,7 @@ impl Problem {
 impl From<&lakebed_api::Problem> for Problem {
     fn from(problem: &lakebed_api::Problem) -> Self {
         let exit = match problem.code.as_str() {
-            "not-found" | "no-lake" => Exit::NotFound,
+            "not-found" | "no-lake" | "bucket-absent" => Exit::NotFound,
             "conflict" | "locked" | "stopped" => Exit::Conflict,
             "corrupt" => Exit::Damaged,
             "full" | "denied" | "unavailable" | "cancelled" => Exit::Unavailable,
@@ -231,6 +231,8 @@ impl From<lakebed_service::Error> for Problem {
             "corrupt" => Exit::Damaged,
             "full" | "denied" | "unavailable" | "catalog-refused" => Exit::Unavailable,
             "internal" => Exit::Internal,
+            "bucket-absent" => Exit::NotFound,
+            code if code.starts_with("bucket-") => Exit::Unavailable,
             _ => Exit::Refused,
         };
         let mut problem = Self::new(exit, error.code(), error.to_string());

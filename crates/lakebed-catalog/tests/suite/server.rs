@@ -10,7 +10,7 @@ use std::{
 
 use futures::future::join_all;
 use lakebed_catalog::{Catalog, Error};
-use lakebed_core::LakeId;
+use lakebed_core::{LakeId, Outcome, Timestamp};
 use lakebed_testkit::TestDatabase;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -356,4 +356,22 @@ async fn both_engines_hold_the_same() {
         exports.push(catalog.export().await.unwrap());
     }
     assert_eq!(exports[0], exports[1]);
+}
+
+/// The cluster of the tests keeps nothing through a power cut; it is 1970 here, and not there.
+#[tokio::test]
+async fn an_examination_says_what_the_server_does_not_keep() {
+    let Some(database) = TestDatabase::create() else { return };
+    let catalog = open(&database.url()).await.unwrap();
+    let checks = catalog.examine(Timestamp::from_micros(0)).await;
+    let found: Vec<_> = checks.iter().map(|check| (check.name, check.outcome)).collect();
+    let expected = [
+        ("database", Outcome::Ok),
+        ("durability", Outcome::Failed),
+        ("database-clock", Outcome::Warning),
+        ("isolation", Outcome::Ok),
+    ];
+    assert_eq!(found, expected, "{checks:?}");
+    assert!(checks[1].detail.contains("fsync, full_page_writes = off"), "{checks:?}");
+    catalog.close().await;
 }

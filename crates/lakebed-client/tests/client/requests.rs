@@ -36,7 +36,13 @@ async fn every_method_asks_for_its_resource() {
     let _ = client.dataset(&dataset).await;
     let _ = client.history(&dataset, Some(7), Some(2)).await;
     let _ = client.version("sales.orders@2026-11-01T08:00:00+02:00").await;
-    let _ = client.resolve(&ResolveRequest { refs: vec!["a.b".to_owned()], files: true }).await;
+    let _ = client
+        .resolve(&ResolveRequest {
+            refs: vec!["a.b".to_owned()],
+            files: true,
+            ..ResolveRequest::default()
+        })
+        .await;
     let _ = client.events(3, None).await;
     let _ = client.object(object, Some(0..10)).await;
     let parts = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"id\n1\n"))]);

@@ -201,7 +201,7 @@ async fn a_sound_lake_verifies_without_findings() {
 #[tokio::test]
 async fn damage_is_found_and_named() {
     use std::os::unix::fs::PermissionsExt as _;
-    let mut door = Door::remote().await;
+    let mut door = Door::remote_in_folder().await;
     let ingest = request(vec![uploaded(&door, CSV).await]);
     door.client().ingest(&ingest, None, |_| {}).await.unwrap();
     door.test.damaged();

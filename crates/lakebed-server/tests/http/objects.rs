@@ -110,7 +110,7 @@ pub(crate) fn flip(door: &Door, id: ObjectId, offset: usize) {
 /// P3: damage where the bytes begin is a problem, and no byte of it is sent.
 #[tokio::test]
 async fn damage_at_the_start_is_a_problem_that_names_the_object() {
-    let mut door = Door::remote().await;
+    let mut door = Door::remote_in_folder().await;
     let (id, path) = with_source(&door, "id\n1\n2\n").await;
     door.test.damaged();
     flip(&door, id, 3);
@@ -122,7 +122,7 @@ async fn damage_at_the_start_is_a_problem_that_names_the_object() {
 /// P3: damage further on cuts the body before any damaged byte.
 #[tokio::test]
 async fn damage_further_on_cuts_the_body() {
-    let mut door = Door::remote().await;
+    let mut door = Door::remote_in_folder().await;
     // Long enough that its last group is not read together with the first.
     let text = long().repeat(40);
     let (id, _) = with_source(&door, &text).await;
@@ -152,7 +152,8 @@ async fn damage_further_on_cuts_the_body() {
 async fn every_link_of_a_version_can_be_followed() {
     let door = Door::remote().await;
     with_source(&door, &long()).await;
-    let request = ResolveRequest { refs: vec!["sales.orders".to_owned()], files: true };
+    let request =
+        ResolveRequest { refs: vec!["sales.orders".to_owned()], files: true, ..Default::default() };
     let answer = door.client().resolve(&request).await.unwrap();
     let found = &answer.versions[0];
     let sources = found.sources.as_ref().unwrap().iter().map(|source| &source.file);
@@ -163,10 +164,29 @@ async fn every_link_of_a_version_can_be_followed() {
     }
 }
 
+/// Where nothing can be signed, links are paths on the server, however long they are asked to last.
+#[tokio::test]
+async fn a_lifetime_of_links_is_bounded_and_means_nothing_in_a_folder() {
+    let door = Door::remote_in_folder().await;
+    with_source(&door, "id\n1\n2\n").await;
+    let request = |seconds| ResolveRequest {
+        refs: vec!["sales.orders".to_owned()],
+        files: true,
+        url_seconds: Some(seconds),
+    };
+    for seconds in [0, 60, 604_800] {
+        let answer = door.client().resolve(&request(seconds)).await.unwrap();
+        assert!(answer.versions[0].files.as_ref().unwrap()[0].url.starts_with("/v1/objects/"));
+    }
+    let refused = door.client().resolve(&request(604_801)).await;
+    let Err(ClientError::Problem(problem)) = refused else { panic!("{refused:?}") };
+    assert_eq!((problem.status, problem.code.as_str()), (400, "invalid-url-seconds"));
+}
+
 /// P3: an object that is gone is damage of the lake, not a wrong name; no path is told.
 #[tokio::test]
 async fn an_object_that_is_gone_is_damage() {
-    let mut door = Door::remote().await;
+    let mut door = Door::remote_in_folder().await;
     let (id, path) = with_source(&door, "id\n1\n2\n").await;
     door.test.damaged();
     std::fs::remove_file(door.test.root().join(id.key())).unwrap();

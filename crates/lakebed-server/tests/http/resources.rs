@@ -21,7 +21,7 @@ async fn the_lake_introduces_itself() {
     let info = door.client().lake().await.unwrap();
     assert_eq!(info.lake, door.test.lake.id());
     assert_eq!(info.dataset_count, 2);
-    assert!(info.root.unwrap().contains(door.test.root().to_str().unwrap()));
+    assert!(info.root.unwrap().contains(&door.test.place.root().to_string()));
     assert_eq!(door.client().ready().await.unwrap().status, "ready");
     assert_eq!(door.get("/health/live").await.json()["status"], "live");
 }
@@ -130,7 +130,7 @@ async fn references_resolve_together_or_not_at_all() {
     let client = door.client();
     let refs = |texts: &[&str]| ResolveRequest {
         refs: texts.iter().map(|text| (*text).to_owned()).collect(),
-        files: false,
+        ..ResolveRequest::default()
     };
     let answer = client.resolve(&refs(&["sales.orders@v1", "crm.customers"])).await.unwrap();
     assert_eq!(answer.lake, door.test.lake.id());
@@ -149,7 +149,8 @@ async fn references_resolve_together_or_not_at_all() {
 /// In process files are named where they lie; through a socket by this server's own paths.
 #[tokio::test]
 async fn files_are_named_where_the_reader_can_get_them() {
-    let request = ResolveRequest { refs: vec!["sales.orders".to_owned()], files: true };
+    let request =
+        ResolveRequest { refs: vec!["sales.orders".to_owned()], files: true, ..Default::default() };
     let door = Door::local().await;
     with_orders(&door).await;
     let answer = door.client().resolve(&request).await.unwrap();

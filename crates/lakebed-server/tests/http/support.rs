@@ -26,7 +26,7 @@ use lakebed_service::engine::{
     Engine, EngineError, Prepared, QueryJob, QueryLimits, QueryStream, StatementKind,
 };
 use lakebed_store::Store;
-use lakebed_testkit::TestLake;
+use lakebed_testkit::{TestBackend, TestLake, TestPlace};
 use tower::ServiceExt as _;
 
 /// Answers by the first word of a statement; every word with a dot in it is a reference.
@@ -159,9 +159,19 @@ impl Door {
         Self::with(Access::Remote, QueryLimits::default()).await
     }
 
+    /// On a lake whose files a test can damage, wherever the run has its lakes.
+    pub(crate) async fn remote_in_folder() -> Self {
+        let place = TestPlace::on(TestBackend::SqliteFolder);
+        Self::in_place(place, Access::Remote, QueryLimits::default()).await
+    }
+
     pub(crate) async fn with(access: Access, limits: QueryLimits) -> Self {
+        Self::in_place(TestPlace::new(), access, limits).await
+    }
+
+    async fn in_place(place: TestPlace, access: Access, limits: QueryLimits) -> Self {
         let engine = Arc::new(Script::default());
-        let test = TestLake::with_engine(Arc::clone(&engine) as Arc<dyn Engine>).await;
+        let test = TestLake::in_place(place, Arc::clone(&engine) as Arc<dyn Engine>).await;
         let state = AppState::new(test.lake.clone(), access).with_limits(limits);
         Self { test, engine, router: router(state) }
     }

@@ -37,6 +37,10 @@ impl From<lakebed_store::Error> for Error {
                 Some(object) => Self::Corrupt { object, why: "it is missing".to_owned() },
                 None => Self::NotFound { message, hint: None },
             },
+            Store::Bucket { fault, source } => {
+                tracing::warn!(code = fault.code(), error = told(source.as_ref()), "{message}");
+                Self::Bucket { code: fault.code(), message, hint: fault.hint() }
+            }
             Store::Denied { .. } => Self::Denied { message: told(&error) },
             Store::Full { .. } => Self::Full { message },
             Store::NotAFile { .. } => Self::Invalid {

@@ -70,6 +70,16 @@ pub enum Error {
         /// What it does not let us do.
         message: String,
     },
+    /// The bucket cannot be used as it is configured.
+    #[error("{message}")]
+    Bucket {
+        /// A stable word for what is wrong.
+        code: &'static str,
+        /// What is wrong.
+        message: String,
+        /// What to do about it.
+        hint: String,
+    },
     /// Somebody else holds the database: try later.
     #[error("{message}")]
     Locked {
@@ -120,7 +130,9 @@ impl Error {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NotFound { .. } => "not-found",
-            Self::Invalid { code, .. } | Self::Refused { code, .. } => code,
+            Self::Invalid { code, .. } | Self::Refused { code, .. } | Self::Bucket { code, .. } => {
+                code
+            }
             Self::Conflict { .. } => "conflict",
             Self::Corrupt { .. } => "corrupt",
             Self::Full { .. } => "full",
@@ -145,7 +157,7 @@ impl Error {
             | Self::Engine(
                 EngineError::Invalid { hint, .. } | EngineError::NotAllowed { hint, .. },
             ) => return hint.clone(),
-            Self::Stopped { hint, .. } => return Some(hint.clone()),
+            Self::Stopped { hint, .. } | Self::Bucket { hint, .. } => return Some(hint.clone()),
             Self::Conflict { .. } => "try again",
             Self::Corrupt { .. } => {
                 "`lakebed verify` names every version it touches; restore that file from a backup"

@@ -177,7 +177,7 @@ impl Journal {
             SegmentBytes::Whole(segment) => segment,
             SegmentBytes::Torn => {
                 tracing::warn!(segment = number, "healing a journal segment that was cut off");
-                self.store.replace_torn(&Segment::key(number), bytes).await?;
+                self.store.replace_torn(&Segment::key(number), &found, bytes).await?;
                 return Ok(mine);
             }
             SegmentBytes::Damaged { why } => return Err(damaged(number, &why)),
@@ -227,7 +227,7 @@ impl Journal {
             return Ok(());
         }
         match Segment::read(&found) {
-            SegmentBytes::Torn => self.heal_last(state).await,
+            SegmentBytes::Torn => self.heal_last(state, &found).await,
             SegmentBytes::Damaged { why } => Err(damaged(number, &why)),
             SegmentBytes::Whole(segment) if segment.lake != self.lake => {
                 Err(foreign(number, segment.lake))
@@ -237,7 +237,7 @@ impl Journal {
     }
 
     /// Writes the last segment again from the database, which remembers its digest.
-    async fn heal_last(&self, state: &JournalState) -> Result<()> {
+    async fn heal_last(&self, state: &JournalState, torn: &Bytes) -> Result<()> {
         let number = state.segment;
         let (previous, after) = match number {
             1 => (None, 0),
@@ -257,7 +257,7 @@ impl Journal {
             return Err(forked(number));
         }
         tracing::warn!(segment = number, "healing a journal segment that was cut off");
-        self.store.replace_torn(&Segment::key(number), Bytes::from(bytes)).await?;
+        self.store.replace_torn(&Segment::key(number), torn, Bytes::from(bytes)).await?;
         Ok(())
     }
 

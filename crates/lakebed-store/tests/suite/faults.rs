@@ -59,7 +59,7 @@ pub(crate) async fn a_crash_at_any_write_leaves_no_lie(lake: Lake) {
 
     for point in 0..points.len() {
         for fault in Fault::ALL {
-            let lake = lake.empty_twin();
+            let lake = lake.empty_twin().await;
             lake.faults.crash_at(point, fault);
             let died = lake.store_all(&contents).await;
             assert!(died.is_err() && lake.faults.is_crashed(), "{}", points[point]);

@@ -34,11 +34,17 @@ pub(crate) async fn what_was_created_is_read_and_stays(lake: Lake) {
 }
 
 pub(crate) async fn a_torn_file_is_replaced(lake: Lake) {
-    lake.store.create(KEY, "whole".into()).await.unwrap();
-    lake.store.replace_torn(KEY, "healed".into()).await.unwrap();
-    assert_eq!(lake.store.read(KEY).await.unwrap().unwrap(), "healed");
-    lake.store.replace_torn("journal/2.json", "new".into()).await.unwrap();
-    assert_eq!(lake.store.read("journal/2.json").await.unwrap().unwrap(), "new");
+    let torn = Bytes::from("who");
+    lake.store.create(KEY, torn.clone()).await.unwrap();
+    lake.store.replace_torn(KEY, &torn, "whole".into()).await.unwrap();
+    assert_eq!(lake.store.read(KEY).await.unwrap().unwrap(), "whole");
+    // An answer that was cut off on its way looks like a torn file, and is none.
+    let refused = lake.store.replace_torn(KEY, &torn, "other".into()).await;
+    assert!(matches!(refused, Err(Error::Unavailable { .. })), "{refused:?}");
+    let refused = lake.store.replace_torn("journal/2.json", &torn, "new".into()).await;
+    assert!(matches!(refused, Err(Error::Unavailable { .. })), "{refused:?}");
+    assert_eq!(lake.store.read(KEY).await.unwrap().unwrap(), "whole");
+    assert_eq!(lake.store.read("journal/2.json").await.unwrap(), None);
 }
 
 pub(crate) async fn lists_are_by_name(lake: Lake) {
@@ -64,7 +70,7 @@ pub(crate) async fn keys_that_leave_the_lake_are_refused(lake: Lake) {
     for key in ["../x", "/etc/x", "a/../../x", "", "a\nb", "a\0", ".ssh", "tmp/x", "a//b", "a/"] {
         let refused = [
             lake.store.create(key, "x".into()).await.map(drop),
-            lake.store.replace_torn(key, "x".into()).await,
+            lake.store.replace_torn(key, &Bytes::new(), "x".into()).await,
             lake.store.read(key).await.map(drop),
         ];
         for refused in refused {

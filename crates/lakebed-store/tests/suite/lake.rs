@@ -7,7 +7,7 @@ use lakebed_core::{ObjectId, StoredObject};
 use lakebed_store::{
     Backend, GROUP_BYTES, LocalBackend, ObjectStoreBackend, Scratch, Store, Trust,
 };
-use lakebed_testkit::fault::FaultBackend;
+use lakebed_testkit::{fault::FaultBackend, s3};
 use tempfile::TempDir;
 
 pub(crate) const GROUP: usize = GROUP_BYTES as usize;
@@ -19,6 +19,8 @@ pub(crate) struct Lake {
     /// What is really there: damage is done here.
     pub(crate) below: Arc<dyn Backend>,
     pub(crate) root: TempDir,
+    /// The S3 server, if it is on one.
+    endpoint: Option<String>,
 }
 
 impl Lake {
@@ -35,18 +37,30 @@ impl Lake {
         Self::on(below, Scratch::in_system().unwrap(), tempfile::tempdir().unwrap())
     }
 
+    /// On the S3 server of the tests, if there is one.
+    pub(crate) async fn s3() -> Option<Self> {
+        let endpoint = s3::endpoint()?;
+        let url = s3::fresh_url(&endpoint).await;
+        let options = s3::options(&endpoint, s3::WRITER);
+        let below = Arc::new(ObjectStoreBackend::open(&url, &options).unwrap());
+        let root = tempfile::tempdir().unwrap();
+        let lake = Self::on(below, Scratch::in_system().unwrap(), root);
+        Some(Self { endpoint: Some(endpoint), ..lake })
+    }
+
     /// An empty lake of the same kind.
-    pub(crate) fn empty_twin(&self) -> Self {
-        match self.below.local_path("x") {
-            Some(_) => Self::folder(),
-            None => Self::memory(),
+    pub(crate) async fn empty_twin(&self) -> Self {
+        match (&self.endpoint, self.below.local_path("x")) {
+            (Some(_), _) => Self::s3().await.expect("the server was there"),
+            (None, Some(_)) => Self::folder(),
+            (None, None) => Self::memory(),
         }
     }
 
     fn on(below: Arc<dyn Backend>, scratch: Scratch, root: TempDir) -> Self {
         let faults = FaultBackend::new(Arc::clone(&below));
         let store = Store::new(Arc::new(faults.clone()), scratch);
-        Self { store, faults, below, root }
+        Self { store, faults, below, root, endpoint: None }
     }
 
     /// A second process that reads the same bytes: nothing is known to it.

@@ -1,7 +1,8 @@
 //! Proves that every back end keeps objects as promised: whole, once, and verified when read.
 //!
-//! The cases in `objects`, `reading`, `damage`, `files`, `reader` and `faults` are run on a folder
-//! and on memory; `folder` holds what only a folder can be asked. (P1, P2, P3, P4, P10)
+//! The cases in `objects`, `reading`, `damage`, `files`, `reader` and `faults` are run on a folder,
+//! on memory and on a real S3 server; `folder` and `s3` hold what only those can be asked. Azure and
+//! Google's stores are opened in unit tests, and exercised nowhere. (P1, P2, P3, P4, P10)
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests may, and their names say it")]
 #![allow(clippy::single_range_in_vec_init, reason = "one range is a list of ranges here")]
@@ -14,6 +15,7 @@ mod lake;
 mod objects;
 mod reader;
 mod reading;
+mod s3;
 
 /// Runs each case on every back end.
 macro_rules! on_every_backend {
@@ -26,6 +28,14 @@ macro_rules! on_every_backend {
         mod on_memory {
             $(#[tokio::test] async fn $case() {
                 crate::$module::$case(crate::lake::Lake::memory()).await;
+            })*
+        }
+        mod on_s3 {
+            $(#[tokio::test] async fn $case() {
+                // Without a server S3 is left out, and one line has said so.
+                if let Some(lake) = crate::lake::Lake::s3().await {
+                    crate::$module::$case(lake).await;
+                }
             })*
         }
     };

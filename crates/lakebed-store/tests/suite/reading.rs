@@ -37,7 +37,8 @@ pub(crate) async fn ranges_are_slices(lake: Lake) {
         });
         Ok(())
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let run = || {
         let _entered = runtime.enter();
         let config = ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() };

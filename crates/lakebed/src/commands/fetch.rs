@@ -155,7 +155,10 @@ async fn resolve(session: &Session, wishes: &[Wish]) -> Result<(LakeId, Vec<Reso
     let mut lake = session.client.lake().await?.lake;
     for batch in wishes.chunks(BATCH) {
         let refs = batch.iter().map(|wish| wish.pinned.to_string()).collect();
-        let answer = session.client.resolve(&ResolveRequest { refs, files: true }).await?;
+        let answer = session
+            .client
+            .resolve(&ResolveRequest { refs, files: true, ..ResolveRequest::default() })
+            .await?;
         lake = answer.lake;
         versions.extend(answer.versions);
     }

@@ -115,7 +115,10 @@ pub(crate) async fn resolve(
     let mut lake = None;
     for batch in references.chunks(BATCH) {
         let refs = batch.iter().map(ToString::to_string).collect();
-        let answer = session.client.resolve(&ResolveRequest { refs, files: false }).await?;
+        let answer = session
+            .client
+            .resolve(&ResolveRequest { refs, files: false, ..ResolveRequest::default() })
+            .await?;
         lake = Some(answer.lake);
         inputs.extend(pins(answer));
     }

@@ -1,10 +1,11 @@
 //! One file a command: its arguments, and the sequence of what it does. They speak to a lake through
-//! `lakebed-client` alone, wherever it is; `rebuild` and `serve` are the exceptions, for they are
-//! about the process itself.
+//! `lakebed-client` alone, wherever it is; `rebuild`, `doctor` and `serve` are the exceptions, for
+//! they are about the place and the process themselves.
 
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod fetch;
 pub(crate) mod history;
 pub(crate) mod ingest;

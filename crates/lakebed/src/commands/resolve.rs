@@ -16,7 +16,8 @@ use crate::{
 #[command(after_help = "\
 Examples:
   lakebed resolve nyc.weather nyc.planes@v1
-  lakebed resolve nyc.weather --files --json    # where the files are, with digests and sizes")]
+  lakebed resolve nyc.weather --files --json    # where the files are, with digests and sizes
+  lakebed resolve nyc.weather --files --url-seconds 3600")]
 pub(crate) struct ResolveArgs {
     /// References, `namespace.name[@selector]`
     #[arg(required = true, value_name = "REF")]
@@ -24,12 +25,16 @@ pub(crate) struct ResolveArgs {
     /// Name the files too
     #[arg(long)]
     files: bool,
+    /// How long the URLs of files in an object store are good for; 0 gives none [default: 900]
+    #[arg(long, value_name = "SECONDS", requires = "files", value_parser = clap::value_parser!(u32).range(0..=604_800))]
+    url_seconds: Option<u32>,
 }
 
 pub(crate) async fn run(app: &App, args: ResolveArgs) -> Result<Exit> {
     let session = Session::open(app).await?;
     let refs = args.references.iter().map(ToString::to_string).collect();
-    let answer = session.client.resolve(&ResolveRequest { refs, files: args.files }).await?;
+    let request = ResolveRequest { refs, files: args.files, url_seconds: args.url_seconds };
+    let answer = session.client.resolve(&request).await?;
     session.close().await;
     if app.terminal.json {
         app.terminal.print_json(&answer)?;

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{ColorWhen, FILE, LogFormat, Origin, Setting};
+use super::{
+    ColorWhen, FILE, LogFormat, Origin, Setting,
+    object_store::{AzureFile, GcsFile, S3File},
+};
 use crate::problem::{Exit, Problem, Result};
 
 /// The nearest `lakebed.toml`, from `current` upwards.
@@ -30,6 +33,11 @@ pub(super) struct File {
     pub(super) trusted_proxies: Option<Spanned<Vec<String>>>,
     pub(super) drain_seconds: Option<Spanned<u64>>,
     pub(super) otlp_endpoint: Option<Spanned<String>>,
+    pub(super) scratch: Option<Spanned<String>>,
+    pub(super) scratch_limit_bytes: Option<Spanned<u64>>,
+    pub(super) s3: Option<S3File>,
+    pub(super) gcs: Option<GcsFile>,
+    pub(super) azure: Option<AzureFile>,
 }
 
 /// A file and what is needed to say where in it something is.

@@ -5,6 +5,7 @@
 //! and paths in it are relative to its folder. Keys it does not know are refused.
 
 mod file;
+mod object_store;
 mod secret;
 mod settings;
 mod target;
@@ -21,6 +22,7 @@ use toml::Spanned;
 
 use self::file::{File, Loaded, find};
 use self::{
+    object_store::StoreSettings,
     secret::{without_password, without_password_in},
     settings::Described,
 };
@@ -90,6 +92,8 @@ pub(crate) struct Settings {
     pub(crate) otlp_endpoint: Option<Setting<String>>,
     /// Who the events of a lake in this process are by.
     pub(crate) actor: Setting<PrincipalName>,
+    /// How to reach the object store, for a lake that is in one.
+    pub(crate) store: StoreSettings,
 }
 
 /// When to use colours; `auto` is on a terminal, unless `NO_COLOR` is set.
@@ -157,7 +161,11 @@ pub(crate) fn environment() -> Environment {
     let known: Vec<&str> = variables().chain([USER, LOGNAME]).collect();
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| name.starts_with("LAKEBED_") || known.contains(&name.as_str()))
+        .filter(|(name, _)| {
+            name.starts_with("LAKEBED_")
+                || known.contains(&name.as_str())
+                || object_store::is_needed(name)
+        })
         .collect()
 }
 
@@ -178,8 +186,10 @@ pub(crate) fn load(flags: &Flags, environment: &Environment, current: &Path) -> 
         None => find(current).map(Loaded::read).transpose()?.unwrap_or_default(),
     };
     let layers = Layers { environment, loaded: &loaded, current };
+    let lake = layers.lake(flags)?;
     Ok(Settings {
-        lake: layers.lake(flags)?,
+        store: object_store::load(environment, &loaded, lake.as_ref().map(|lake| &lake.value))?,
+        lake,
         catalog: layers.text(&settings::CATALOG, flags.catalog.as_ref(), |f| f.catalog.as_ref()),
         ca_file: layers.path(&settings::CA_FILE, flags.ca_file.as_ref(), |f| f.ca_file.as_ref()),
         color: layers.choice(&settings::COLOR, flags.color, |file| file.color.as_ref())?,
@@ -395,7 +405,9 @@ impl Settings {
         ];
         let rows = rows.into_iter().map(|(setting, (value, origin))| (setting.key, value, origin));
         let actor = ("actor", Some(self.actor.value.to_string()), Some(&self.actor.origin));
-        rows.chain([actor]).collect()
+        let of_store = self.store.rows.iter();
+        let of_store = of_store.map(|(name, value, from)| (*name, Some(value.clone()), Some(from)));
+        rows.chain([actor]).chain(of_store).collect()
     }
 }
 

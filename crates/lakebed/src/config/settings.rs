@@ -216,8 +216,103 @@ pub(crate) const OTLP_ENDPOINT: Described = Described {
     ..PLAIN
 };
 
+pub(crate) const SCRATCH: Described = Described {
+    key: "scratch",
+    variables: &["LAKEBED_SCRATCH"],
+    kind: Kind::Path,
+    default: "`lakebed-<uid>` where the system keeps temporary files",
+    example: "\"/var/tmp/lakebed\"",
+    meaning: "For lakes in an object store: the folder of this machine where files are made before they are stored.",
+    ..PLAIN
+};
+
+pub(crate) const SCRATCH_LIMIT_BYTES: Described = Described {
+    key: "scratch_limit_bytes",
+    variables: &["LAKEBED_SCRATCH_LIMIT_BYTES"],
+    kind: Kind::Number,
+    default: "none",
+    example: "50000000000",
+    meaning: "How many bytes may lie in scratch at a time.",
+    ..PLAIN
+};
+
+pub(crate) const S3_REGION: Described = Described {
+    key: "s3.region",
+    variables: &["LAKEBED_S3_REGION"],
+    default: "AWS_REGION, the profile's, or `us-east-1`",
+    example: "\"eu-west-1\"",
+    meaning: "The region of an `s3://` lake's bucket.",
+    ..PLAIN
+};
+
+pub(crate) const S3_ENDPOINT: Described = Described {
+    key: "s3.endpoint",
+    variables: &["LAKEBED_S3_ENDPOINT"],
+    default: "AWS_ENDPOINT_URL_S3, the profile's, or Amazon's",
+    example: "\"https://s3.example\"",
+    meaning: "Another server than Amazon's.",
+    ..PLAIN
+};
+
+pub(crate) const S3_VIRTUAL_HOSTED: Described = Described {
+    key: "s3.virtual_hosted",
+    variables: &["LAKEBED_S3_VIRTUAL_HOSTED"],
+    kind: Kind::Choice(&["true", "false"]),
+    default: "false",
+    example: "false",
+    meaning: "Whether the endpoint's host name holds the bucket, instead of the path.",
+    ..PLAIN
+};
+
+pub(crate) const S3_ALLOW_HTTP: Described = Described {
+    key: "s3.allow_http",
+    variables: &["LAKEBED_S3_ALLOW_HTTP"],
+    kind: Kind::Choice(&["true", "false"]),
+    default: "false",
+    example: "false",
+    meaning: "Whether `http://` is accepted for other machines than this one.",
+    ..PLAIN
+};
+
+pub(crate) const S3_PROFILE: Described = Described {
+    key: "s3.profile",
+    variables: &["LAKEBED_S3_PROFILE"],
+    default: "AWS_PROFILE, or `default`",
+    example: "\"work\"",
+    meaning: "The profile of `~/.aws` that has the keys. Keys themselves stand in variables or there, never in this file.",
+    ..PLAIN
+};
+
+pub(crate) const GCS_CREDENTIALS_FILE: Described = Described {
+    key: "gcs.credentials_file",
+    variables: &["LAKEBED_GCS_CREDENTIALS_FILE"],
+    kind: Kind::Path,
+    default: "GOOGLE_APPLICATION_CREDENTIALS, or the machine's role",
+    example: "\"key.json\"",
+    meaning: "The key of the service account for a `gs://` lake.",
+    ..PLAIN
+};
+
+pub(crate) const AZURE_ACCOUNT: Described = Described {
+    key: "azure.account",
+    variables: &["LAKEBED_AZURE_ACCOUNT"],
+    default: "AZURE_STORAGE_ACCOUNT_NAME",
+    example: "\"ours\"",
+    meaning: "The storage account of an `az://` lake; its key is AZURE_STORAGE_ACCOUNT_KEY.",
+    ..PLAIN
+};
+
+pub(crate) const AZURE_ENDPOINT: Described = Described {
+    key: "azure.endpoint",
+    variables: &["LAKEBED_AZURE_ENDPOINT"],
+    default: "Azure's",
+    example: "\"https://blobs.example\"",
+    meaning: "Another server than Azure's.",
+    ..PLAIN
+};
+
 /// All of them, in the order of the documentation.
-pub(crate) const SETTINGS: [&Described; 13] = [
+pub(crate) const SETTINGS: [&Described; 23] = [
     &LAKE,
     &CATALOG,
     &CA_FILE,
@@ -231,14 +326,29 @@ pub(crate) const SETTINGS: [&Described; 13] = [
     &TRUSTED_PROXIES,
     &DRAIN_SECONDS,
     &OTLP_ENDPOINT,
+    &SCRATCH,
+    &SCRATCH_LIMIT_BYTES,
+    &S3_REGION,
+    &S3_ENDPOINT,
+    &S3_VIRTUAL_HOSTED,
+    &S3_ALLOW_HTTP,
+    &S3_PROFILE,
+    &GCS_CREDENTIALS_FILE,
+    &AZURE_ACCOUNT,
+    &AZURE_ENDPOINT,
 ];
 
 /// Says where `lakebed.toml` is, so it cannot stand in it.
 pub(crate) const CONFIG_VARIABLE: &str = "LAKEBED_CONFIG";
 
+/// The access key of an `s3://` lake: secrets, which cannot stand in a file either.
+pub(crate) const KEY_VARIABLES: [&str; 3] =
+    ["LAKEBED_S3_ACCESS_KEY_ID", "LAKEBED_S3_SECRET_ACCESS_KEY", "LAKEBED_S3_SESSION_TOKEN"];
+
 /// Every variable that means something.
 pub(crate) fn variables() -> impl Iterator<Item = &'static str> {
-    SETTINGS.iter().flat_map(|setting| setting.variables).copied().chain([CONFIG_VARIABLE])
+    let of_settings = SETTINGS.iter().flat_map(|setting| setting.variables).copied();
+    of_settings.chain([CONFIG_VARIABLE]).chain(KEY_VARIABLES)
 }
 
 /// The reference of `lakebed.toml`, itself such a file: every setting, commented out.
@@ -342,7 +452,9 @@ mod tests {
         let listed = message.split("expected one of ").nth(1).expect("it lists the keys");
         let keys: BTreeSet<&str> =
             listed.split(", ").map(|key| key.trim_matches(['`', ' ', '\n'])).collect();
-        let described: BTreeSet<&str> = SETTINGS.iter().map(|setting| setting.key).collect();
+        // `s3.region` stands in the table `s3`, which refuses what it does not know by itself.
+        let top = |setting: &&Described| setting.key.split('.').next().expect("a first part");
+        let described: BTreeSet<&str> = SETTINGS.iter().map(top).collect();
         assert_eq!(keys, described);
     }
 
@@ -372,7 +484,7 @@ mod tests {
     #[test]
     fn variables_are_named_after_keys() {
         for setting in SETTINGS {
-            let expected = format!("LAKEBED_{}", setting.key.to_uppercase());
+            let expected = format!("LAKEBED_{}", setting.key.to_uppercase().replace('.', "_"));
             assert_eq!(setting.variable(), expected);
         }
         let all: Vec<&str> = variables().collect();
