@@ -9,6 +9,8 @@ use std::{
     process::Command,
 };
 
+use serde_json::Value;
+
 use crate::{
     served::Served,
     world::{LAKEBED, World, repository},
@@ -16,6 +18,10 @@ use crate::{
 
 fn page(name: &str) -> String {
     fs::read_to_string(repository().join(name)).unwrap()
+}
+
+fn compose() -> Value {
+    serde_saphyr::from_str(&page("compose.yaml")).unwrap()
 }
 
 /// The instructions of the Containerfile, each on one line, without comments.
@@ -35,24 +41,40 @@ fn instruction(name: &str) -> String {
     found.unwrap_or_else(|| panic!("no {name} in {all:#?}")).to_owned()
 }
 
-/// The variables the binary knows, from its own reference.
-fn known_variables() -> BTreeSet<String> {
-    let reference = World::new().json(&["config", "--reference"]);
-    let settings = reference.as_array().unwrap().iter();
-    let variables = settings.flat_map(|setting| setting["variables"].as_array().unwrap());
-    variables.map(|variable| variable.as_str().unwrap().to_owned()).collect()
+/// Settings as a container gives them are read, and none of them means nothing.
+#[track_caller]
+fn assert_taken(variables: &[(String, String)]) {
+    assert!(variables.iter().any(|(name, _)| name.starts_with("LAKEBED_")), "{variables:?}");
+    let world = World::new();
+    let mut command = world.command(&["config"]);
+    command.envs(variables.iter().cloned());
+    let ran = world.finish(command, b"");
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(!ran.stderr.contains("means nothing"), "{ran}");
+}
+
+fn servers(compose: &Value) -> Vec<(&String, &Value)> {
+    let services = compose["services"].as_object().unwrap().iter();
+    services.filter(|(name, _)| name.starts_with("lakebed")).collect()
 }
 
 #[test]
 fn every_variable_of_the_container_files_means_something() {
-    let known = known_variables();
-    let text = page("Containerfile");
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let named: BTreeSet<String> =
-        words.filter(|word| word.starts_with("LAKEBED_")).map(str::to_owned).collect();
-    assert!(named.len() >= 3, "{named:?}");
-    let unknown: Vec<_> = named.difference(&known).collect();
-    assert!(unknown.is_empty(), "the binary knows no {unknown:?}");
+    let pairs = instruction("ENV");
+    let pairs = pairs.split_whitespace().map(|pair| pair.split_once('=').unwrap());
+    assert_taken(
+        &pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Vec<_>>(),
+    );
+    let compose = compose();
+    for (_, server) in servers(&compose) {
+        let environment = server["environment"].as_object().unwrap().iter();
+        let given = |value: &Value| match value.as_str().unwrap().split_once("${") {
+            Some((before, rest)) => format!("{before}given{}", rest.split_once('}').unwrap().1),
+            None => value.as_str().unwrap().to_owned(),
+        };
+        let variables = environment.map(|(name, value)| (name.clone(), given(value)));
+        assert_taken(&variables.collect::<Vec<_>>());
+    }
 }
 
 /// Arguments that the binary does not take would only be noticed when a container starts.
@@ -60,14 +82,75 @@ fn every_variable_of_the_container_files_means_something() {
 fn every_argument_of_the_container_files_is_taken() {
     let world = World::new();
     let list = |json: &str| -> Vec<String> { serde_json::from_str(json).unwrap() };
+    let texts = |value: &Value| -> Vec<String> {
+        value.as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+    };
     let health = instruction("HEALTHCHECK");
     let health = list(health.split_once("CMD ").unwrap().1);
     assert_eq!(list(&instruction("ENTRYPOINT")), ["/usr/bin/lakebed"]);
     assert_eq!(health[0], "/usr/bin/lakebed");
-    let lines = [list(&instruction("CMD")), health[1..].to_vec()];
+    let mut lines = vec![list(&instruction("CMD")), health[1..].to_vec()];
+    let compose = compose();
+    for (_, server) in servers(&compose) {
+        lines.push(texts(&server["command"]));
+        let health = texts(&server["healthcheck"]["test"]);
+        assert_eq!(health[..2], ["CMD", "/usr/bin/lakebed"]);
+        lines.push(health[2..].to_vec());
+    }
     for line in lines {
         let arguments: Vec<&str> = line.iter().map(String::as_str).chain(["--help"]).collect();
         world.ok(&arguments);
+    }
+}
+
+#[test]
+fn two_servers_wait_for_what_they_need_and_write_nowhere() {
+    let compose = compose();
+    let servers = servers(&compose);
+    assert_eq!(servers.len(), 2);
+    for (name, server) in servers {
+        assert_eq!(server["read_only"], true, "{name}");
+        assert_eq!(server["cap_drop"][0], "ALL", "{name}");
+        let scratch = server["tmpfs"][0].as_str().unwrap();
+        assert!(scratch.starts_with("/scratch"), "{name}: {scratch}");
+        for (needed, how) in server["depends_on"].as_object().unwrap() {
+            let needed = &compose["services"][needed];
+            assert!(needed.is_object(), "{name} waits for {needed}");
+            if how["condition"] == "service_healthy" {
+                assert!(needed["healthcheck"].is_object(), "{name} waits for {needed}");
+            }
+        }
+        for port in server["ports"].as_array().unwrap() {
+            assert!(port.as_str().unwrap().starts_with("127.0.0.1:"), "{name}: {port}");
+        }
+        let drain = server["environment"]["LAKEBED_DRAIN_SECONDS"].as_str().unwrap();
+        let grace = server["stop_grace_period"].as_str().unwrap().trim_end_matches('s');
+        assert!(grace.parse::<u64>().unwrap() > drain.parse::<u64>().unwrap(), "{name}");
+    }
+}
+
+/// A password that is written down is one that everybody has.
+#[test]
+fn no_password_has_a_default() {
+    let text = page("compose.yaml");
+    assert!(!text.contains(":-"), "a variable has a default");
+    let compose = compose();
+    let mut secrets = 0;
+    for (name, service) in compose["services"].as_object().unwrap() {
+        for (variable, value) in service["environment"].as_object().into_iter().flatten() {
+            let value = value.as_str().unwrap();
+            let opens = ["PASSWORD", "SECRET"].iter().any(|word| variable.contains(word));
+            if opens || value.contains('@') {
+                secrets += 1;
+                assert!(value.contains(":?"), "{name}: {variable} = {value}");
+            }
+        }
+    }
+    assert!(secrets >= 5, "{secrets}");
+    let images = compose["services"].as_object().unwrap().values();
+    for image in images.filter_map(|service| service["image"].as_str()).filter(|i| i.contains('/'))
+    {
+        assert!(image.contains(':') && !image.ends_with(":latest"), "{image}");
     }
 }
 
