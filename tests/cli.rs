@@ -26,6 +26,8 @@ mod operations;
 mod refusals;
 #[path = "cli/s3.rs"]
 mod s3;
+#[path = "cli/schemathesis.rs"]
+mod schemathesis;
 #[path = "cli/served.rs"]
 mod served;
 #[path = "cli/server.rs"]

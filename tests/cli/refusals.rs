@@ -295,3 +295,33 @@ fn a_read_only_folder() {
     let ran = run(&["--lake", "open/lake", "fetch", "a.b", "--into", "locked/in"]);
     ran.assert_clear(7);
 }
+
+/// Whatever is configured, this machine and a cloud's metadata are not fetched from; a server that
+/// lists no hosts fetches nothing.
+#[test]
+fn urls_that_lead_inside() {
+    let world = World::with_airlines();
+    let inside = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    inside.set_nonblocking(true).unwrap();
+    let here = format!("http://127.0.0.1:{}", inside.local_addr().unwrap().port());
+    let refused = |url: &str, variables: &[(&str, &str)], lake: &str, words: &str| {
+        let before = world.version_count();
+        let mut command = world.command(&["ingest", url, "--to", "web.x"]);
+        command.env("LAKEBED_LAKE", lake).envs(variables.iter().copied());
+        let ran = world.finish(command, b"");
+        ran.assert_clear(4);
+        assert!(ran.stderr.contains(words) && ran.stderr.contains("\nhint: "), "{ran}");
+        assert_eq!(world.version_count(), before, "{ran}");
+    };
+    let file = format!("{here}/x.csv?key=secret");
+    refused(&file, &[], "./lake", "not among those");
+    refused("https://127.0.0.1/x.csv", &[], "./lake", "may not be reached");
+    refused("https://169.254.169.254/latest/", &[], "./lake", "may not be reached");
+    refused("https://user:word@example.org/x.csv", &[], "./lake", "a user's name or password");
+    for variable in ["LAKEBED_URL_HOSTS", "LAKEBED_URL_PRIVATE_HOSTS"] {
+        refused(&file, &[(variable, &here)], "./lake", "may not be reached");
+    }
+    let server = crate::server::Server::start(&world);
+    refused(&file, &[], &server.url, "this server fetches nothing from URLs");
+    assert!(inside.accept().is_err(), "nobody was connected to");
+}

@@ -10,14 +10,20 @@ use insta::assert_snapshot;
 use crate::world::World;
 
 /// `lakebed serve` on a port of its own; ended when dropped.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Server {
-    fn start(world: &World) -> Self {
+    pub(crate) fn start(world: &World) -> Self {
+        Self::start_logging(world, "info")
+    }
+
+    /// The same with another log: nobody reads it here, and thousands of lines would fill the pipe.
+    pub(crate) fn start_logging(world: &World, log: &str) -> Self {
         let mut command = world.command(&["serve", "--listen", "127.0.0.1:0"]);
+        command.env("LAKEBED_LOG", log);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();

@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 use crate::{
     SourceFile, VersionSummary,
     schemas::{
-        DataTypeSchema, DecodeOptionsSchema, DecodeSchema, IngestModeSchema, TableSchemaSchema,
-        TallySchema,
+        DataTypeSchema, DatasetNameSchema, DecodeOptionsSchema, DecodeSchema, DigestSchema,
+        IngestModeSchema, TableSchemaSchema, TallySchema,
     },
 };
 
@@ -17,7 +17,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct IngestRequest {
     /// The dataset, `namespace.dataset`; it is created with its first version.
-    #[schema(example = "sales.orders")]
+    #[schema(value_type = DatasetNameSchema)]
     pub dataset: String,
     /// Whether the version is exactly the sources, or the newest version and then the sources.
     #[serde(default)]
@@ -36,18 +36,24 @@ pub struct IngestRequest {
     pub options: DecodeOptions,
 }
 
-/// One source: an upload or, in process only, a local file. Exactly one of `upload` and `path`.
+/// One source: an upload, a URL that the server fetches or, in process only, a local file. Exactly
+/// one of `upload`, `url` and `path`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IngestSource {
-    /// The name it is kept under, `/` between parts; a path's last part when unsaid. An upload
-    /// needs one.
+    /// The name it is kept under, `/` between parts; when unsaid, a path's last part, or a URL's host
+    /// and path without its query. An upload needs one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "orders-2026-11.csv")]
     pub name: Option<String>,
-    /// The digest of uploaded bytes: 64 lower-case hex digits.
+    /// The digest of uploaded bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<DigestSchema>)]
     pub upload: Option<String>,
+    /// Where the server fetches it from; only from hosts that whoever runs the server has listed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "https://data.example.org/orders.csv", max_length = 4096)]
+    pub url: Option<String>,
     /// An absolute path on this machine; refused by a server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
@@ -57,13 +63,19 @@ impl IngestSource {
     /// Bytes that were uploaded.
     #[must_use]
     pub fn upload(name: impl Into<String>, upload: lakebed_core::ObjectId) -> Self {
-        Self { name: Some(name.into()), upload: Some(upload.to_string()), path: None }
+        Self { name: Some(name.into()), upload: Some(upload.to_string()), ..Self::default() }
     }
 
     /// A file on this machine, for a lake in this process.
     #[must_use]
     pub fn path(name: impl Into<String>, path: impl Into<String>) -> Self {
-        Self { name: Some(name.into()), upload: None, path: Some(path.into()) }
+        Self { name: Some(name.into()), path: Some(path.into()), ..Self::default() }
+    }
+
+    /// Bytes that the server fetches.
+    #[must_use]
+    pub fn url(name: impl Into<String>, url: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), url: Some(url.into()), ..Self::default() }
     }
 }
 

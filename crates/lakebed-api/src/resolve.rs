@@ -4,14 +4,14 @@ use lakebed_core::{DatasetRef, LakeId, ObjectId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Snapshot, SourceFile, VersionSummary};
+use crate::{Snapshot, SourceFile, VersionSummary, schemas::ReferenceSchema};
 
 /// Which references to resolve, all against one snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ResolveRequest {
     /// References, `namespace.dataset[@selector]`; 1 to 1,000.
-    #[schema(min_items = 1, max_items = 1000, example = json!(["sales.orders@v12"]))]
+    #[schema(min_items = 1, max_items = 1000, value_type = Vec<ReferenceSchema>)]
     pub refs: Vec<String>,
     /// Whether the answer names files and sources too.
     #[serde(default)]

@@ -234,6 +234,43 @@ impl ToSchema for DataTypeSchema {
     }
 }
 
+/// Texts with a shape of their own, each a pattern that says exactly what is taken.
+macro_rules! texts {
+    ($($(#[$doc:meta])* $schema:ident $name:literal $description:literal $pattern:literal $example:literal;)+) => {$(
+        $(#[$doc])*
+        pub struct $schema;
+
+        impl PartialSchema for $schema {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .description(Some($description))
+                    .pattern(Some($pattern))
+                    .examples([$example])
+                    .into()
+            }
+        }
+
+        impl ToSchema for $schema {
+            fn name() -> Cow<'static, str> {
+                $name.into()
+            }
+        }
+    )+};
+}
+
+texts! {
+    /// A dataset's name.
+    DatasetNameSchema "DatasetName" "A dataset: `namespace.dataset`."
+        r"^[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}$" "sales.orders";
+    /// A reference to a version.
+    ReferenceSchema "Reference" "A reference: `namespace.dataset[@selector]`."
+        r"^[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}(@[0-9A-Za-z_:.+-]{1,64})?$" "sales.orders@v12";
+    /// An object's name.
+    DigestSchema "Digest" "A BLAKE3: 64 lower-case hex digits."
+        "^[0-9a-f]{64}$" "9f2c61d0a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e";
+}
+
 /// One append-only change of the catalog. `type` says what changed, and which further fields
 /// there are.
 #[derive(ToSchema)]

@@ -13,7 +13,10 @@ use crate::Snapshot;
 #[serde(deny_unknown_fields)]
 pub struct SqlRequest {
     /// The statement: `SELECT`, `EXPLAIN SELECT`, `DESCRIBE`, `SHOW TABLES`.
-    #[schema(example = "SELECT count(*) FROM sales.\"orders@v12\" WHERE price > $1")]
+    #[schema(
+        min_length = 1,
+        example = "SELECT count(*) FROM sales.\"orders@v12\" WHERE price > $1"
+    )]
     pub sql: String,
     /// Values for its placeholders.
     #[serde(default)]

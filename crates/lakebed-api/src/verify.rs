@@ -4,13 +4,15 @@ use lakebed_core::{DatasetName, ObjectId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::schemas::ReferenceSchema;
+
 /// What to verify.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyRequest {
     /// References, `namespace.dataset[@selector]`; none means everything, the journal too.
     #[serde(default)]
-    #[schema(max_items = 1000)]
+    #[schema(max_items = 1000, value_type = Vec<ReferenceSchema>)]
     pub refs: Vec<String>,
 }
 

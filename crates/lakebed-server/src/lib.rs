@@ -36,10 +36,11 @@ mod routes;
 mod serve;
 mod state;
 mod tls;
+mod urls;
 
 pub use client_address::{ClientAddress, NotANetwork, TrustedProxies};
 pub use door::{Acceptor, Plain, Stream};
-pub use limits::Limits;
+pub use limits::{DescribedLimit, Limits};
 pub use metrics::Metrics;
 pub use operations::{Reach, operations};
 pub use router::{openapi, router};

@@ -5,90 +5,138 @@
 
 use std::time::Duration;
 
-/// The limits of the HTTP door. Times are kept in milliseconds, as they are configured.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Connections in all; whoever comes later is told to come back.
-    pub connections: u32,
-    /// Connections of one peer: an IPv4 address, or the /64 of an IPv6 address.
-    pub connections_per_peer: u32,
-    /// Requests after which a connection is closed in order, so that it moves on to other servers.
-    pub requests_per_connection: u32,
-    /// Bytes of a request's line and header. Their number is at most 100.
-    pub head_bytes: u32,
-    /// Bytes of a path with its query string.
-    pub uri_bytes: u32,
-    /// The time a request's line and header may take, from the connection's or their own first
-    /// byte; also the time for a TLS handshake.
-    pub head_timeout_ms: u64,
-    /// The time a connection may wait for its next request.
-    pub idle_timeout_ms: u64,
-    /// Over how much waiting a client's rate is measured, in both directions.
-    pub stall_timeout_ms: u64,
-    /// The least rate at which bodies have to come and answers have to be taken.
-    pub min_bytes_per_second: u32,
-    /// Bytes of a body that is data; bodies that are JSON or SQL have 1 MiB.
-    pub upload_bytes: u64,
-    /// The time a plain read may take until its answer begins.
-    pub read_timeout_ms: u64,
-    /// The time an answer may be silent once it has begun.
-    pub answer_idle_timeout_ms: u64,
-    /// Plain reads of one principal, or of one peer that says nobody; 0 is no limit, here and below.
-    pub reads_per_second: u32,
-    /// As many at once as have not been made before.
-    pub reads_burst: u32,
-    /// Statements of one principal.
-    pub statements_per_second: u32,
-    /// As many at once.
-    pub statements_burst: u32,
-    /// Changes of one principal, uploads among them.
-    pub writes_per_second: u32,
-    /// As many at once.
-    pub writes_burst: u32,
-    /// How often one peer may fail to prove who it is.
-    pub failures_per_minute: u32,
-    /// As often at once.
-    pub failures_burst: u32,
-    /// How many principals and peers are told apart; those beyond share one bucket of each kind.
-    pub rate_buckets: u32,
+use serde::Deserialize;
+
+/// One of the [`Limits`], described.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DescribedLimit {
+    /// Its key in the table `limits` of a configuration.
+    pub key: &'static str,
+    /// What holds when nobody sets it.
+    pub default: u64,
+    /// What it means, in a sentence.
+    pub meaning: &'static str,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 1024,
-            connections_per_peer: 256,
-            requests_per_connection: 100_000,
-            head_bytes: 32 * 1024,
-            uri_bytes: 8 * 1024,
-            head_timeout_ms: 10_000,
-            idle_timeout_ms: 75_000,
-            stall_timeout_ms: 60_000,
-            min_bytes_per_second: 500,
-            upload_bytes: 1 << 40,
-            read_timeout_ms: 60_000,
-            answer_idle_timeout_ms: 15 * 60_000,
-            // A program that loops is stopped; nobody who works is.
-            reads_per_second: 10_000,
-            reads_burst: 20_000,
-            statements_per_second: 2000,
-            statements_burst: 5000,
-            writes_per_second: 200,
-            writes_burst: 2000,
-            failures_per_minute: 60,
-            failures_burst: 100,
-            rate_buckets: 10_000,
+/// The value, its defaults and its description, from one list.
+macro_rules! limits {
+    ($($(#[doc = $meaning:literal])+ $name:ident: $kind:ty = $default:expr;)+) => {
+        /// The limits of the HTTP door. Units come last in the names.
+        #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Limits {
+            $($(#[doc = $meaning])+ pub $name: $kind,)+
         }
-    }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        impl Limits {
+            /// All of them, in the order of the documentation.
+            #[allow(clippy::cast_lossless, clippy::unnecessary_cast, reason = "of two types")]
+            pub const DESCRIBED: &'static [DescribedLimit] = &[$({
+                const DEFAULT: $kind = $default;
+                DescribedLimit {
+                    key: stringify!($name),
+                    default: DEFAULT as u64,
+                    meaning: concat!($($meaning),+).trim_ascii(),
+                }
+            }),+];
+
+            /// Every limit's key and value.
+            #[must_use]
+            #[allow(clippy::useless_conversion, reason = "of two types")]
+            pub fn values(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), u64::from(self.$name))),+]
+            }
+        }
+    };
+}
+
+limits! {
+    /// Connections in all; whoever comes later is told to come back.
+    connections: u32 = 1024;
+    /// Connections of one peer: an IPv4 address, or the /64 of an IPv6 address.
+    connections_per_peer: u32 = 256;
+    /// Requests after which a connection is closed in order, so that it moves on to other servers.
+    requests_per_connection: u32 = 100_000;
+    /// Bytes of a request's line and header; fields are at most 100.
+    head_bytes: u32 = 32 * 1024;
+    /// Bytes of a path with its query string.
+    uri_bytes: u32 = 8 * 1024;
+    /// Bytes of a body that is data; bodies that are JSON or SQL have 1 MiB.
+    upload_bytes: u64 = 1 << 40;
+    /// The time a request's line and header may take, and a TLS handshake.
+    head_timeout_ms: u64 = 10_000;
+    /// The time a connection may wait for its next request.
+    idle_timeout_ms: u64 = 75_000;
+    /// Over how much waiting for a peer its rate is measured, in both directions.
+    stall_timeout_ms: u64 = 60_000;
+    /// The least rate at which bodies have to come and answers have to be taken.
+    min_bytes_per_second: u32 = 500;
+    /// The time a plain read may take until its answer begins.
+    read_timeout_ms: u64 = 60_000;
+    /// The time an answer may be silent once it has begun.
+    answer_idle_timeout_ms: u64 = 900_000;
+    /// Plain reads of one principal, or of one peer that says nobody; 0 is no limit, here and below.
+    reads_per_second: u32 = 10_000;
+    /// Plain reads that may come at once.
+    reads_burst: u32 = 20_000;
+    /// Statements of one principal.
+    statements_per_second: u32 = 2000;
+    /// Statements that may come at once.
+    statements_burst: u32 = 5000;
+    /// Changes of one principal, uploads among them.
+    writes_per_second: u32 = 200;
+    /// Changes that may come at once.
+    writes_burst: u32 = 2000;
+    /// How often one peer may fail to prove who it is.
+    failures_per_minute: u32 = 60;
+    /// Failures that may come at once.
+    failures_burst: u32 = 100;
+    /// Principals and peers that are told apart; those beyond share one bucket of each kind.
+    rate_buckets: u32 = 10_000;
 }
 
 impl Limits {
+    /// What is wrong with them, if anything is: a server that answers nobody is a slip.
+    ///
+    /// # Errors
+    /// The key of the first limit that cannot be meant, and why.
+    pub fn check(&self) -> Result<(), String> {
+        const MAY_BE_ZERO: [&str; 5] = [
+            "reads_per_second",
+            "statements_per_second",
+            "writes_per_second",
+            "failures_per_minute",
+            "min_bytes_per_second",
+        ];
+        for (key, value) in self.values() {
+            let least = match key {
+                "head_bytes" | "uri_bytes" => 1024,
+                _ if MAY_BE_ZERO.contains(&key) => 0,
+                _ => 1,
+            };
+            if value < least {
+                return Err(format!("`{key}` is {value}: expected at least {least}"));
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) const fn head_timeout(&self) -> Duration {
         Duration::from_millis(self.head_timeout_ms)
     }
 
     pub(crate) const fn idle_timeout(&self) -> Duration {
         Duration::from_millis(self.idle_timeout_ms)
+    }
+
+    pub(crate) const fn stall_timeout(&self) -> Duration {
+        Duration::from_millis(self.stall_timeout_ms)
     }
 
     pub(crate) const fn read_timeout(&self) -> Duration {
@@ -98,8 +146,27 @@ impl Limits {
     pub(crate) const fn answer_idle_timeout(&self) -> Duration {
         Duration::from_millis(self.answer_idle_timeout_ms)
     }
+}
 
-    pub(crate) const fn stall_timeout(&self) -> Duration {
-        Duration::from_millis(self.stall_timeout_ms)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_what_is_described_and_can_be_meant() {
+        let limits = Limits::default();
+        limits.check().unwrap();
+        let described: Vec<_> =
+            Limits::DESCRIBED.iter().map(|limit| (limit.key, limit.default)).collect();
+        assert_eq!(limits.values(), described);
+        assert!(Limits::DESCRIBED.iter().all(|limit| limit.meaning.ends_with('.')));
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_a_slip() {
+        let none = Limits { connections: 0, ..Limits::default() };
+        assert_eq!(none.check().unwrap_err(), "`connections` is 0: expected at least 1");
+        assert!(Limits { uri_bytes: 10, ..Limits::default() }.check().is_err());
+        assert!(Limits { reads_per_second: 0, ..Limits::default() }.check().is_ok());
     }
 }

@@ -27,6 +27,8 @@ struct Parts {
     event: Option<u64>,
     /// Said instead of `detail` through a socket, where that could name this machine's paths.
     remote_detail: Option<&'static str>,
+    /// Said instead of `detail` in process.
+    local_detail: Option<String>,
     /// The causes, for the log alone.
     cause: Option<String>,
     /// Header fields that the status asks for.
@@ -47,6 +49,7 @@ impl Failure {
             hint: None,
             event: None,
             remote_detail: None,
+            local_detail: None,
             cause: None,
             headers: Vec::new(),
         }))
@@ -63,6 +66,14 @@ impl Failure {
             Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "internal error");
         failure.0.cause = Some(cause.into());
         failure.hint("this is a defect: please report it with the log of this request")
+    }
+
+    /// The same with a cause that the log keeps and a caller in this process may read; through a
+    /// socket it is not told.
+    pub(crate) fn because(mut self, cause: &str) -> Self {
+        self.0.cause = Some(cause.to_owned());
+        self.0.local_detail = Some(format!("{}: {cause}", self.0.detail));
+        self
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -100,8 +111,9 @@ impl Failure {
 
     /// What the client reads.
     pub(crate) fn problem(&self, access: Access, request_id: &str) -> Problem {
-        let detail = match (access, self.0.remote_detail) {
-            (Access::Remote, Some(detail)) => detail.to_owned(),
+        let detail = match (access, self.0.remote_detail, &self.0.local_detail) {
+            (Access::Remote, Some(detail), _) => detail.to_owned(),
+            (Access::Local, _, Some(detail)) => detail.clone(),
             _ => self.0.detail.clone(),
         };
         Problem {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use lakebed_core::Identity;
 use lakebed_service::{Lake, engine::QueryLimits};
+use lakebed_web::Fetcher;
 
 use crate::{Limits, Metrics, client_address::TrustedProxies, rates::Rates, readiness::Readiness};
 
@@ -31,6 +32,8 @@ pub struct AppState {
     pub(crate) limits: QueryLimits,
     /// What a request through a socket may cost.
     pub(crate) door: Arc<Limits>,
+    /// Fetches sources from URLs; none where nothing may be fetched.
+    pub(crate) fetcher: Option<Fetcher>,
     /// How often who asked lately.
     pub(crate) rates: Arc<Rates>,
     /// Whether requests can be answered.
@@ -60,6 +63,7 @@ impl AppState {
             access,
             identity: identity.into(),
             limits: QueryLimits::default(),
+            fetcher: None,
             rates: Arc::new(Rates::new(&door)),
             door: Arc::new(door),
             readiness: Readiness::default(),
@@ -100,6 +104,13 @@ impl AppState {
     pub fn with_door(mut self, door: Limits) -> Self {
         self.rates = Arc::new(Rates::new(&door));
         self.door = Arc::new(door);
+        self
+    }
+
+    /// The same fetching sources from URLs, which a lake by itself does not.
+    #[must_use]
+    pub fn with_fetcher(mut self, fetcher: Fetcher) -> Self {
+        self.fetcher = Some(fetcher);
         self
     }
 

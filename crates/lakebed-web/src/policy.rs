@@ -1,6 +1,6 @@
 //! From where may be fetched, and how much: what whoever runs the server decided.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use url::Host;
 
@@ -92,6 +92,15 @@ pub struct HostRule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected a host such as `data.example.org`, `.example.org` or `http://files.lan:8080`")]
 pub struct RuleError;
+
+impl fmt::Display for HostRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.allows_http { "http://" } else { "" };
+        let dot = if self.is_suffix { "." } else { "" };
+        write!(f, "{scheme}{dot}{}", self.host)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
 
 impl FromStr for HostRule {
     type Err = RuleError;
@@ -226,6 +235,13 @@ mod tests {
         let hosts = Hosts::Listed(vec![rule("files.lan").unwrap()]);
         assert_eq!(reach(&hosts, "https://files.lan/"), Some(Reach::Private));
         assert!(rule(".lan").is_err());
+    }
+
+    #[test]
+    fn a_rule_is_written_as_it_is_read() {
+        for text in ["data.example.org", ".example.org", "http://files.lan:8080", "[::1]:8443"] {
+            assert_eq!(text.parse::<HostRule>().unwrap().to_string(), text);
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use lakebed_core::Identity;
 use lakebed_server::{Access, AppState, router};
 use lakebed_service::{Lake, LakeConfig, OpenMode, SystemClock};
 use lakebed_store::Root;
+use lakebed_web::{Fetcher, HostRule, Hosts, Policy};
 use url::Url;
 
 use crate::{
@@ -47,7 +48,9 @@ impl Session {
         }
         let lake = open_lake(app, mode).await?;
         let identity = Identity::owner(app.settings.actor.value.clone());
-        let state = AppState::new(lake.clone(), Access::Local).with_identity(identity);
+        let state = AppState::new(lake.clone(), Access::Local)
+            .with_identity(identity)
+            .with_fetcher(Fetcher::new(Policy::new(Hosts::Public(host_rules(app)))));
         Ok(Self { client: Client::in_process(router(state)), lake: Some(lake) })
     }
 
@@ -97,6 +100,12 @@ pub(crate) fn lake_config(app: &App, open: OpenMode) -> Result<LakeConfig> {
     let catalog_url = app.settings.catalog.as_ref().map(|catalog| catalog.value.clone());
     let store = app.settings.store.options.clone();
     Ok(LakeConfig { root, store, catalog_url, open })
+}
+
+/// The hosts that the settings list, to fetch sources from.
+pub(crate) fn host_rules(app: &App) -> Vec<HostRule> {
+    let (public, private) = (&app.settings.url_hosts, &app.settings.url_private_hosts);
+    public.value.iter().chain(&private.value).cloned().collect()
 }
 
 impl Origin for Session {

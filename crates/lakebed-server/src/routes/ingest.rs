@@ -15,6 +15,7 @@ use crate::{
     extract::{ApiJson, parse_digest},
     lines::{Reader, Telling, answer},
     problem::{Failure, Result},
+    urls::{Ignored, UrlSource, fetch, not_one_of},
 };
 
 /// What an ingest would do: options, schema, first rows; nothing is stored
@@ -29,7 +30,8 @@ pub(crate) async fn plan_ingest(
     Context(ctx): Context,
     ApiJson(request): ApiJson<IngestRequest>,
 ) -> Result<Json<IngestPlan>> {
-    let request = parse_request(request, state.access)?;
+    let (mut request, urls) = parse_request(request, &state)?;
+    fetch(&state, &ctx, &mut request, urls, &Ignored).await?;
     let plan = state.lake.plan_ingest(&ctx, request).await?;
     Ok(Json(convert::plan(plan)))
 }
@@ -41,7 +43,8 @@ pub(crate) async fn plan_ingest(
 /// ingest, however often it is sent.
 #[utoipa::path(post, path = "/v1/ingests", tag = "ingest",
     params(("idempotency-key" = Option<String>, Header,
-        description = "The same key from the same actor is the same change; 1 to 200 characters")),
+        description = "The same key from the same actor is the same change; 1 to 200 characters",
+        pattern = "^[ -~]{1,200}$")),
     request_body = IngestRequest,
     responses(
         (status = 200, description = "What it did", content(
@@ -57,16 +60,21 @@ pub(crate) async fn ingest(
     ApiJson(request): ApiJson<IngestRequest>,
 ) -> Result<Response> {
     let telling = Telling::of(&headers)?;
-    let request = parse_request(request, state.access)?;
+    let (mut request, urls) = parse_request(request, &state)?;
     let reader = Reader { access: state.access, request_id: ctx.request_id.clone() };
     answer(telling, reader, |progress| async move {
+        fetch(&state, &ctx, &mut request, urls, progress.as_ref()).await?;
         let outcome = state.lake.ingest(&ctx, request, progress).await?;
         Ok(convert::ingested(&state, outcome))
     })
     .await
 }
 
-fn parse_request(request: IngestRequest, access: Access) -> Result<lakebed_service::IngestRequest> {
+/// The request without the sources that have to be fetched, and those with their places in it.
+fn parse_request(
+    request: IngestRequest,
+    state: &AppState,
+) -> Result<(lakebed_service::IngestRequest, Vec<UrlSource>)> {
     let dataset = request.dataset.parse().map_err(|error: lakebed_core::NameError| {
         Failure::invalid("invalid-name", error.to_string())
     })?;
@@ -76,15 +84,21 @@ fn parse_request(request: IngestRequest, access: Access) -> Result<lakebed_servi
             "`sources` is empty: there is nothing to ingest",
         ));
     }
-    let sources: Result<_> =
-        request.sources.into_iter().map(|source| parse_source(source, access)).collect();
-    Ok(lakebed_service::IngestRequest {
+    let (mut sources, mut urls) = (Vec::new(), Vec::new());
+    for (place, mut source) in request.sources.into_iter().enumerate() {
+        match source.url.take() {
+            Some(url) => urls.push(UrlSource::parse(place, &url, source, state)?),
+            None => sources.push(parse_source(source, state.access)?),
+        }
+    }
+    let request = lakebed_service::IngestRequest {
         dataset,
         mode: request.mode,
         again: request.again,
-        sources: sources?,
+        sources,
         options: request.options,
-    })
+    };
+    Ok((request, urls))
 }
 
 fn parse_source(source: IngestSource, access: Access) -> Result<SourceInput> {
@@ -96,10 +110,7 @@ fn parse_source(source: IngestSource, access: Access) -> Result<SourceInput> {
             Err(Failure::invalid("invalid-source", "an upload needs a `name` to be kept under"))
         }
         (None, Some(path), name) => parse_path(path, name, access),
-        _ => {
-            let detail = "a source has exactly one of `upload` and `path`";
-            Err(Failure::invalid("invalid-source", detail))
-        }
+        _ => Err(not_one_of()),
     }
 }
 

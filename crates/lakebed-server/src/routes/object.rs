@@ -31,7 +31,8 @@ const FOR_EVER: &str = "private, max-age=31536000, immutable";
 /// the body. `HEAD` answers without bytes. The entity tag is `"b3:<digest>"`.
 #[utoipa::path(get, path = "/v1/objects/{digest}", tag = "object",
     params(
-        ("digest" = String, Path, description = "The BLAKE3 of its bytes: 64 lower-case hex digits"),
+        ("digest" = String, Path, description = "The BLAKE3 of its bytes: 64 lower-case hex digits",
+            pattern = "^[0-9a-f]{64}$"),
         ("range" = Option<String>, Header, description = "One range: `bytes=0-1023`"),
         ("if-none-match" = Option<String>, Header, description = "Entity tags that are known"),
         ("if-range" = Option<String>, Header, description = "The range counts only for this tag"),

@@ -39,7 +39,8 @@ pub(crate) struct UploadQuery {
     params(
         UploadQuery,
         ("lakebed-digest" = Option<String>, Header,
-            description = "`b3=` and the BLAKE3 of the bytes; other bytes are refused with 422"),
+            description = "`b3=` and the BLAKE3 of the bytes; other bytes are refused with 422",
+            pattern = "^b3=[0-9a-f]{64}$"),
     ),
     request_body(content = RawBytes, content_type = "application/octet-stream"),
     responses(

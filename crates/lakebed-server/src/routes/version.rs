@@ -24,6 +24,7 @@ pub(crate) const PAGE: (u32, u32) = (100, 1000);
 #[into_params(parameter_in = Query)]
 pub(crate) struct HistoryQuery {
     /// Only versions with smaller numbers.
+    #[param(minimum = 0)]
     before: Option<u64>,
     /// At most so many, 1 to 1000; 100 when unsaid.
     #[param(minimum = 1, maximum = 1000)]
@@ -32,8 +33,10 @@ pub(crate) struct HistoryQuery {
 
 /// The versions of a dataset, newest first
 #[utoipa::path(get, path = "/v1/datasets/{namespace}/{name}/versions", tag = "version", params(
-    ("namespace" = String, Path, description = "The part before the dot"),
-    ("name" = String, Path, description = "The part after the dot"),
+    ("namespace" = String, Path, description = "The part before the dot",
+        pattern = "^[a-z][a-z0-9_]{0,62}$"),
+    ("name" = String, Path, description = "The part after the dot",
+        pattern = "^[a-z][a-z0-9_]{0,62}$"),
     HistoryQuery,
 ), responses(
     (status = 200, description = "The versions", body = VersionPage), BadRequest, NotFound, Always
@@ -45,6 +48,7 @@ pub(crate) async fn list_versions(
     ApiQuery(query): ApiQuery<HistoryQuery>,
 ) -> Result<Json<VersionPage>> {
     let limit = page_limit(query.limit)?;
+    check_number("before", query.before)?;
     let found = state.lake.history(&ctx, &name, query.before, limit).await?;
     let is_full = found.len() >= limit as usize;
     let oldest = found.last().map(|version| version.number);
@@ -67,13 +71,28 @@ pub(crate) fn page_limit(limit: Option<u32>) -> Result<u32> {
     }
 }
 
+/// Numbers of versions and events are 64 bits with a sign wherever they are kept.
+pub(crate) fn check_number(name: &str, number: Option<u64>) -> Result<()> {
+    match number {
+        Some(number) if i64::try_from(number).is_err() => {
+            let detail = format!("`{name}` is {number}: expected at most {}", i64::MAX);
+            Err(Failure::invalid("invalid-query", detail))
+        }
+        _ => Ok(()),
+    }
+}
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct VersionQuery {
     /// The reference, `namespace.dataset[@selector]`.
     #[serde(rename = "ref")]
-    #[param(rename = "ref", example = "sales.orders@v3")]
+    #[param(
+        rename = "ref",
+        example = "sales.orders@v3",
+        pattern = "^[a-z][a-z0-9_]{0,62}\\.[a-z][a-z0-9_]{0,62}(@[0-9A-Za-z_:.+-]{1,64})?$"
+    )]
     reference: String,
 }
 

@@ -4,7 +4,9 @@
 mod breakage;
 mod formats;
 mod ingest;
+mod limits;
 mod logs;
+mod mutations;
 mod objects;
 mod openapi;
 mod operations;
@@ -13,3 +15,4 @@ mod resources;
 mod sockets;
 mod strangers;
 mod support;
+mod urls;

@@ -20,7 +20,7 @@ use crate::{
     sources::{self, Bytes, Source},
 };
 
-/// Make a version of files, folders, globs or standard input.
+/// Make a version of files, folders, globs, URLs or standard input.
 ///
 /// The originals are kept as they are. Without --append the version is exactly the sources given.
 /// The same sources read the same way make the same version: nothing is stored twice.
@@ -31,13 +31,14 @@ Examples:
   lakebed ingest 2024/ '2025/**/*.csv.gz' --to sales.orders --type id=string
   lakebed ingest december.csv --to sales.orders --append
   lakebed ingest model.bin plots/ --to ml.model --as files
-  curl -s https://example.org/x.csv | lakebed ingest - --name x.csv --to web.x
+  lakebed ingest https://example.org/x.csv --to web.x
+  psql -c 'COPY t TO STDOUT CSV HEADER' | lakebed ingest - --name t.csv --to pg.t
   lakebed ingest weather.csv --to nyc.weather --plan    # look first, commit nothing
 
 Rows that do not fit declared types or the dataset's columns are quarantined with line, column and
 reason; `lakebed show <dataset> --quarantine` prints them.")]
 pub(crate) struct IngestArgs {
-    /// Files, folders (with everything below them), globs, or `-` for standard input
+    /// Files, folders (with everything below them), globs, URLs, or `-` for standard input
     #[arg(required = true, value_name = "SOURCE", value_hint = ValueHint::AnyPath)]
     sources: Vec<PathBuf>,
     /// The dataset, `namespace.name`; its first version creates it
@@ -220,10 +221,11 @@ fn not_utf8(path: &std::path::Path) -> Problem {
     Problem::refused("bad-name", message).hint("rename it, or pipe it in with `-` and `--name`")
 }
 
+/// Sends the bytes ahead; of a URL nothing, for whoever has the lake fetches it.
 async fn upload(session: &Session, source: Source, bar: &mut Bar) -> Result<IngestSource> {
     let bytes_total = match &source.bytes {
         Bytes::File(_, size) => Some(*size),
-        Bytes::Pipe(_) | Bytes::Stdin => None,
+        Bytes::Pipe(_) | Bytes::Stdin | Bytes::Url(_) => None,
     };
     let progress = Progress { phase: "uploading".to_owned(), bytes_total, ..Progress::default() };
     bar.show(&progress);
@@ -234,6 +236,7 @@ async fn upload(session: &Session, source: Source, bar: &mut Bar) -> Result<Inge
             let stream = ReaderStream::with_capacity(tokio::io::stdin(), 1 << 18);
             session.client.upload(&name, counter.count(stream), None).await?
         }
+        Bytes::Url(url) => return Ok(IngestSource::url(name, url)),
         Bytes::File(path, _) | Bytes::Pipe(path) => {
             let file = tokio::fs::File::open(&path)
                 .await

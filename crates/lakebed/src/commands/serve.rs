@@ -12,13 +12,14 @@ use lakebed_server::{
     operations, router,
 };
 use lakebed_service::OpenMode;
+use lakebed_web::{Fetcher, Hosts, Policy};
 use serde_json::json;
 use tokio::{net::TcpListener, task::AbortHandle};
 
 use crate::{
     app::App,
     config::Setting,
-    connect::open_lake,
+    connect::{host_rules, open_lake},
     descriptors,
     output::style,
     problem::{Exit, Problem, Result},
@@ -70,7 +71,14 @@ pub(crate) async fn run(app: &App, args: ServeArgs) -> Result<Exit> {
     let mode = if args.create { OpenMode::CreateIfMissing } else { OpenMode::Existing };
     let lake = open_lake(app, mode).await?;
     let (listener, bound) = bind(address).await?;
-    let mut state = AppState::new(lake.clone(), Access::Remote).with_trusted_proxies(proxies);
+    let limits = app.settings.limits.value.clone();
+    let mut state = AppState::new(lake.clone(), Access::Remote)
+        .with_trusted_proxies(proxies)
+        .with_door(limits.clone());
+    let rules = host_rules(app);
+    if !rules.is_empty() {
+        state = state.with_fetcher(Fetcher::new(Policy::new(Hosts::Listed(rules))));
+    }
     let operators = match &app.settings.metrics_listen {
         Some(listen) => Some(open_operators(app, listen, &mut state).await?),
         None => None,
@@ -98,7 +106,8 @@ pub(crate) async fn run(app: &App, args: ServeArgs) -> Result<Exit> {
         async move { lake.tend().await }
     });
     let drain = Duration::from_secs(app.settings.drain_seconds.value);
-    let mut server = Server::new(listener, router(state.clone())).with_drain(drain);
+    let mut server =
+        Server::new(listener, router(state.clone())).with_limits(limits).with_drain(drain);
     if let Some(tls) = tls {
         tokio::spawn(keep_certificate(Arc::clone(&tls)));
         server = server.with_acceptor(tls);

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use lakebed_server::Limits;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -33,6 +34,9 @@ pub(super) struct File {
     pub(super) trusted_proxies: Option<Spanned<Vec<String>>>,
     pub(super) drain_seconds: Option<Spanned<u64>>,
     pub(super) otlp_endpoint: Option<Spanned<String>>,
+    pub(super) url_hosts: Option<Spanned<Vec<String>>>,
+    pub(super) url_private_hosts: Option<Spanned<Vec<String>>>,
+    pub(super) limits: Option<Spanned<Limits>>,
     pub(super) scratch: Option<Spanned<String>>,
     pub(super) scratch_limit_bytes: Option<Spanned<u64>>,
     pub(super) s3: Option<S3File>,

@@ -17,6 +17,8 @@ use std::{
 };
 
 use lakebed_core::PrincipalName;
+use lakebed_server::Limits;
+use lakebed_web::{HostRule, RuleError};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -90,6 +92,12 @@ pub(crate) struct Settings {
     pub(crate) drain_seconds: Setting<u64>,
     /// Where `serve` sends traces; nowhere when unsaid.
     pub(crate) otlp_endpoint: Option<Setting<String>>,
+    /// Where sources may be fetched from by URL.
+    pub(crate) url_hosts: Setting<Vec<HostRule>>,
+    /// The same in private networks.
+    pub(crate) url_private_hosts: Setting<Vec<HostRule>>,
+    /// What clients of `serve` may cost.
+    pub(crate) limits: Setting<Limits>,
     /// Who the events of a lake in this process are by.
     pub(crate) actor: Setting<PrincipalName>,
     /// How to reach the object store, for a lake that is in one.
@@ -212,6 +220,13 @@ pub(crate) fn load(flags: &Flags, environment: &Environment, current: &Path) -> 
             .number(&settings::DRAIN_SECONDS, 30, |file| file.drain_seconds.as_ref())?,
         otlp_endpoint: layers
             .text(&settings::OTLP_ENDPOINT, None, |file| file.otlp_endpoint.as_ref()),
+        url_hosts: layers.hosts(&settings::URL_HOSTS, Ok, |file| file.url_hosts.as_ref())?,
+        url_private_hosts: layers.hosts(
+            &settings::URL_PRIVATE_HOSTS,
+            HostRule::private,
+            |file| file.url_private_hosts.as_ref(),
+        )?,
+        limits: layers.limits()?,
         actor: layers.actor(),
     })
 }
@@ -288,6 +303,52 @@ impl Layers<'_> {
         }
         let from_file = self.loaded.setting(key(&self.loaded.file));
         from_file.unwrap_or(Setting { value: Vec::new(), origin: Origin::Default })
+    }
+
+    /// Hosts to fetch from, each made what it is by `refine`.
+    fn hosts(
+        &self,
+        setting: &Described,
+        refine: impl Fn(HostRule) -> Result<HostRule, RuleError>,
+        key: impl Fn(&File) -> Option<&Spanned<Vec<String>>>,
+    ) -> Result<Setting<Vec<HostRule>>> {
+        let Setting { value: texts, origin } = self.list(setting, key);
+        let parse = |text: &String| {
+            text.parse().and_then(&refine).map_err(|error: RuleError| {
+                let message = format!("{origin}: `{text}` in `{}`: {error}", setting.key);
+                Problem::new(Exit::Usage, "configuration", message)
+                    .hint("`lakebed config --reference` shows examples")
+            })
+        };
+        let value = texts.iter().map(parse).collect::<Result<_>>()?;
+        Ok(Setting { value, origin })
+    }
+
+    fn limits(&self) -> Result<Setting<Limits>> {
+        /// The file that a variable would be.
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Alone {
+            limits: Limits,
+        }
+        let wrong = |origin: &Origin, what: &str| {
+            let message = format!("{origin}: {what}");
+            Problem::new(Exit::Usage, "configuration", message)
+                .hint("`lakebed config --reference` lists the limits")
+        };
+        let setting = match self.variable(&settings::LIMITS) {
+            Some(Setting { value: text, origin }) => {
+                let alone = toml::from_str::<Alone>(&format!("limits = {text}"));
+                let alone = alone.map_err(|error| wrong(&origin, error.message()))?;
+                Setting { value: alone.limits, origin }
+            }
+            None => {
+                let from_file = self.loaded.setting(self.loaded.file.limits.as_ref());
+                from_file.unwrap_or(Setting { value: Limits::default(), origin: Origin::Default })
+            }
+        };
+        setting.value.check().map_err(|what| wrong(&setting.origin, &what))?;
+        Ok(setting)
     }
 
     fn path(
@@ -387,6 +448,9 @@ impl Settings {
             setting.map_or((None, None), |setting| some(setting, show))
         }
         let path = |path: &PathBuf| path.display().to_string();
+        let hosts = |rules: &Vec<HostRule>| {
+            rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        };
         let url = |url: &String| without_password(url);
         let rows = [
             (&settings::LAKE, maybe(self.lake.as_ref(), without_password_in)),
@@ -402,12 +466,26 @@ impl Settings {
             (&settings::TRUSTED_PROXIES, some(&self.trusted_proxies, |list| list.join(", "))),
             (&settings::DRAIN_SECONDS, some(&self.drain_seconds, ToString::to_string)),
             (&settings::OTLP_ENDPOINT, maybe(self.otlp_endpoint.as_ref(), url)),
+            (&settings::URL_HOSTS, some(&self.url_hosts, hosts)),
+            (&settings::URL_PRIVATE_HOSTS, some(&self.url_private_hosts, hosts)),
+            (&settings::LIMITS, some(&self.limits, changed)),
         ];
         let rows = rows.into_iter().map(|(setting, (value, origin))| (setting.key, value, origin));
         let actor = ("actor", Some(self.actor.value.to_string()), Some(&self.actor.origin));
         let of_store = self.store.rows.iter();
         let of_store = of_store.map(|(name, value, from)| (*name, Some(value.clone()), Some(from)));
         rows.chain([actor]).chain(of_store).collect()
+    }
+}
+
+/// The limits that are not as built in.
+fn changed(limits: &Limits) -> String {
+    let values = limits.values().into_iter().zip(Limits::default().values());
+    let changed = values.filter(|(now, built_in)| now != built_in);
+    let texts: Vec<_> = changed.map(|((key, value), _)| format!("{key}={value}")).collect();
+    match texts.is_empty() {
+        true => "as built in".to_owned(),
+        false => texts.join(", "),
     }
 }
 
@@ -421,6 +499,42 @@ mod tests {
 
     fn folder() -> tempfile::TempDir {
         tempfile::tempdir().expect("a temporary folder")
+    }
+
+    #[test]
+    fn limits_and_hosts_are_read_and_checked() {
+        let folder = folder();
+        write(
+            folder.path(),
+            "url_hosts = [\".example.org\"]\n[limits]\nconnections = 7\nreads_per_second = 0\n",
+        );
+        let none = Environment::new();
+        let settings = load(&Flags::default(), &none, folder.path()).expect("valid");
+        assert_eq!(settings.limits.value.connections, 7);
+        assert_eq!(settings.limits.value.head_bytes, Limits::default().head_bytes);
+        assert_eq!(changed(&settings.limits.value), "connections=7, reads_per_second=0");
+        assert_eq!(settings.url_hosts.value, [".example.org".parse().expect("a domain")]);
+        let some = |name: &str, value: &str| {
+            let environment = Environment::from([(name.to_owned(), value.to_owned())]);
+            load(&Flags::default(), &environment, folder.path())
+        };
+        let limits = some("LAKEBED_LIMITS", "{uri_bytes = 2000}").expect("valid").limits;
+        assert_eq!((limits.value.uri_bytes, limits.value.connections), (2000, 1024));
+        assert_eq!(limits.origin, Origin::Environment("LAKEBED_LIMITS"));
+        for (name, value) in [
+            ("LAKEBED_LIMITS", "{connections = 0}"),
+            ("LAKEBED_LIMITS", "{connection = 1}"),
+            ("LAKEBED_LIMITS", "{connections = -1}"),
+            ("LAKEBED_LIMITS", "7"),
+            ("LAKEBED_LIMITS", "{}\nlake = 1"),
+            ("LAKEBED_URL_HOSTS", "*.example.org"),
+            ("LAKEBED_URL_HOSTS", "https://example.org/path"),
+            ("LAKEBED_URL_PRIVATE_HOSTS", ".lan"),
+        ] {
+            let problem = some(name, value).expect_err(value);
+            assert_eq!(problem.exit, Exit::Usage, "{name}={value}");
+            assert!(problem.message.contains(name), "{}", problem.message);
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! `lakebed config --reference` prints the table, the README shows it, and tests hold both, the
 //! file's keys and the flags to it. Reading the values is left to [`super::load`].
 
+use lakebed_server::Limits;
+
 /// One setting, described.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Described {
@@ -38,6 +40,8 @@ pub(crate) enum Kind {
     Choice(&'static [&'static str]),
     /// Texts: an array in the file, with commas between them in a variable.
     List,
+    /// The limits: a table in the file, an inline table in a variable.
+    Limits,
 }
 
 impl Described {
@@ -55,6 +59,7 @@ impl Described {
             Kind::Number => "number".to_owned(),
             Kind::Choice(words) => words.join(", "),
             Kind::List => "list of texts".to_owned(),
+            Kind::Limits => "table of numbers".to_owned(),
         }
     }
 
@@ -216,6 +221,37 @@ pub(crate) const OTLP_ENDPOINT: Described = Described {
     ..PLAIN
 };
 
+pub(crate) const URL_HOSTS: Described = Described {
+    key: "url_hosts",
+    variables: &["LAKEBED_URL_HOSTS"],
+    kind: Kind::List,
+    default: "[]",
+    example: "[\"data.example.org\", \".example.com\", \"http://old.example.net:8080\"]",
+    meaning: "Hosts that sources may be fetched from by URL: a host, or everything below a domain; by https on its usual port unless it says otherwise. A server fetches from nowhere else; your own lake also from all that is public.",
+    ..PLAIN
+};
+
+pub(crate) const URL_PRIVATE_HOSTS: Described = Described {
+    key: "url_private_hosts",
+    variables: &["LAKEBED_URL_PRIVATE_HOSTS"],
+    kind: Kind::List,
+    default: "[]",
+    example: "[\"files.lan\"]",
+    meaning: "The same for hosts (no domains) whose addresses are of a private network. This machine, its link and metadata services are never fetched from.",
+    ..PLAIN
+};
+
+pub(crate) const LIMITS: Described = Described {
+    key: "limits",
+    variables: &["LAKEBED_LIMITS"],
+    command: Some("serve"),
+    kind: Kind::Limits,
+    default: "each limit its own",
+    example: "{connections=1024, upload_bytes=1099511627776}",
+    meaning: "What clients may cost the server: the limits listed here, each of which can be left out.",
+    ..PLAIN
+};
+
 pub(crate) const SCRATCH: Described = Described {
     key: "scratch",
     variables: &["LAKEBED_SCRATCH"],
@@ -312,7 +348,7 @@ pub(crate) const AZURE_ENDPOINT: Described = Described {
 };
 
 /// All of them, in the order of the documentation.
-pub(crate) const SETTINGS: [&Described; 23] = [
+pub(crate) const SETTINGS: [&Described; 26] = [
     &LAKE,
     &CATALOG,
     &CA_FILE,
@@ -326,6 +362,9 @@ pub(crate) const SETTINGS: [&Described; 23] = [
     &TRUSTED_PROXIES,
     &DRAIN_SECONDS,
     &OTLP_ENDPOINT,
+    &URL_HOSTS,
+    &URL_PRIVATE_HOSTS,
+    &LIMITS,
     &SCRATCH,
     &SCRATCH_LIMIT_BYTES,
     &S3_REGION,
@@ -376,7 +415,25 @@ pub(crate) fn reference() -> String {
             setting.variables.join(", else "),
             flag.unwrap_or_default()
         ));
+        if setting.kind == Kind::Limits {
+            for limit in Limits::DESCRIBED {
+                text.push_str(&format!("#   {} ({})\n", limit.key, limit.default));
+                for line in wrapped(limit.meaning) {
+                    text.push_str(&format!("#     {line}\n"));
+                }
+            }
+        }
         text.push_str(&format!("#{} = {}\n", setting.key, setting.example));
+    }
+    text
+}
+
+/// The limits as the rows of a Markdown table.
+#[cfg(test)]
+pub(crate) fn limits_markdown() -> String {
+    let mut text = String::from("| limit | default | |\n|---|---|---|\n");
+    for limit in Limits::DESCRIBED {
+        text.push_str(&format!("| `{}` | {} | {} |\n", limit.key, limit.default, limit.meaning));
     }
     text
 }
@@ -478,7 +535,9 @@ mod tests {
     #[test]
     fn the_readme_shows_the_table() {
         let readme = include_str!("../../../../README.md");
-        assert!(readme.contains(&markdown()), "put this into README.md:\n{}", markdown());
+        for table in [markdown(), limits_markdown()] {
+            assert!(readme.contains(&table), "put this into README.md:\n{table}");
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ const EDGES: [(&str, &[&str], &[&str]); 14] = [
     ("lakebed-api", &["lakebed-core"], &[]),
     (
         "lakebed-server",
-        &["lakebed-core", "lakebed-store", "lakebed-service", "lakebed-api"],
+        &["lakebed-core", "lakebed-store", "lakebed-web", "lakebed-service", "lakebed-api"],
         &["lakebed-client", "lakebed-testkit"],
     ),
     ("lakebed-client", &["lakebed-core", "lakebed-api"], &[]),
@@ -40,6 +40,7 @@ const EDGES: [(&str, &[&str], &[&str]); 14] = [
             "lakebed-store",
             "lakebed-catalog",
             "lakebed-ingest",
+            "lakebed-web",
             "lakebed-service",
             "lakebed-query",
             "lakebed-api",
