@@ -108,7 +108,8 @@ impl Load {
                     sources: vec![IngestSource::upload("x.csv", uploaded.upload)],
                     ..IngestRequest::default()
                 };
-                client.ingest(&request, Some(key), |_| {}).await
+                let ingested = client.ingest(&request, Some(key), |_| {}).await;
+                ingested.map_err(forgotten)
             }
         });
         let made = made.await.version;
@@ -184,6 +185,17 @@ impl Load {
                 Err(error) => panic!("{what}: {}", told(&error)),
             }
         }
+    }
+}
+
+/// A server that was started again between upload and ingest has forgotten the upload (D-08): its
+/// client sends it again.
+fn forgotten(error: ClientError) -> ClientError {
+    match &error {
+        ClientError::Problem(problem) if problem.detail.starts_with("no upload `") => {
+            ClientError::Broken { what: "the upload was forgotten", source: None }
+        }
+        _ => error,
     }
 }
 
