@@ -36,5 +36,7 @@ mod server;
 mod settings;
 #[path = "cli/sql.rs"]
 mod sql;
+#[path = "cli/tokens.rs"]
+mod tokens;
 #[path = "cli/world.rs"]
 mod world;

@@ -209,7 +209,7 @@ fn may_pass(error: &ClientError) -> bool {
     match error {
         ClientError::Problem(problem) => matches!(problem.status, 409 | 423 | 429 | 502..=504),
         ClientError::Unreachable { .. } | ClientError::Broken { .. } => true,
-        ClientError::Protocol { .. } => false,
+        ClientError::Protocol { .. } | ClientError::Insecure { .. } => false,
     }
 }
 

@@ -14,6 +14,8 @@
 //! | statement | [`SqlRequest`], [`SqlResult`] | `/v1/sql` |
 //! | event | [`EventPage`] | `/v1/events` |
 //! | verification | [`VerifyRequest`], [`VerifyReport`] | `/v1/verifications` |
+//! | token | [`TokenRequest`], [`NewToken`], [`TokenList`] | `/v1/tokens` |
+//! | caller | [`WhoAmI`] | `/v1/whoami` |
 //! | problem | [`Problem`] | every error |
 //!
 //! On the wire: ids and digests are lower-case hex strings, times are RFC 3339 in UTC with six
@@ -30,6 +32,7 @@ mod problem;
 mod resolve;
 pub mod schemas;
 mod sql;
+mod token;
 mod upload;
 mod verify;
 mod version;
@@ -48,6 +51,7 @@ pub use sql::{
     ResolvedInput, SqlColumn, SqlLimits, SqlParameters, SqlRequest, SqlResult, decode_resolved,
     encode_resolved, format_snapshot, parse_snapshot,
 };
+pub use token::{NewToken, TokenList, TokenRequest, TokenSummary, WhoAmI};
 pub use upload::Uploaded;
 pub use verify::{Finding, VerifyReport, VerifyRequest};
 pub use version::{InputVersion, SourceFile, VersionAnswer, VersionPage, VersionSummary};

@@ -286,9 +286,54 @@ pub struct EventSchema {
     pub actor: String,
     /// The caller's key for it.
     pub idempotency_key: Option<String>,
-    /// `dataset_created`, `version_committed`, `head_moved`, `ingest_refused`.
+    /// `dataset_created`, `version_committed`, `head_moved`, `ingest_refused`, `token_created`,
+    /// `token_revoked`.
     #[schema(rename = "type")]
     pub kind: String,
-    /// The dataset it concerns.
-    pub dataset: String,
+    /// The dataset it concerns; absent where it concerns the lake.
+    pub dataset: Option<String>,
+}
+
+/// Some actions on one target: a part of what a token is good for.
+#[derive(ToSchema)]
+#[schema(as = ScopeEntry)]
+pub struct ScopeEntrySchema {
+    /// What may be done.
+    pub may: Vec<ActionSchema>,
+    /// Where.
+    pub on: TargetSchema,
+}
+
+/// What can be done.
+#[derive(ToSchema)]
+#[schema(as = Action)]
+#[serde(rename_all = "lowercase")]
+pub enum ActionSchema {
+    /// Know that it exists.
+    Discover,
+    /// See its rows, and everything computed from them.
+    Read,
+    /// Make versions.
+    Ingest,
+    /// Say what it is and who may see what of it.
+    Steward,
+    /// Consent to a promotion.
+    Approve,
+    /// See what happened; no sight of data.
+    Audit,
+    /// Say who may do what; no sight of data.
+    Admin,
+}
+
+/// Where something can be done: the word `lake`, a namespace or a dataset.
+#[derive(ToSchema)]
+#[schema(as = Target)]
+#[serde(rename_all = "lowercase")]
+pub enum TargetSchema {
+    /// The lake: everything in it.
+    Lake,
+    /// Every dataset of a namespace: `{"namespace": "crm"}`.
+    Namespace(String),
+    /// One dataset: `{"dataset": "crm.customers"}`.
+    Dataset(String),
 }

@@ -7,16 +7,17 @@ use std::collections::BTreeSet;
 use lakebed_api::{
     DatasetAnswer, DatasetList, DatasetSummary, EventPage, FileLink, Finding, Head, Health,
     IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus, InputVersion, LakeInfo,
-    Line, PlannedSource, Problem, Progress, ResolveRequest, ResolveResponse, ResolvedInput,
-    ResolvedVersion, SchemaChange, SchemaChangeKind, Snapshot, SourceFile, SqlColumn, SqlLimits,
-    SqlParameters, SqlRequest, SqlResult, Uploaded, VerifyReport, VerifyRequest, VersionAnswer,
-    VersionPage, VersionSummary, decode_resolved, encode_resolved, format_snapshot, parse_snapshot,
+    Line, NewToken, PlannedSource, Problem, Progress, ResolveRequest, ResolveResponse,
+    ResolvedInput, ResolvedVersion, SchemaChange, SchemaChangeKind, Snapshot, SourceFile,
+    SqlColumn, SqlLimits, SqlParameters, SqlRequest, SqlResult, TokenList, TokenRequest,
+    TokenSummary, Uploaded, VerifyReport, VerifyRequest, VersionAnswer, VersionPage,
+    VersionSummary, WhoAmI, decode_resolved, encode_resolved, format_snapshot, parse_snapshot,
     schemas,
 };
 use lakebed_core::{
-    Column, Compression, CsvDecode, DataType, DatasetKind, Decode, DecodeOptions, Event, EventBody,
-    Field, FormatName, Header, IngestMode, LakeId, ObjectId, SkipKind, Skipped, TableSchema, Tally,
-    Timestamp, VersionId,
+    Action, AttributeValue, Column, Compression, CsvDecode, DataType, DatasetKind, Decode,
+    DecodeOptions, Event, EventBody, Field, FormatName, Header, IngestMode, LakeId, ObjectId,
+    ScopeEntry, SkipKind, Skipped, TableSchema, Tally, Target, Timestamp, TokenScope, VersionId,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -151,6 +152,34 @@ fn event() -> Event {
     }
 }
 
+fn scope() -> TokenScope {
+    let on = Target::Dataset("sales.orders".parse().unwrap());
+    TokenScope(vec![ScopeEntry { may: [Action::Read].into(), on }])
+}
+
+fn token() -> TokenSummary {
+    TokenSummary {
+        id: "9f2c61d07a5b4c3e".parse().unwrap(),
+        principal: "alice".parse().unwrap(),
+        label: Some("laptop".to_owned()),
+        state: "revoked".to_owned(),
+        created_at: at(),
+        created_by: "admin".to_owned(),
+        expires_at: at(),
+        scope: Some(scope()),
+        made_with: Some("0123456789abcdef".parse().unwrap()),
+        first_admin: true,
+        revoked_at: Some(at()),
+    }
+}
+
+/// A secret that is printed by mistake is a secret that is told.
+#[test]
+fn a_new_tokens_secret_is_not_in_its_debug_text() {
+    let new = NewToken { secret: "lkb_s3cret".to_owned(), token: token() };
+    assert!(!format!("{new:?}").contains("s3cret"));
+}
+
 fn options() -> DecodeOptions {
     DecodeOptions {
         format: Some(FormatName::Csv),
@@ -276,6 +305,26 @@ fn every_type_reads_back_what_it_wrote() {
             problem: "object is corrupt".to_owned(),
         }],
     });
+    reads_back(TokenRequest {
+        principal: Some("svc:nightly".parse().unwrap()),
+        label: Some("nightly".to_owned()),
+        days: Some(7),
+        scope: Some(scope()),
+        first_admin: true,
+    });
+    reads_back(NewToken { secret: "lkb_x".to_owned(), token: token() });
+    reads_back(TokenList { tokens: vec![token()] });
+    reads_back(WhoAmI {
+        principal: "alice".parse().unwrap(),
+        groups: ["analysts".parse().unwrap()].into(),
+        attributes: [("region".parse().unwrap(), AttributeValue::Text("EU".to_owned()))].into(),
+        standing: "ordinary".to_owned(),
+        credential: "oidc".to_owned(),
+        token: None,
+        issuer: Some("https://id.example".to_owned()),
+        expires_at: Some(at()),
+        scope: Some(scope()),
+    });
     let named = json!({"low": 1.5}).as_object().unwrap().clone();
     for params in
         [SqlParameters::Positional(vec![json!(1), Value::Null]), SqlParameters::Named(named)]
@@ -331,6 +380,7 @@ fn requests_refuse_fields_they_do_not_know() {
     refuses::<SqlRequest>(json!({"sql": "", "surprise": 1}));
     refuses::<SqlRequest>(json!({"sql": "", "limits": {"surprise": 1}}));
     refuses::<VerifyRequest>(json!({"surprise": 1}));
+    refuses::<TokenRequest>(json!({"surprise": 1}));
     refuses::<IngestRequest>(json!({"dataset": "a.b", "sources": [], "surprise": 1}));
     refuses::<IngestRequest>(json!({"dataset": "a.b", "sources": [{"surprise": 1}]}));
     refuses::<IngestRequest>(json!({"dataset": "a.b", "sources": [], "options": {"surprise": 1}}));
@@ -369,6 +419,7 @@ fn the_schemas_of_core_values_name_what_core_writes() {
     assert_eq!(documented::<schemas::DecodeOptionsSchema>(), written(options()));
     assert_eq!(documented::<schemas::TableSchemaSchema>(), written(schema()));
     assert_eq!(documented::<schemas::FieldSchema>(), written(&schema().fields[0]));
+    assert_eq!(documented::<schemas::ScopeEntrySchema>(), written(&scope().0[0]));
     assert_eq!(documented::<schemas::TallySchema>(), written(Tally::default()));
     assert_eq!(documented::<schemas::SkippedSchema>(), written(source().skipped[0]));
     assert_eq!(documented::<schemas::EventSchema>(), {

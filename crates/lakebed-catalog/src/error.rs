@@ -4,7 +4,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use lakebed_core::{DatasetName, LakeId, StageName};
+use lakebed_core::{DatasetName, LakeId, StageName, TokenId};
 
 use crate::{postgres, sqlite};
 
@@ -25,6 +25,8 @@ pub enum Entity {
     Version(DatasetName, u64),
     /// The head of a stage.
     Head(DatasetName, StageName),
+    /// An API token.
+    Token(TokenId),
 }
 
 impl fmt::Display for Entity {
@@ -34,6 +36,7 @@ impl fmt::Display for Entity {
             Self::Newest(dataset) => write!(f, "newest version of `{dataset}`"),
             Self::Version(dataset, number) => write!(f, "version `{dataset}@v{number}`"),
             Self::Head(dataset, stage) => write!(f, "head `{dataset}@{stage}`"),
+            Self::Token(id) => write!(f, "token `{id}`"),
         }
     }
 }

@@ -101,7 +101,8 @@ pub(crate) async fn insert(connection: &mut Connection, event: &Event) -> Result
     .bind(&event.idempotency_key)
     .bind(part)
     .bind(type_name(&event.body))
-    .bind(event.body.dataset().to_string())
+    // Of the lake as a whole: the empty text, which is no dataset's name.
+    .bind(event.body.dataset().map(ToString::to_string).unwrap_or_default())
     .bind(body)
     .execute(connection)
     .await
@@ -160,6 +161,8 @@ const fn type_name(body: &EventBody) -> &'static str {
         EventBody::VersionCommitted(_) => "version_committed",
         EventBody::HeadMoved(_) => "head_moved",
         EventBody::IngestRefused(_) => "ingest_refused",
+        EventBody::TokenCreated(_) => "token_created",
+        EventBody::TokenRevoked(_) => "token_revoked",
     }
 }
 

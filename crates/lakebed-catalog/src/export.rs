@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{Catalog, Result, connection::Connection, statement::query};
 
 /// Every table with all its columns, in the order of its key.
-const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 9] = [
     (
         "meta",
         "SELECT lake, last_seq, last_at_micros, journaled_seq, segment, segment_digest FROM meta",
@@ -26,6 +26,12 @@ const TABLES: [(&str, &str); 7] = [
         "head_moves",
         "SELECT dataset_id, stage, seq, number FROM head_moves ORDER BY dataset_id, stage, seq",
     ),
+    (
+        "tokens",
+        "SELECT id, principal, label, hash, expires_at_micros, scope, made_with, first_admin, seq \
+         FROM tokens ORDER BY id",
+    ),
+    ("token_revocations", "SELECT token, seq FROM token_revocations ORDER BY token"),
     ("heads", "SELECT dataset_id, stage, number FROM heads ORDER BY dataset_id, stage"),
 ];
 

@@ -3,7 +3,7 @@
 //! Events come from callers and, when a catalog is rebuilt, from files anyone may have edited; each
 //! of these is the cause of an [`Error::Invalid`](crate::Error::Invalid), never a panic.
 
-use lakebed_core::{ObjectId, VersionId};
+use lakebed_core::{ObjectId, TokenId, VersionId};
 
 /// See the module.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,8 @@ pub(crate) enum Flaw {
     ObjectUnknown { object: ObjectId },
     #[error("version id `{version_id}` is already a version of this dataset")]
     VersionTwice { version_id: VersionId },
+    #[error("token `{token}` was made before")]
+    TokenTwice { token: TokenId },
     #[error("its key was used by an earlier commit")]
     KeyTwice,
 }

@@ -15,6 +15,7 @@
 //! | `events` | the changes themselves | insert only |
 //! | `datasets`, `versions`, `objects` | what the events made | insert only |
 //! | `head_moves` | every head a stage ever had | insert only |
+//! | `tokens`, `token_revocations` | API tokens, and which were taken back | insert only |
 //! | `heads` | the heads now, above the mark too: for compare-and-swap | updated |
 //! | `leases` | who does which background work; no part of the record | updated |
 //!
@@ -45,6 +46,7 @@ mod row;
 mod schema;
 mod sqlite;
 mod statement;
+mod token;
 mod tries;
 mod version;
 
@@ -57,4 +59,5 @@ pub use lease::Lease;
 pub use meta::Snapshot;
 pub use pool::PoolState;
 pub use resolve::{Candidate, NotFound, Resolution, ResolveOutcome, Resolved};
+pub use token::TokenRecord;
 pub use version::VersionRecord;

@@ -15,6 +15,7 @@ use crate::{
     flaw::{Flaw, to_i64},
     meta, object,
     statement::query,
+    token,
 };
 
 /// The stage whose head is always the newest version.
@@ -53,6 +54,8 @@ async fn apply(connection: &mut Connection, event: &Event) -> Result<()> {
         EventBody::VersionCommitted(version) => commit_version(connection, seq, version).await,
         EventBody::HeadMoved(moved) => move_head(connection, seq, moved).await,
         EventBody::IngestRefused(refused) => keep_refused(connection, seq, refused).await,
+        EventBody::TokenCreated(token) => token::create(connection, seq, token).await,
+        EventBody::TokenRevoked(revoked) => token::revoke(connection, seq, revoked).await,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The client, and the resources that are one question and one answer.
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response};
 use lakebed_api::{
     DatasetAnswer, DatasetList, DatasetSummary, EventPage, Health, IngestPlan, IngestRequest,
     LakeInfo, ResolveRequest, ResolveResponse, VersionAnswer, VersionPage,
@@ -13,7 +13,7 @@ use url::Url;
 use crate::{
     BoxError, ClientError,
     request::Draft,
-    transport::{ClientBody, Transport},
+    transport::{ClientBody, Transport, is_loopback},
 };
 
 /// Speaks to one lake. Cheap to clone; clones share connections.
@@ -23,6 +23,8 @@ use crate::{
 pub struct Client {
     transport: Transport,
     base: Url,
+    /// `Bearer <token>`, marked so that nothing prints it.
+    authorization: Option<HeaderValue>,
 }
 
 impl std::fmt::Debug for Client {
@@ -41,7 +43,7 @@ impl Client {
             let what = format!("`{url}` is not an address of a server: expected http or https");
             return Err(ClientError::protocol(what));
         }
-        Ok(Self { transport: Transport::socket(&url, &[])?, base: url })
+        Ok(Self { transport: Transport::socket(&url, &[])?, base: url, authorization: None })
     }
 
     /// The same, trusting these authorities (PEM) besides the usual ones.
@@ -70,7 +72,24 @@ impl Client {
         B::Error: Into<BoxError>,
     {
         let base = Url::parse("http://localhost/").expect("a constant address");
-        Self { transport: Transport::in_process(service), base }
+        Self { transport: Transport::in_process(service), base, authorization: None }
+    }
+
+    /// The same, showing `token` with every request. It goes to this server alone: redirects are
+    /// not followed.
+    ///
+    /// # Errors
+    /// [`ClientError::Insecure`] where others on the way could read it: over http, except to this
+    /// machine. [`ClientError::Protocol`] when it cannot be sent in a header.
+    pub fn with_token(mut self, token: &str) -> Result<Self, ClientError> {
+        if self.base.scheme() != "https" && !is_loopback(&self.base) {
+            return Err(ClientError::Insecure { url: self.base });
+        }
+        let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+            .map_err(|_| ClientError::protocol("the token cannot be sent in a header"))?;
+        value.set_sensitive(true);
+        self.authorization = Some(value);
+        Ok(self)
     }
 
     /// Which lake this is.
@@ -167,6 +186,10 @@ impl Client {
         &self.base
     }
 
+    pub(crate) const fn authorization(&self) -> Option<&HeaderValue> {
+        self.authorization.as_ref()
+    }
+
     pub(crate) const fn transport(&self) -> &Transport {
         &self.transport
     }
@@ -177,5 +200,9 @@ impl Client {
 
     pub(crate) fn post(&self, segments: &[&str]) -> Draft<'_> {
         Draft::new(self, Method::POST, segments)
+    }
+
+    pub(crate) fn delete(&self, segments: &[&str]) -> Draft<'_> {
+        Draft::new(self, Method::DELETE, segments)
     }
 }

@@ -20,6 +20,12 @@ pub enum ClientError {
         #[source]
         source: BoxError,
     },
+    /// A token would go over the network in the clear.
+    #[error("a token is not sent to `{url}`: others on the way could read it")]
+    Insecure {
+        /// Where.
+        url: Url,
+    },
     /// Somebody answers, but does not speak this API.
     #[error("the answer is not one of Lakebed's: {what}")]
     Protocol {
@@ -39,13 +45,14 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// The stable word for it, as in [`Problem::code`]; `unreachable`, `protocol` and
-    /// `broken-answer` are the client's own.
+    /// The stable word for it, as in [`Problem::code`]; `unreachable`, `insecure`, `protocol`
+    /// and `broken-answer` are the client's own.
     #[must_use]
     pub fn code(&self) -> &str {
         match self {
             Self::Problem(problem) => &problem.code,
             Self::Unreachable { .. } => "unreachable",
+            Self::Insecure { .. } => "insecure",
             Self::Protocol { .. } => "protocol",
             Self::Broken { .. } => "broken-answer",
         }

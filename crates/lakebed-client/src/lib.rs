@@ -13,6 +13,7 @@ mod object;
 mod request;
 mod signed;
 mod sql;
+mod token;
 mod transport;
 mod work;
 

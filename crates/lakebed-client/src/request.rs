@@ -110,6 +110,9 @@ impl<'a> Draft<'a> {
         let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.url.as_str().parse().expect("a URL is a URI");
+        if let Some(authorization) = self.client.authorization() {
+            request.headers_mut().insert(header::AUTHORIZATION, authorization.clone());
+        }
         for (name, value) in &self.headers {
             request.headers_mut().insert(name, value.clone());
         }

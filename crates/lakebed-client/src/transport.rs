@@ -137,7 +137,8 @@ pub(crate) fn bytes_of(body: ClientBody) -> ByteStream {
         .boxed()
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether nobody but this machine hears what is sent there.
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(domain)) => domain == "localhost",
         Some(url::Host::Ipv4(address)) => address.is_loopback(),

@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DatasetKind, DatasetName, IngestKey, ObjectId, StageName, StoredObject, Timestamp, VersionId,
+    DatasetKind, DatasetName, IngestKey, ObjectId, PrincipalName, StageName, StoredObject,
+    Timestamp, TokenHash, TokenId, TokenScope, VersionId,
 };
 
 /// A change, in its place.
@@ -43,17 +44,22 @@ pub enum EventBody {
     HeadMoved(HeadMoved),
     /// Sources were kept, but made no version.
     IngestRefused(IngestRefused),
+    /// Somebody can prove who they are with a new API token.
+    TokenCreated(TokenCreated),
+    /// An API token proves nothing any more.
+    TokenRevoked(TokenRevoked),
 }
 
 impl EventBody {
-    /// The dataset it concerns.
+    /// The dataset it concerns; none where it concerns the lake.
     #[must_use]
-    pub const fn dataset(&self) -> &DatasetName {
+    pub const fn dataset(&self) -> Option<&DatasetName> {
         match self {
-            Self::DatasetCreated { dataset, .. } => dataset,
-            Self::VersionCommitted(version) => &version.dataset,
-            Self::HeadMoved(moved) => &moved.dataset,
-            Self::IngestRefused(refused) => &refused.dataset,
+            Self::DatasetCreated { dataset, .. } => Some(dataset),
+            Self::VersionCommitted(version) => Some(&version.dataset),
+            Self::HeadMoved(moved) => Some(&moved.dataset),
+            Self::IngestRefused(refused) => Some(&refused.dataset),
+            Self::TokenCreated(_) | Self::TokenRevoked(_) => None,
         }
     }
 }
@@ -120,4 +126,39 @@ pub struct KeptSource {
     /// Its bytes.
     #[serde(flatten)]
     pub object: StoredObject,
+}
+
+/// See [`EventBody::TokenCreated`]. The secret is nowhere: not here, and not in the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenCreated {
+    /// The token's public part.
+    pub token: TokenId,
+    /// Who holds it.
+    pub principal: PrincipalName,
+    /// What its maker calls it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The digest of its secret.
+    pub hash: TokenHash,
+    /// It is good before this time.
+    pub expires_at: Timestamp,
+    /// What it is good for, at most; none does not narrow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<TokenScope>,
+    /// The token with which it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_with: Option<TokenId>,
+    /// Its holder may `admin` the lake, whatever is declared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub first_admin: bool,
+}
+
+/// See [`EventBody::TokenRevoked`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRevoked {
+    /// The token's public part.
+    pub token: TokenId,
+    /// Every token that was made with it, or with one of those, goes with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub and_made_with_it: bool,
 }

@@ -34,6 +34,7 @@ mod principal;
 mod reference;
 mod schema;
 mod time;
+mod token;
 
 pub use check::{Check, Outcome};
 pub use declared::{Declared, DeclaredPrincipal};
@@ -41,7 +42,10 @@ pub use decode::{
     Column, Compression, CsvDecode, Decode, DecodeOptions, FormatName, Header, Reason, ReasonCode,
     Severity,
 };
-pub use event::{Event, EventBody, HeadMoved, IngestRefused, KeptSource, VersionCommitted};
+pub use event::{
+    Event, EventBody, HeadMoved, IngestRefused, KeptSource, TokenCreated, TokenRevoked,
+    VersionCommitted,
+};
 pub use grant::{Action, ActionError, Grant, Grantee, Target, TargetError};
 pub use id::{LakeId, ObjectId, StoredObject, VersionId};
 pub use ingest_key::{DECODER_VERSION, IngestKey, IngestMode};
@@ -59,3 +63,4 @@ pub use principal::{
 pub use reference::{DatasetRef, RefError, Selector};
 pub use schema::{DataType, Field, SchemaChange, SchemaError, TableSchema};
 pub use time::Timestamp;
+pub use token::{SecretToken, TokenError, TokenHash, TokenId};

@@ -8,6 +8,7 @@ use lakebed_service::Ctx;
 
 use crate::{
     AppState,
+    auth::Caller,
     problem::{Failure, Result},
 };
 
@@ -45,10 +46,13 @@ pub(crate) struct Context(pub(crate) Ctx);
 impl FromRequestParts<AppState> for Context {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self> {
+    async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self> {
         let request_id = parts.extensions.get::<RequestId>();
         let request_id = request_id.map_or_else(random_hex, |id| id.0.clone());
-        let mut ctx = Ctx::new(Identity::clone(&state.identity), request_id);
+        let caller = parts.extensions.get::<Caller>();
+        let caller = caller.ok_or_else(|| Failure::internal("nobody asked who asks"))?;
+        let mut ctx = Ctx::new(Identity::clone(&caller.identity), request_id);
+        ctx.token = caller.credential.token();
         ctx.idempotency_key = idempotency_key(&parts.headers)?;
         Ok(Self(ctx))
     }

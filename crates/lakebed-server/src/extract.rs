@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use lakebed_api::media;
-use lakebed_core::{DatasetName, DatasetRef, ObjectId};
+use lakebed_core::{DatasetName, DatasetRef, ObjectId, TokenId};
 use serde::de::DeserializeOwned;
 
 use crate::problem::{Failure, Result, causes};
@@ -114,6 +114,20 @@ impl<S: Send + Sync> FromRequestParts<S> for ObjectPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         parse_digest(&path_part(parts, state, "digest").await?).map(Self)
+    }
+}
+
+/// The token that a path names.
+pub(crate) struct TokenPath(pub(crate) TokenId);
+
+impl<S: Send + Sync> FromRequestParts<S> for TokenPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let id = path_part(parts, state, "id").await?.parse();
+        id.map(Self).map_err(|_| {
+            Failure::invalid("invalid-token-id", "a token's id is 16 lower-case hex digits")
+        })
     }
 }
 

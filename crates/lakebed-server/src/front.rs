@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Instant,
 };
 
@@ -12,21 +12,25 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use lakebed_api::media;
 use tracing::Instrument as _;
 
 use crate::{
     Access, AppState,
     admission::{Fault, bound_body, check_encoding, check_head},
+    auth::{AuthError, Caller, Credential},
     class::Class,
     client_address::ClientAddress,
     context::RequestId,
-    host::check_host,
+    host::{check_loopback, check_origin},
     metrics::MeteredRequest,
     problem::{Failure, Result},
     rates::Who,
 };
+
+/// What everybody may ask: it says nothing of the lake.
+const OPEN: [&str; 3] = ["/health/live", "/health/ready", "/openapi.json"];
 
 /// The outermost layer: whatever happens inside leaves as an answer of this API.
 pub(crate) async fn front(
@@ -50,7 +54,7 @@ pub(crate) async fn front(
         .clone()
         .map(|metrics| MeteredRequest::begin(metrics, &line.method, &line.route));
     let answer = async {
-        let response = match admit(&state, request, class) {
+        let response = match admit(&state, request, class).await {
             Ok(admitted) => run(&state, admitted, class, next).await,
             Err(failure) => failure.into_response(),
         };
@@ -62,26 +66,73 @@ pub(crate) async fn front(
 /// A request that may be answered, and where its body tells why it ended early.
 type Admitted = (Request, Fault);
 
-fn admit(state: &AppState, request: Request, class: Class) -> Result<Admitted> {
+/// Who asks, and whether they may, before anything is done for them.
+async fn admit(state: &AppState, mut request: Request, class: Class) -> Result<Admitted> {
     check_encoding(request.headers())?;
-    match state.access {
-        Access::Local => Ok((request, Fault::default())),
-        Access::Remote => {
-            check_head(request.uri(), request.headers(), &state.door)?;
-            check_host(request.uri(), request.headers())?;
-            // Whoever watches over a server must not be told to come later.
-            if !request.uri().path().starts_with("/health/") {
-                state.rates.take(&who(&request), class)?;
-            }
-            bound_body(request, class, &state.door)
-        }
+    if state.access == Access::Local {
+        request.extensions_mut().insert(Caller::present(&state.identity));
+        return Ok((request, Fault::default()));
+    }
+    check_head(request.uri(), request.headers(), &state.door)?;
+    let address = client_address(&request);
+    let caller = caller(state, request.uri(), request.headers(), address).await?;
+    // Whoever watches over a server must not be told to come later.
+    if !request.uri().path().starts_with("/health/") {
+        state.rates.take(&who(caller.as_ref(), address), class)?;
+    }
+    if let Some(caller) = caller {
+        request.extensions_mut().insert(caller);
+    }
+    bound_body(request, class, &state.door)
+}
+
+/// Who asks; nobody where everybody may ask.
+async fn caller(
+    state: &AppState,
+    uri: &Uri,
+    headers: &HeaderMap,
+    address: IpAddr,
+) -> Result<Option<Caller>> {
+    let auth = &state.auth;
+    // A probe of a server that asks nobody must not depend on the catalog.
+    let is_open = OPEN.contains(&uri.path());
+    let asks = auth.surely_asks() || (!is_open && auth.asks(&state.lake).await?);
+    match asks {
+        true => check_origin(uri, headers)?,
+        false => check_loopback(uri, headers)?,
+    }
+    match (is_open, asks) {
+        (true, _) => Ok(None),
+        (false, false) => Ok(Some(Caller::present(&state.identity))),
+        (false, true) => prove(state, headers, address).await.map(Some),
     }
 }
 
-/// Who asks, as far as it is known.
-fn who(request: &Request) -> Who {
+/// A good credential is never held up by the failures of others at the same address; whoever fails
+/// too often is told to come later.
+async fn prove(state: &AppState, headers: &HeaderMap, address: IpAddr) -> Result<Caller> {
+    let proved = state.auth.prove(&state.lake, headers).await;
+    if let Err(AuthError::Refused(_)) = proved {
+        state.rates.may_try(address)?;
+        state.rates.failed(address);
+    }
+    Ok(proved?)
+}
+
+/// Who is counted: whoever proved who they are, else whoever is at that address.
+fn who(caller: Option<&Caller>, address: IpAddr) -> Who {
+    match caller {
+        Some(Caller { identity, credential }) if *credential != Credential::Presence => {
+            Who::Principal(identity.principal.as_str().into())
+        }
+        _ => Who::peer(address),
+    }
+}
+
+/// From where the request came.
+fn client_address(request: &Request) -> IpAddr {
     let client = request.extensions().get::<ClientAddress>();
-    Who::peer(client.map_or(Ipv4Addr::UNSPECIFIED.into(), |client| client.0))
+    client.map_or(Ipv4Addr::UNSPECIFIED.into(), |client| client.0)
 }
 
 async fn run(state: &AppState, admitted: Admitted, class: Class, next: Next) -> Response {
@@ -168,6 +219,11 @@ impl Line {
             tracing::error!(
                 request_id, %method, route, status, elapsed_ms, code, cause,
                 "{method} {route} failed with {status} after {elapsed_ms} ms"
+            );
+        } else if status == 401 {
+            tracing::info!(
+                request_id, %method, route, status, elapsed_ms, code, reason = cause,
+                "{method} {route} answered {status} after {elapsed_ms} ms: {cause}"
             );
         } else {
             tracing::info!(

@@ -1,7 +1,8 @@
-//! Who may address a server on loopback: nobody who was led there by a page from elsewhere.
+//! Who may address a server: nobody who was led there by a page from elsewhere.
 //!
 //! A name that resolves to 127.0.0.1 (DNS rebinding) makes a browser treat our answers as that
-//! name's own, so only loopback's own names are answered. A page from elsewhere can send simple
+//! name's own, so a server that does not ask who asks answers to loopback's own names only. One that
+//! does has names of its own, and no browser sends a token by itself. A page from elsewhere can send simple
 //! requests without asking (forms, `text/plain`), so a foreign `Origin` is refused too. There is no
 //! CORS.
 
@@ -10,20 +11,25 @@ use http::{HeaderMap, StatusCode, Uri, header, uri::Authority};
 use crate::problem::{Failure, Result};
 
 /// Refuses requests that were meant for somebody else, or sent by a page of somebody else.
-pub(crate) fn check_host(uri: &Uri, headers: &HeaderMap) -> Result<()> {
-    let authority = authority(uri, headers).filter(|authority| is_loopback(authority.host()));
-    let Some(authority) = authority else {
+pub(crate) fn check_loopback(uri: &Uri, headers: &HeaderMap) -> Result<()> {
+    let authority = authority(uri, headers);
+    if !authority.as_ref().is_some_and(|authority| is_loopback(authority.host())) {
         let detail = "this server answers to `localhost`, `127.0.0.1` and `[::1]` only";
         return Err(Failure::new(StatusCode::MISDIRECTED_REQUEST, "wrong-host", detail)
             .hint("use one of these names as the address"));
-    };
-    match headers.get(header::ORIGIN) {
-        Some(origin) if !is_same_origin(origin.as_bytes(), &authority) => {
-            let detail = "requests from pages of other sites are not answered";
-            Err(Failure::new(StatusCode::FORBIDDEN, "cross-origin", detail))
-        }
-        _ => Ok(()),
     }
+    check_origin(uri, headers)
+}
+
+/// Refuses requests that were sent by a page of somebody else.
+pub(crate) fn check_origin(uri: &Uri, headers: &HeaderMap) -> Result<()> {
+    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+    let authority = authority(uri, headers);
+    if authority.is_some_and(|authority| is_same_origin(origin.as_bytes(), &authority)) {
+        return Ok(());
+    }
+    let detail = "requests from pages of other sites are not answered";
+    Err(Failure::new(StatusCode::FORBIDDEN, "cross-origin", detail))
 }
 
 fn authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
@@ -58,7 +64,7 @@ mod tests {
         if let Some(origin) = origin {
             headers.insert(header::ORIGIN, http::HeaderValue::from_static(origin));
         }
-        let checked = check_host(&Uri::from_static("/v1/lake"), &headers);
+        let checked = check_loopback(&Uri::from_static("/v1/lake"), &headers);
         checked.err().map(|failure| failure.problem(crate::Access::Remote, "").status)
     }
 

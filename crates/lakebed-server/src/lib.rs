@@ -13,6 +13,7 @@
 
 mod accept;
 mod admission;
+mod auth;
 mod class;
 mod client_address;
 mod context;
@@ -38,12 +39,13 @@ mod state;
 mod tls;
 mod urls;
 
+pub use auth::{Algorithm, AlgorithmError, Asks, Auth, KeyPace, KeySource, OidcConfig, OidcError};
 pub use client_address::{ClientAddress, NotANetwork, TrustedProxies};
 pub use door::{Acceptor, Plain, Stream};
 pub use limits::{DescribedLimit, Limits};
 pub use metrics::Metrics;
 pub use operations::{Reach, operations};
 pub use router::{openapi, router};
-pub use serve::{NotLoopback, Server, ensure_loopback, serve};
+pub use serve::{NotLoopback, Server, ensure_loopback, ensure_may_listen, serve};
 pub use state::{Access, AppState};
 pub use tls::{Tls, TlsError};

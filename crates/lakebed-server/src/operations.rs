@@ -19,7 +19,7 @@ use lakebed_api::media;
 use crate::{
     Access, AppState, Metrics,
     context::RequestId,
-    host::check_host,
+    host::check_loopback,
     metrics::OPENMETRICS,
     problem::{Failure, Result},
     routes::lake::{live, ready},
@@ -62,7 +62,7 @@ async fn no_such_route() -> Failure {
 async fn answer(reach: Reach, request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers());
     let admitted: Result<()> = match reach {
-        Reach::Loopback => check_host(request.uri(), request.headers()),
+        Reach::Loopback => check_loopback(request.uri(), request.headers()),
         Reach::Network => Ok(()),
     };
     let mut response = match admitted {

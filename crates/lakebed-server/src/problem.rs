@@ -11,7 +11,7 @@ use http::{HeaderValue, StatusCode, header};
 use lakebed_api::{Problem, media};
 use lakebed_service::{Error, engine::EngineError};
 
-use crate::Access;
+use crate::{Access, auth::AuthError};
 
 /// Why a request was not answered. Boxed, so that a `Result` of it stays small.
 #[derive(Debug, Clone)]
@@ -58,6 +58,16 @@ impl Failure {
     /// The request cannot be meant like that.
     pub(crate) fn invalid(code: &str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// Nobody was proved to ask. Constant: `reason` is for the log.
+    pub(crate) fn unauthorized(reason: impl Into<String>) -> Self {
+        let detail = "this takes a valid credential";
+        let mut failure = Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
+        failure.0.cause = Some(reason.into());
+        failure
+            .hint("send `authorization: Bearer <token>`; `lakebed login` keeps one for a server")
+            .header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
     }
 
     /// A defect; `cause` is for the log.
@@ -169,6 +179,15 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<AuthError> for Failure {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Refused(refusal) => Self::unauthorized(refusal.to_string()),
+            AuthError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         Error::from(error).into()
@@ -183,6 +202,7 @@ const fn status_of(error: &Error) -> StatusCode {
         Error::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Error::Conflict { .. } => StatusCode::CONFLICT,
         Error::Engine(error) => engine_status(error),
+        Error::Forbidden { .. } => StatusCode::FORBIDDEN,
         Error::Full { .. } => StatusCode::INSUFFICIENT_STORAGE,
         Error::Locked { .. }
         | Error::NoLake { .. }
@@ -224,6 +244,7 @@ const fn remote_detail(error: &Error) -> Option<&'static str> {
 const fn title_of(status: StatusCode) -> &'static str {
     match status {
         StatusCode::BAD_REQUEST => "the request cannot be meant like that",
+        StatusCode::UNAUTHORIZED => "nobody knows who asks",
         StatusCode::FORBIDDEN => "not allowed here",
         StatusCode::NOT_FOUND => "no such thing",
         StatusCode::METHOD_NOT_ALLOWED => "this resource has no such method",

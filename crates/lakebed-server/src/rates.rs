@@ -25,7 +25,6 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Who {
     /// Somebody who proved it.
-    #[cfg_attr(not(test), allow(dead_code, reason = "nobody can prove it yet"))]
     Principal(Arc<str>),
     /// Whoever is at this address.
     Peer(IpAddr),
@@ -136,7 +135,6 @@ impl Rates {
     ///
     /// # Errors
     /// 429 after too many [failures](Self::failed).
-    #[cfg_attr(not(test), allow(dead_code, reason = "nobody can prove it yet"))]
     pub(crate) fn may_try(&self, peer: IpAddr) -> Result<()> {
         let kind = Kind::Failure;
         self.with(&Who::peer(peer), kind, |rule, full_at, now| match rule.wait(*full_at, now) {
@@ -146,7 +144,6 @@ impl Rates {
     }
 
     /// Somebody at `peer` could not prove who they are.
-    #[cfg_attr(not(test), allow(dead_code, reason = "nobody can prove it yet"))]
     pub(crate) fn failed(&self, peer: IpAddr) {
         let counted = self.with(&Who::peer(peer), Kind::Failure, |rule, full_at, now| {
             let most = now + rule.whole;

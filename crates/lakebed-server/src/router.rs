@@ -10,13 +10,19 @@ use axum::{
 use http::header;
 use lakebed_api::{Problem, media};
 use tower_http::catch_panic::CatchPanicLayer;
-use utoipa::{OpenApi, openapi::OpenApi as Document};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        OpenApi as Document,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     AppState,
     front::{caught, front, no_such_method, no_such_route},
-    routes::{dataset, event, ingest, lake, object, resolve, sql, upload, verify, version},
+    routes::{dataset, event, ingest, lake, object, resolve, sql, token, upload, verify, version},
 };
 
 /// The door: every resource under `/v1`, health, and `/openapi.json`.
@@ -56,6 +62,9 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(sql::sql))
         .routes(routes!(event::list_events))
         .routes(routes!(verify::verify))
+        .routes(routes!(token::whoami))
+        .routes(routes!(token::create_token, token::list_tokens))
+        .routes(routes!(token::revoke_token))
         .routes(routes!(get_openapi))
 }
 
@@ -68,6 +77,8 @@ fn resources() -> OpenApiRouter<AppState> {
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     components(schemas(Problem)),
+    modifiers(&Bearer),
+    security(("bearer" = [])),
     tags(
         (name = "lake", description = "The lake as a whole"),
         (name = "dataset", description = "Named series of versions"),
@@ -77,13 +88,28 @@ fn resources() -> OpenApiRouter<AppState> {
         (name = "sql", description = "Statements over pinned versions"),
         (name = "event", description = "What happened, in order"),
         (name = "verification", description = "Reading everything again"),
+        (name = "token", description = "Who asks, and API tokens to prove it"),
         (name = "health", description = "Whether it answers"),
     )
 )]
 struct Api;
 
+/// How callers prove who they are.
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut Document) {
+        let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+            "An API token of this lake, or a signed token (JWT) of an issuer that the server trusts. \
+             A server that asks nobody ignores it.",
+        ));
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(scheme.build()));
+    }
+}
+
 /// This document
-#[utoipa::path(get, path = "/openapi.json", tag = "health", responses(
+#[utoipa::path(get, path = "/openapi.json", tag = "health", security(()), responses(
     (status = 200, description = "OpenAPI 3.1", body = Object)
 ))]
 async fn get_openapi() -> Response {

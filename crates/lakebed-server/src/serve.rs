@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    Limits,
+    Auth, Limits,
     door::{Acceptor, Connections, Plain},
 };
 
@@ -20,13 +20,13 @@ const DRAIN: Duration = Duration::from_secs(30);
 /// An address that others than this machine could reach.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "cannot listen on `{address}`: it can be reached from other machines, and nobody would be asked who they are"
+    "cannot listen on `{address}`: it can be reached from other machines, and not everybody would be asked who they are"
 )]
 pub struct NotLoopback {
     address: SocketAddr,
 }
 
-/// Refuses addresses that other machines could reach: callers cannot prove yet who they are.
+/// Refuses addresses that other machines could reach.
 ///
 /// # Errors
 /// [`NotLoopback`], also for `0.0.0.0` and `[::]`, which are every address of the machine.
@@ -37,17 +37,29 @@ pub const fn ensure_loopback(address: SocketAddr) -> Result<(), NotLoopback> {
     }
 }
 
+/// Refuses addresses that other machines could reach, unless every caller is asked who they are.
+///
+/// # Errors
+/// [`NotLoopback`].
+pub fn ensure_may_listen(address: SocketAddr, auth: &Auth) -> Result<(), NotLoopback> {
+    match auth.always_asks() {
+        true => Ok(()),
+        false => ensure_loopback(address),
+    }
+}
+
 /// Answers requests on `listener` until `shutdown` completes; then takes no new ones and waits up
 /// to 30 s for those under way. Plain HTTP, default limits; see [`Server`] for more.
 ///
 /// # Errors
-/// When the listener is reachable from other machines, or breaks.
+/// When the listener is reachable from other machines and not everybody is asked, or breaks.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
+    auth: &Auth,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    ensure_loopback(listener.local_addr()?).map_err(io::Error::other)?;
+    ensure_may_listen(listener.local_addr()?, auth).map_err(io::Error::other)?;
     Server::new(listener, router).run(shutdown).await
 }
 
@@ -150,14 +162,18 @@ fn report(ended: Result<(), JoinError>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Asks;
 
     #[test]
-    fn only_loopback_may_be_listened_on() {
+    fn only_loopback_may_be_listened_on_unless_everybody_is_asked() {
+        let auth = |asks| Auth::new(asks, Vec::new()).unwrap();
+        let may = |text: &str, asks| ensure_may_listen(text.parse().unwrap(), &auth(asks)).is_ok();
         for good in ["127.0.0.1:80", "127.1.2.3:80", "[::1]:80", "[::ffff:127.0.0.1]:80"] {
-            assert_eq!(ensure_loopback(good.parse().unwrap()), Ok(()), "{good}");
+            assert!(may(good, Asks::Never) && may(good, Asks::OncePeopleAreKnown), "{good}");
         }
         for bad in ["0.0.0.0:80", "[::]:80", "192.168.1.2:80", "10.0.0.1:80", "[fe80::1]:80"] {
-            assert!(ensure_loopback(bad.parse().unwrap()).is_err(), "{bad}");
+            assert!(!may(bad, Asks::Never) && !may(bad, Asks::OncePeopleAreKnown), "{bad}");
+            assert!(may(bad, Asks::Always), "{bad}");
         }
     }
 }

@@ -6,7 +6,9 @@ use lakebed_core::Identity;
 use lakebed_service::{Lake, engine::QueryLimits};
 use lakebed_web::Fetcher;
 
-use crate::{Limits, Metrics, client_address::TrustedProxies, rates::Rates, readiness::Readiness};
+use crate::{
+    Auth, Limits, Metrics, client_address::TrustedProxies, rates::Rates, readiness::Readiness,
+};
 
 /// From where the router is reached, and so what its callers may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,8 +28,10 @@ pub struct AppState {
     pub(crate) lake: Lake,
     /// From where callers come.
     pub(crate) access: Access,
-    /// Who callers are, until they can prove it.
+    /// Who callers are that are not asked.
     pub(crate) identity: Arc<Identity>,
+    /// How callers of a socket prove who they are.
+    pub(crate) auth: Auth,
     /// What a statement may use when it says nothing; the most that it may, through a socket.
     pub(crate) limits: QueryLimits,
     /// What a request through a socket may cost.
@@ -62,6 +66,7 @@ impl AppState {
             lake,
             access,
             identity: identity.into(),
+            auth: Auth::default(),
             limits: QueryLimits::default(),
             fetcher: None,
             rates: Arc::new(Rates::new(&door)),
@@ -96,6 +101,13 @@ impl AppState {
     #[must_use]
     pub fn with_identity(mut self, identity: Identity) -> Self {
         self.identity = identity.into();
+        self
+    }
+
+    /// The same with callers who prove who they are like this.
+    #[must_use]
+    pub fn with_auth(mut self, auth: Auth) -> Self {
+        self.auth = auth;
         self
     }
 

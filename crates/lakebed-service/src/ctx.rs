@@ -2,6 +2,8 @@
 
 use lakebed_core::{Identity, Timestamp};
 
+use crate::ShownToken;
+
 /// Who asks, and how the request is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ctx {
@@ -9,6 +11,8 @@ pub struct Ctx {
     pub identity: Identity,
     /// The request's id, the same through all tiers.
     pub request_id: String,
+    /// The API token that proved it, where one did.
+    pub token: Option<ShownToken>,
     /// The caller's own key for a change: the same key is the same change.
     pub idempotency_key: Option<String>,
 }
@@ -17,7 +21,7 @@ impl Ctx {
     /// A request of `identity` without an idempotency key.
     #[must_use]
     pub fn new(identity: Identity, request_id: impl Into<String>) -> Self {
-        Self { identity, request_id: request_id.into(), idempotency_key: None }
+        Self { identity, request_id: request_id.into(), idempotency_key: None, token: None }
     }
 
     /// Who asks, as events name them: `local:alice`.

@@ -191,6 +191,12 @@ impl Lake {
         self.inner.file.lake
     }
 
+    /// The time now, by the lake's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
     /// Its bytes.
     #[must_use]
     pub fn store(&self) -> &Store {

@@ -20,6 +20,7 @@ mod progress;
 mod query;
 mod rebuild;
 mod resolve;
+mod token;
 mod upload;
 mod verify;
 
@@ -34,12 +35,15 @@ pub use lake::{
     Lake, LakeConfig, LakeInfo, LakeParts, OpenMode, catalog_file, set_catalog_aside,
     shown_catalog_url,
 };
-pub use lakebed_catalog::{DatasetRecord, PoolState, Snapshot, VersionRecord};
+pub use lakebed_catalog::{DatasetRecord, PoolState, Snapshot, TokenRecord, VersionRecord};
 pub use observe::{IngestEnded, IngestEnding, Observer, SegmentOrigin};
 pub use probe::{NoProbe, Probe};
 pub use progress::{NoProgress, Progress, ProgressSink};
 pub use query::{QueryAnswer, QueryRequest};
 pub use rebuild::{RebuildReport, rebuild};
 pub use resolve::{Detail, Resolution, ResolvedVersion, VersionDetail};
+pub use token::{
+    DEFAULT_TOKEN_DAYS, MAX_TOKEN_DAYS, ProvedToken, ShownToken, TokenRefusal, TokenRequest,
+};
 pub use upload::Uploaded;
 pub use verify::{VerifyFinding, VerifyReport};

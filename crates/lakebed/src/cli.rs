@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 
 use crate::{
     commands::{
-        completions, config as config_command, demo, doctor, fetch, history, ingest, lock, log, ls,
-        ready, rebuild, resolve, serve, show, sql, verify,
+        completions, config as config_command, demo, doctor, fetch, history, ingest, lock, log,
+        login, ls, ready, rebuild, resolve, serve, show, sql, token, verify, whoami,
     },
     config::{ColorWhen, Flags},
     output::style,
@@ -75,6 +75,9 @@ pub(crate) struct Global {
     /// Authorities (PEM) to trust besides the usual ones, for a server (https://…) [env: LAKEBED_CA_FILE]
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     ca_file: Option<String>,
+    /// A file with the token to show to a server [env: LAKEBED_TOKEN_FILE, LAKEBED_TOKEN]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    token_file: Option<PathBuf>,
     /// Print JSON: one document, or a line each for streams; errors as JSON on stderr
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -92,11 +95,21 @@ pub(crate) struct Global {
 impl Cli {
     /// The flags that are settings.
     pub(crate) fn flags(&self) -> Flags {
-        let Global { lake, catalog, config, ca_file, color, verbose, .. } = self.global.clone();
-        let mut flags =
-            Flags { lake, catalog, config, ca_file, color, verbose, ..Flags::default() };
+        let Global { lake, catalog, config, ca_file, token_file, color, verbose, .. } =
+            self.global.clone();
+        let mut flags = Flags {
+            lake,
+            catalog,
+            config,
+            ca_file,
+            token_file,
+            color,
+            verbose,
+            ..Flags::default()
+        };
         if let Command::Serve(args) = &self.command {
             flags.serves = true;
+            flags.auth = args.auth;
             flags.listen = args.listen.clone();
             flags.metrics_listen = args.metrics_listen.clone();
             flags.tls_cert = args.tls_cert.clone();
@@ -136,6 +149,15 @@ pub(crate) enum Command {
     Serve(serve::ServeArgs),
     /// Ask whether a lake or its server is ready to answer
     Ready(ready::ReadyArgs),
+    /// Make, list and revoke API tokens
+    Token(token::TokenArgs),
+    /// Say who you are to the lake
+    #[command(name = "whoami")]
+    WhoAmI(whoami::WhoAmIArgs),
+    /// Keep a token for a server
+    Login(login::LoginArgs),
+    /// Forget the token kept for a server
+    Logout(login::LogoutArgs),
     /// Print the settings and where each comes from
     Config(config_command::ConfigArgs),
     /// Print a completion script for a shell

@@ -16,6 +16,7 @@ use url::Url;
 use crate::{
     app::App,
     config::Target,
+    credentials::token_for,
     engine::LazyEngine,
     fetch::transfer::Origin,
     problem::{Problem, Result},
@@ -67,8 +68,17 @@ impl Session {
     }
 }
 
-/// A client of the server at `url`, which trusts the authorities of the settings too.
+/// A client of the server at `url`, showing the token that there is for it.
 fn remote(app: &App, url: &Url) -> Result<Client> {
+    let client = nobody(app, url)?;
+    match token_for(&app.settings, url)? {
+        Some(token) => Ok(client.with_token(&token)?),
+        None => Ok(client),
+    }
+}
+
+/// A client that shows no token. It trusts the authorities of the settings, too.
+pub(crate) fn nobody(app: &App, url: &Url) -> Result<Client> {
     let Some(ca_file) = &app.settings.ca_file else { return Ok(Client::remote(url.clone())?) };
     let path = &ca_file.value;
     let authorities = std::fs::read(path)

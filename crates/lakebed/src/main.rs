@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod config;
 mod connect;
+mod credentials;
 mod descriptors;
 mod engine;
 mod fetch;

@@ -178,7 +178,9 @@ impl From<&lakebed_api::Problem> for Problem {
             "not-found" | "no-lake" | "bucket-absent" => Exit::NotFound,
             "conflict" | "locked" | "stopped" => Exit::Conflict,
             "corrupt" => Exit::Damaged,
-            "full" | "denied" | "unavailable" | "cancelled" => Exit::Unavailable,
+            "full" | "denied" | "unavailable" | "cancelled" | "unauthorized" | "forbidden" => {
+                Exit::Unavailable
+            }
             "internal" => Exit::Internal,
             _ => by_status(problem.status),
         };
@@ -210,6 +212,9 @@ impl From<ClientError> for Problem {
             ClientError::Unreachable { .. } => {
                 Self::from_chain(&error).hint("is `lakebed serve` running there? check the address")
             }
+            ClientError::Insecure { .. } => {
+                Self::refused(error.code(), error.to_string()).hint("use its `https://` address")
+            }
             ClientError::Protocol { .. } => {
                 Self::from_chain(&error).hint("is that address a lakebed server of this version?")
             }
@@ -229,7 +234,9 @@ impl From<lakebed_service::Error> for Problem {
                 Exit::Conflict
             }
             "corrupt" => Exit::Damaged,
-            "full" | "denied" | "unavailable" | "catalog-refused" => Exit::Unavailable,
+            "full" | "denied" | "unavailable" | "catalog-refused" | "forbidden" => {
+                Exit::Unavailable
+            }
             "internal" => Exit::Internal,
             "bucket-absent" => Exit::NotFound,
             code if code.starts_with("bucket-") => Exit::Unavailable,

@@ -17,6 +17,7 @@ mod opening;
 mod rebuilds;
 mod references;
 mod server;
+mod tokens;
 mod world;
 
 use databases::Databases;
@@ -82,4 +83,9 @@ on_every_engine! {
     references::many_references_share_one_snapshot,
     references::a_time_means_what_the_bare_name_meant_then,
     references::an_answer_at_its_own_time_never_changes,
+    tokens::a_token_is_found_with_everything_that_is_kept_of_it,
+    tokens::a_token_waits_for_the_mark_and_a_revocation_does_not,
+    tokens::a_tree_of_tokens_goes_together,
+    tokens::tokens_that_cannot_be_are_refused,
+    tokens::tokens_and_revocations_are_rebuilt,
 }

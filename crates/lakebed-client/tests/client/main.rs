@@ -7,3 +7,4 @@ mod requests;
 mod sockets;
 mod sql;
 mod support;
+mod tokens;

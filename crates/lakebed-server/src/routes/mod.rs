@@ -8,6 +8,7 @@ pub(crate) mod object;
 mod problems;
 pub(crate) mod resolve;
 pub(crate) mod sql;
+pub(crate) mod token;
 pub(crate) mod upload;
 pub(crate) mod verify;
 pub(crate) mod version;

@@ -26,9 +26,11 @@ macro_rules! problems {
 }
 
 problems! {
-    /// Of every route: an address of somebody else, a page of somebody else, a failure; a body that
+    /// Of every route: nobody proved to ask, an address of somebody else, a page of somebody else, a failure; a body that
     /// is too large, too slow or encoded, a path or header that is too long, too many requests.
-    Always: 400 403 408 413 414 415 421 429 431 500 503;
+    Always: 400 401 403 408 413 414 415 421 429 431 500 503;
+    /// Of routes that everybody may ask: the same, without asking who asks.
+    AlwaysOpen: 400 403 408 413 414 415 421 429 431 500 503;
     /// Of routes that take parameters.
     BadRequest: 400;
     /// Of routes that name something.

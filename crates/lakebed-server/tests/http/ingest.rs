@@ -204,7 +204,7 @@ async fn damage_is_found_and_named() {
     let mut door = Door::remote_in_folder().await;
     let ingest = request(vec![uploaded(&door, CSV).await]);
     door.client().ingest(&ingest, None, |_| {}).await.unwrap();
-    door.test.damaged();
+    door.damaged();
     let id = ObjectId::of(CSV.as_bytes());
     let path = door.test.root().join(id.key());
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();

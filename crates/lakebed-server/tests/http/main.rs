@@ -1,9 +1,11 @@
 //! The HTTP door over a real lake: what is asked, what is answered, how it fails.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
+mod auth;
 mod breakage;
 mod formats;
 mod ingest;
+mod issuer;
 mod limits;
 mod logs;
 mod mutations;

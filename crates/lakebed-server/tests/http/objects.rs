@@ -112,7 +112,7 @@ pub(crate) fn flip(door: &Door, id: ObjectId, offset: usize) {
 async fn damage_at_the_start_is_a_problem_that_names_the_object() {
     let mut door = Door::remote_in_folder().await;
     let (id, path) = with_source(&door, "id\n1\n2\n").await;
-    door.test.damaged();
+    door.damaged();
     flip(&door, id, 3);
     let answer = door.get(&path).await;
     assert_eq!(answer.code(), is(500, "corrupt"));
@@ -126,7 +126,7 @@ async fn damage_further_on_cuts_the_body() {
     // Long enough that its last group is not read together with the first.
     let text = long().repeat(40);
     let (id, _) = with_source(&door, &text).await;
-    door.test.damaged();
+    door.damaged();
     let at = text.len() - 10;
     flip(&door, id, at);
     let mut bytes = door.client().object(id, None).await.unwrap().bytes;
@@ -188,7 +188,7 @@ async fn a_lifetime_of_links_is_bounded_and_means_nothing_in_a_folder() {
 async fn an_object_that_is_gone_is_damage() {
     let mut door = Door::remote_in_folder().await;
     let (id, path) = with_source(&door, "id\n1\n2\n").await;
-    door.test.damaged();
+    door.damaged();
     std::fs::remove_file(door.test.root().join(id.key())).unwrap();
     let answer = door.get(&path).await;
     assert_eq!(answer.status, 500, "{}", answer.text());

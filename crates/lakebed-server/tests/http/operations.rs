@@ -163,7 +163,7 @@ async fn ingests_the_journal_and_the_store_are_counted() {
 async fn corrupt_reads_are_counted() {
     let mut measured = Measured::new().await;
     measured.door.test.ingest("sales.orders", "a.csv", "id\n1\n").await.unwrap();
-    measured.door.test.damaged();
+    measured.door.damaged();
     assert_eq!(measured.value("lakebed_store_corrupt_reads_total").await, 0.0);
     let id = ObjectId::of(b"id\n1\n");
     flip(&measured.door, id, 3);

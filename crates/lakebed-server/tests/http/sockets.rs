@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use futures::TryStreamExt as _;
 use lakebed_api::{SqlRequest, media::SqlFormat};
 use lakebed_client::{Client, ClientError};
-use lakebed_server::serve;
+use lakebed_server::{Auth, serve};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -32,7 +32,9 @@ impl Served {
         let shutdown = async {
             let _ = stopped.await;
         };
-        let server = tokio::spawn(serve(listener, door.router.clone(), shutdown));
+        let router = door.router.clone();
+        let server =
+            tokio::spawn(async move { serve(listener, router, &Auth::default(), shutdown).await });
         Self { door, address, stop, server }
     }
 
@@ -163,6 +165,8 @@ async fn a_server_that_is_gone_is_unreachable() {
 async fn a_server_never_listens_where_others_can_reach_it() {
     let door = Door::remote().await;
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
-    let error = serve(listener, door.router.clone(), std::future::pending()).await.unwrap_err();
+    let error = serve(listener, door.router.clone(), &Auth::default(), std::future::pending())
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("other machines"), "{error}");
 }

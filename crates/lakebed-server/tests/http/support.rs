@@ -21,7 +21,7 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use lakebed_api::Problem;
 use lakebed_client::Client;
-use lakebed_server::{Access, AppState, Limits, router};
+use lakebed_server::{Access, AppState, Asks, Auth, Limits, OidcConfig, router};
 use lakebed_service::engine::{
     Engine, EngineError, Prepared, QueryJob, QueryLimits, QueryStream, StatementKind,
 };
@@ -145,7 +145,7 @@ fn types() -> RecordBatch {
 
 /// A lake, its engine, and the door before it.
 pub(crate) struct Door {
-    pub(crate) test: TestLake,
+    pub(crate) test: Arc<TestLake>,
     pub(crate) engine: Arc<Script>,
     pub(crate) router: Router,
 }
@@ -172,6 +172,7 @@ impl Door {
     async fn in_place(place: TestPlace, access: Access, limits: QueryLimits) -> Self {
         let engine = Arc::new(Script::default());
         let test = TestLake::in_place(place, Arc::clone(&engine) as Arc<dyn Engine>).await;
+        let test = Arc::new(test);
         let state = AppState::new(test.lake.clone(), access).with_limits(limits);
         Self { test, engine, router: router(state) }
     }
@@ -181,7 +182,34 @@ impl Door {
         let engine = Arc::new(Script::default());
         let test = TestLake::with_engine(Arc::clone(&engine) as Arc<dyn Engine>).await;
         let state = AppState::new(test.lake.clone(), Access::Remote).with_door(limits);
-        Self { test, engine, router: router(state) }
+        Self { test: Arc::new(test), engine, router: router(state) }
+    }
+
+    /// The lake is damaged on purpose: dropping it proves nothing.
+    pub(crate) fn damaged(&mut self) {
+        Arc::get_mut(&mut self.test).expect("the lake has one door").damaged();
+    }
+
+    /// The same lake behind a door that asks who asks.
+    pub(crate) fn asking(&self, asks: Asks, issuers: Vec<OidcConfig>) -> Self {
+        let auth = Auth::new(asks, issuers).unwrap();
+        let state = AppState::new(self.test.lake.clone(), Access::Remote)
+            .with_auth(auth)
+            .with_door(Limits {
+                // One peer makes all mistakes of a test.
+                failures_per_minute: 0,
+                ..Limits::default()
+            });
+        Self {
+            test: Arc::clone(&self.test),
+            engine: Arc::clone(&self.engine),
+            router: router(state),
+        }
+    }
+
+    /// Another server of the same lake, which trusts no issuer.
+    pub(crate) fn twin(&self, asks: Asks) -> Self {
+        self.asking(asks, Vec::new())
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -197,6 +225,10 @@ impl Door {
         body: impl Into<Body>,
     ) -> Answer {
         call(&self.router, method, path, headers, body).await
+    }
+
+    pub(crate) async fn send_request(&self, request: Request<Body>) -> Answer {
+        send(&self.router, request).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -229,13 +261,17 @@ pub(crate) async fn call(
         let (name, value) = header.split_once(':').unwrap();
         request = request.header(name, value.trim());
     }
-    let request = request.body(body.into()).unwrap();
+    send(router, request.body(body.into()).unwrap()).await
+}
+
+async fn send(router: &Router, request: Request<Body>) -> Answer {
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     Answer { status: parts.status, headers: parts.headers, body }
 }
 
+#[derive(Clone)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,

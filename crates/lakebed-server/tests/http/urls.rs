@@ -33,7 +33,7 @@ async fn site(status: &'static str, body: &'static str) -> u16 {
 
 async fn door(access: Access, rules: Vec<HostRule>) -> Door {
     let mut door = Door::remote().await;
-    door.test = TestLake::new().await;
+    door.test = TestLake::new().await.into();
     let fetcher = Fetcher::new(Policy::new(Hosts::Listed(rules)));
     let state = AppState::new(door.test.lake.clone(), access).with_fetcher(fetcher);
     door.router = router(state);

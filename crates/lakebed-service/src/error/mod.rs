@@ -80,6 +80,12 @@ pub enum Error {
         /// What to do about it.
         hint: String,
     },
+    /// The caller may know of it, but not do it.
+    #[error("{message}")]
+    Forbidden {
+        /// What takes more than the caller has.
+        message: String,
+    },
     /// Somebody else holds the database: try later.
     #[error("{message}")]
     Locked {
@@ -137,6 +143,7 @@ impl Error {
             Self::Corrupt { .. } => "corrupt",
             Self::Full { .. } => "full",
             Self::Denied { .. } => "denied",
+            Self::Forbidden { .. } => "forbidden",
             Self::Locked { .. } => "locked",
             Self::NoLake { .. } => "no-lake",
             Self::Stopped { .. } => "stopped",
@@ -166,6 +173,9 @@ impl Error {
                 "make room, then run the same command again: it goes on from nothing half-done"
             }
             Self::Denied { .. } => "check the owner and the permissions of that path",
+            Self::Forbidden { .. } => {
+                "ask who may `admin` the lake; `lakebed whoami` says who you are"
+            }
             Self::Locked { .. } => "another process is writing: try again when it is done",
             Self::NoLake { .. } => "`lakebed ingest` creates one; or name another with `--lake`",
             Self::Engine(EngineError::Exhausted { .. }) => "ask for less, or raise the limit",

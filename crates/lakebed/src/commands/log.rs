@@ -106,6 +106,14 @@ fn describe(
         EventBody::HeadMoved(moved) => {
             format!("{} `{}` is v{} now", moved.dataset, moved.stage, moved.to)
         }
+        EventBody::TokenCreated(token) => {
+            let what = if token.first_admin { "an admin token" } else { "a token" };
+            format!("{what} for {} was made: {}", token.principal, token.token)
+        }
+        EventBody::TokenRevoked(revoked) => {
+            let more = if revoked.and_made_with_it { " and all made with it" } else { "" };
+            format!("token {}{more} was revoked", revoked.token)
+        }
         EventBody::IngestRefused(refused) => {
             let (dataset, message) = (&refused.dataset, &refused.message);
             let kept = kept(&refused.sources);

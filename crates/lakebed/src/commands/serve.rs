@@ -8,20 +8,20 @@ use std::{
 
 use clap::{Args, ValueHint};
 use lakebed_server::{
-    Access, AppState, Metrics, Reach, Server, Tls, TlsError, TrustedProxies, ensure_loopback,
+    Access, AppState, Auth, Metrics, Reach, Server, Tls, TlsError, TrustedProxies, ensure_loopback,
     operations, router,
 };
-use lakebed_service::OpenMode;
+use lakebed_service::{Lake, OpenMode};
 use lakebed_web::{Fetcher, Hosts, Policy};
 use serde_json::json;
 use tokio::{net::TcpListener, task::AbortHandle};
 
 use crate::{
     app::App,
-    config::Setting,
+    config::{AuthMode, Setting},
     connect::{host_rules, open_lake},
     descriptors,
-    output::style,
+    output::{human, style},
     problem::{Exit, Problem, Result},
     signals,
 };
@@ -31,16 +31,21 @@ const LOOK_AT_CERTIFICATE: Duration = Duration::from_secs(10);
 
 /// Answer the HTTP API.
 ///
-/// Only on this machine: until there are tokens, everyone who reaches the port may read and write
-/// everything. SIGTERM or ctrl-C stops in order: not ready from then on, no new connections,
-/// requests under way end, those that take longer than `drain_seconds` are cut; the exit code is 0.
-/// The same signal again ends it at once (130 or 143). SIGHUP reads the certificate again.
+/// While the lake has no token and no declared catalog, callers from this machine are not asked who
+/// they are and may do everything. From then on, with an issuer in lakebed.toml, with `--auth
+/// required`, or on an address that other machines can reach, every caller is asked. The first start
+/// that asks prints an admin token on stderr, once.
+///
+/// SIGTERM or ctrl-C stops in order: not ready from then on, no new connections, requests under way
+/// end, those that take longer than `drain_seconds` are cut; the exit code is 0. The same signal again
+/// ends it at once (130 or 143). SIGHUP reads the certificate again.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   lakebed serve --lake ./lake
   lakebed serve --lake ./lake --metrics-listen 127.0.0.1:9464
   lakebed serve --lake ./lake --tls-cert server.pem --tls-key server.key
+  lakebed serve --lake ./lake --listen 0.0.0.0:8080    # behind a proxy that speaks TLS
   lakebed --lake http://127.0.0.1:8080 ls    # elsewhere")]
 pub(crate) struct ServeArgs {
     /// The address and port; port 0 is any that is free [default: 127.0.0.1:8080] [env: LAKEBED_LISTEN]
@@ -56,6 +61,9 @@ pub(crate) struct ServeArgs {
     /// The key (PEM) of that certificate [env: LAKEBED_TLS_KEY]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) tls_key: Option<String>,
+    /// Whether callers are asked who they are [default: auto] [env: LAKEBED_AUTH]
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) auth: Option<AuthMode>,
     /// Begin a new lake when there is none
     #[arg(long)]
     create: bool,
@@ -63,7 +71,9 @@ pub(crate) struct ServeArgs {
 
 pub(crate) async fn run(app: &App, args: ServeArgs) -> Result<Exit> {
     let listen = &app.settings.listen;
-    let address = loopback(&listen.value)
+    let address = resolve(&listen.value)
+        .map_err(|problem| problem.detail(format!("the address was set by {}", listen.origin)))?;
+    let auth = auth_at(app, address)
         .map_err(|problem| problem.detail(format!("the address was set by {}", listen.origin)))?;
     let tls = tls(app)?;
     let proxies = trusted_proxies(&app.settings.trusted_proxies)?;
@@ -71,8 +81,15 @@ pub(crate) async fn run(app: &App, args: ServeArgs) -> Result<Exit> {
     let mode = if args.create { OpenMode::CreateIfMissing } else { OpenMode::Existing };
     let lake = open_lake(app, mode).await?;
     let (listener, bound) = bind(address).await?;
+    introduce(app, &lake, &auth).await?;
+    if tls.is_none() && ensure_loopback(bound).is_err() {
+        app.terminal.warn(
+            "tokens come in the clear: put a proxy that speaks TLS in front, or set tls_cert and tls_key",
+        );
+    }
     let limits = app.settings.limits.value.clone();
     let mut state = AppState::new(lake.clone(), Access::Remote)
+        .with_auth(auth)
         .with_trusted_proxies(proxies)
         .with_door(limits.clone());
     let rules = host_rules(app);
@@ -205,18 +222,6 @@ fn trusted_proxies(setting: &Setting<Vec<String>>) -> Result<TrustedProxies> {
     })
 }
 
-/// The address, if nobody but this machine can reach it.
-fn loopback(text: &str) -> Result<SocketAddr> {
-    let address = resolve(text)?;
-    ensure_loopback(address).map(|()| address).map_err(|_| {
-        Problem::refused(
-            "off-loopback",
-            format!("`{text}` can be reached from other machines, and there are no tokens yet"),
-        )
-        .hint("listen on 127.0.0.1, and put a proxy that checks who asks in front of it")
-    })
-}
-
 fn resolve(text: &str) -> Result<SocketAddr> {
     let mut addresses = text.to_socket_addrs().map_err(|_| {
         Problem::usage(format!("`{text}` is not an address to listen on"))
@@ -230,6 +235,31 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
+}
+
+/// How callers prove who they are at an address, as the settings say.
+fn auth_at(app: &App, address: SocketAddr) -> Result<Auth> {
+    let asks = app.settings.auth.value.asks(ensure_loopback(address).is_ok())?;
+    Auth::new(asks, app.settings.oidc.clone()).map_err(|error| {
+        Problem::new(Exit::Usage, "configuration", error.to_string())
+            .hint("`lakebed config --reference` says what an issuer needs")
+    })
+}
+
+/// The first start of a server that asks: somebody must be able to say who may do what.
+///
+/// To stderr and never to the log: whoever collects logs must not become the lake's admin.
+async fn introduce(app: &App, lake: &Lake, auth: &Auth) -> Result<()> {
+    if !auth.asks(lake).await? {
+        return Ok(());
+    }
+    let Some((token, expires_at)) = lake.create_first_admin_token().await? else { return Ok(()) };
+    app.terminal.tell_once(format_args!(
+        "the lake's first admin token, good until {} UTC; it is not shown again:\n{}\n",
+        human::time(expires_at),
+        token.reveal(),
+    ));
+    Ok(())
 }
 
 fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Problem {
@@ -274,13 +304,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_this_machine_may_ask() {
-        assert!(loopback("127.0.0.1:0").is_ok() && loopback("[::1]:8080").is_ok());
-        for open in ["0.0.0.0:8080", "[::]:8080", "192.0.2.1:80"] {
-            assert_eq!(loopback(open).expect_err(open).exit, Exit::Refused);
+    fn an_address_is_a_host_and_a_port() {
+        for good in ["127.0.0.1:0", "[::1]:8080", "0.0.0.0:8080", "192.0.2.1:80"] {
+            assert!(resolve(good).is_ok(), "{good}");
         }
         for bad in ["", "127.0.0.1", "nonsense", "127.0.0.1:99999"] {
-            assert_eq!(loopback(bad).expect_err(bad).exit, Exit::Usage);
+            assert_eq!(resolve(bad).expect_err(bad).exit, Exit::Usage);
         }
     }
 }

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    ColorWhen, FILE, LogFormat, Origin, Setting,
+    AuthMode, ColorWhen, FILE, LogFormat, Origin, Setting,
+    auth::OidcTable,
     object_store::{AzureFile, GcsFile, S3File},
 };
 use crate::problem::{Exit, Problem, Result};
@@ -37,6 +38,9 @@ pub(super) struct File {
     pub(super) url_hosts: Option<Spanned<Vec<String>>>,
     pub(super) url_private_hosts: Option<Spanned<Vec<String>>>,
     pub(super) limits: Option<Spanned<Limits>>,
+    pub(super) auth: Option<Spanned<AuthMode>>,
+    #[serde(default)]
+    pub(super) oidc: Vec<OidcTable>,
     pub(super) scratch: Option<Spanned<String>>,
     pub(super) scratch_limit_bytes: Option<Spanned<u64>>,
     pub(super) s3: Option<S3File>,
@@ -79,6 +83,11 @@ impl Loaded {
                 line: line_at(&self.text, value.span().start),
             },
         })
+    }
+
+    /// File and line of what stands at byte `offset`.
+    pub(super) fn place(&self, offset: usize) -> String {
+        format!("{}:{}", self.path.display(), line_at(&self.text, offset))
     }
 
     pub(super) fn folder(&self) -> &Path {

@@ -4,6 +4,7 @@
 //! `lakebed.toml` is looked for in the current folder and then in its parents; the nearest counts
 //! and paths in it are relative to its folder. Keys it does not know are refused.
 
+mod auth;
 mod file;
 mod object_store;
 mod secret;
@@ -17,18 +18,20 @@ use std::{
 };
 
 use lakebed_core::PrincipalName;
-use lakebed_server::Limits;
+use lakebed_server::{Limits, OidcConfig};
 use lakebed_web::{HostRule, RuleError};
 use serde::Deserialize;
 use toml::Spanned;
 
-use self::file::{File, Loaded, find};
 use self::{
+    auth::OidcTable,
+    file::{File, Loaded, find},
     object_store::StoreSettings,
     secret::{without_password, without_password_in},
     settings::Described,
 };
 pub(crate) use self::{
+    auth::{AuthMode, Secret},
     settings::{SETTINGS, reference, variables},
     target::Target,
 };
@@ -98,6 +101,16 @@ pub(crate) struct Settings {
     pub(crate) url_private_hosts: Setting<Vec<HostRule>>,
     /// What clients of `serve` may cost.
     pub(crate) limits: Setting<Limits>,
+    /// Whether `serve` asks its callers who they are.
+    pub(crate) auth: Setting<AuthMode>,
+    /// The issuers whose tokens `serve` takes.
+    pub(crate) oidc: Vec<OidcConfig>,
+    /// The file with the token to show to a server.
+    pub(crate) token_file: Option<Setting<PathBuf>>,
+    /// The token to show to a server.
+    pub(crate) token: Option<Secret>,
+    /// The folder of the user's own configuration.
+    pub(crate) user_folder: Option<PathBuf>,
     /// Who the events of a lake in this process are by.
     pub(crate) actor: Setting<PrincipalName>,
     /// How to reach the object store, for a lake that is in one.
@@ -155,6 +168,8 @@ pub(crate) struct Flags {
     pub(crate) metrics_listen: Option<String>,
     pub(crate) tls_cert: Option<String>,
     pub(crate) tls_key: Option<String>,
+    pub(crate) auth: Option<AuthMode>,
+    pub(crate) token_file: Option<PathBuf>,
     /// Whether this is a server, whose log is what its operator reads. Other commands report what
     /// went wrong themselves, once.
     pub(crate) serves: bool,
@@ -163,10 +178,10 @@ pub(crate) struct Flags {
 /// The variables that were set. Passed in, so that tests need not touch the process'.
 pub(crate) type Environment = BTreeMap<String, String>;
 
-/// The process' variables that mean something here, `LAKEBED_*` that do not, and the name of the
-/// user.
+/// The process' variables that mean something here, `LAKEBED_*` that do not, the name of the user,
+/// and where their own configuration is.
 pub(crate) fn environment() -> Environment {
-    let known: Vec<&str> = variables().chain([USER, LOGNAME]).collect();
+    let known: Vec<&str> = variables().chain(OTHERS).collect();
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| {
@@ -179,6 +194,9 @@ pub(crate) fn environment() -> Environment {
 
 const USER: &str = "USER";
 const LOGNAME: &str = "LOGNAME";
+
+/// Not ours, but looked at.
+const OTHERS: [&str; 4] = [USER, LOGNAME, "HOME", "XDG_CONFIG_HOME"];
 
 /// Brings the layers together; `current` is the current folder.
 ///
@@ -227,6 +245,14 @@ pub(crate) fn load(flags: &Flags, environment: &Environment, current: &Path) -> 
             |file| file.url_private_hosts.as_ref(),
         )?,
         limits: layers.limits()?,
+        auth: layers.choice(&settings::AUTH, flags.auth, |file| file.auth.as_ref())?,
+        oidc: layers.oidc()?,
+        token_file: layers.token_file(flags),
+        token: environment
+            .get(settings::TOKEN_VARIABLE)
+            .filter(|token| !token.is_empty())
+            .map(|token| Secret::new(token)),
+        user_folder: auth::user_folder(environment),
         actor: layers.actor(),
     })
 }
@@ -383,6 +409,32 @@ impl Layers<'_> {
         }
     }
 
+    /// The issuer that the environment names, else those of the file.
+    fn oidc(&self) -> Result<Vec<OidcConfig>> {
+        if let Some(issuer) = auth::issuer_of(self.environment, self.current)? {
+            return Ok(vec![issuer]);
+        }
+        let read = |table: &OidcTable| {
+            table.read(self.loaded.folder()).map_err(|why| {
+                let place = self.loaded.place(table.issuer.span().start);
+                auth::configuration(format!("{place}: the issuer cannot be used: {why}"))
+            })
+        };
+        self.loaded.file.oidc.iter().map(read).collect()
+    }
+
+    fn token_file(&self, flags: &Flags) -> Option<Setting<PathBuf>> {
+        if let Some(path) = &flags.token_file {
+            let value = self.current.join(path);
+            return Some(Setting { value, origin: Origin::Flag("--token-file") });
+        }
+        let path =
+            self.environment.get(settings::TOKEN_FILE_VARIABLE).filter(|path| !path.is_empty())?;
+        let value = self.current.join(path);
+        let origin = Origin::Environment(settings::TOKEN_FILE_VARIABLE);
+        Some(Setting { value, origin })
+    }
+
     /// A name is only a remark: nobody checks it on the user's own machine.
     fn actor(&self) -> Setting<PrincipalName> {
         let named = [USER, LOGNAME].into_iter().find_map(|variable| {
@@ -432,6 +484,12 @@ impl Settings {
         })
     }
 
+    /// The names of the issuers.
+    fn issuers(&self) -> Option<String> {
+        let names: Vec<&str> = self.oidc.iter().map(|issuer| issuer.issuer.as_str()).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+
     /// Name, value and origin of every setting, in the order of the documentation. Passwords in
     /// addresses are left out.
     pub(crate) fn rows(&self) -> Vec<(&'static str, Option<String>, Option<&Origin>)> {
@@ -460,6 +518,8 @@ impl Settings {
             (&settings::LOG, some(&self.log, Clone::clone)),
             (&settings::LOG_FORMAT, some(&self.log_format, ToString::to_string)),
             (&settings::LISTEN, some(&self.listen, Clone::clone)),
+            (&settings::AUTH, some(&self.auth, ToString::to_string)),
+            (&settings::OIDC, (self.issuers(), None)),
             (&settings::METRICS_LISTEN, maybe(self.metrics_listen.as_ref(), Clone::clone)),
             (&settings::TLS_CERT, maybe(self.tls_cert.as_ref(), path)),
             (&settings::TLS_KEY, maybe(self.tls_key.as_ref(), path)),

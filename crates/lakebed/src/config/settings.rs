@@ -42,6 +42,8 @@ pub(crate) enum Kind {
     List,
     /// The limits: a table in the file, an inline table in a variable.
     Limits,
+    /// Tables, `[[key]]`.
+    Tables,
 }
 
 impl Described {
@@ -60,6 +62,7 @@ impl Described {
             Kind::Choice(words) => words.join(", "),
             Kind::List => "list of texts".to_owned(),
             Kind::Limits => "table of numbers".to_owned(),
+            Kind::Tables => "list of tables".to_owned(),
         }
     }
 
@@ -156,6 +159,34 @@ pub(crate) const LISTEN: Described = Described {
     default: "\"127.0.0.1:8080\"",
     example: "\"127.0.0.1:8080\"",
     meaning: "Address and port of the API.",
+    ..PLAIN
+};
+
+pub(crate) const AUTH: Described = Described {
+    key: "auth",
+    variables: &["LAKEBED_AUTH"],
+    flag: Some("--auth"),
+    command: Some("serve"),
+    kind: Kind::Choice(&["auto", "required", "none"]),
+    default: "\"auto\"",
+    example: "\"auto\"",
+    meaning: "Whether callers are asked who they are; `auto` is where other machines can reach the server, with an issuer, and once the lake has a token. `none` is for loopback alone.",
+    ..PLAIN
+};
+
+pub(crate) const OIDC: Described = Described {
+    key: "oidc",
+    variables: &[
+        "LAKEBED_OIDC_ISSUER",
+        "LAKEBED_OIDC_AUDIENCE",
+        "LAKEBED_OIDC_KEYS",
+        "LAKEBED_OIDC_PRINCIPAL",
+        "LAKEBED_OIDC_GROUPS",
+    ],
+    kind: Kind::Tables,
+    default: "none",
+    example: "[{ issuer = \"https://id.example\", audience = \"lakebed\", keys = \"https://id.example/jwks\" }]",
+    meaning: "OpenID Connect issuers whose tokens prove who asks. Each has `issuer`, `audience` (or a list; each audience of a token must be in it) and `keys` (an `https://` address, or a file), and may have `principal` (the claim that names who asks, or a JSON pointer; `sub`), `prefix` (before that name; needed with several issuers), `groups` (a claim or a JSON pointer; none are taken unless said), `attributes` (names to claims), `algorithms` and `skew_seconds` (30, at most 60). The variables name one issuer, in place of those in the file.",
     ..PLAIN
 };
 
@@ -348,7 +379,7 @@ pub(crate) const AZURE_ENDPOINT: Described = Described {
 };
 
 /// All of them, in the order of the documentation.
-pub(crate) const SETTINGS: [&Described; 26] = [
+pub(crate) const SETTINGS: [&Described; 28] = [
     &LAKE,
     &CATALOG,
     &CA_FILE,
@@ -356,6 +387,8 @@ pub(crate) const SETTINGS: [&Described; 26] = [
     &LOG,
     &LOG_FORMAT,
     &LISTEN,
+    &AUTH,
+    &OIDC,
     &METRICS_LISTEN,
     &TLS_CERT,
     &TLS_KEY,
@@ -384,10 +417,17 @@ pub(crate) const CONFIG_VARIABLE: &str = "LAKEBED_CONFIG";
 pub(crate) const KEY_VARIABLES: [&str; 3] =
     ["LAKEBED_S3_ACCESS_KEY_ID", "LAKEBED_S3_SECRET_ACCESS_KEY", "LAKEBED_S3_SESSION_TOKEN"];
 
+/// The token to show to a server: as secret as a key.
+pub(crate) const TOKEN_VARIABLE: &str = "LAKEBED_TOKEN";
+
+/// Says where a token is; it belongs to who asks, and not to the lake.
+pub(crate) const TOKEN_FILE_VARIABLE: &str = "LAKEBED_TOKEN_FILE";
+
 /// Every variable that means something.
 pub(crate) fn variables() -> impl Iterator<Item = &'static str> {
     let of_settings = SETTINGS.iter().flat_map(|setting| setting.variables).copied();
-    of_settings.chain([CONFIG_VARIABLE]).chain(KEY_VARIABLES)
+    let others = [CONFIG_VARIABLE, TOKEN_VARIABLE, TOKEN_FILE_VARIABLE];
+    of_settings.chain(others).chain(KEY_VARIABLES)
 }
 
 /// The reference of `lakebed.toml`, itself such a file: every setting, commented out.
@@ -497,7 +537,8 @@ mod tests {
                 _ => format!("{line}\n"),
             })
             .collect();
-        assert_eq!(all.matches(" = ").count(), SETTINGS.len(), "{all}");
+        let set = all.lines().filter(|line| line.contains(" = ") && !line.starts_with('#'));
+        assert_eq!(set.count(), SETTINGS.len(), "{all}");
         toml::from_str::<File>(&all).unwrap_or_else(|error| panic!("{error}\n{all}"));
     }
 
@@ -544,7 +585,11 @@ mod tests {
     fn variables_are_named_after_keys() {
         for setting in SETTINGS {
             let expected = format!("LAKEBED_{}", setting.key.to_uppercase().replace('.', "_"));
-            assert_eq!(setting.variable(), expected);
+            let is_named = match setting.kind {
+                Kind::Tables => setting.variables.iter().all(|name| name.starts_with(&expected)),
+                _ => setting.variable() == expected,
+            };
+            assert!(is_named, "{expected}: {:?}", setting.variables);
         }
         let all: Vec<&str> = variables().collect();
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{all:?}");

@@ -112,6 +112,11 @@ impl Terminal {
         self.write_stderr(&format!("{hint}hint:{hint:#} {}\n", escaped(&text.to_string())));
     }
 
+    /// Says on stderr what is said once and must not be missed, whatever was asked for.
+    pub(crate) fn tell_once(&self, text: impl Display) {
+        self.write_stderr(&text.to_string());
+    }
+
     /// Reports a failure on stderr: text, or problem JSON with `--json`.
     pub(crate) fn print_problem(&self, problem: &Problem) {
         match self.json {
