@@ -256,7 +256,7 @@ fn signed_urls_read_one_file_for_a_while_and_are_in_no_log() {
 
     let ran = bucket.ok(&["resolve", "nyc.airlines", "--files", "--json", "-vvv"]);
     assert!(ran.text().contains("X-Amz-Signature"), "{ran}");
-    assert!(ran.stderr.lines().count() > 3, "it logs: {}", ran.stderr);
+    assert!(ran.stderr.contains("/v1/resolve"), "it logs: {}", ran.stderr);
     assert!(!ran.stderr.contains("X-Amz-Signature"), "{}", ran.stderr);
     assert!(!ran.stderr.contains(WRITER.secret), "{}", ran.stderr);
 }

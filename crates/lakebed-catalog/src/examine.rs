@@ -31,9 +31,9 @@ impl Catalog {
 
     async fn examine_file(&self) -> Result<Vec<Check>> {
         let mut connection = self.connection().await?;
-        let journal =
-            setting(&mut connection, "SELECT journal_mode AS value FROM pragma_journal_mode")
-                .await?;
+        // Not every pragma can be selected from.
+        let journal = query("PRAGMA journal_mode").fetch_one(&mut connection).await?;
+        let journal = journal.text("journal_mode")?;
         let synchronous =
             query("PRAGMA synchronous").fetch_one(&mut connection).await?.number("synchronous")?;
         let durability = match (journal.as_str(), synchronous) {
@@ -48,9 +48,8 @@ impl Catalog {
                 "open it with an unchanged Lakebed: another program changed its settings",
             ),
         };
-        let found =
-            setting(&mut connection, "SELECT quick_check AS value FROM pragma_quick_check(1)")
-                .await?;
+        let found = query("PRAGMA quick_check(1)").fetch_one(&mut connection).await?;
+        let found = found.text("quick_check")?;
         let integrity = match found.as_str() {
             "ok" => Check::ok("database", "SQLite finds its file whole"),
             found => Check::failed(

@@ -22,7 +22,7 @@ struct Tally {
 
 /// Databases and stores that the suites with a lake run on, after everything ran on SQLite and
 /// folders (P10).
-const COMBINATIONS: [&str; 1] = ["postgres+folder"];
+const COMBINATIONS: [&str; 2] = ["postgres+folder", "postgres+s3"];
 
 /// The suites that have lakes; the others do not ask where lakes are.
 const WITH_LAKES: [&str; 3] = ["service", "http", "cli"];

@@ -161,7 +161,7 @@ async fn ingests_the_journal_and_the_store_are_counted() {
 /// P3: damage that was noticed is a number that somebody can be woken by.
 #[tokio::test]
 async fn corrupt_reads_are_counted() {
-    let mut measured = Measured::new().await;
+    let mut measured = Measured::of(Door::remote_in_folder().await, Reach::Network);
     measured.door.test.ingest("sales.orders", "a.csv", "id\n1\n").await.unwrap();
     measured.door.damaged();
     assert_eq!(measured.value("lakebed_store_corrupt_reads_total").await, 0.0);

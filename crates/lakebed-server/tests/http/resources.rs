@@ -151,14 +151,14 @@ async fn references_resolve_together_or_not_at_all() {
 async fn files_are_named_where_the_reader_can_get_them() {
     let request =
         ResolveRequest { refs: vec!["sales.orders".to_owned()], files: true, ..Default::default() };
-    let door = Door::local().await;
+    let door = Door::local_in_folder().await;
     with_orders(&door).await;
     let answer = door.client().resolve(&request).await.unwrap();
     for file in answer.versions[0].files.as_ref().unwrap() {
         let path = url::Url::parse(&file.url).unwrap().to_file_path().unwrap();
         assert_eq!(std::fs::metadata(path).unwrap().len(), file.size_bytes);
     }
-    let remote = Door::remote().await;
+    let remote = Door::remote_in_folder().await;
     with_orders(&remote).await;
     let answer = remote.client().resolve(&request).await.unwrap();
     let found = &answer.versions[0];

@@ -165,6 +165,12 @@ impl Door {
         Self::in_place(place, Access::Remote, QueryLimits::default()).await
     }
 
+    /// The same, in process.
+    pub(crate) async fn local_in_folder() -> Self {
+        let place = TestPlace::on(TestBackend::SqliteFolder);
+        Self::in_place(place, Access::Local, QueryLimits::default()).await
+    }
+
     pub(crate) async fn with(access: Access, limits: QueryLimits) -> Self {
         Self::in_place(TestPlace::new(), access, limits).await
     }
