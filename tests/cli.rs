@@ -22,6 +22,8 @@ mod flow;
 mod kill;
 #[path = "cli/operations.rs"]
 mod operations;
+#[path = "cli/people.rs"]
+mod people;
 #[path = "cli/refusals.rs"]
 mod refusals;
 #[path = "cli/s3.rs"]

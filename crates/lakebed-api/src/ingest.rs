@@ -129,8 +129,9 @@ pub struct IngestResponse {
     pub notes: Vec<String>,
     /// The sources and what became of their rows, in the order given; empty when unchanged.
     pub sources: Vec<SourceFile>,
-    /// Bytes the lake did not have before.
-    pub new_bytes: u64,
+    /// Bytes the lake did not have before; only for those who may read all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_bytes: Option<u64>,
 }
 
 /// Whether an ingest made a version.

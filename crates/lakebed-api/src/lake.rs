@@ -29,7 +29,7 @@ pub struct LakeInfo {
     /// When the lake was created, RFC 3339, UTC.
     #[schema(value_type = String, format = DateTime)]
     pub created_at: Timestamp,
-    /// How many datasets there are.
+    /// How many datasets there are for the asker.
     pub dataset_count: u64,
     /// The version of the program that answers.
     #[schema(example = "0.1.0")]

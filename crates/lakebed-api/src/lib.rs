@@ -13,6 +13,8 @@
 //! | ingest | [`IngestRequest`], [`IngestPlan`], [`IngestResponse`] | `/v1/ingest-plans`, `/v1/ingests` |
 //! | statement | [`SqlRequest`], [`SqlResult`] | `/v1/sql` |
 //! | event | [`EventPage`] | `/v1/events` |
+//! | catalog | [`CatalogAnswer`], [`CatalogPlan`], [`CatalogApplied`] | `/v1/catalog`, `/v1/catalog/plan`, `/v1/catalog/apply` |
+//! | access | [`AccessExplanation`] | `/v1/access/explain` |
 //! | verification | [`VerifyRequest`], [`VerifyReport`] | `/v1/verifications` |
 //! | token | [`TokenRequest`], [`NewToken`], [`TokenList`] | `/v1/tokens` |
 //! | caller | [`WhoAmI`] | `/v1/whoami` |
@@ -22,6 +24,7 @@
 //! decimals, counts are whole numbers, sizes are bytes. Requests refuse unknown fields; clients
 //! must ignore fields of responses that they do not know.
 
+mod catalog;
 mod dataset;
 mod event;
 mod ingest;
@@ -37,8 +40,13 @@ mod upload;
 mod verify;
 mod version;
 
+pub use catalog::{
+    AccessExplanation, ActionExplained, AttributeChange, CatalogAnswer, CatalogApplied,
+    CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, GrantExplained, GroupChange, Reach,
+    RightChange,
+};
 pub use dataset::{DatasetAnswer, DatasetList, DatasetSummary, Head};
-pub use event::EventPage;
+pub use event::{EventEntry, EventPage};
 pub use ingest::{
     IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus, PlannedSource,
     SchemaChange, SchemaChangeKind,

@@ -271,29 +271,6 @@ texts! {
         "^[0-9a-f]{64}$" "9f2c61d0a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e";
 }
 
-/// One append-only change of the catalog. `type` says what changed, and which further fields
-/// there are.
-#[derive(ToSchema)]
-#[schema(as = Event)]
-pub struct EventSchema {
-    /// Its place in the order; counts from 1 without gaps.
-    #[schema(minimum = 1)]
-    pub seq: u64,
-    /// When it was committed, RFC 3339, UTC; never decreases with `seq`.
-    #[schema(value_type = String, format = DateTime)]
-    pub at: String,
-    /// Who did it.
-    pub actor: String,
-    /// The caller's key for it.
-    pub idempotency_key: Option<String>,
-    /// `dataset_created`, `version_committed`, `head_moved`, `ingest_refused`, `token_created`,
-    /// `token_revoked`.
-    #[schema(rename = "type")]
-    pub kind: String,
-    /// The dataset it concerns; absent where it concerns the lake.
-    pub dataset: Option<String>,
-}
-
 /// Some actions on one target: a part of what a token is good for.
 #[derive(ToSchema)]
 #[schema(as = ScopeEntry)]
@@ -304,36 +281,112 @@ pub struct ScopeEntrySchema {
     pub on: TargetSchema,
 }
 
-/// What can be done.
+/// Something that can be done.
 #[derive(ToSchema)]
 #[schema(as = Action)]
 #[serde(rename_all = "lowercase")]
 pub enum ActionSchema {
     /// Know that it exists.
     Discover,
-    /// See its rows, and everything computed from them.
+    /// See its data.
     Read,
     /// Make versions.
     Ingest,
-    /// Say what it is and who may see what of it.
+    /// Say what it is.
     Steward,
-    /// Consent to a promotion.
+    /// Consent to promotions.
     Approve,
-    /// See what happened; no sight of data.
+    /// See what happened.
     Audit,
-    /// Say who may do what; no sight of data.
+    /// Say who may do what.
     Admin,
 }
 
-/// Where something can be done: the word `lake`, a namespace or a dataset.
+/// Where something can be done: `"lake"`, `{"namespace": "crm"}` or `{"dataset": "crm.customers"}`.
 #[derive(ToSchema)]
 #[schema(as = Target)]
 #[serde(rename_all = "lowercase")]
 pub enum TargetSchema {
-    /// The lake: everything in it.
+    /// Everywhere.
     Lake,
-    /// Every dataset of a namespace: `{"namespace": "crm"}`.
+    /// In every dataset of a namespace.
     Namespace(String),
-    /// One dataset: `{"dataset": "crm.customers"}`.
+    /// In one dataset.
     Dataset(String),
+}
+
+/// How long something is allowed: `"never"`, `{"until": time}` or `"always"`.
+#[derive(ToSchema)]
+#[schema(as = Reach)]
+#[serde(rename_all = "lowercase")]
+pub enum ReachSchema {
+    /// Not at all.
+    Never,
+    /// To this moment, RFC 3339.
+    Until(String),
+    /// As long as it is declared.
+    Always,
+}
+
+/// The value of an attribute.
+#[derive(ToSchema)]
+#[schema(as = AttributeValue)]
+#[serde(untagged)]
+pub enum AttributeValueSchema {
+    /// `true` or `false`.
+    Boolean(bool),
+    /// A whole number.
+    Integer(i64),
+    /// A text.
+    Text(String),
+}
+
+/// One permission.
+#[derive(ToSchema)]
+#[schema(as = Grant)]
+pub struct GrantSchema {
+    /// To a principal, or to a `group:…`.
+    #[schema(example = "group:analysts")]
+    pub to: String,
+    /// What they may do.
+    #[schema(min_items = 1)]
+    pub may: Vec<ActionSchema>,
+    /// Where.
+    pub on: TargetSchema,
+    /// From which stage up.
+    #[schema(example = "raw")]
+    pub from_stage: String,
+    /// The last moment at which it gives something, RFC 3339.
+    #[schema(format = DateTime)]
+    pub until: Option<String>,
+}
+
+/// Everything that is declared.
+#[derive(ToSchema)]
+#[schema(as = Declared)]
+pub struct DeclaredSchema {
+    /// Always 1 so far.
+    #[schema(minimum = 1, maximum = 1)]
+    pub format: u32,
+    /// Groups and their members.
+    #[schema(required = false)]
+    pub groups: BTreeMap<String, Vec<String>>,
+    /// Groups whose members the identity provider names.
+    #[schema(required = false)]
+    pub claimed_groups: Vec<String>,
+    /// Principals about whom something is declared.
+    #[schema(required = false)]
+    pub principals: BTreeMap<String, DeclaredPrincipalSchema>,
+    /// Who may do what.
+    #[schema(required = false)]
+    pub grants: Vec<GrantSchema>,
+}
+
+/// What is declared of a principal.
+#[derive(ToSchema)]
+#[schema(as = DeclaredPrincipal)]
+pub struct DeclaredPrincipalSchema {
+    /// Its attributes.
+    #[schema(required = false)]
+    pub attributes: BTreeMap<String, AttributeValueSchema>,
 }

@@ -23,22 +23,28 @@ pub struct VersionSummary {
     /// Its number: counts from 1 within the dataset, without gaps.
     #[schema(minimum = 1)]
     pub version: u64,
-    /// Its id: the digest of its manifest.
-    #[schema(value_type = String)]
-    pub version_id: VersionId,
+    /// Its id: the digest of its manifest. Like what follows up to `size_bytes`, only for those who
+    /// may read the dataset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub version_id: Option<VersionId>,
     /// The id of the version before; none for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub parent: Option<VersionId>,
     /// Equal ids mean equal data.
-    #[schema(value_type = String)]
-    pub content_id: ObjectId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub content_id: Option<ObjectId>,
     /// Accepted rows; for kind `files` the number of files.
-    pub row_count: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub row_count: Option<u64>,
     /// Quarantined rows.
-    pub quarantined_count: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantined_count: Option<u64>,
     /// Bytes of its table files, or of its files.
-    pub size_bytes: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
     /// The place of the event that committed it.
     pub seq: u64,
     /// When it was committed, RFC 3339, UTC.

@@ -25,6 +25,8 @@ pub enum Entity {
     Version(DatasetName, u64),
     /// The head of a stage.
     Head(DatasetName, StageName),
+    /// What is declared.
+    Declared,
     /// An API token.
     Token(TokenId),
 }
@@ -36,6 +38,7 @@ impl fmt::Display for Entity {
             Self::Newest(dataset) => write!(f, "newest version of `{dataset}`"),
             Self::Version(dataset, number) => write!(f, "version `{dataset}@v{number}`"),
             Self::Head(dataset, stage) => write!(f, "head `{dataset}@{stage}`"),
+            Self::Declared => f.write_str("declared catalog"),
             Self::Token(id) => write!(f, "token `{id}`"),
         }
     }

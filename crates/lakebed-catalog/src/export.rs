@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{Catalog, Result, connection::Connection, statement::query};
 
 /// Every table with all its columns, in the order of its key.
-const TABLES: [(&str, &str); 9] = [
+const TABLES: [(&str, &str); 11] = [
     (
         "meta",
         "SELECT lake, last_seq, last_at_micros, journaled_seq, segment, segment_digest FROM meta",
@@ -25,6 +25,12 @@ const TABLES: [(&str, &str); 9] = [
     (
         "head_moves",
         "SELECT dataset_id, stage, seq, number FROM head_moves ORDER BY dataset_id, stage, seq",
+    ),
+    ("declarations", "SELECT seq, digest FROM declarations ORDER BY seq"),
+    (
+        "object_datasets",
+        "SELECT object_id, namespace, name, seq FROM object_datasets \
+         ORDER BY object_id, namespace, name",
     ),
     (
         "tokens",

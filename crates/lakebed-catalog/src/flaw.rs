@@ -24,6 +24,8 @@ pub(crate) enum Flaw {
     ObjectUnknown { object: ObjectId },
     #[error("version id `{version_id}` is already a version of this dataset")]
     VersionTwice { version_id: VersionId },
+    #[error("the catalog it declares has another digest than it says")]
+    DeclaredDiffers,
     #[error("token `{token}` was made before")]
     TokenTwice { token: TokenId },
     #[error("its key was used by an earlier commit")]

@@ -14,6 +14,8 @@
 //! | `meta` | one row: lake, last `seq` and time, journaled mark | updated by each commit and mark |
 //! | `events` | the changes themselves | insert only |
 //! | `datasets`, `versions`, `objects` | what the events made | insert only |
+//! | `declarations` | the catalogs that people applied | insert only |
+//! | `object_datasets` | which datasets name an object | insert only |
 //! | `head_moves` | every head a stage ever had | insert only |
 //! | `tokens`, `token_revocations` | API tokens, and which were taken back | insert only |
 //! | `heads` | the heads now, above the mark too: for compare-and-swap | updated |
@@ -27,6 +29,7 @@ mod commit;
 mod connection;
 mod database;
 mod dataset;
+mod declaration;
 mod error;
 mod event;
 mod examine;
@@ -36,6 +39,7 @@ mod journal;
 mod lease;
 mod meta;
 mod object;
+mod object_dataset;
 mod pool;
 mod postgres;
 mod projection;
@@ -53,6 +57,7 @@ mod version;
 pub use commit::{Commit, Committed};
 pub use database::Catalog;
 pub use dataset::{DatasetFilter, DatasetRecord, NewestState};
+pub use declaration::Declaration;
 pub use error::{BoxError, Entity, Error, Result};
 pub use journal::{JournalMark, JournalState};
 pub use lease::Lease;

@@ -11,9 +11,10 @@ use lakebed_core::{
 use crate::{
     Entity, Error, Result,
     connection::Connection,
+    declaration,
     event::{self, saturate},
     flaw::{Flaw, to_i64},
-    meta, object,
+    meta, object, object_dataset,
     statement::query,
     token,
 };
@@ -54,6 +55,7 @@ async fn apply(connection: &mut Connection, event: &Event) -> Result<()> {
         EventBody::VersionCommitted(version) => commit_version(connection, seq, version).await,
         EventBody::HeadMoved(moved) => move_head(connection, seq, moved).await,
         EventBody::IngestRefused(refused) => keep_refused(connection, seq, refused).await,
+        EventBody::CatalogApplied(applied) => declaration::insert(connection, seq, applied).await,
         EventBody::TokenCreated(token) => token::create(connection, seq, token).await,
         EventBody::TokenRevoked(revoked) => token::revoke(connection, seq, revoked).await,
     }
@@ -91,6 +93,9 @@ async fn commit_version(
     let newest = newest(connection, dataset_id).await?;
     check_follows(version, newest)?;
     object::insert(connection, seq, &version.objects).await?;
+    object_dataset::require(connection, seq, &version.shared).await?;
+    let named = version.objects.iter().map(|object| object.id).chain(version.shared.clone());
+    object_dataset::insert(connection, seq, &version.dataset, named).await?;
     require_object(connection, seq, version.version_id.object()).await?;
     insert_version(connection, seq, dataset_id, version).await?;
     let number = saturate(version.number);
@@ -182,7 +187,9 @@ async fn keep_refused(
     for source in &refused.sources {
         require_object(connection, seq, source.object.id).await?;
     }
-    Ok(())
+    let named = refused.objects.iter().map(|object| object.id);
+    let named = named.chain(refused.sources.iter().map(|source| source.object.id));
+    object_dataset::insert(connection, seq, &refused.dataset, named).await
 }
 
 async fn require_object(connection: &mut Connection, seq: u64, id: ObjectId) -> Result<()> {

@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response};
 use lakebed_api::{
-    DatasetAnswer, DatasetList, DatasetSummary, EventPage, Health, IngestPlan, IngestRequest,
-    LakeInfo, ResolveRequest, ResolveResponse, VersionAnswer, VersionPage,
+    AccessExplanation, CatalogAnswer, CatalogApplied, CatalogApplyRequest, CatalogPlan,
+    CatalogPlanRequest, DatasetAnswer, DatasetList, DatasetSummary, EventPage, Health, IngestPlan,
+    IngestRequest, LakeInfo, ResolveRequest, ResolveResponse, VersionAnswer, VersionPage, media,
 };
-use lakebed_core::DatasetName;
+use lakebed_core::{DatasetName, PrincipalName};
 use tower::Service;
 use url::Url;
 
@@ -172,6 +173,57 @@ impl Client {
     /// [`ClientError`].
     pub async fn plan_ingest(&self, request: &IngestRequest) -> Result<IngestPlan, ClientError> {
         self.post(&["v1", "ingest-plans"]).json(request).fetch().await
+    }
+
+    /// What is declared now.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn catalog(&self) -> Result<CatalogAnswer, ClientError> {
+        self.get(&["v1", "catalog"]).fetch().await
+    }
+
+    /// What applying a catalog would change.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn plan_catalog(
+        &self,
+        request: &CatalogPlanRequest,
+    ) -> Result<CatalogPlan, ClientError> {
+        self.post(&["v1", "catalog", "plan"]).json(request).fetch().await
+    }
+
+    /// Declares a catalog in place of the one it was planned against.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn apply_catalog(
+        &self,
+        request: &CatalogApplyRequest,
+        idempotency_key: Option<&str>,
+    ) -> Result<CatalogApplied, ClientError> {
+        let mut draft = self.post(&["v1", "catalog", "apply"]).json(request);
+        if let Some(key) = idempotency_key {
+            draft = draft.header(media::IDEMPOTENCY_KEY, key)?;
+        }
+        draft.fetch().await
+    }
+
+    /// Why the caller, or `principal`, may do what with a target: `lake`, `crm.*`, `crm.customers`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn explain_access(
+        &self,
+        target: &str,
+        principal: Option<&PrincipalName>,
+    ) -> Result<AccessExplanation, ClientError> {
+        self.get(&["v1", "access", "explain"])
+            .query("target", Some(target))
+            .query("principal", principal)
+            .fetch()
+            .await
     }
 
     /// The API's own description, OpenAPI 3.1.

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DatasetKind, DatasetName, IngestKey, ObjectId, PrincipalName, StageName, StoredObject,
-    Timestamp, TokenHash, TokenId, TokenScope, VersionId,
+    DatasetKind, DatasetName, Declared, IngestKey, ObjectId, PrincipalName, StageName,
+    StoredObject, Timestamp, TokenHash, TokenId, TokenScope, VersionId,
 };
 
 /// A change, in its place.
@@ -44,6 +44,8 @@ pub enum EventBody {
     HeadMoved(HeadMoved),
     /// Sources were kept, but made no version.
     IngestRefused(IngestRefused),
+    /// Another catalog is declared.
+    CatalogApplied(CatalogApplied),
     /// Somebody can prove who they are with a new API token.
     TokenCreated(TokenCreated),
     /// An API token proves nothing any more.
@@ -59,7 +61,7 @@ impl EventBody {
             Self::VersionCommitted(version) => Some(&version.dataset),
             Self::HeadMoved(moved) => Some(&moved.dataset),
             Self::IngestRefused(refused) => Some(&refused.dataset),
-            Self::TokenCreated(_) | Self::TokenRevoked(_) => None,
+            Self::CatalogApplied(_) | Self::TokenCreated(_) | Self::TokenRevoked(_) => None,
         }
     }
 }
@@ -88,6 +90,10 @@ pub struct VersionCommitted {
     /// Every object that this version names and no earlier event named: originals, table files,
     /// quarantine, lists and the manifest itself; hash trees are named by their objects. Sorted.
     pub objects: Vec<StoredObject>,
+    /// Objects that this version names and no earlier event of this dataset named, though one of
+    /// another dataset did: who may read this dataset may read them. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared: Vec<ObjectId>,
 }
 
 /// See [`EventBody::HeadMoved`].
@@ -116,6 +122,17 @@ pub struct IngestRefused {
     pub message: String,
     /// Every object that this event names and no earlier event named. Sorted.
     pub objects: Vec<StoredObject>,
+}
+
+/// See [`EventBody::CatalogApplied`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CatalogApplied {
+    /// The digest of what was declared before; none when nothing was.
+    pub previous: Option<ObjectId>,
+    /// The digest of `declared`.
+    pub digest: ObjectId,
+    /// All that is declared now.
+    pub declared: Declared,
 }
 
 /// An original that made no version.

@@ -43,8 +43,8 @@ pub use decode::{
     Severity,
 };
 pub use event::{
-    Event, EventBody, HeadMoved, IngestRefused, KeptSource, TokenCreated, TokenRevoked,
-    VersionCommitted,
+    CatalogApplied, Event, EventBody, HeadMoved, IngestRefused, KeptSource, TokenCreated,
+    TokenRevoked, VersionCommitted,
 };
 pub use grant::{Action, ActionError, Grant, Grantee, Target, TargetError};
 pub use id::{LakeId, ObjectId, StoredObject, VersionId};

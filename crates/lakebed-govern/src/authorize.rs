@@ -11,7 +11,6 @@ use crate::Rights;
 ///
 /// Grants add up, in any order. One whose `until` is past is as if it were not there. The scope of
 /// a credential only narrows. `admin` and `audit` are no reason to see data.
-#[must_use]
 pub fn authorize(
     identity: &Identity,
     declared: &Declared,

@@ -42,7 +42,6 @@ impl Rights {
     }
 
     /// Whether `action` on `target` is allowed, as a proof or a refusal.
-    #[must_use]
     pub fn verdict(&self, action: Action, target: &Target) -> Verdict {
         let (principal, target) = (self.principal.clone(), target.clone());
         if self.allows(action, &target) {
@@ -58,6 +57,15 @@ impl Rights {
     pub fn allows(&self, action: Action, target: &Target) -> bool {
         self.holds(action, target)
             && self.scope.as_ref().is_none_or(|scope| scope.allows(action, target))
+    }
+
+    /// Whether there is any target on which `action` is allowed.
+    #[must_use]
+    pub fn allows_somewhere(&self, action: Action) -> bool {
+        // Targets are nested or apart: where two meet, one of them is the common part.
+        let scopes = self.scope.iter().flat_map(|scope| scope.0.iter().map(|entry| &entry.on));
+        let given = self.given.iter().map(|(_, on)| on);
+        given.chain(scopes).chain([&Target::Lake]).any(|target| self.allows(action, target))
     }
 
     /// Whether `dataset` may be discovered.

@@ -1,9 +1,9 @@
 //! From what the service answers to what goes over the wire.
 
 use lakebed_api::{
-    DatasetSummary, Finding, Head, IngestPlan, IngestResponse, IngestStatus, InputVersion,
-    PlannedSource, Progress, ResolvedInput, ResolvedVersion, SchemaChange, SchemaChangeKind,
-    Snapshot, SourceFile, VerifyReport, VersionAnswer, VersionSummary,
+    DatasetSummary, EventEntry, Finding, Head, IngestPlan, IngestResponse, IngestStatus,
+    InputVersion, PlannedSource, Progress, ResolvedInput, ResolvedVersion, SchemaChange,
+    SchemaChangeKind, Snapshot, SourceFile, VerifyReport, VersionAnswer, VersionSummary,
 };
 use lakebed_core::{DatasetKind, SourceEntry};
 use lakebed_service as service;
@@ -11,36 +11,40 @@ use lakebed_service as service;
 use crate::{
     AppState,
     links::{source_file, table_file},
+    problem::{Failure, Result},
 };
 
 pub(crate) const fn snapshot(snapshot: service::Snapshot) -> Snapshot {
     Snapshot { seq: snapshot.seq, at: snapshot.at }
 }
 
-pub(crate) fn version(version: service::VersionRecord) -> VersionSummary {
+/// A version; what is computed from its data only where it is readable.
+pub(crate) fn version(version: service::VersionRecord, is_readable: bool) -> VersionSummary {
+    let data = is_readable.then_some(());
     VersionSummary {
         dataset: version.dataset,
         kind: version.kind,
         version: version.number,
-        version_id: version.version_id,
-        parent: version.parent,
-        content_id: version.content_id,
-        row_count: version.row_count,
-        quarantined_count: version.quarantined_count,
-        size_bytes: version.size_bytes,
+        version_id: data.map(|()| version.version_id),
+        parent: version.parent.filter(|_| is_readable),
+        content_id: data.map(|()| version.content_id),
+        row_count: data.map(|()| version.row_count),
+        quarantined_count: data.map(|()| version.quarantined_count),
+        size_bytes: data.map(|()| version.size_bytes),
         seq: version.seq,
         committed_at: version.at,
         actor: version.actor,
     }
 }
 
-pub(crate) fn dataset(dataset: service::DatasetRecord) -> DatasetSummary {
+pub(crate) fn dataset(seen: service::Seen<service::DatasetRecord>) -> DatasetSummary {
+    let service::Seen { record: dataset, is_readable } = seen;
     let heads = dataset.heads.into_iter().map(|(stage, version)| Head { stage, version });
     DatasetSummary {
         dataset: dataset.name,
         kind: dataset.kind,
         created_at: dataset.created_at,
-        newest: dataset.newest.map(version),
+        newest: dataset.newest.map(|newest| version(newest, is_readable)),
         heads: heads.collect(),
     }
 }
@@ -56,7 +60,7 @@ pub(crate) fn resolved(state: &AppState, resolved: service::ResolvedVersion) -> 
     let sources = detail.map(|detail| detail.sources.iter().map(|s| source(state, s)).collect());
     ResolvedVersion {
         reference: resolved.reference,
-        version: version(resolved.version),
+        version: version(resolved.version, true),
         newest: resolved.newest,
         files,
         sources,
@@ -131,11 +135,11 @@ pub(crate) fn ingested(state: &AppState, outcome: service::IngestOutcome) -> Ing
             service::IngestStatus::Committed => IngestStatus::Committed,
             service::IngestStatus::Unchanged => IngestStatus::Unchanged,
         },
-        version: version(outcome.version),
+        version: version(outcome.version, outcome.is_readable),
         changes: outcome.changes.into_iter().map(change).collect(),
         notes: outcome.notes,
         sources: outcome.sources.iter().map(|entry| source(state, entry)).collect(),
-        new_bytes: outcome.new_bytes,
+        new_bytes: outcome.sees_lake.then_some(outcome.new_bytes),
     }
 }
 
@@ -163,6 +167,36 @@ pub(crate) fn progress(progress: service::Progress) -> Progress {
         bytes_total: progress.bytes_total,
         rows_done: progress.rows_done,
     }
+}
+
+/// An event, as far as it is for the asker. What may be told is listed: an event of a kind that is
+/// not known here tells no more than that it happened.
+pub(crate) fn event(seen: &service::SeenEvent) -> Result<EventEntry> {
+    const OUTLINE: &[&str] =
+        &["seq", "at", "actor", "type", "dataset", "kind", "number", "stage", "from", "to", "code"];
+    const DATA: &[&str] = &[
+        "idempotency_key",
+        "version_id",
+        "parent",
+        "content_id",
+        "ingest_key",
+        "row_count",
+        "quarantined_count",
+        "size_bytes",
+        "sources",
+        "message",
+    ];
+    let failed = |error: serde_json::Error| Failure::internal(error.to_string());
+    let mut value = serde_json::to_value(&seen.event).map_err(failed)?;
+    if let Some(members) = value.as_object_mut() {
+        members.retain(|name, _| match seen.sight {
+            service::Sight::Outline => OUTLINE.contains(&name.as_str()),
+            service::Sight::Data => OUTLINE.iter().chain(DATA).any(|known| known == name),
+            // What proves a secret is for nobody's eyes.
+            service::Sight::Whole => name != "hash",
+        });
+    }
+    serde_json::from_value(value).map_err(failed)
 }
 
 pub(crate) fn report(report: service::VerifyReport) -> VerifyReport {

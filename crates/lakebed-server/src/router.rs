@@ -22,7 +22,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     AppState,
     front::{caught, front, no_such_method, no_such_route},
-    routes::{dataset, event, ingest, lake, object, resolve, sql, token, upload, verify, version},
+    routes::{
+        catalog, dataset, event, ingest, lake, object, resolve, sql, token, upload, verify, version,
+    },
 };
 
 /// The door: every resource under `/v1`, health, and `/openapi.json`.
@@ -62,6 +64,10 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(sql::sql))
         .routes(routes!(event::list_events))
         .routes(routes!(verify::verify))
+        .routes(routes!(catalog::get_catalog))
+        .routes(routes!(catalog::plan_catalog))
+        .routes(routes!(catalog::apply_catalog))
+        .routes(routes!(catalog::explain_access))
         .routes(routes!(token::whoami))
         .routes(routes!(token::create_token, token::list_tokens))
         .routes(routes!(token::revoke_token))
@@ -87,6 +93,7 @@ fn resources() -> OpenApiRouter<AppState> {
         (name = "ingest", description = "Originals in, a version out"),
         (name = "sql", description = "Statements over pinned versions"),
         (name = "event", description = "What happened, in order"),
+        (name = "catalog", description = "Who may do what, as it is declared"),
         (name = "verification", description = "Reading everything again"),
         (name = "token", description = "Who asks, and API tokens to prove it"),
         (name = "health", description = "Whether it answers"),

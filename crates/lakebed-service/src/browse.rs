@@ -1,76 +1,90 @@
-//! Looking around: datasets, histories, events, objects.
+//! Looking around: datasets, histories, objects. Everybody sees what they may discover, and of that
+//! what they may read.
 
 use std::ops::Range;
 
 use bytes::Bytes;
 use futures::{StreamExt as _, stream::BoxStream};
 use lakebed_catalog::DatasetFilter;
-use lakebed_core::{DatasetName, Event, ObjectId, StoredObject};
+use lakebed_core::{Action, DatasetName, ObjectId, StoredObject, Target};
 
-use crate::{Ctx, DatasetRecord, Error, Lake, Result, Snapshot, VersionRecord};
+use crate::{
+    Ctx, DatasetRecord, Error, Lake, Result, Seen, Snapshot, VersionRecord,
+    access::{no_dataset, refused},
+};
 
 impl Lake {
-    /// All datasets, or those of one namespace, by name.
+    /// All datasets that may be discovered, or those of one namespace, by name.
     ///
     /// # Errors
     /// When the catalog cannot be read.
     pub async fn datasets(
         &self,
-        _ctx: &Ctx,
+        ctx: &Ctx,
         namespace: Option<&str>,
-    ) -> Result<(Snapshot, Vec<DatasetRecord>)> {
+    ) -> Result<(Snapshot, Vec<Seen<DatasetRecord>>)> {
         let filter = DatasetFilter { namespace: namespace.map(str::to_owned) };
-        Ok(self.inner.catalog.datasets(&filter).await?)
+        let (snapshot, found) = self.inner.catalog.datasets(&filter).await?;
+        let rights = self.rights(ctx).await?;
+        let known = found.into_iter().filter(|dataset| rights.discovers(&dataset.name));
+        let seen = known.map(|record| Seen { is_readable: rights.reads(&record.name), record });
+        Ok((snapshot, seen.collect()))
     }
 
     /// One dataset.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
-    pub async fn dataset(&self, _ctx: &Ctx, name: &DatasetName) -> Result<DatasetRecord> {
+    /// [`Error::NotFound`], also where it may not be discovered.
+    pub async fn dataset(&self, ctx: &Ctx, name: &DatasetName) -> Result<Seen<DatasetRecord>> {
         let found = self.inner.catalog.find_dataset(name).await?;
-        found.ok_or_else(|| Error::NotFound {
-            message: format!("there is no dataset `{name}`"),
-            hint: Some("`lakebed ls` lists the datasets".to_owned()),
-        })
+        let rights = self.rights(ctx).await?;
+        let target = Target::Dataset(name.clone());
+        rights.verdict(Action::Discover, &target).granted().map_err(refused)?;
+        let record = found.ok_or_else(|| no_dataset(name))?;
+        Ok(Seen { record, is_readable: rights.reads(name) })
     }
 
     /// Versions of a dataset, newest first: at most `limit`, those below number `before`.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
+    /// [`Error::NotFound`], also where it may not be discovered.
     pub async fn history(
         &self,
         ctx: &Ctx,
         name: &DatasetName,
         before: Option<u64>,
         limit: u32,
-    ) -> Result<Vec<VersionRecord>> {
-        self.dataset(ctx, name).await?;
-        Ok(self.inner.catalog.history(name, before, limit).await?)
+    ) -> Result<Seen<Vec<VersionRecord>>> {
+        let found = self.inner.catalog.history(name, before, limit).await;
+        // Says first that there is nothing, in the same words for everybody.
+        let Seen { is_readable, .. } = self.dataset(ctx, name).await?;
+        Ok(Seen { record: found?, is_readable })
     }
 
-    /// Events after `after`, in order, at most `limit`.
+    /// An object that a committed event names: of a dataset that the asker may read.
     ///
     /// # Errors
-    /// When the catalog cannot be read.
-    pub async fn events(&self, _ctx: &Ctx, after: u64, limit: u32) -> Result<Vec<Event>> {
-        Ok(self.inner.catalog.events(after, limit).await?)
-    }
-
-    /// An object that a committed event names.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], also for bytes that are in the store but in no event.
-    pub async fn find_object(&self, _ctx: &Ctx, id: ObjectId) -> Result<StoredObject> {
+    /// [`Error::NotFound`], also for bytes that are in the store but in no event, and for those of
+    /// other datasets.
+    pub async fn find_object(&self, ctx: &Ctx, id: ObjectId) -> Result<StoredObject> {
         let found = self.inner.catalog.find_object(id).await?;
-        found.ok_or_else(|| Error::NotFound {
+        let rights = self.rights(ctx).await?;
+        let is_readable = rights.allows(Action::Read, &Target::Lake)
+            || self
+                .inner
+                .catalog
+                .datasets_of_object(id)
+                .await?
+                .iter()
+                .any(|dataset| rights.reads(dataset));
+        found.filter(|_| is_readable).ok_or_else(|| Error::NotFound {
             message: format!("there is no object `{id}`"),
             hint: Some("`lakebed resolve --files REF` lists the objects of a version".to_owned()),
         })
     }
 
-    /// The bytes of an object, verified as they come. An error ends the stream.
+    /// The bytes of an object that [`Lake::find_object`] gave, verified as they come. An error ends
+    /// the stream.
     #[must_use]
     pub fn read_object(
         &self,

@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use lakebed_core::{FileEntry, ListRef, Manifest, ObjectId, SourceEntry, SourceList, TableList};
+use lakebed_catalog::{Catalog, Declaration};
+use lakebed_core::{
+    Declared, FileEntry, ListRef, Manifest, ObjectId, SourceEntry, SourceList, TableList,
+};
 use lakebed_store::Store;
 
 use crate::{Error, Result, VersionRecord};
@@ -19,6 +22,7 @@ pub(crate) struct Cache {
     manifests: Shelf<Manifest>,
     tables: Shelf<Vec<FileEntry>>,
     sources: Shelf<Vec<SourceEntry>>,
+    declared: Shelf<Declared>,
 }
 
 #[derive(Debug)]
@@ -65,6 +69,19 @@ impl Cache {
         let manifest =
             Manifest::from_bytes(&bytes).map_err(|error| unreadable("manifest", id, error))?;
         Ok(self.manifests.keep(id, manifest))
+    }
+
+    /// The value of `declaration`.
+    pub(crate) async fn declared(
+        &self,
+        catalog: &Catalog,
+        declaration: Declaration,
+    ) -> Result<Arc<Declared>> {
+        if let Some(kept) = self.declared.find(declaration.digest) {
+            return Ok(kept);
+        }
+        let declared = catalog.get_declared(declaration).await?;
+        Ok(self.declared.keep(declaration.digest, declared))
     }
 
     /// The files of `lists`, in order, verified.

@@ -8,12 +8,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use lakebed_catalog::{Catalog, DatasetFilter, JournalState, PoolState};
+use lakebed_catalog::{Catalog, JournalState, PoolState};
 use lakebed_core::{LakeFile, LakeId, StageName, Timestamp};
 use lakebed_store::{Created, Root, Store, StoreOptions};
 
 use crate::{
-    Clock, Error, NoProbe, Probe, Result, cache::Cache, engine::Engine, journal::Journal,
+    Clock, Ctx, Error, NoProbe, Probe, Result, cache::Cache, engine::Engine, journal::Journal,
     observe::Listener, upload::Uploads,
 };
 
@@ -105,7 +105,7 @@ pub struct LakeInfo {
     pub created_at: Timestamp,
     /// The newest event anyone can see.
     pub seq: u64,
-    /// How many datasets there are.
+    /// How many datasets there are for the asker.
     pub datasets: u64,
 }
 
@@ -246,8 +246,8 @@ impl Lake {
     ///
     /// # Errors
     /// When the catalog cannot be read.
-    pub async fn info(&self) -> Result<LakeInfo> {
-        let (snapshot, datasets) = self.inner.catalog.datasets(&DatasetFilter::default()).await?;
+    pub async fn info(&self, ctx: &Ctx) -> Result<LakeInfo> {
+        let (snapshot, datasets) = self.datasets(ctx, None).await?;
         Ok(LakeInfo {
             lake: self.id(),
             root: self.inner.root.clone(),

@@ -5,16 +5,21 @@
 //! query reads it first and once. This crate knows no HTTP, no command line and no DataFusion; the
 //! engine is a port ([`engine::Engine`]), the clock and the actor come in from outside.
 
+mod access;
 mod browse;
 mod cache;
 mod ctx;
 mod doctor;
 pub mod engine;
+/// The rules that the use cases follow.
+pub use lakebed_govern as govern;
 mod error;
+mod event;
 mod ingest;
 mod journal;
 mod lake;
 mod observe;
+mod people;
 mod probe;
 mod progress;
 mod query;
@@ -24,9 +29,11 @@ mod token;
 mod upload;
 mod verify;
 
+pub use access::Seen;
 pub use ctx::{Clock, Ctx, SystemClock};
 pub use doctor::examine;
 pub use error::{Error, Result};
+pub use event::{EventsSeen, SeenEvent, Sight};
 pub use ingest::{
     IngestOutcome, IngestPlan, IngestRequest, IngestStatus, PlannedSource, SourceInput,
 };
@@ -35,8 +42,11 @@ pub use lake::{
     Lake, LakeConfig, LakeInfo, LakeParts, OpenMode, catalog_file, set_catalog_aside,
     shown_catalog_url,
 };
-pub use lakebed_catalog::{DatasetRecord, PoolState, Snapshot, TokenRecord, VersionRecord};
+pub use lakebed_catalog::{
+    DatasetRecord, Declaration, PoolState, Snapshot, TokenRecord, VersionRecord,
+};
 pub use observe::{IngestEnded, IngestEnding, Observer, SegmentOrigin};
+pub use people::{AppliedCatalog, ApplyCatalog, DeclaredCatalog};
 pub use probe::{NoProbe, Probe};
 pub use progress::{NoProgress, Progress, ProgressSink};
 pub use query::{QueryAnswer, QueryRequest};

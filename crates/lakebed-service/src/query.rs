@@ -39,7 +39,8 @@ impl Lake {
     /// Answers one statement.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a reference that means nothing, [`Error::Engine`] for what the
+    /// [`Error::NotFound`] for a reference that means nothing or may not be discovered,
+    /// [`Error::Forbidden`] for one that may not be read, [`Error::Engine`] for what the
     /// engine will not or cannot do; once rows have begun, errors come through the stream.
     #[tracing::instrument(level = "debug", name = "query", skip_all)]
     pub async fn query(&self, ctx: &Ctx, request: QueryRequest) -> Result<QueryAnswer> {
@@ -94,10 +95,15 @@ impl Lake {
         Ok(datasets
             .into_iter()
             .map(|dataset| ListedTable {
-                kind: dataset.kind,
-                newest: dataset.newest.as_ref().map(|version| version.number),
-                row_count: dataset.newest.as_ref().map(|version| version.row_count),
-                dataset: dataset.name,
+                kind: dataset.record.kind,
+                newest: dataset.record.newest.as_ref().map(|version| version.number),
+                row_count: dataset
+                    .record
+                    .newest
+                    .as_ref()
+                    .filter(|_| dataset.is_readable)
+                    .map(|version| version.row_count),
+                dataset: dataset.record.name,
             })
             .collect())
     }

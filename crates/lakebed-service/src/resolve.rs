@@ -1,9 +1,12 @@
 //! References to pinned versions, in one read of the catalog.
 
-use lakebed_catalog::NotFound;
+use lakebed_catalog::{NotFound, ResolveOutcome};
 use lakebed_core::{DatasetRef, FileEntry, Manifest, SourceEntry};
 
-use crate::{Ctx, Error, Lake, Result, Snapshot, VersionRecord};
+use crate::{
+    Ctx, Error, Lake, Result, Snapshot, VersionRecord,
+    access::{Refusal, check_reads, forbidden},
+};
 
 /// How much to say of each version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,19 +54,48 @@ pub struct VersionDetail {
 
 impl Lake {
     /// Resolves `references` against one snapshot: all of them, or one error that names the first
-    /// that means nothing.
+    /// that means nothing. What a reference resolves to is made of digests, so it takes the right to
+    /// read.
     ///
     /// # Errors
-    /// [`Error::NotFound`] names the reference and says what there is instead.
+    /// [`Error::NotFound`] names the reference and says what there is instead; also for datasets
+    /// that may not be discovered. [`Error::Forbidden`] for those that may not be read.
     pub async fn resolve(
         &self,
-        _ctx: &Ctx,
+        ctx: &Ctx,
         references: &[DatasetRef],
         detail: Detail,
     ) -> Result<Resolution> {
         let found = self.inner.catalog.resolve(references, &self.inner.default_stage).await?;
+        let rights = self.rights(ctx).await?;
+        self.describe(references, found, detail, |reference, outcome| {
+            match (check_reads(&rights, &reference.dataset), outcome) {
+                (Ok(()), _) => Ok(()),
+                // Even what is not there is told only to those who may know of it.
+                (Err(Refusal::Forbidden(_)), Err(NotFound::UnknownDataset { .. })) => Ok(()),
+                (Err(Refusal::Forbidden(denied)), _) => Err(forbidden(&denied)),
+                (Err(Refusal::Hidden(why)), _) => Err(not_found(reference, &why)),
+            }
+        })
+        .await
+    }
+
+    /// The same for use cases that were allowed for another reason than reading.
+    pub(crate) async fn resolve_unasked(&self, references: &[DatasetRef]) -> Result<Resolution> {
+        let found = self.inner.catalog.resolve(references, &self.inner.default_stage).await?;
+        self.describe(references, found, Detail::None, |_, _| Ok(())).await
+    }
+
+    async fn describe(
+        &self,
+        references: &[DatasetRef],
+        found: lakebed_catalog::Resolution,
+        detail: Detail,
+        check: impl Fn(&DatasetRef, &ResolveOutcome) -> Result<()> + Send,
+    ) -> Result<Resolution> {
         let mut versions = Vec::with_capacity(references.len());
         for (reference, outcome) in references.iter().zip(found.versions) {
+            check(reference, &outcome)?;
             let resolved = match outcome {
                 Ok(resolved) => resolved,
                 Err(why) => return Err(not_found(reference, &why)),
@@ -94,7 +126,7 @@ impl Lake {
     }
 }
 
-fn not_found(reference: &DatasetRef, why: &NotFound) -> Error {
+pub(crate) fn not_found(reference: &DatasetRef, why: &NotFound) -> Error {
     let hint = match why {
         NotFound::UnknownDataset { .. } => "`lakebed ls` lists the datasets".to_owned(),
         NotFound::AmbiguousDigest { .. } => "give more digits".to_owned(),

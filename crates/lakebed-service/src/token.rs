@@ -97,12 +97,13 @@ impl Lake {
         Ok(judge(found, token, self.now()))
     }
 
-    /// Whether anybody can be known here: from the first token on.
+    /// Whether anybody can be known here: from the first token or the first declared catalog on.
     ///
     /// # Errors
     /// When the catalog cannot be read.
     pub async fn knows_people(&self) -> Result<bool> {
-        Ok(self.inner.catalog.has_tokens().await?)
+        let catalog = &self.inner.catalog;
+        Ok(catalog.has_tokens().await? || catalog.declaration().await?.is_some())
     }
 
     /// Makes a token. Its secret is in the answer and nowhere else.
@@ -185,7 +186,7 @@ impl Lake {
     /// # Errors
     /// When catalog or store cannot be written.
     pub async fn create_first_admin_token(&self) -> Result<Option<(SecretToken, Timestamp)>> {
-        if self.knows_people().await? {
+        if self.inner.catalog.has_tokens().await? {
             return Ok(None);
         }
         let now = self.now();
@@ -215,10 +216,7 @@ impl Lake {
 
     /// Whether the caller may say who may do what.
     async fn may_admin(&self, ctx: &Ctx) -> Result<bool> {
-        let Identity { standing, scope, .. } = &ctx.identity;
-        let in_scope =
-            scope.as_ref().is_none_or(|scope| scope.allows(Action::Admin, &Target::Lake));
-        Ok(in_scope && *standing != Standing::Ordinary)
+        Ok(self.rights(ctx).await?.allows(Action::Admin, &Target::Lake))
     }
 
     /// Commits, and waits until it can never be lost and everybody sees it.

@@ -76,12 +76,14 @@ impl Lake {
     /// Receives bytes for a later ingest by the same actor. They wait for an hour.
     ///
     /// # Errors
-    /// [`Error::Full`] when scratch is full; nothing is kept then.
+    /// [`Error::Full`] when scratch is full; nothing is kept then. [`Error::Forbidden`] for those
+    /// who may ingest nowhere.
     pub async fn upload(
         &self,
         ctx: &Ctx,
         bytes: BoxStream<'static, std::result::Result<Bytes, lakebed_store::BoxError>>,
     ) -> Result<Uploaded> {
+        self.authorize_upload(ctx).await?;
         let staged = self.inner.store.stage_stream(bytes).await?;
         let uploaded = Uploaded { object: staged.id(), size_bytes: staged.size_bytes() };
         self.inner.uploads.keep(ctx.actor(), staged, self.inner.clock.now())?;

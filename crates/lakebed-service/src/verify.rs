@@ -11,11 +11,14 @@ use std::{
 
 use futures::{StreamExt as _, stream};
 use lakebed_catalog::DatasetFilter;
-use lakebed_core::{DatasetName, DatasetRef, Decode, ObjectId, SourceEntry, StoredObject};
+use lakebed_core::{
+    Action, DatasetName, DatasetRef, Decode, ObjectId, SourceEntry, StoredObject, Target,
+};
+use lakebed_govern::Rights;
 use lakebed_ingest::LocalSource;
 
 use crate::{
-    Ctx, Detail, Error, Lake, ProgressSink, Result, Segment, SegmentBytes, VersionRecord,
+    Ctx, Error, Lake, ProgressSink, Result, Segment, SegmentBytes, VersionRecord, access::refused,
     ingest::blocking, progress::Meter, rebuild::last_segment,
 };
 
@@ -46,7 +49,7 @@ pub struct VerifyFinding {
     pub dataset: Option<DatasetName>,
     /// The versions of it that it touches, ascending.
     pub versions: Vec<u64>,
-    /// The object, where it is one.
+    /// The object, where it is one and the asker may read it.
     pub object: Option<ObjectId>,
     /// Its role: `manifest`, `table file`, `source` …
     pub what: String,
@@ -73,14 +76,20 @@ struct Scope {
 impl Lake {
     /// Reads everything again, or what the versions of `scope` are made of.
     ///
+    /// Everything is for whoever may `audit` or `admin` the lake, who learn which versions are
+    /// damaged but no digest; some versions also for whoever may read them.
+    ///
     /// # Errors
     /// When the catalog or the store cannot be reached; damage is a finding, not an error.
+    /// [`Error::Forbidden`], [`Error::NotFound`].
     pub async fn verify(
         &self,
         ctx: &Ctx,
         scope: &[DatasetRef],
         progress: Arc<dyn ProgressSink>,
     ) -> Result<VerifyReport> {
+        let rights = self.rights(ctx).await?;
+        check_verifies(&rights, scope)?;
         let meter = Arc::new(Meter::new(progress));
         let _stop_workers = meter.cancel_on_drop();
         let mut report = VerifyReport::default();
@@ -90,7 +99,7 @@ impl Lake {
                 self.all_versions().await?
             }
             some => {
-                let found = self.resolve(ctx, some, Detail::None).await?;
+                let found = self.resolve_unasked(some).await?;
                 found.versions.into_iter().map(|resolved| resolved.version).collect()
             }
         };
@@ -102,6 +111,9 @@ impl Lake {
         let damaged = self.verify_objects(&wanted, &meter, &mut report).await?;
         self.verify_counts(&wanted, &damaged, &meter, &mut report).await?;
         report.findings.sort_by(|a, b| (&a.dataset, &a.versions).cmp(&(&b.dataset, &b.versions)));
+        for finding in &mut report.findings {
+            finding.hide_digests(&rights);
+        }
         Ok(report)
     }
 
@@ -327,6 +339,49 @@ impl Lake {
         let ours =
             self.inner.catalog.events_between(segment.first_seq - 1, segment.last_seq).await?;
         Ok((ours != segment.events).then(|| "its events are not those of the database".to_owned()))
+    }
+}
+
+/// Whoever may read a version may have it verified; so may those in office, who see no data.
+fn check_verifies(rights: &Rights, scope: &[DatasetRef]) -> Result<()> {
+    let in_office = |target: &Target| {
+        rights.allows(Action::Audit, target) || rights.allows(Action::Admin, target)
+    };
+    if scope.is_empty() && !in_office(&Target::Lake) {
+        return rights.verdict(Action::Audit, &Target::Lake).granted().map(drop).map_err(refused);
+    }
+    for reference in scope {
+        let target = Target::Dataset(reference.dataset.clone());
+        if !in_office(&target) {
+            rights.verdict(Action::Read, &target).granted().map_err(|denied| {
+                match denied.is_discoverable {
+                    true => refused(denied),
+                    false => unknown(reference),
+                }
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// What [`Lake::resolve`] says of a dataset that is not there.
+fn unknown(reference: &DatasetRef) -> Error {
+    let dataset = reference.dataset.clone();
+    crate::resolve::not_found(reference, &lakebed_catalog::NotFound::UnknownDataset { dataset })
+}
+
+impl VerifyFinding {
+    /// Digests are data: those of a dataset that the asker may not read are not for them.
+    fn hide_digests(&mut self, rights: &Rights) {
+        let Some(dataset) = &self.dataset else { return };
+        if rights.reads(dataset) {
+            return;
+        }
+        if self.object.take().is_some() {
+            self.what = self.what.split(" `").next().unwrap_or_default().to_owned();
+            self.problem =
+                "it is not what the version states; who may read it sees more".to_owned();
+        }
     }
 }
 

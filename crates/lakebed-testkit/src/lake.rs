@@ -6,7 +6,7 @@ use std::{
 };
 
 use lakebed_catalog::Catalog;
-use lakebed_core::{DatasetName, DecodeOptions, Identity, IngestMode, LakeFile, LakeId};
+use lakebed_core::{DatasetName, DecodeOptions, Event, Identity, IngestMode, LakeFile, LakeId};
 use lakebed_service::{
     Ctx, IngestOutcome, IngestRequest, Lake, LakeConfig, LakeParts, NoProgress, OpenMode, Probe,
     Result, SourceInput, SystemClock, catalog_file, engine::Engine, rebuild,
@@ -115,6 +115,15 @@ impl TestLake {
         let path = self.file(name, bytes);
         let request = request_of(dataset, name, &path, mode, options);
         self.lake.ingest(&self.ctx(), request, Arc::new(NoProgress)).await
+    }
+
+    /// Events after `after`, at most `limit`, as the owner sees them.
+    ///
+    /// # Panics
+    /// When the catalog cannot be read.
+    pub async fn events(&self, after: u64, limit: u32) -> Vec<Event> {
+        let seen = self.lake.events(&self.ctx(), after, limit).await.expect("events");
+        seen.events.into_iter().map(|seen| seen.event).collect()
     }
 
     /// The lake is damaged on purpose: dropping it proves nothing.

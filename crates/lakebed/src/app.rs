@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
-use clap::{CommandFactory as _, Parser as _};
+use lakebed_core::PrincipalName;
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -24,17 +24,19 @@ pub(crate) struct App {
     pub(crate) terminal: Terminal,
     /// The current folder; relative paths of the command line are below it.
     pub(crate) current: PathBuf,
+    /// Who the command is run as, when that is not its caller: `--as`.
+    pub(crate) principal: Option<PrincipalName>,
 }
 
 /// Runs the process' command line.
 pub(crate) fn run() -> Exit {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let cli = match Cli::try_parse_from(&arguments) {
-        Ok(cli) => cli,
+    let (cli, principal) = match Cli::read(&arguments) {
+        Ok(read) => read,
         Err(error) => return not_a_command(&error, &arguments),
     };
     let terminal = Terminal::new(cli.global.json, cli.global.quiet);
-    let outcome = start(&cli, terminal).and_then(|Started { app, runtime, traces }| {
+    let outcome = start(&cli, principal, terminal).and_then(|Started { app, runtime, traces }| {
         let outcome = runtime.block_on(interruptible(&app, cli.command));
         // Sends what waits, while the runtime can still send.
         if let Some(traces) = traces {
@@ -69,7 +71,7 @@ fn not_a_command(error: &clap::Error, arguments: &[OsString]) -> Exit {
         return Exit::Usage;
     }
     let json = arguments.iter().any(|argument| argument == "--json");
-    let commands = Cli::command();
+    let commands = Cli::parser();
     let command = arguments
         .iter()
         .filter_map(|argument| argument.to_str())
@@ -85,7 +87,7 @@ struct Started {
     traces: Option<Traces>,
 }
 
-fn start(cli: &Cli, terminal: Terminal) -> Result<Started> {
+fn start(cli: &Cli, principal: Option<PrincipalName>, terminal: Terminal) -> Result<Started> {
     let dot = PathBuf::from(".");
     let current = std::env::current_dir()
         .map_err(|error| Problem::io("find the current folder", &dot, &error))?;
@@ -101,7 +103,7 @@ fn start(cli: &Cli, terminal: Terminal) -> Result<Started> {
     let traces = endpoint.map(|endpoint| Traces::start(endpoint, runtime.handle().clone()));
     let traces = traces.transpose()?;
     logs::init(&settings, traces.as_ref())?;
-    Ok(Started { app: App { settings, terminal, current }, runtime, traces })
+    Ok(Started { app: App { settings, terminal, current, principal }, runtime, traces })
 }
 
 fn choose_colours(when: ColorWhen) {
@@ -116,6 +118,12 @@ fn choose_colours(when: ColorWhen) {
 /// Runs the command until it is done or the user has had enough. Dropping it cancels its requests
 /// and removes its unfinished files.
 async fn interruptible(app: &App, command: Command) -> Result<Exit> {
+    if app.principal.is_some() && !command.asks_a_lake() {
+        return Err(Problem::usage(
+            "`--as` is for commands that ask a lake, and this one does not",
+        )
+        .hint("leave it out: whoever runs this command owns the lake"));
+    }
     // These ends of the process are part of their commands.
     if let Command::Serve(args) = command {
         return commands::serve::run(app, args).await;
@@ -136,6 +144,9 @@ async fn dispatch(app: &App, command: Command) -> Result<Exit> {
         Command::Show(args) => commands::show::run(app, args).await,
         Command::History(args) => commands::history::run(app, args).await,
         Command::Log(args) => commands::log::run(app, args).await,
+        Command::Plan(args) => commands::catalog::plan(app, args).await,
+        Command::Apply(args) => commands::catalog::apply(app, args).await,
+        Command::Access(args) => commands::access::run(app, args).await,
         Command::Resolve(args) => commands::resolve::run(app, args).await,
         Command::Lock(args) => commands::lock::run(app, args).await,
         Command::Fetch(args) => commands::fetch::run(app, args).await,

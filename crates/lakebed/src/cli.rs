@@ -1,14 +1,16 @@
 //! The command line: global options and the list of commands. Each command's own arguments are in
 //! its file under `commands/`.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueHint};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
+use lakebed_core::PrincipalName;
 
 use crate::{
     commands::{
-        completions, config as config_command, demo, doctor, fetch, history, ingest, lock, log,
-        login, ls, ready, rebuild, resolve, serve, show, sql, token, verify, whoami,
+        access, catalog, completions, config as config_command, demo, doctor, fetch, history,
+        ingest, lock, log, login, ls, ready, rebuild, resolve, serve, show, sql, token, verify,
+        whoami,
     },
     config::{ColorWhen, Flags},
     output::style,
@@ -30,7 +32,7 @@ References:
 
 Exit codes:
   0    done
-  1    the answer is no: a lock has drifted, damage was found
+  1    the answer is no: a lock has drifted, a catalog would change, damage was found
   2    the command line or the configuration is wrong
   3    no such lake, dataset, version or file
   4    the input was refused
@@ -92,7 +94,49 @@ pub(crate) struct Global {
     verbose: u8,
 }
 
+/// Where the principal of `--as` is among the matches of a command.
+const AS: &str = "acting-as";
+
 impl Cli {
+    /// Reads a command line: the command, and the principal it is run as.
+    pub(crate) fn read(
+        arguments: &[OsString],
+    ) -> Result<(Self, Option<PrincipalName>), clap::Error> {
+        let matches = Self::parser().try_get_matches_from(arguments)?;
+        let cli = Self::from_arg_matches(&matches)?;
+        let (mut level, mut principal) = (Some(&matches), None);
+        while let Some(matches) = level {
+            if let Ok(Some(found)) = matches.try_get_one::<PrincipalName>(AS) {
+                principal = Some(found.clone());
+            }
+            level = matches.subcommand().map(|(_, below)| below);
+        }
+        Ok((cli, principal))
+    }
+
+    /// All commands. `--as` may stand before or after a command; after `ingest` it names a format,
+    /// so there the principal stands before.
+    pub(crate) fn parser() -> clap::Command {
+        fn with_as(command: clap::Command) -> clap::Command {
+            let command = match command.get_name() {
+                "ingest" | "rebuild" | "serve" | "config" | "completions" | "demo" | "doctor"
+                | "login" | "logout" => {
+                    return command;
+                }
+                _ => command.mut_subcommands(with_as),
+            };
+            let principal = clap::Arg::new(AS)
+                .long("as")
+                .value_name("PRINCIPAL")
+                .value_parser(clap::value_parser!(PrincipalName))
+                .value_hint(ValueHint::Other)
+                .help_heading("Global options")
+                .help("Act as this principal, whose grants then decide (lakes in this process)");
+            command.arg(principal)
+        }
+        with_as(Self::command())
+    }
+
     /// The flags that are settings.
     pub(crate) fn flags(&self) -> Flags {
         let Global { lake, catalog, config, ca_file, token_file, color, verbose, .. } =
@@ -133,6 +177,12 @@ pub(crate) enum Command {
     History(history::HistoryArgs),
     /// List what happened in the lake
     Log(log::LogArgs),
+    /// Show what declaring a catalog would change: who gains or loses what
+    Plan(catalog::PlanArgs),
+    /// Declare a catalog: groups, principals, grants
+    Apply(catalog::ApplyArgs),
+    /// Explain who may do what
+    Access(access::AccessArgs),
     /// Say which versions references mean now
     Resolve(resolve::ResolveArgs),
     /// Pin references in a lock file, or check that they still mean the same
@@ -166,15 +216,30 @@ pub(crate) enum Command {
     Demo(demo::DemoArgs),
 }
 
+impl Command {
+    /// Whether it asks a lake, as somebody; the others are about this process or the bare files.
+    pub(crate) const fn asks_a_lake(&self) -> bool {
+        !matches!(
+            self,
+            Self::Rebuild(_)
+                | Self::Serve(_)
+                | Self::Config(_)
+                | Self::Completions(_)
+                | Self::Demo(_)
+                | Self::Doctor(_)
+                | Self::Login(_)
+                | Self::Logout(_)
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        Cli::parser().debug_assert();
     }
 
     #[test]
@@ -183,6 +248,27 @@ mod tests {
             let cli = Cli::try_parse_from(line).expect("valid");
             assert_eq!(cli.flags().lake.as_deref(), Some("./x"));
         }
+    }
+
+    #[test]
+    fn as_is_a_principal_but_after_ingest_a_format() {
+        let read = |line: &str| {
+            let arguments: Vec<OsString> = line.split(' ').map(Into::into).collect();
+            Cli::read(&arguments).map(|(_, principal)| principal.map(|name| name.to_string()))
+        };
+        for line in [
+            "lakebed --as alice ls",
+            "lakebed ls --as alice",
+            "lakebed access explain --as alice a.b",
+            "lakebed access --as alice explain a.b",
+            "lakebed --as alice ingest x --to a.b --as files",
+            "lakebed --as alice ingest x --to a.b",
+        ] {
+            assert_eq!(read(line).expect(line).as_deref(), Some("alice"), "{line}");
+        }
+        assert_eq!(read("lakebed ingest x --to a.b --as files").expect("valid"), None);
+        assert!(read("lakebed ingest x --to a.b --as alice").is_err());
+        assert!(read("lakebed --as group:analysts ls").is_err());
     }
 
     #[test]

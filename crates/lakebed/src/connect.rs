@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use lakebed_api::FileLink;
 use lakebed_client::{Client, is_signed, read_signed};
-use lakebed_core::Identity;
+use lakebed_core::{Identity, PrincipalName};
 use lakebed_server::{Access, AppState, router};
 use lakebed_service::{Lake, LakeConfig, OpenMode, SystemClock};
 use lakebed_store::Root;
@@ -40,7 +40,24 @@ impl Session {
         Self::open_with(app, OpenMode::CreateIfMissing).await
     }
 
+    /// The same, asked by the caller, whatever `--as` says: for what is about somebody else.
+    pub(crate) async fn open_as_caller(app: &App) -> Result<Self> {
+        Self::open_for(app, OpenMode::Existing, None).await
+    }
+
     async fn open_with(app: &App, mode: OpenMode) -> Result<Self> {
+        Self::open_for(app, mode, app.principal.as_ref()).await
+    }
+
+    async fn open_for(
+        app: &App,
+        mode: OpenMode,
+        principal: Option<&PrincipalName>,
+    ) -> Result<Self> {
+        if let (Target::Server(url), Some(_)) = (app.settings.lake()?, principal) {
+            return Err(Problem::usage(format!("`--as` does not work on a server (`{url}`)"))
+                .hint("`lakebed access explain --as` does, for whoever may admin the lake"));
+        }
         if let Target::Server(url) = app.settings.lake()? {
             if let Some(catalog) = &app.settings.catalog {
                 tracing::info!(origin = %catalog.origin, "a server has its own catalog");
@@ -48,7 +65,10 @@ impl Session {
             return Ok(Self { client: remote(app, url)?, lake: None });
         }
         let lake = open_lake(app, mode).await?;
-        let identity = Identity::owner(app.settings.actor.value.clone());
+        let identity = match principal {
+            Some(principal) => Identity::of(principal.clone()),
+            None => Identity::owner(app.settings.actor.value.clone()),
+        };
         let state = AppState::new(lake.clone(), Access::Local)
             .with_identity(identity)
             .with_fetcher(Fetcher::new(Policy::new(Hosts::Public(host_rules(app)))));

@@ -22,7 +22,8 @@ use crate::output::{escaped, style};
 pub(crate) enum Exit {
     /// Done.
     Ok = 0,
-    /// The question was answered, and the answer is no: a lock has drifted, damage was found.
+    /// The question was answered, and the answer is no: a lock has drifted, a catalog would change,
+    /// damage was found.
     No = 1,
     /// The command line or the configuration is wrong.
     Usage = 2,
@@ -234,7 +235,7 @@ impl From<lakebed_service::Error> for Problem {
                 Exit::Conflict
             }
             "corrupt" => Exit::Damaged,
-            "full" | "denied" | "unavailable" | "catalog-refused" | "forbidden" => {
+            "full" | "denied" | "unavailable" | "forbidden" | "catalog-refused" => {
                 Exit::Unavailable
             }
             "internal" => Exit::Internal,

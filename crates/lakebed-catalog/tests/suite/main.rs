@@ -14,6 +14,7 @@ mod leases;
 mod lists;
 mod marks;
 mod opening;
+mod people;
 mod rebuilds;
 mod references;
 mod server;
@@ -73,6 +74,10 @@ on_every_engine! {
     marks::planning_sees_above_the_mark,
     opening::an_open_catalog_keeps_its_lake,
     opening::eight_who_create_it_at_once_get_one_catalog,
+    people::a_catalog_replaces_the_one_it_was_planned_against,
+    people::a_catalog_with_another_digest_is_refused,
+    people::an_object_belongs_to_every_dataset_that_names_it,
+    people::what_nobody_recorded_is_not_shared,
     rebuilds::replaying_the_journal_gives_an_equal_catalog,
     rebuilds::a_rebuilt_catalog_goes_on_like_the_first,
     rebuilds::events_that_do_not_continue_are_refused,

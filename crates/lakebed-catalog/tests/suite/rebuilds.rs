@@ -1,9 +1,9 @@
 //! The catalog can be rebuilt from its journal alone (P9).
 
 use lakebed_catalog::{Catalog, Commit, Error, JournalMark};
-use lakebed_core::Event;
+use lakebed_core::{Declared, Event};
 
-use crate::{databases::Databases, world::*};
+use crate::{databases::Databases, people::applied, world::*};
 
 type Segment = (Vec<Event>, JournalMark);
 
@@ -21,6 +21,8 @@ async fn lake(catalog: &Catalog) -> Vec<Segment> {
     catalog.commit(keyed("k3", vec![moved("a.y", "product", None, 1)])).await.unwrap();
     segments.push(journal(catalog).await);
     segments.push(publish(catalog, 1, vec![moved("a.y", "product", Some(1), 2)]).await);
+    let declared = Declared::default();
+    segments.push(publish(catalog, 1, vec![applied(None, &declared)]).await);
     for (events, _) in &mut segments {
         let json = serde_json::to_string(events).unwrap();
         *events = serde_json::from_str(&json).unwrap();
@@ -40,7 +42,17 @@ pub(crate) async fn replaying_the_journal_gives_an_equal_catalog(databases: &Dat
     replay_all(&second, &segments).await;
     let export = first.export().await.unwrap();
     assert_eq!(second.export().await.unwrap(), export);
-    for table in ["meta", "events", "datasets", "objects", "versions", "head_moves", "heads"] {
+    for table in [
+        "meta",
+        "events",
+        "datasets",
+        "objects",
+        "versions",
+        "head_moves",
+        "declarations",
+        "object_datasets",
+        "heads",
+    ] {
         assert!(export.contains(&format!("{{\"table\":\"{table}\",")), "no row of {table}");
     }
     // The export tells unequal catalogs apart.

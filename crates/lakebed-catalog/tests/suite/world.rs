@@ -54,6 +54,7 @@ pub(crate) fn version_body(dataset: &str, number: u64) -> VersionCommitted {
         quarantined_count: number,
         size_bytes: 100 * number,
         objects,
+        shared: Vec::new(),
     }
 }
 

@@ -14,7 +14,8 @@ use http::Request;
 use http_body_util::Full;
 use insta::assert_snapshot;
 use lakebed_api::{
-    IngestRequest, IngestSource, ResolveRequest, SqlRequest, VerifyRequest, media::SqlFormat,
+    CatalogApplyRequest, CatalogPlanRequest, IngestRequest, IngestSource, ResolveRequest,
+    SqlRequest, VerifyRequest, media::SqlFormat,
 };
 use lakebed_client::{Client, ClientBody, ClientError};
 use lakebed_core::ObjectId;
@@ -57,6 +58,13 @@ async fn every_method_asks_for_its_resource() {
     let _ = client.verify(&VerifyRequest::default(), |_| {}).await;
     let sql = SqlRequest { sql: "SELECT 1".to_owned(), ..SqlRequest::default() };
     let _ = client.sql(&sql, SqlFormat::Arrow).await;
+    let _ = client.catalog().await;
+    let declared = lakebed_core::Declared::default();
+    let _ = client.plan_catalog(&CatalogPlanRequest { declared: declared.clone() }).await;
+    let apply = CatalogApplyRequest { declared, expected: Some(object), without_admin: false };
+    let _ = client.apply_catalog(&apply, Some("key")).await;
+    let alice = "alice@example.com".parse().unwrap();
+    let _ = client.explain_access("crm.*", Some(&alice)).await;
     let _ = client.openapi().await;
     let asked = log.lock().unwrap().clone();
     let lines = asked.iter().map(|asked| {

@@ -33,7 +33,7 @@ pub use self::{
 /// Whether a server asks its callers who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Asks {
-    /// Not while nobody is known: from the lake's first token on (D-47).
+    /// Not while nobody is known: from the lake's first token or declared catalog on (D-47).
     #[default]
     OncePeopleAreKnown,
     /// Always.

@@ -10,7 +10,7 @@ use super::{
     problems::{Always, BadRequest},
     version::{check_number, page_limit},
 };
-use crate::{AppState, context::Context, extract::ApiQuery, problem::Result};
+use crate::{AppState, context::Context, convert, extract::ApiQuery, problem::Result};
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -25,7 +25,7 @@ pub(crate) struct EventQuery {
     limit: Option<u32>,
 }
 
-/// Events, oldest first
+/// Events, oldest first: those of datasets that may be discovered or audited
 #[utoipa::path(get, path = "/v1/events", tag = "event", params(EventQuery), responses(
     (status = 200, description = "The events", body = EventPage), BadRequest, Always
 ))]
@@ -36,8 +36,7 @@ pub(crate) async fn list_events(
 ) -> Result<Json<EventPage>> {
     let limit = page_limit(query.limit)?;
     check_number("after", Some(query.after))?;
-    let events = state.lake.events(&ctx, query.after, limit).await?;
-    let is_full = events.len() >= limit as usize;
-    let next_after = events.last().map(|event| event.seq).filter(|_| is_full);
-    Ok(Json(EventPage { events, next_after }))
+    let seen = state.lake.events(&ctx, query.after, limit).await?;
+    let events: Result<_> = seen.events.iter().map(convert::event).collect();
+    Ok(Json(EventPage { events: events?, next_after: seen.next_after }))
 }

@@ -31,6 +31,7 @@ pub(crate) async fn plan_ingest(
     ApiJson(request): ApiJson<IngestRequest>,
 ) -> Result<Json<IngestPlan>> {
     let (mut request, urls) = parse_request(request, &state)?;
+    state.lake.check_ingest(&ctx, &request.dataset).await?;
     fetch(&state, &ctx, &mut request, urls, &Ignored).await?;
     let plan = state.lake.plan_ingest(&ctx, request).await?;
     Ok(Json(convert::plan(plan)))
@@ -62,6 +63,7 @@ pub(crate) async fn ingest(
     let telling = Telling::of(&headers)?;
     let (mut request, urls) = parse_request(request, &state)?;
     let reader = Reader { access: state.access, request_id: ctx.request_id.clone() };
+    state.lake.check_ingest(&ctx, &request.dataset).await?;
     answer(telling, reader, |progress| async move {
         fetch(&state, &ctx, &mut request, urls, progress.as_ref()).await?;
         let outcome = state.lake.ingest(&ctx, request, progress).await?;

@@ -4,14 +4,17 @@ use axum::{Json, extract::State};
 use lakebed_api::{Health, LakeInfo};
 
 use super::problems::{Always, AlwaysOpen};
-use crate::{Access, AppState, problem::Result};
+use crate::{Access, AppState, context::Context, problem::Result};
 
 /// Which lake this is
 #[utoipa::path(get, path = "/v1/lake", tag = "lake", responses(
     (status = 200, description = "The lake", body = LakeInfo), Always
 ))]
-pub(crate) async fn get_lake(State(state): State<AppState>) -> Result<Json<LakeInfo>> {
-    let info = state.lake.info().await?;
+pub(crate) async fn get_lake(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+) -> Result<Json<LakeInfo>> {
+    let info = state.lake.info(&ctx).await?;
     Ok(Json(LakeInfo {
         lake: info.lake,
         root: (state.access == Access::Local).then_some(info.root),

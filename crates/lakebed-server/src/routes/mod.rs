@@ -1,5 +1,6 @@
 //! The handlers, one noun a file: parse, call the lake, convert.
 
+pub(crate) mod catalog;
 pub(crate) mod dataset;
 pub(crate) mod event;
 pub(crate) mod ingest;

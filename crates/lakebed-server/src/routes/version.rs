@@ -3,7 +3,7 @@
 
 use axum::{Json, extract::State};
 use lakebed_api::{VersionAnswer, VersionPage};
-use lakebed_service::Detail;
+use lakebed_service::{Detail, Seen};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -50,11 +50,12 @@ pub(crate) async fn list_versions(
     let limit = page_limit(query.limit)?;
     check_number("before", query.before)?;
     let found = state.lake.history(&ctx, &name, query.before, limit).await?;
+    let Seen { record: found, is_readable } = found;
     let is_full = found.len() >= limit as usize;
     let oldest = found.last().map(|version| version.number);
     let next_before = oldest.filter(|number| is_full && *number > 1);
     Ok(Json(VersionPage {
-        versions: found.into_iter().map(convert::version).collect(),
+        versions: found.into_iter().map(|found| convert::version(found, is_readable)).collect(),
         next_before,
     }))
 }

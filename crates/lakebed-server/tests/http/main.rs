@@ -12,6 +12,7 @@ mod mutations;
 mod objects;
 mod openapi;
 mod operations;
+mod people;
 mod problems;
 mod resources;
 mod sockets;

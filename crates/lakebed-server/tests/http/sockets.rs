@@ -113,7 +113,7 @@ async fn the_whole_path_works_over_a_socket() {
         ..lakebed_api::IngestRequest::default()
     };
     let done = client.ingest(&request, None, |_| {}).await.unwrap();
-    assert_eq!(done.version.row_count, 2);
+    assert_eq!(done.version.row_count, Some(2));
     let object = client.object(uploaded.upload, Some(0..3)).await.unwrap();
     assert_eq!(object.bytes.try_collect::<Vec<_>>().await.unwrap().concat(), b"id\n");
     assert_eq!(client.lake().await.unwrap().lake, served.door.test.lake.id());

@@ -174,7 +174,7 @@ impl Error {
             }
             Self::Denied { .. } => "check the owner and the permissions of that path",
             Self::Forbidden { .. } => {
-                "ask who may `admin` the lake; `lakebed whoami` says who you are"
+                "`lakebed access explain` says what you may do; grants come from who may admin the lake"
             }
             Self::Locked { .. } => "another process is writing: try again when it is done",
             Self::NoLake { .. } => "`lakebed ingest` creates one; or name another with `--lake`",

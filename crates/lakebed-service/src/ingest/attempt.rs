@@ -6,15 +6,16 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use lakebed_catalog::Commit;
 use lakebed_core::{
-    DatasetKind, DatasetRef, EventBody, FileEntry, IngestKey, IngestMode, IngestRefused,
+    Action, DatasetKind, DatasetRef, EventBody, FileEntry, IngestKey, IngestMode, IngestRefused,
     KeptSource, Manifest, ObjectId, SchemaChange, SourceEntry, StoredObject, TableSchema, Tally,
-    VersionCommitted, VersionId, content_id_of_files, content_id_of_table,
+    Target as Place, VersionCommitted, VersionId, content_id_of_files, content_id_of_table,
 };
+use lakebed_govern::Granted;
 use lakebed_ingest::{Base, Decoded, Refusal, WrittenFile};
 use lakebed_store::Trust;
 
 use crate::{
-    Ctx, Detail, Error, IngestOutcome, IngestRequest, IngestStatus, Lake, Result, VersionRecord,
+    Ctx, Error, IngestOutcome, IngestRequest, IngestStatus, Lake, Result, VersionRecord,
     ingest::{
         lists::{ListWriter, Split, split_at_tail},
         sources::{Sources, StagedSource, blocking},
@@ -312,7 +313,8 @@ impl<'a> Attempt<'a> {
             message: refusal.message.clone(),
             objects,
         });
-        let committed = lake.catalog.commit(self.commit_of(vec![body], None)).await?;
+        let granted = self.granted().await?;
+        let committed = lake.catalog.commit(self.commit_of(&granted, vec![body], None)).await?;
         let event = committed.events.last().map_or(0, |event| event.seq);
         lake.journal.publish_through(event).await?;
         let Refusal { code, message, hint } = refusal;
@@ -326,10 +328,12 @@ impl<'a> Attempt<'a> {
         objects.push(stored);
         objects.extend(work.sources.iter().map(|source| source.object));
         objects.extend(work.tables.iter().chain(&work.quarantine).map(|file| file.object));
+        let named: Vec<ObjectId> = objects.iter().map(|object| object.id).collect();
         let objects = self.unnamed(objects).await?;
         let new_bytes = objects.iter().map(|object| object.size_bytes).sum();
+        let shared = self.shared(&named, &objects).await?;
 
-        let version = self.version_event(target, &work, &manifest, stored, objects);
+        let version = self.version_event(target, &work, &manifest, stored, objects, shared);
         let key = version.ingest_key;
         let mut changes = Vec::new();
         if !target.exists {
@@ -337,9 +341,11 @@ impl<'a> Attempt<'a> {
             changes.push(EventBody::DatasetCreated { dataset, kind: manifest.kind });
         }
         changes.push(EventBody::VersionCommitted(version));
+        // It may have taken hours: what was allowed when it began need not be allowed now.
+        let granted = self.granted().await?;
         // Last on purpose: before this line nothing is visible.
         lake.probe.at("before the catalog commit")?;
-        let commit = self.commit_of(changes, self.ctx.idempotency_key.clone());
+        let commit = self.commit_of(&granted, changes, self.ctx.idempotency_key.clone());
         let committed = lake.catalog.commit(commit).await?;
         lake.probe.at("after the catalog commit")?;
         let (seq, number) = self.committed_version(&committed.events, key)?;
@@ -348,13 +354,16 @@ impl<'a> Attempt<'a> {
             true => IngestStatus::Unchanged,
             false => IngestStatus::Committed,
         };
+        let rights = self.lake.rights(self.ctx).await?;
         Ok(IngestOutcome {
             status,
+            is_readable: rights.reads(&self.request.dataset),
             version: self.record(number).await?,
             changes: work.changes,
             notes: work.notes,
             sources: work.sources,
             new_bytes,
+            sees_lake: rights.allows(Action::Read, &Place::Lake),
         })
     }
 
@@ -412,6 +421,7 @@ impl<'a> Attempt<'a> {
         manifest: &Manifest,
         stored: StoredObject,
         objects: Vec<StoredObject>,
+        shared: Vec<ObjectId>,
     ) -> VersionCommitted {
         let parts = work
             .sources
@@ -435,6 +445,7 @@ impl<'a> Attempt<'a> {
             quarantined_count: manifest.quarantined_count,
             size_bytes,
             objects,
+            shared,
         }
     }
 
@@ -443,9 +454,20 @@ impl<'a> Attempt<'a> {
         IngestKey::new(dataset, *mode, parts, None, again.as_deref())
     }
 
-    fn commit_of(&self, changes: Vec<EventBody>, idempotency_key: Option<String>) -> Commit {
+    /// The proof that the asker may do this, still.
+    async fn granted(&self) -> Result<Granted> {
+        let place = Place::Dataset(self.request.dataset.clone());
+        self.lake.authorize(self.ctx, Action::Ingest, &place).await
+    }
+
+    fn commit_of(
+        &self,
+        granted: &Granted,
+        changes: Vec<EventBody>,
+        idempotency_key: Option<String>,
+    ) -> Commit {
         Commit {
-            actor: self.ctx.actor().to_owned(),
+            actor: granted.principal().to_string(),
             at: self.lake.inner.clock.now(),
             idempotency_key,
             changes,
@@ -464,6 +486,14 @@ impl<'a> Attempt<'a> {
         let ids: Vec<ObjectId> = objects.iter().map(|object| object.id).collect();
         let named = self.named(&ids).await?;
         Ok(objects.into_iter().filter(|object| !named.contains(&object.id)).collect())
+    }
+
+    /// Those of `named` that events of other datasets named, but none of this one, sorted.
+    async fn shared(&self, named: &[ObjectId], new: &[StoredObject]) -> Result<Vec<ObjectId>> {
+        let ours = self.lake.inner.catalog.objects_of_dataset(&self.request.dataset, named).await?;
+        let new: BTreeSet<ObjectId> = new.iter().map(|object| object.id).collect();
+        let named: BTreeSet<ObjectId> = named.iter().copied().collect();
+        Ok(named.into_iter().filter(|id| !ours.contains(id) && !new.contains(id)).collect())
     }
 
     /// The version among committed events. An idempotency key brings back what it made first, and
@@ -493,7 +523,7 @@ impl<'a> Attempt<'a> {
 
     async fn record(&self, number: u64) -> Result<VersionRecord> {
         let reference = DatasetRef::pinned(self.request.dataset.clone(), number);
-        let mut found = self.lake.resolve(self.ctx, &[reference], Detail::None).await?;
+        let mut found = self.lake.resolve_unasked(&[reference]).await?;
         let resolved = found.versions.pop();
         resolved.map(|resolved| resolved.version).ok_or_else(|| Error::Conflict {
             message: format!("`{}` v{number} vanished", self.request.dataset),

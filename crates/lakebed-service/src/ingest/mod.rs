@@ -15,8 +15,8 @@ use std::{path::PathBuf, sync::Arc};
 pub(crate) use sources::blocking;
 
 use lakebed_core::{
-    DatasetName, Decode, DecodeOptions, IngestMode, ObjectId, SchemaChange, SourceEntry,
-    TableSchema, Tally,
+    Action, DatasetName, Decode, DecodeOptions, IngestMode, ObjectId, SchemaChange, SourceEntry,
+    TableSchema, Tally, Target,
 };
 
 use crate::{
@@ -96,6 +96,12 @@ pub struct IngestOutcome {
     pub sources: Vec<SourceEntry>,
     /// Bytes that were not in the lake before.
     pub new_bytes: u64,
+    /// Whether the asker may read all of the lake. If not, `new_bytes` is not for them: it says what
+    /// others have.
+    pub sees_lake: bool,
+    /// Whether the asker may read the dataset. If not, digests and counts of the version are not
+    /// for them.
+    pub is_readable: bool,
 }
 
 /// What an ingest would do.
@@ -136,7 +142,8 @@ impl Lake {
     ///
     /// # Errors
     /// [`Error::Refused`] when the sources were kept but make no version; [`Error::Invalid`] when
-    /// the request cannot be meant like that.
+    /// the request cannot be meant like that; [`Error::Forbidden`] or [`Error::NotFound`] for those
+    /// who may not ingest into the dataset, whether it exists or not.
     pub async fn ingest(
         &self,
         ctx: &Ctx,
@@ -156,6 +163,8 @@ impl Lake {
         request: IngestRequest,
         progress: Arc<dyn ProgressSink>,
     ) -> Result<IngestOutcome> {
+        let place = Target::Dataset(request.dataset.clone());
+        self.authorize(ctx, Action::Ingest, &place).await?;
         sources::check_names(&request)?;
         let meter = Arc::new(Meter::new(progress));
         let _stop_workers = meter.cancel_on_drop();
@@ -169,7 +178,7 @@ impl Lake {
                 unchanged = attempt.is_unchanged(&target, &sources).await?;
             }
             if let Some(version) = unchanged {
-                return self.unchanged(version).await;
+                return self.unchanged(ctx, version).await;
             }
             match attempt.make_version(&target, &mut sources).await {
                 Err(Error::Conflict { .. }) => {
@@ -190,15 +199,18 @@ impl Lake {
         })
     }
 
-    async fn unchanged(&self, version: VersionRecord) -> Result<IngestOutcome> {
+    async fn unchanged(&self, ctx: &Ctx, version: VersionRecord) -> Result<IngestOutcome> {
         self.inner.journal.publish_through(version.seq).await?;
+        let rights = self.rights(ctx).await?;
         Ok(IngestOutcome {
             status: IngestStatus::Unchanged,
+            is_readable: rights.reads(&version.dataset),
             version,
             changes: Vec::new(),
             notes: Vec::new(),
             sources: Vec::new(),
             new_bytes: 0,
+            sees_lake: rights.allows(Action::Read, &Target::Lake),
         })
     }
 }

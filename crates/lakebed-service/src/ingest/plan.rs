@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lakebed_core::{DatasetKind, Tally};
+use lakebed_core::{Action, DatasetKind, Tally, Target};
 use lakebed_ingest::{LocalSource, Refusal};
 
 use crate::{
@@ -21,6 +21,8 @@ impl Lake {
     /// # Errors
     /// As [`Lake::ingest`]; a refusal leaves no event.
     pub async fn plan_ingest(&self, ctx: &Ctx, request: IngestRequest) -> Result<IngestPlan> {
+        let place = Target::Dataset(request.dataset.clone());
+        self.authorize(ctx, Action::Ingest, &place).await?;
         check_names(&request)?;
         let meter = Arc::new(Meter::new(Arc::new(NoProgress)));
         let sources = Sources::identify(self, ctx, &request, &meter).await?;

@@ -149,12 +149,12 @@ async fn p4_what_is_not_journaled_is_not_visible() {
     Case::Replace.run(&test, &lake).await.expect_err("it crashes after the catalog commit");
     let name = "a.b".parse().expect("a name");
     let seen = lake.dataset(&test.ctx(), &name).await.expect("it exists");
-    assert_eq!(seen.newest.expect("a version").number, 1);
+    assert_eq!(seen.record.newest.expect("a version").number, 1);
     lake.close().await;
 
     let lake = test.reopen().await.expect("the lake opens");
     let seen = lake.dataset(&test.ctx(), &name).await.expect("it exists");
-    assert_eq!(seen.newest.expect("a version").number, 2);
+    assert_eq!(seen.record.newest.expect("a version").number, 2);
     lake.close().await;
 }
 
@@ -165,7 +165,7 @@ async fn p1_refused_sources_are_kept_and_found_again() {
     let bytes = "id,name\n1,\"unclosed\n";
     let error = test.ingest("a.b", "bad.csv", bytes).await.expect_err("it is refused");
     assert_eq!(error.code(), "unclosed-quote");
-    let events = test.lake.events(&test.ctx(), 0, 10).await.expect("events");
+    let events = test.events(0, 10).await;
     let lakebed_core::EventBody::IngestRefused(refused) = &events[0].body else {
         panic!("no refusal: {events:?}")
     };

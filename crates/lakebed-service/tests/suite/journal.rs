@@ -158,7 +158,7 @@ async fn a_second_database_is_found_out_by_its_first_commit() {
     let error = second.ingest(&test.ctx(), request, progress).await.expect_err("a fork");
     assert_eq!(error.to_string(), "journal segment 3 holds events that this database does not");
     let seen = second.dataset(&test.ctx(), &"a.b".parse().unwrap()).await.expect("it exists");
-    assert_eq!(seen.newest.expect("a version").number, 2);
+    assert_eq!(seen.record.newest.expect("a version").number, 2);
     second.close().await;
     // The first one never noticed.
     test.ingest("a.b", "x.csv", "id\n101\n").await.expect("the first database goes on");

@@ -6,6 +6,7 @@
 mod crash;
 mod ingest;
 mod journal;
+mod people;
 mod places;
 mod races;
 mod servers;

@@ -44,7 +44,7 @@ async fn different_bytes_at_once_are_versions_in_one_order() {
         let numbers: BTreeSet<u64> = numbers.into_iter().map(|number| number.unwrap()).collect();
         assert_eq!(numbers, (1..=16).collect());
         let newest = test.lake.dataset(&test.ctx(), &"a.b".parse().unwrap()).await.unwrap();
-        let rows = newest.newest.expect("a version").row_count;
+        let rows = newest.record.newest.expect("a version").row_count;
         assert_eq!(rows, if mode == IngestMode::Append { 16 } else { 1 });
         let report = test.lake.verify(&test.ctx(), &[], Arc::new(NoProgress)).await.unwrap();
         assert_eq!(report.findings, []);

@@ -106,7 +106,7 @@ async fn two_who_both_believe_to_hold_the_lease_harm_nothing() {
             ingest(&test, &test.lake, dataset).await.unwrap_or_else(|e| panic!("{point}: {e}"));
         }
         let list = async || {
-            let events = test.lake.events(&test.ctx(), 0, 99).await.expect("events");
+            let events = test.events(0, 99).await;
             events.iter().map(|event| event.seq).collect::<Vec<_>>()
         };
         assert_eq!(list().await, [1, 2, 3, 4, 5, 6], "{point}");
@@ -156,7 +156,7 @@ async fn one_segment_holds_what_several_servers_committed() {
         outcome.await.unwrap().expect("a version");
     }
     assert_eq!(segment_count(&test).await, 1);
-    let events = test.lake.events(&test.ctx(), 0, 99).await.expect("events");
+    let events = test.events(0, 99).await;
     assert_eq!(events.len(), 8);
 }
 
@@ -168,13 +168,13 @@ async fn what_a_dead_server_left_is_published_by_another() {
     let probe = Arc::new(CrashingProbe::at_point(Some(1)));
     let dead = test.failing(|backend| backend, probe).await.unwrap();
     ingest(&test, &dead, "a.b").await.expect_err("it dies after the catalog commit");
-    assert_eq!(test.lake.events(&test.ctx(), 0, 99).await.unwrap(), []);
+    assert_eq!(test.events(0, 99).await, []);
     let tending = tokio::spawn({
         let lake = test.lake.clone();
         async move { lake.tend().await }
     });
     let published = async {
-        while test.lake.events(&test.ctx(), 0, 99).await.unwrap().is_empty() {
+        while test.events(0, 99).await.is_empty() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
@@ -216,5 +216,5 @@ async fn a_server_that_is_done_or_closed_holds_no_lease() {
     // It was published before the end, or will be by the next one; it is not lost.
     let _ = ingesting.await.unwrap();
     ingest(&test, &test.lake, "a.d").await.expect("a version");
-    assert_eq!(test.lake.events(&test.ctx(), 0, 99).await.unwrap().len(), 6);
+    assert_eq!(test.events(0, 99).await.len(), 6);
 }

@@ -1,6 +1,6 @@
 //! `lakebed completions`: a script for a shell.
 
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use clap_complete::Shell;
 
 use crate::{
@@ -22,7 +22,7 @@ pub(crate) struct CompletionsArgs {
 
 pub(crate) fn run(app: &App, args: &CompletionsArgs) -> Result<Exit> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "lakebed", &mut script);
+    clap_complete::generate(args.shell, &mut Cli::parser(), "lakebed", &mut script);
     app.terminal.print(String::from_utf8_lossy(&script))?;
     Ok(Exit::Ok)
 }

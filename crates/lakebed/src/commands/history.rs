@@ -7,7 +7,7 @@ use lakebed_core::DatasetName;
 use crate::{
     app::App,
     connect::Session,
-    output::{Table, human},
+    output::{Cell, Table, human},
     problem::{Exit, Result},
 };
 
@@ -44,10 +44,12 @@ pub(crate) async fn run(app: &App, args: HistoryArgs) -> Result<Exit> {
     for version in &page.versions {
         table.push([
             format!("v{}", version.version).into(),
-            format!("b3:{}", version.version_id.object().short()).into(),
-            human::count(version.row_count).into(),
-            human::count(version.quarantined_count).into(),
-            human::bytes(version.size_bytes).into(),
+            version
+                .version_id
+                .map_or_else(Cell::null, |id| format!("b3:{}", id.object().short()).into()),
+            version.row_count.map_or_else(Cell::null, |rows| human::count(rows).into()),
+            version.quarantined_count.map_or_else(Cell::null, |rows| human::count(rows).into()),
+            version.size_bytes.map_or_else(Cell::null, |size| human::bytes(size).into()),
             human::time(version.committed_at).into(),
             version.actor.as_str().into(),
         ]);

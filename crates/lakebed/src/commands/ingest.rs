@@ -255,18 +255,25 @@ fn print_outcome(app: &App, outcome: &IngestResponse) -> Result<()> {
     let version = &outcome.version;
     let (bold, name) = (style::BOLD, format!("{}@v{}", version.dataset, version.version));
     let noun = if version.kind == DatasetKind::Files { "file" } else { "row" };
-    let count = human::counted(version.row_count, noun);
-    let short = version.version_id.object().short();
-    app.terminal.print(match outcome.status {
-        IngestStatus::Committed => format!(
-            "{bold}{name}{bold:#}  {count}, {} stored, {} new  b3:{short}\n",
-            human::bytes(version.size_bytes),
-            human::bytes(outcome.new_bytes),
-        ),
-        IngestStatus::Unchanged => {
-            format!("{bold}{name}{bold:#}  unchanged: it is exactly this, {count}  b3:{short}\n")
-        }
-    })?;
+    // What the asker may not read is not there.
+    let mut facts = Vec::new();
+    if outcome.status == IngestStatus::Unchanged {
+        facts.push("unchanged: it is exactly this".to_owned());
+    }
+    facts.extend(version.row_count.map(|count| human::counted(count, noun)));
+    if outcome.status == IngestStatus::Committed {
+        facts.extend(version.size_bytes.map(|size| format!("{} stored", human::bytes(size))));
+        facts.extend(outcome.new_bytes.map(|size| format!("{} new", human::bytes(size))));
+    }
+    if facts.is_empty() {
+        facts.push("committed".to_owned());
+    }
+    let id = version.version_id.map(|id| format!("  b3:{}", id.object().short()));
+    app.terminal.print(format!(
+        "{bold}{name}{bold:#}  {}{}\n",
+        facts.join(", "),
+        id.unwrap_or_default()
+    ))?;
     for source in outcome.sources.iter().take(SHOWN) {
         app.terminal.note(describe_source(source, &outcome.notes));
     }
@@ -279,8 +286,9 @@ fn print_outcome(app: &App, outcome: &IngestResponse) -> Result<()> {
     for note in &outcome.notes {
         app.terminal.note(note);
     }
-    if version.quarantined_count > 0 {
-        let rows = human::counted(version.quarantined_count, "row");
+    let quarantined = version.quarantined_count.unwrap_or_default();
+    if quarantined > 0 {
+        let rows = human::counted(quarantined, "row");
         app.terminal.warn(format!("{rows} quarantined: see `lakebed show {name} --quarantine`"));
     }
     Ok(())

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
-use lakebed_api::{ResolveRequest, ResolveResponse};
+use lakebed_api::{ResolveRequest, ResolveResponse, ResolvedVersion};
 use lakebed_core::{DatasetRef, LakeId, Lock, LockedInput, VersionId};
 use serde::Serialize;
 
@@ -120,7 +120,7 @@ pub(crate) async fn resolve(
             .resolve(&ResolveRequest { refs, files: false, ..ResolveRequest::default() })
             .await?;
         lake = Some(answer.lake);
-        inputs.extend(pins(answer));
+        inputs.extend(pins(answer)?);
     }
     match lake {
         Some(lake) => Ok((lake, inputs)),
@@ -128,12 +128,16 @@ pub(crate) async fn resolve(
     }
 }
 
-fn pins(answer: ResolveResponse) -> impl Iterator<Item = LockedInput> {
-    answer.versions.into_iter().map(|resolved| LockedInput {
-        reference: resolved.reference,
-        version: resolved.version.version,
-        version_id: resolved.version.version_id,
-    })
+/// What was resolved may be read, and so has an id.
+fn pins(answer: ResolveResponse) -> Result<Vec<LockedInput>> {
+    let pin = |resolved: ResolvedVersion| {
+        let version_id = resolved.version.version_id.ok_or_else(|| {
+            Problem::internal(format!("`{}` came without its id", resolved.reference))
+        })?;
+        let (reference, version) = (resolved.reference, resolved.version.version);
+        Ok(LockedInput { reference, version, version_id })
+    };
+    answer.versions.into_iter().map(pin).collect()
 }
 
 /// Those of `now` that are not in `locked`, or are there with another version.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use clap::Args;
-use lakebed_core::{DatasetKind, DatasetName, Event, EventBody, KeptSource};
+use clap::{Args, builder::styling::Style};
+use lakebed_api::EventEntry;
+use lakebed_core::{DatasetKind, DatasetName, KeptSource};
 
 use crate::{
     app::App,
@@ -49,8 +50,8 @@ pub(crate) async fn run(app: &App, args: LogArgs) -> Result<Exit> {
         print(app, &page.events, &files, printed == 0)?;
         printed += page.events.len() as u64;
         match page.next_after {
-            Some(next) if !page.events.is_empty() => after = next,
-            _ => break,
+            Some(next) => after = next,
+            None => break,
         }
     }
     session.close().await;
@@ -66,7 +67,12 @@ async fn datasets_of_files(session: &Session) -> Result<BTreeSet<DatasetName>> {
     Ok(files.map(|dataset| dataset.dataset).collect())
 }
 
-fn print(app: &App, events: &[Event], files: &BTreeSet<DatasetName>, is_first: bool) -> Result<()> {
+fn print(
+    app: &App,
+    events: &[EventEntry],
+    files: &BTreeSet<DatasetName>,
+    is_first: bool,
+) -> Result<()> {
     if app.terminal.json {
         return events.iter().try_for_each(|event| app.terminal.print_json_line(event));
     }
@@ -75,7 +81,7 @@ fn print(app: &App, events: &[Event], files: &BTreeSet<DatasetName>, is_first: b
     }
     let mut table = Table::new([">seq", "at (UTC)", "by", "what"]);
     for event in events {
-        let (text, style) = describe(&event.body, files);
+        let (text, style) = describe(event, files);
         table.push([
             event.seq.to_string().into(),
             human::time(event.at).into(),
@@ -88,47 +94,51 @@ fn print(app: &App, events: &[Event], files: &BTreeSet<DatasetName>, is_first: b
     app.terminal.print(rows.collect::<String>())
 }
 
-fn describe(
-    body: &EventBody,
-    files: &BTreeSet<DatasetName>,
-) -> (String, clap::builder::styling::Style) {
-    let text = match body {
-        EventBody::DatasetCreated { dataset, kind } => format!("{dataset} was created ({kind})"),
-        EventBody::VersionCommitted(version) => format!(
-            "{}@v{} was committed: {}",
-            version.dataset,
-            version.number,
-            human::counted(
-                version.row_count,
-                if files.contains(&version.dataset) { "file" } else { "row" }
-            )
-        ),
-        EventBody::HeadMoved(moved) => {
-            format!("{} `{}` is v{} now", moved.dataset, moved.stage, moved.to)
+/// What an event says in a line. Of datasets that may not be read there is less to say.
+fn describe(event: &EventEntry, files: &BTreeSet<DatasetName>) -> (String, Style) {
+    let dataset = event.dataset.as_ref().map(ToString::to_string).unwrap_or_default();
+    let number = |name| event.number(name).unwrap_or_default();
+    let text = |name| event.text(name).unwrap_or_default();
+    let line = match event.kind.as_str() {
+        "dataset_created" => format!("{dataset} was created ({})", text("kind")),
+        "version_committed" => {
+            let is_files = event.dataset.as_ref().is_some_and(|name| files.contains(name));
+            let noun = if is_files { "file" } else { "row" };
+            let rows = event.number("row_count").map(|count| human::counted(count, noun));
+            let rows = rows.map(|rows| format!(": {rows}")).unwrap_or_default();
+            format!("{dataset}@v{} was committed{rows}", number("number"))
         }
-        EventBody::TokenCreated(token) => {
-            let what = if token.first_admin { "an admin token" } else { "a token" };
-            format!("{what} for {} was made: {}", token.principal, token.token)
+        "head_moved" => format!("{dataset} `{}` is v{} now", text("stage"), number("to")),
+        "token_created" => {
+            let what = if event.is_set("first_admin") { "an admin token" } else { "a token" };
+            format!("{what} for {} was made: {}", text("principal"), text("token"))
         }
-        EventBody::TokenRevoked(revoked) => {
-            let more = if revoked.and_made_with_it { " and all made with it" } else { "" };
-            format!("token {}{more} was revoked", revoked.token)
+        "token_revoked" => {
+            let more = if event.is_set("and_made_with_it") { " and all made with it" } else { "" };
+            format!("token {}{more} was revoked", text("token"))
         }
-        EventBody::IngestRefused(refused) => {
-            let (dataset, message) = (&refused.dataset, &refused.message);
-            let kept = kept(&refused.sources);
-            return (
-                format!("ingest into {dataset} was refused: {message}; kept: {kept}"),
-                style::WARN,
-            );
+        "ingest_refused" => {
+            let message = event.text("message").unwrap_or_else(|| text("code"));
+            let kept = kept(event).map(|kept| format!("; kept: {kept}")).unwrap_or_default();
+            return (format!("ingest into {dataset} was refused: {message}{kept}"), style::WARN);
         }
+        "catalog_applied" => {
+            let digest: String = text("digest").chars().take(8).collect();
+            format!("catalog {digest} was applied")
+        }
+        other => match dataset.is_empty() {
+            true => other.replace('_', " "),
+            false => format!("{dataset}: {}", other.replace('_', " ")),
+        },
     };
-    (text, style::PLAIN)
+    (line, style::PLAIN)
 }
 
 /// Originals that made no version, and which objects they are.
-fn kept(sources: &[KeptSource]) -> String {
+fn kept(event: &EventEntry) -> Option<String> {
     const SHOWN: usize = 3;
+    let sources = event.details.get("sources")?;
+    let sources: Vec<KeptSource> = serde_json::from_value(sources.clone()).ok()?;
     let mut words: Vec<String> = sources
         .iter()
         .take(SHOWN)
@@ -137,5 +147,5 @@ fn kept(sources: &[KeptSource]) -> String {
     if sources.len() > SHOWN {
         words.push(format!("and {} more", sources.len() - SHOWN));
     }
-    words.join(", ")
+    Some(words.join(", "))
 }

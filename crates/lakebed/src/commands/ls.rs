@@ -43,8 +43,8 @@ pub(crate) async fn run(app: &App, args: LsArgs) -> Result<Exit> {
                 name,
                 kind,
                 format!("v{}", newest.version).into(),
-                human::count(newest.row_count).into(),
-                human::bytes(newest.size_bytes).into(),
+                newest.row_count.map_or_else(Cell::null, |rows| human::count(rows).into()),
+                newest.size_bytes.map_or_else(Cell::null, |size| human::bytes(size).into()),
                 human::time(newest.committed_at).into(),
             ],
         });

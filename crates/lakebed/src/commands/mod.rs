@@ -2,6 +2,8 @@
 //! `lakebed-client` alone, wherever it is; `rebuild`, `doctor` and `serve` are the exceptions, for
 //! they are about the place and the process themselves.
 
+pub(crate) mod access;
+pub(crate) mod catalog;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod demo;

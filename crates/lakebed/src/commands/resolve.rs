@@ -7,7 +7,7 @@ use lakebed_core::DatasetRef;
 use crate::{
     app::App,
     connect::Session,
-    output::{Table, human},
+    output::{Cell, Table, human},
     problem::{Exit, Result},
 };
 
@@ -45,7 +45,7 @@ pub(crate) async fn run(app: &App, args: ResolveArgs) -> Result<Exit> {
         table.push([
             version.reference.to_string().into(),
             pinned(version).into(),
-            version.version.version_id.to_string().into(),
+            version.version.version_id.map_or_else(Cell::null, |id| id.to_string().into()),
         ]);
     }
     app.terminal.print_whole_table(&table)?;

@@ -75,18 +75,20 @@ fn facts(answer: &VersionAnswer) -> String {
     let version = &resolved.version;
     let files = resolved.files.as_ref().map_or(0, Vec::len) as u64;
     let sources = resolved.sources.as_ref().map_or(0, Vec::len) as u64;
-    let mut facts = vec![
-        ("kind", version.kind.to_string()),
-        ("version id", format!("b3:{}", version.version_id)),
-        ("content id", version.content_id.to_string()),
-    ];
+    let mut facts = vec![("kind", version.kind.to_string())];
+    facts.extend(version.version_id.map(|id| ("version id", format!("b3:{id}"))));
+    facts.extend(version.content_id.map(|id| ("content id", id.to_string())));
     facts.extend(version.parent.map(|parent| ("parent", format!("b3:{parent}"))));
     facts.extend([
-        ("rows", human::count(version.row_count)),
-        ("quarantined", human::count(version.quarantined_count)),
+        ("rows", human::count(version.row_count.unwrap_or_default())),
+        ("quarantined", human::count(version.quarantined_count.unwrap_or_default())),
         (
             "size",
-            format!("{} in {}", human::bytes(version.size_bytes), human::counted(files, "file")),
+            format!(
+                "{} in {}",
+                human::bytes(version.size_bytes.unwrap_or_default()),
+                human::counted(files, "file")
+            ),
         ),
         ("sources", human::count(sources)),
         ("committed", format!("{} UTC by {}", human::time(version.committed_at), version.actor)),

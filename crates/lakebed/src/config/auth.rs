@@ -20,7 +20,7 @@ use crate::problem::{Exit, Problem, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum AuthMode {
-    /// Off loopback, with an issuer, and from the lake's first token on.
+    /// Off loopback, with an issuer, and from the lake's first token or declared catalog on.
     #[default]
     Auto,
     /// Always.

@@ -1,0 +1,214 @@
+//! The declared catalog: what it says, what another would change, and applying it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lakebed_core::{
+    Action, AttributeName, AttributeValue, Declared, Grant, Grantee, GroupName, ObjectId,
+    PrincipalName, Target, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::schemas::{
+    ActionSchema, AttributeValueSchema, DeclaredSchema, GrantSchema, ReachSchema, TargetSchema,
+};
+
+/// What is declared now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CatalogAnswer {
+    /// The digest of the value; none before the first apply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub digest: Option<ObjectId>,
+    /// The event that applied it; none before the first apply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<u64>,
+    /// The value.
+    #[schema(value_type = DeclaredSchema)]
+    pub declared: Declared,
+}
+
+/// A catalog, to see what it would change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogPlanRequest {
+    /// The value.
+    #[schema(value_type = DeclaredSchema)]
+    pub declared: Declared,
+}
+
+/// A catalog, to replace the one it was planned against.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogApplyRequest {
+    /// The value.
+    #[schema(value_type = DeclaredSchema)]
+    pub declared: Declared,
+    /// `before` of the plan: the digest of the catalog that this one replaces; none for the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub expected: Option<ObjectId>,
+    /// Apply it even though nobody would be left who may admin the lake.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_admin: bool,
+}
+
+/// What applying did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CatalogApplied {
+    /// The place of its event; none when the same was declared already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<u64>,
+    /// What it changed.
+    pub plan: CatalogPlan,
+}
+
+/// The difference between what is declared and a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CatalogPlan {
+    /// The digest of what is declared; none before the first apply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub before: Option<ObjectId>,
+    /// The digest of the value.
+    #[schema(value_type = String)]
+    pub after: ObjectId,
+    /// Whether it is any different.
+    pub is_change: bool,
+    /// Whether nobody would be left who may admin the lake, where somebody may now.
+    pub loses_last_admin: bool,
+    /// Groups whose members change, by name.
+    pub groups: Vec<GroupChange>,
+    /// Groups that the identity provider may fill from now on.
+    #[schema(value_type = Vec<String>)]
+    pub claimed_groups_added: BTreeSet<GroupName>,
+    /// Groups that it may not fill any more.
+    #[schema(value_type = Vec<String>)]
+    pub claimed_groups_removed: BTreeSet<GroupName>,
+    /// Attributes that change, by principal and name.
+    pub attributes: Vec<AttributeChange>,
+    /// Grants that are new.
+    #[schema(value_type = Vec<GrantSchema>)]
+    pub grants_added: BTreeSet<Grant>,
+    /// Grants that go.
+    #[schema(value_type = Vec<GrantSchema>)]
+    pub grants_removed: BTreeSet<Grant>,
+    /// Who gains or loses what, by target and action.
+    pub rights: Vec<RightChange>,
+}
+
+/// Who enters and leaves a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GroupChange {
+    /// The group.
+    #[schema(value_type = String)]
+    pub group: GroupName,
+    /// Its new members.
+    #[schema(value_type = Vec<String>)]
+    pub joined: BTreeSet<PrincipalName>,
+    /// Those who are members no more.
+    #[schema(value_type = Vec<String>)]
+    pub left: BTreeSet<PrincipalName>,
+}
+
+/// An attribute that appears, goes or changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AttributeChange {
+    /// Whose.
+    #[schema(value_type = String)]
+    pub principal: PrincipalName,
+    /// Which.
+    #[schema(value_type = String)]
+    pub attribute: AttributeName,
+    /// Its value now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<AttributeValueSchema>)]
+    pub before: Option<AttributeValue>,
+    /// Its value then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<AttributeValueSchema>)]
+    pub after: Option<AttributeValue>,
+}
+
+/// Something that some may do from now on, or no more, or for another time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RightChange {
+    /// Whether it is a gain; a loss if not.
+    pub is_gain: bool,
+    /// Who: principals, and groups that the identity provider fills.
+    #[schema(value_type = Vec<String>)]
+    pub who: BTreeSet<Grantee>,
+    /// What.
+    #[schema(value_type = ActionSchema)]
+    pub action: Action,
+    /// Where.
+    #[schema(value_type = TargetSchema)]
+    pub on: Target,
+    /// How long now: `never`, `always`, or until a time.
+    #[schema(value_type = ReachSchema)]
+    pub before: Reach,
+    /// How long then: `never`, `always`, or until a time.
+    #[schema(value_type = ReachSchema)]
+    pub after: Reach,
+}
+
+/// How long something is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reach {
+    /// Not at all.
+    Never,
+    /// To this moment.
+    Until(Timestamp),
+    /// As long as it is declared.
+    Always,
+}
+
+/// What somebody may do with a target, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AccessExplanation {
+    /// Who.
+    #[schema(value_type = String)]
+    pub principal: PrincipalName,
+    /// `ordinary`; `first-admin` for the token of the lake's first start; `owner` for whoever runs
+    /// Lakebed in the own process.
+    pub standing: String,
+    /// Their groups, declared and claimed.
+    #[schema(value_type = Vec<String>)]
+    pub groups: BTreeSet<GroupName>,
+    /// Their attributes, declared and claimed.
+    #[schema(value_type = BTreeMap<String, AttributeValueSchema>)]
+    pub attributes: BTreeMap<AttributeName, AttributeValue>,
+    /// Where.
+    #[schema(value_type = TargetSchema)]
+    pub target: Target,
+    /// Every action.
+    pub actions: Vec<ActionExplained>,
+    /// The grants, those that apply first. Those of others only for whoever may admin the target.
+    pub grants: Vec<GrantExplained>,
+}
+
+/// Whether an action is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ActionExplained {
+    /// The action.
+    #[schema(value_type = ActionSchema)]
+    pub action: Action,
+    /// Whether it is allowed.
+    pub is_allowed: bool,
+    /// Whether only the scope of the credential stands against it.
+    pub is_out_of_scope: bool,
+}
+
+/// A grant, and why it does not apply if it does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GrantExplained {
+    /// The grant.
+    #[schema(value_type = GrantSchema)]
+    pub grant: Grant,
+    /// Whether it applies.
+    pub applies: bool,
+    /// Why not: `over`, `stage-not-reached`, `elsewhere`, `to-others`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_not: Option<String>,
+}

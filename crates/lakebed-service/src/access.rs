@@ -1,0 +1,114 @@
+//! Who may do what: asked before a use case does anything, and again before it publishes.
+//!
+//! The rules are `lakebed-govern`'s. Here they meet the declared catalog, and a refusal becomes an
+//! error: what the asker may not discover does not exist, in the very words of a thing that is not
+//! there (D-41).
+
+use std::sync::Arc;
+
+use lakebed_catalog::NotFound;
+use lakebed_core::{Action, DatasetName, Declared, Target};
+use lakebed_govern::{Denied, Granted, Rights};
+
+use crate::{Ctx, Error, Lake, Result};
+
+/// Something, and whether the asker may see what is computed from its data: digests, counts, sizes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen<T> {
+    /// The thing.
+    pub record: T,
+    /// Whether the asker may read its dataset. If not, only names, numbers and times are for them.
+    pub is_readable: bool,
+}
+
+impl Lake {
+    /// What the asker may do, as it is declared now.
+    ///
+    /// One small read of the catalog, each time: a right that is taken away is gone at once, on
+    /// every server. Who reads data asks for this *after* the snapshot was taken, so that nobody
+    /// sees a version that came after they lost the right to it.
+    pub(crate) async fn rights(&self, ctx: &Ctx) -> Result<Rights> {
+        let now = self.inner.clock.now();
+        if ctx.identity.is_owner() {
+            return Ok(Rights::of(&ctx.identity, &Declared::default(), now));
+        }
+        let declared = self.declared_now().await?;
+        Ok(Rights::of(&ctx.identity, &declared, now))
+    }
+
+    /// The proof that the asker may do `action` on `target`, or the error that says no.
+    pub(crate) async fn authorize(
+        &self,
+        ctx: &Ctx,
+        action: Action,
+        target: &Target,
+    ) -> Result<Granted> {
+        self.rights(ctx).await?.verdict(action, target).granted().map_err(refused)
+    }
+
+    /// Whether the asker may ingest into `dataset`, which may not exist: for doors that do something
+    /// before they ask for the ingest itself, such as fetching its sources.
+    ///
+    /// # Errors
+    /// As [`Lake::ingest`].
+    pub async fn check_ingest(&self, ctx: &Ctx, dataset: &DatasetName) -> Result<()> {
+        let target = Target::Dataset(dataset.clone());
+        self.authorize(ctx, Action::Ingest, &target).await.map(drop)
+    }
+
+    /// Whoever may ingest anywhere may send bytes ahead; nobody else fills our scratch.
+    pub(crate) async fn authorize_upload(&self, ctx: &Ctx) -> Result<()> {
+        match self.rights(ctx).await?.allows_somewhere(Action::Ingest) {
+            true => Ok(()),
+            false => Err(Error::Forbidden {
+                message: format!("`{}` may not ingest into this lake", ctx.actor()),
+            }),
+        }
+    }
+
+    /// What is declared, as everybody may see it; nothing before the first apply.
+    pub(crate) async fn declared_now(&self) -> Result<Arc<Declared>> {
+        match self.inner.catalog.declaration().await? {
+            None => Ok(Arc::default()),
+            Some(declaration) => self.inner.cache.declared(&self.inner.catalog, declaration).await,
+        }
+    }
+}
+
+/// The error of a refusal.
+pub(crate) fn refused(denied: Denied) -> Error {
+    match &denied.target {
+        Target::Dataset(dataset) if !denied.is_discoverable => no_dataset(dataset),
+        _ => forbidden(&denied),
+    }
+}
+
+/// The asker may know of it, but not do that.
+pub(crate) fn forbidden(denied: &Denied) -> Error {
+    Error::Forbidden { message: denied.to_string() }
+}
+
+/// A dataset that is not there, or that the asker may not know of: nobody can tell the two apart.
+pub(crate) fn no_dataset(dataset: &DatasetName) -> Error {
+    Error::NotFound {
+        message: format!("there is no dataset `{dataset}`"),
+        hint: Some("`lakebed ls` lists the datasets".to_owned()),
+    }
+}
+
+/// Whether the asker may read `dataset`: if not, as if a reference to it named nothing.
+pub(crate) fn check_reads(rights: &Rights, dataset: &DatasetName) -> Result<(), Refusal> {
+    match rights.verdict(Action::Read, &Target::Dataset(dataset.clone())).granted() {
+        Ok(_) => Ok(()),
+        Err(denied) if denied.is_discoverable => Err(Refusal::Forbidden(denied)),
+        Err(_) => Err(Refusal::Hidden(NotFound::UnknownDataset { dataset: dataset.clone() })),
+    }
+}
+
+/// Why a reference is not for the asker.
+pub(crate) enum Refusal {
+    /// They may know of the dataset.
+    Forbidden(Denied),
+    /// They may not: this is what is said of one that is not there.
+    Hidden(NotFound),
+}

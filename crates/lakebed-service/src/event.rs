@@ -1,0 +1,93 @@
+//! What happened, as far as the asker may know of it.
+
+use lakebed_core::{Action, Event, Target};
+use lakebed_govern::Rights;
+
+use crate::{Ctx, Lake, Result};
+
+/// How many events one request looks through at most, seen or not.
+const LOOKED_THROUGH: usize = 20_000;
+/// How many are read at once.
+const PAGE: u32 = 1000;
+
+/// How much of an event somebody may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sight {
+    /// That it happened to what, when and by whom.
+    Outline,
+    /// Digests and counts, too: what a reader of its dataset sees.
+    Data,
+    /// Everything, also which of its objects the lake had before.
+    Whole,
+}
+
+/// An event, and how much of it the asker may see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenEvent {
+    /// The event.
+    pub event: Event,
+    /// How much of it is for the asker.
+    pub sight: Sight,
+}
+
+/// Some events, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventsSeen {
+    /// Those that the asker may know of.
+    pub events: Vec<SeenEvent>,
+    /// Where to go on; none when nothing follows yet. There may be no events and more to come.
+    pub next_after: Option<u64>,
+}
+
+impl Lake {
+    /// Events after `after` that the asker may know of, in order, at most `limit`.
+    ///
+    /// Those of datasets are for whoever may discover these or `audit` there; those of the lake for
+    /// whoever may `audit` or `admin` it.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub async fn events(&self, ctx: &Ctx, after: u64, limit: u32) -> Result<EventsSeen> {
+        let mut seen = EventsSeen { events: Vec::new(), next_after: Some(after) };
+        let (mut looked_at, mut last, mut size) = (0, after, limit.min(PAGE));
+        while looked_at < LOOKED_THROUGH {
+            let page = self.inner.catalog.events(last, size).await?;
+            let rights = self.rights(ctx).await?;
+            let is_last = page.len() < size as usize;
+            // Little was for the asker, so there may be a long way to go.
+            size = size.saturating_mul(4).min(PAGE);
+            looked_at += page.len();
+            for event in page {
+                last = event.seq;
+                if let Some(sight) = sight_of(&rights, &event) {
+                    seen.events.push(SeenEvent { event, sight });
+                }
+                if seen.events.len() == limit as usize {
+                    seen.next_after = Some(last);
+                    return Ok(seen);
+                }
+            }
+            seen.next_after = Some(last).filter(|_| !is_last);
+            if is_last {
+                break;
+            }
+        }
+        Ok(seen)
+    }
+}
+
+fn sight_of(rights: &Rights, event: &Event) -> Option<Sight> {
+    let Some(dataset) = event.body.dataset() else {
+        let may = |action| rights.allows(action, &Target::Lake);
+        return (may(Action::Audit) || may(Action::Admin)).then_some(Sight::Whole);
+    };
+    if rights.allows(Action::Read, &Target::Lake) {
+        return Some(Sight::Whole);
+    }
+    if rights.reads(dataset) {
+        return Some(Sight::Data);
+    }
+    let target = Target::Dataset(dataset.clone());
+    let knows = rights.discovers(dataset) || rights.allows(Action::Audit, &target);
+    knows.then_some(Sight::Outline)
+}

@@ -1,0 +1,101 @@
+//! `lakebed access explain`: why somebody may do what they may, and why not more.
+
+use clap::{Args, Subcommand};
+use lakebed_api::AccessExplanation;
+use lakebed_core::Target;
+
+use super::catalog::shown;
+use crate::{
+    app::App,
+    connect::Session,
+    output::{Cell, Table, style},
+    problem::{Exit, Result},
+};
+
+/// Who may do what.
+#[derive(Debug, Args)]
+pub(crate) struct AccessArgs {
+    #[command(subcommand)]
+    command: AccessCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum AccessCommand {
+    /// Say what you, or somebody else, may do with a target, and which grants decide it
+    ///
+    /// It answers by names: whether there is such a dataset it does not say. Others are explained to
+    /// whoever may admin the target.
+    #[command(after_help = "\
+Examples:
+  lakebed access explain sales.orders
+  lakebed access explain --as alice sales.orders
+  lakebed access explain --as svc:nightly 'sales.*'")]
+    Explain(ExplainArgs),
+}
+
+#[derive(Debug, Args)]
+struct ExplainArgs {
+    /// `lake`, a namespace as in `sales.*`, or a dataset
+    #[arg(default_value = "lake", value_name = "TARGET")]
+    target: Target,
+}
+
+pub(crate) async fn run(app: &App, args: AccessArgs) -> Result<Exit> {
+    let AccessCommand::Explain(args) = args.command;
+    // Whoever explains is the caller: `--as` says whom to explain.
+    let session = Session::open_as_caller(app).await?;
+    let target = args.target.to_string();
+    let explanation = session.client.explain_access(&target, app.principal.as_ref()).await?;
+    session.close().await;
+    if app.terminal.json {
+        app.terminal.print_json(&explanation)?;
+        return Ok(Exit::Ok);
+    }
+    print(app, &explanation)?;
+    Ok(Exit::Ok)
+}
+
+fn print(app: &App, explanation: &AccessExplanation) -> Result<()> {
+    let bold = style::BOLD;
+    let standing = match explanation.standing.as_str() {
+        "owner" => ", who owns the lake",
+        "first-admin" => ", who holds the first admin token",
+        _ => "",
+    };
+    let (principal, target) = (&explanation.principal, &explanation.target);
+    app.terminal.print(format_args!("{bold}{principal}{bold:#}{standing}, on {target}\n"))?;
+    let mut facts: Vec<String> =
+        explanation.groups.iter().map(|group| format!("group:{group}")).collect();
+    facts.extend(explanation.attributes.iter().map(|(name, value)| format!("{name} = {value}")));
+    if !facts.is_empty() {
+        app.terminal.print(format_args!("  {}\n", crate::output::escaped(&facts.join(", "))))?;
+    }
+    app.terminal.print("\n")?;
+    let mut actions = Table::new(["action", "allowed"]);
+    for explained in &explanation.actions {
+        let (word, style) = match (explained.is_allowed, explained.is_out_of_scope) {
+            (true, _) => ("yes", style::GOOD),
+            (false, true) => ("no: outside the token's scope", style::WARN),
+            (false, false) => ("no", style::DIM),
+        };
+        actions.push([explained.action.to_string().into(), Cell::styled(word, style)]);
+    }
+    app.terminal.print_table(&actions)?;
+    if explanation.grants.is_empty() {
+        app.terminal.note("no grant is made to them");
+        return Ok(());
+    }
+    app.terminal.print("\n")?;
+    let mut grants = Table::new(["applies", "grant"]);
+    for explained in &explanation.grants {
+        let (word, style) = match explained.why_not.as_deref() {
+            None => ("yes", style::GOOD),
+            Some("over") => ("no: it is over", style::WARN),
+            Some("elsewhere") => ("no: another target", style::DIM),
+            Some("stage-not-reached") => ("no: a higher stage", style::DIM),
+            Some(_) => ("no: to others", style::DIM),
+        };
+        grants.push([Cell::styled(word, style), shown(&explained.grant).into()]);
+    }
+    app.terminal.print_table(&grants)
+}

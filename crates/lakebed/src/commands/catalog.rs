@@ -1,0 +1,285 @@
+//! `lakebed plan` and `lakebed apply`: from a folder of declarations to what holds in the lake.
+//!
+//! The folder is read and checked here, before anything is asked of the lake; what is sent is the
+//! canonical value.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueHint};
+use lakebed_api::{CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, Reach, RightChange};
+use lakebed_core::{Declared, Grant};
+use lakebed_service::govern::{CatalogFile, Mistake, read_catalog};
+
+use crate::{
+    app::App,
+    connect::Session,
+    output::{escaped, human, style},
+    problem::{Exit, Problem, Result},
+};
+
+/// Declarations beyond this are no declarations, in bytes.
+const MAX_FILE: u64 = 1 << 20;
+/// How many mistakes are told at once.
+const SHOWN: usize = 20;
+/// How many names stand in one line.
+const NAMES: usize = 6;
+
+/// Show what applying a folder of declarations would change, and who would gain or lose what.
+///
+/// Reads groups.yaml and grants.yaml. Changes nothing. Exit code 0 when nothing would change, 1 when
+/// something would.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  lakebed plan\n  lakebed plan catalog/ --json")]
+pub(crate) struct PlanArgs {
+    /// The folder
+    #[arg(default_value = "catalog", value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    folder: PathBuf,
+}
+
+/// Declare what stands in a folder, in place of what was declared before.
+///
+/// One event; the same folder again changes nothing. Refused when somebody else applied another one
+/// since this one was planned.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  lakebed apply catalog/\n  lakebed apply catalog/ --expect d79e65953d0b5f7306cdac4d875a1718001bee2d9146aed5fd3daff6dc0f5953"
+)]
+pub(crate) struct ApplyArgs {
+    /// The folder
+    #[arg(default_value = "catalog", value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    folder: PathBuf,
+    /// Only in place of the catalog with this digest, as `lakebed plan --json` calls it `before`;
+    /// `none` for the first
+    #[arg(long, value_name = "DIGEST", value_parser = parse_expected)]
+    expect: Option<Expected>,
+    /// Apply it even though nobody would be left who may admin the lake
+    #[arg(long)]
+    without_admin: bool,
+}
+
+/// What is to be replaced.
+#[derive(Debug, Clone, Copy)]
+struct Expected(Option<lakebed_core::ObjectId>);
+
+fn parse_expected(text: &str) -> Result<Expected, String> {
+    match text {
+        "none" => Ok(Expected(None)),
+        digest => {
+            let digest = digest.parse::<lakebed_core::ObjectId>();
+            digest.map(|digest| Expected(Some(digest))).map_err(|error| error.to_string())
+        }
+    }
+}
+
+pub(crate) async fn plan(app: &App, args: PlanArgs) -> Result<Exit> {
+    let declared = read(app, &args.folder)?;
+    let session = Session::open(app).await?;
+    let plan = session.client.plan_catalog(&CatalogPlanRequest { declared }).await?;
+    session.close().await;
+    report(app, &plan)?;
+    if !app.terminal.json && plan.is_change {
+        app.terminal.hint(format!("`lakebed apply {}` does it", args.folder.display()));
+    }
+    Ok(if plan.is_change { Exit::No } else { Exit::Ok })
+}
+
+pub(crate) async fn apply(app: &App, args: ApplyArgs) -> Result<Exit> {
+    let declared = read(app, &args.folder)?;
+    let session = Session::open(app).await?;
+    let expected = match args.expect {
+        Some(Expected(expected)) => expected,
+        None => {
+            let request = CatalogPlanRequest { declared: declared.clone() };
+            session.client.plan_catalog(&request).await?.before
+        }
+    };
+    let request = CatalogApplyRequest { declared, expected, without_admin: args.without_admin };
+    let applied = session.client.apply_catalog(&request, None).await?;
+    session.close().await;
+    if app.terminal.json {
+        app.terminal.print_json(&applied)?;
+        return Ok(Exit::Ok);
+    }
+    report(app, &applied.plan)?;
+    if let Some(event) = applied.event {
+        app.terminal.note(format!("applied as {}, event {event}", applied.plan.after.short()));
+    }
+    Ok(Exit::Ok)
+}
+
+/// Reads and checks the folder.
+fn read(app: &App, folder: &Path) -> Result<Declared> {
+    let files = files(&app.current.join(folder), folder)?;
+    read_catalog(&files).map_err(|mistakes| told(folder, &mistakes))
+}
+
+/// Every declaration of the folder; subfolders with declarations count, other files do not.
+fn files(place: &Path, shown: &Path) -> Result<Vec<CatalogFile>> {
+    let failed = |error: &std::io::Error| Problem::io("read", shown, error);
+    let mut files = Vec::new();
+    let mut folders = vec![(place.to_owned(), String::new())];
+    while let Some((folder, prefix)) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).map_err(|error| failed(&error))? {
+            let entry = entry.map_err(|error| failed(&error))?;
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            let path = entry.path();
+            let metadata = std::fs::metadata(&path).map_err(|error| failed(&error))?;
+            // Deeper than any declaration lies: a link that leads back ends here.
+            if metadata.is_dir() && name.matches('/').count() < 4 {
+                folders.push((path, format!("{name}/")));
+            } else if name.ends_with(".yaml") || name.ends_with(".yml") {
+                files.push(CatalogFile { text: text(&path, metadata.len())?, name });
+            }
+        }
+    }
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    match files.is_empty() {
+        false => Ok(files),
+        // A folder named by mistake must not take every right away.
+        true => Err(Problem::not_found(format!("`{}` declares nothing", shown.display()))
+            .hint("it should hold `groups.yaml` and `grants.yaml`; both may be empty")),
+    }
+}
+
+fn text(path: &Path, size_bytes: u64) -> Result<String> {
+    if size_bytes > MAX_FILE {
+        return Err(Problem::refused(
+            "invalid-catalog",
+            format!("`{}` is larger than {}", path.display(), human::bytes(MAX_FILE)),
+        ));
+    }
+    std::fs::read_to_string(path).map_err(|error| Problem::io("read", path, &error))
+}
+
+/// All mistakes, as `catalog/grants.yaml:3:7: …`, which editors understand.
+fn told(folder: &Path, mistakes: &[Mistake]) -> Problem {
+    let line = |mistake: &Mistake| format!("{}", folder.join(mistake.to_string()).display());
+    let count = human::counted(mistakes.len() as u64, "mistake");
+    let message = format!("`{}` cannot be meant like that: {count}", folder.display());
+    let mut problem = Problem::refused("invalid-catalog", message);
+    for mistake in mistakes.iter().take(SHOWN) {
+        problem.details.push(line(mistake));
+    }
+    if mistakes.len() > SHOWN {
+        problem.details.push(format!("and {} more", mistakes.len() - SHOWN));
+    }
+    match mistakes.iter().find_map(|mistake| mistake.hint.clone()) {
+        Some(hint) => problem.hint(hint),
+        None => problem,
+    }
+}
+
+fn report(app: &App, plan: &CatalogPlan) -> Result<()> {
+    if app.terminal.json {
+        return app.terminal.print_json(plan);
+    }
+    if !plan.is_change {
+        let good = style::GOOD;
+        return app.terminal.print(format_args!("{good}nothing would change{good:#}\n"));
+    }
+    app.terminal.print(describe(plan))?;
+    if plan.loses_last_admin {
+        app.terminal.warn("nobody would be left who may admin the lake");
+    }
+    Ok(())
+}
+
+/// What changes in the declarations, then what that means for people. `+` gains, `-` loses.
+fn describe(plan: &CatalogPlan) -> String {
+    let mut lines = Vec::new();
+    for change in &plan.groups {
+        let members = change.joined.iter().map(|name| format!("+{name}"));
+        let members: Vec<_> =
+            members.chain(change.left.iter().map(|name| format!("-{name}"))).collect();
+        let members = match members.is_empty() {
+            true => "no members".to_owned(),
+            false => members.join(" "),
+        };
+        lines.push(format!("~ group {}: {members}", change.group));
+    }
+    lines.extend(plan.claimed_groups_added.iter().map(|group| format!("+ claimed group {group}")));
+    lines
+        .extend(plan.claimed_groups_removed.iter().map(|group| format!("- claimed group {group}")));
+    for change in &plan.attributes {
+        let shown = |value: &Option<lakebed_core::AttributeValue>| {
+            value.as_ref().map_or("none".to_owned(), ToString::to_string)
+        };
+        let (before, after) = (shown(&change.before), shown(&change.after));
+        lines.push(format!("~ {}.{}: {before} -> {after}", change.principal, change.attribute));
+    }
+    lines.extend(plan.grants_added.iter().map(|grant| format!("+ grant {}", shown(grant))));
+    lines.extend(plan.grants_removed.iter().map(|grant| format!("- grant {}", shown(grant))));
+    lines.extend(plan.rights.iter().map(right));
+    let mut text = String::new();
+    for line in lines {
+        let style = match line.split(' ').next().unwrap_or_default() {
+            "+" | "gains" => style::GOOD,
+            "-" | "loses" => style::ERROR,
+            _ => style::WARN,
+        };
+        text.push_str(&format!("{style}{}{style:#}\n", escaped(&line)));
+    }
+    text
+}
+
+fn right(right: &RightChange) -> String {
+    let verb = if right.is_gain { "gains" } else { "loses" };
+    let mut who: Vec<String> = right.who.iter().take(NAMES).map(ToString::to_string).collect();
+    if right.who.len() > NAMES {
+        who.push(format!("and {} more", right.who.len() - NAMES));
+    }
+    let time = match (right.before, right.after) {
+        (_, Reach::Never) | (Reach::Never, Reach::Always) => String::new(),
+        (_, Reach::Until(time)) => format!(" (until {})", human::time(time)),
+        (Reach::Until(_), Reach::Always) => " (without end)".to_owned(),
+        (Reach::Always, Reach::Always) => String::new(),
+    };
+    format!("{verb} {} on {}{time}: {}", right.action, right.on, who.join(", "))
+}
+
+/// A grant in a line.
+pub(crate) fn shown(grant: &Grant) -> String {
+    let may: Vec<_> = grant.may.iter().map(ToString::to_string).collect();
+    let mut text = format!("{} may {} on {}", grant.to, may.join(", "), grant.on);
+    if grant.from_stage != lakebed_core::StageName::raw() {
+        text.push_str(&format!(" from stage {}", grant.from_stage));
+    }
+    if let Some(until) = grant.until {
+        text.push_str(&format!(" until {}", human::time(until)));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anstream::adapter::strip_str;
+
+    use super::*;
+
+    #[test]
+    fn a_plan_is_told_in_lines_that_say_who_gains_and_who_loses() {
+        let json = r#"{"after":"d79e65953d0b5f7306cdac4d875a1718001bee2d9146aed5fd3daff6dc0f5953",
+            "is_change":true,"loses_last_admin":false,
+            "groups":[{"group":"analysts","joined":["bob"],"left":["alice"]}],
+            "claimed_groups_added":["auditors"],"claimed_groups_removed":[],
+            "attributes":[{"principal":"bob","attribute":"region","after":"EU"}],
+            "grants_added":[{"to":"bob","may":["read","ingest"],"on":{"dataset":"crm.orders"},
+                "from_stage":"raw","until":"2027-01-01T00:00:00.000000Z"}],
+            "grants_removed":[{"to":"group:analysts","may":["read"],"on":"lake","from_stage":"raw"}],
+            "rights":[
+                {"is_gain":true,"who":["bob"],"action":"read","on":{"dataset":"crm.orders"},
+                 "before":"never","after":{"until":"2027-01-01T00:00:00.000000Z"}},
+                {"is_gain":false,"who":["alice","bob"],"action":"read","on":"lake",
+                 "before":"always","after":"never"}]}"#;
+        let plan: CatalogPlan = serde_json::from_str(json).expect("a plan");
+        insta::assert_snapshot!(strip_str(&describe(&plan)).to_string(), @r"
+        ~ group analysts: +bob -alice
+        + claimed group auditors
+        ~ bob.region: none -> EU
+        + grant bob may read, ingest on crm.orders until 2027-01-01 00:00:00
+        - grant group:analysts may read on lake
+        gains read on crm.orders (until 2027-01-01 00:00:00): bob
+        loses read on lake: alice, bob
+        ");
+    }
+}
