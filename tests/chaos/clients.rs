@@ -73,7 +73,7 @@ impl Load {
             dataset = (dataset + 1) % DATASETS;
             match index {
                 0..DATASETS => self.ingest(index).await,
-                _ if index % 2 == 0 => self.resolve(dataset).await,
+                _ if index.is_multiple_of(2) => self.resolve(dataset).await,
                 _ => self.count(dataset).await,
             }
         }

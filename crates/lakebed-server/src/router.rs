@@ -84,7 +84,7 @@ fn resources() -> OpenApiRouter<AppState> {
     ),
     components(schemas(Problem)),
     modifiers(&Bearer),
-    security(("bearer" = [])),
+    security((), ("bearer" = [])),
     tags(
         (name = "lake", description = "The lake as a whole"),
         (name = "dataset", description = "Named series of versions"),
