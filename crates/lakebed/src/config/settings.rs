@@ -171,7 +171,6 @@ pub(crate) const AUTH: Described = Described {
     default: "\"auto\"",
     example: "\"auto\"",
     meaning: "Whether callers are asked who they are; `auto` is where other machines can reach the server, with an issuer, and once the lake has a token. `none` is for loopback alone.",
-    ..PLAIN
 };
 
 pub(crate) const OIDC: Described = Described {
