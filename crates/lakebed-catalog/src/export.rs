@@ -46,7 +46,7 @@ impl Catalog {
     /// exactly when the catalogs are. It is as large as the catalog.
     ///
     /// # Errors
-    /// [`Error::Unavailable`], [`Error::Damaged`].
+    /// [`crate::Error::Unavailable`], [`crate::Error::Damaged`].
     pub async fn export(&self) -> Result<String> {
         let mut transaction = self.begin_read().await?;
         let mut text = String::new();
