@@ -2,14 +2,21 @@
 
 use std::{
     io::Write,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 
 use axum::body::Body;
 use futures::TryStreamExt as _;
 use lakebed_api::{SqlRequest, media::SqlFormat};
+use tracing::Dispatch;
 
 use crate::support::Door;
+
+/// While there is only one listener, tracing asks the thread that meets a line first whether anyone
+/// wants it, and keeps the answer: a test beside ours that listens to nothing would silence it for
+/// all. With these two, every listener is always asked.
+static OTHERS: LazyLock<[Dispatch; 2]> =
+    LazyLock::new(|| [(); 2].map(|()| Dispatch::new(tracing_subscriber::registry())));
 
 #[derive(Clone, Default)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
@@ -28,6 +35,7 @@ impl Write for Log {
 impl Log {
     /// Hears everything that this thread logs while the guard lives.
     pub(crate) fn listen(&self) -> tracing::subscriber::DefaultGuard {
+        LazyLock::force(&OTHERS);
         let log = self.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
