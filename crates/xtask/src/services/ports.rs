@@ -42,11 +42,13 @@ mod tests {
 
     #[test]
     fn free_ports_differ_and_can_be_had() {
-        let ports = free::<16>().expect("this machine has ports");
-        assert_eq!(ports.iter().collect::<BTreeSet<_>>().len(), ports.len());
-        for port in ports {
-            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("it is free");
-        }
+        // Whoever else runs here may take one in between, though hardly ever five times in a row.
+        let had = (0..5).any(|_| {
+            let ports = free::<16>().expect("this machine has ports");
+            assert_eq!(ports.iter().collect::<BTreeSet<_>>().len(), ports.len());
+            ports.iter().all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        });
+        assert!(had, "no five times sixteen free ports could be had");
     }
 
     #[test]
