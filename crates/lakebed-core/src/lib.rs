@@ -15,11 +15,14 @@
 //! | principal, group | who asks; who they belong to | [`PrincipalName`], [`GroupName`], [`Identity`] |
 //! | grant | who may do what where, from which stage up, until when | [`Grant`], [`Action`], [`Target`] |
 //! | declared catalog | what people wrote down of all that, as one value | [`Declared`] |
+//! | contract | what the producer promises of a dataset | [`contract::Contract`] |
+//! | rule, finding | one thing that must hold; what measuring it on a version found | [`contract::Rule`], [`contract::Finding`] |
 //!
 //! Every stored format (manifest, file list, event, lock) carries a version number and is written
 //! by exactly one function here, so that equal values are equal bytes.
 
 mod check;
+pub mod contract;
 mod declared;
 mod decode;
 mod event;

@@ -17,7 +17,8 @@ mod plan;
 mod rights;
 
 pub use authorize::{Denied, Granted, Verdict, authorize};
-pub use declared::{CatalogFile, DeclaredFlaw, Mistake, check_declared, read_catalog};
+pub use declared::{CatalogFile, DeclaredFlaw, check_declared, read_catalog};
 pub use explain::{ActionExplained, Explanation, GrantExplained, WhyNot, explain};
+pub use lakebed_contract::yaml::Mistake;
 pub use plan::{AttributeChange, CatalogPlan, GroupChange, Reach, RightChange, plan_catalog};
 pub use rights::Rights;

@@ -7,7 +7,7 @@ mod yaml;
 
 use lakebed_core::{Declared, Grant, Grantee, GroupName, PrincipalName, StageName};
 
-pub use yaml::{CatalogFile, Mistake, read_catalog};
+pub use yaml::{CatalogFile, read_catalog};
 
 /// Something in a declared catalog that cannot be meant like that.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,17 +1,17 @@
 //! The declared catalog as people write it: `groups.yaml` and `grants.yaml`.
 //!
-//! Untrusted input: files of at most 1 MiB, no aliases, no merge keys, 16 levels deep. Unknown and
-//! repeated keys are refused. Every mistake names its file, line and column, and all of them are
-//! told at once, but for those that end the reading of a file.
+//! Untrusted input, read within the bounds of [`yaml`], 16 levels deep. Unknown keys are refused. Every
+//! mistake names its file, line and column, and all of them are told at once, but for those that end
+//! the reading of a file.
 
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fmt,
     marker::PhantomData,
     str::FromStr,
 };
 
+use lakebed_contract::yaml::{self, Mistake, shown};
 use lakebed_core::{
     Action, AttributeName, AttributeValue, Declared, DeclaredPrincipal, Grant, Grantee,
     PrincipalName, StageName, Target, Timestamp,
@@ -20,12 +20,12 @@ use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
 };
-use serde_saphyr::{Location, Spanned, UserMessageFormatter, localizer::Localizer, options};
+use serde_saphyr::{Location, Spanned};
 
 use super::{DeclaredFlaw, check_grantee, check_group, check_principal, check_stage};
 
-/// The largest file that is read, in bytes.
-const MAX_FILE: usize = 1 << 20;
+/// How deep a file may be.
+const MAX_DEPTH: usize = 16;
 const GROUPS: &str = "groups.yaml";
 const GRANTS: &str = "grants.yaml";
 
@@ -36,30 +36,6 @@ pub struct CatalogFile {
     pub name: String,
     /// What stands in it.
     pub text: String,
-}
-
-/// Something in a file that cannot be meant like that.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mistake {
-    /// The file, below the folder.
-    pub file: String,
-    /// The line, from 1; 0 when it is the file as a whole.
-    pub line: u64,
-    /// The column, from 1, in characters.
-    pub column: u64,
-    /// What is wrong.
-    pub message: String,
-    /// What to write instead.
-    pub hint: Option<String>,
-}
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            0 => write!(f, "{}: {}", self.file, self.message),
-            line => write!(f, "{}:{line}:{}: {}", self.file, self.column, self.message),
-        }
-    }
 }
 
 /// Reads the files of a `catalog/` folder. Files that are absent declare nothing; a file that this
@@ -284,25 +260,8 @@ impl Reader {
 
     /// None after a mistake; the default for a file without content.
     fn parse<T: for<'de> Deserialize<'de>>(&mut self, file: &CatalogFile) -> Option<T> {
-        if file.text.len() > MAX_FILE {
-            let message = format!("the file is larger than {MAX_FILE} bytes");
-            self.mistake(file, Location::UNKNOWN, message, None);
-            return None;
-        }
-        let has_content = |line: &str| !line.trim().is_empty() && !line.trim().starts_with('#');
-        let text = match file.text.lines().any(has_content) {
-            true => file.text.as_str(),
-            false => "{}",
-        };
-        match serde_saphyr::from_str_with_options(text, bounds()) {
-            Ok(read) => Some(read),
-            Err(error) => {
-                let location = error.location().unwrap_or(Location::UNKNOWN);
-                let (message, hint) = told(error.without_snippet());
-                self.mistake(file, location, message, hint.map(str::to_owned));
-                None
-            }
-        }
+        let read = yaml::read(&file.name, &file.text, MAX_DEPTH);
+        read.map_err(|mistake| self.mistakes.push(mistake)).ok()
     }
 
     fn flaw(&mut self, file: &CatalogFile, location: Location, flaw: &DeclaredFlaw) {
@@ -316,63 +275,6 @@ impl Reader {
         message: String,
         hint: Option<String>,
     ) {
-        let (line, column) = (location.line(), location.column());
-        self.mistakes.push(Mistake { file: file.name.clone(), line, column, message, hint });
-    }
-}
-
-/// What the parser says, in our words where its own are about its settings.
-fn told(error: &serde_saphyr::Error) -> (String, Option<&'static str>) {
-    use serde_saphyr::budget::BudgetBreach;
-    let (message, hint) = match error {
-        serde_saphyr::Error::Budget { breach, .. } => match breach {
-            BudgetBreach::Anchors { .. } | BudgetBreach::Aliases { .. } => {
-                ("anchors and aliases are not read here", "write it out")
-            }
-            BudgetBreach::Documents { .. } => {
-                ("this begins a second document", "leave out the line `---`")
-            }
-            _ => ("this is nested too deeply, or too large", "16 levels are the most"),
-        },
-        serde_saphyr::Error::MergeKeyNotAllowed { .. } => {
-            ("merge keys are not read here", "write it out")
-        }
-        other => {
-            let formatter = UserMessageFormatter.with_localizer(&WithoutLocation);
-            return (shown(&other.render_with_formatter(&formatter)), None);
-        }
-    };
-    (message.to_owned(), Some(hint))
-}
-
-/// At most 300 characters, control characters escaped: safe to print.
-fn shown(text: &str) -> String {
-    text.chars().take(300).flat_map(char::escape_debug).collect::<String>().replace("\\'", "'")
-}
-
-/// What a declared catalog needs, and nothing that multiplies.
-fn bounds() -> serde_saphyr::Options {
-    options! {
-        budget: serde_saphyr::budget! {
-            max_documents: 1,
-            max_depth: 16,
-            flow_nesting_limit: 16,
-            max_anchors: 0,
-            max_aliases: 0,
-            max_merge_keys: 0,
-        },
-        duplicate_keys: serde_saphyr::DuplicateKeyPolicy::Error,
-        merge_keys: serde_saphyr::MergeKeyPolicy::Error,
-        strict_booleans: true,
-        reject_unsupported_tags: true,
-    }
-}
-
-/// Line and column stand before the message, in every mistake at the same place.
-struct WithoutLocation;
-
-impl Localizer for WithoutLocation {
-    fn attach_location<'b>(&self, base: Cow<'b, str>, _location: Location) -> Cow<'b, str> {
-        base
+        self.mistakes.push(Mistake::at(&file.name, location, message, hint));
     }
 }

@@ -8,16 +8,24 @@ use crate::repository::{metadata, root};
 
 /// Which crates of the workspace a crate may use, in code (normal and build dependencies) and, on
 /// top of that, in its tests. A new edge is a change of the design: ARCHITECTURE.md, "Code map".
-const EDGES: [(&str, &[&str], &[&str]); 14] = [
+const EDGES: [(&str, &[&str], &[&str]); 15] = [
     ("lakebed-core", &[], &[]),
-    ("lakebed-govern", &["lakebed-core"], &[]),
+    ("lakebed-contract", &["lakebed-core"], &[]),
+    ("lakebed-govern", &["lakebed-core", "lakebed-contract"], &[]),
     ("lakebed-store", &["lakebed-core"], &["lakebed-testkit"]),
     ("lakebed-catalog", &["lakebed-core"], &["lakebed-testkit"]),
-    ("lakebed-ingest", &["lakebed-core"], &[]),
+    ("lakebed-ingest", &["lakebed-core", "lakebed-contract"], &[]),
     ("lakebed-web", &[], &[]),
     (
         "lakebed-service",
-        &["lakebed-core", "lakebed-govern", "lakebed-store", "lakebed-catalog", "lakebed-ingest"],
+        &[
+            "lakebed-core",
+            "lakebed-contract",
+            "lakebed-govern",
+            "lakebed-store",
+            "lakebed-catalog",
+            "lakebed-ingest",
+        ],
         &["lakebed-testkit"],
     ),
     (
@@ -36,6 +44,7 @@ const EDGES: [(&str, &[&str], &[&str]); 14] = [
         "lakebed",
         &[
             "lakebed-core",
+            "lakebed-contract",
             "lakebed-govern",
             "lakebed-store",
             "lakebed-catalog",
