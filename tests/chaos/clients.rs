@@ -192,12 +192,12 @@ impl Load {
     }
 }
 
-/// A server that was started again between upload and ingest has forgotten the upload (D-08): its
-/// client sends it again.
+/// An ingest whose answer was lost has made an object of its upload, which then waits no longer
+/// (D-08): its client sends it again.
 fn forgotten(error: ClientError) -> ClientError {
     match &error {
         ClientError::Problem(problem) if problem.detail.starts_with("no upload `") => {
-            ClientError::Broken { what: "the upload was forgotten", source: None }
+            ClientError::Broken { what: "the upload is an object already", source: None }
         }
         _ => error,
     }
@@ -213,7 +213,9 @@ fn may_pass(error: &ClientError) -> bool {
     match error {
         ClientError::Problem(problem) => matches!(problem.status, 409 | 423 | 429 | 502..=504),
         ClientError::Unreachable { .. } | ClientError::Broken { .. } => true,
-        ClientError::Protocol { .. } | ClientError::Insecure { .. } => false,
+        ClientError::Protocol { .. }
+        | ClientError::Insecure { .. }
+        | ClientError::Source { .. } => false,
     }
 }
 

@@ -9,8 +9,9 @@
 //! | dataset | [`DatasetList`], [`DatasetAnswer`] | `/v1/datasets` |
 //! | version | [`VersionPage`], [`VersionAnswer`] | `/v1/datasets/{namespace}/{name}/versions`, `/v1/versions` |
 //! | reference | [`ResolveRequest`], [`ResolveResponse`] | `/v1/resolve` |
-//! | upload | [`Uploaded`] | `/v1/uploads` |
+//! | upload | [`Uploaded`], [`UploadState`] | `/v1/uploads`, `/v1/uploads/{id}` |
 //! | ingest | [`IngestRequest`], [`IngestPlan`], [`IngestResponse`] | `/v1/ingest-plans`, `/v1/ingests` |
+//! | job | [`Job`], [`JobList`] | `/v1/jobs`, `/v1/jobs/{id}`, `/v1/jobs/{id}/events` |
 //! | statement | [`SqlRequest`], [`SqlResult`] | `/v1/sql` |
 //! | event | [`EventPage`] | `/v1/events` |
 //! | catalog | [`CatalogAnswer`], [`CatalogPlan`], [`CatalogApplied`] | `/v1/catalog`, `/v1/catalog/plan`, `/v1/catalog/apply` |
@@ -28,6 +29,7 @@ mod catalog;
 mod dataset;
 mod event;
 mod ingest;
+mod job;
 mod lake;
 mod line;
 pub mod media;
@@ -51,6 +53,7 @@ pub use ingest::{
     IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus, PlannedSource,
     SchemaChange, SchemaChangeKind,
 };
+pub use job::{Job, JobList, JobState};
 pub use lake::{Health, LakeInfo, Snapshot};
 pub use line::{Line, Progress};
 pub use problem::{BrokenStream, Problem};
@@ -60,6 +63,6 @@ pub use sql::{
     encode_resolved, format_snapshot, parse_snapshot,
 };
 pub use token::{NewToken, TokenList, TokenRequest, TokenSummary, WhoAmI};
-pub use upload::Uploaded;
+pub use upload::{UploadState, Uploaded};
 pub use verify::{Finding, VerifyReport, VerifyRequest};
 pub use version::{InputVersion, SourceFile, VersionAnswer, VersionPage, VersionSummary};

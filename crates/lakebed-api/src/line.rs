@@ -22,7 +22,7 @@ pub enum Line<T> {
 /// How far long work is.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Progress {
-    /// What is being done: `hashing`, `reading`, `writing`, `committing`, `verifying`.
+    /// What is being done: `queued`, `hashing`, `reading`, `writing`, `committing`, `verifying`.
     #[schema(example = "reading")]
     pub phase: String,
     /// Bytes of this phase that are behind us.
@@ -32,4 +32,7 @@ pub struct Progress {
     pub bytes_total: Option<u64>,
     /// Rows of this phase that are behind us.
     pub rows_done: u64,
+    /// While it is queued: how many are admitted before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued_before: Option<u64>,
 }

@@ -14,6 +14,10 @@ pub const PARQUET: &str = "application/vnd.apache.parquet";
 pub const PROBLEM: &str = "application/problem+json";
 /// An object's bytes.
 pub const BYTES: &str = "application/octet-stream";
+/// A part of an upload, as the IETF's resumable uploads have it.
+pub const PARTIAL_UPLOAD: &str = "application/partial-upload";
+/// Server-sent events.
+pub const EVENTS: &str = "text/event-stream";
 /// A bare SQL statement.
 pub const TEXT: &str = "text/plain";
 
@@ -29,6 +33,17 @@ pub const RESOLVED: &str = "lakebed-resolved";
 pub const SNAPSHOT: &str = "lakebed-snapshot";
 /// The digest an upload must have: `b3=<64 hex digits>`.
 pub const DIGEST: &str = "lakebed-digest";
+
+/// Where a part of an upload begins; how much of an upload is here.
+pub const UPLOAD_OFFSET: &str = "upload-offset";
+/// Whether an upload is complete with these bytes: `?1` or `?0`.
+pub const UPLOAD_COMPLETE: &str = "upload-complete";
+/// How long an upload is in all.
+pub const UPLOAD_LENGTH: &str = "upload-length";
+/// What the client would like: `respond-async` is a job instead of an answer.
+pub const PREFER: &str = "prefer";
+/// The last event that a reader of an event stream has seen.
+pub const LAST_EVENT_ID: &str = "last-event-id";
 
 /// A way to write down the answer to a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -324,6 +324,7 @@ fn every_type_reads_back_what_it_wrote() {
         bytes_done: 1,
         bytes_total: Some(2),
         rows_done: 3,
+        queued_before: Some(4),
     }));
     reads_back(Line::Done(ingest_response()));
     reads_back(Line::<IngestResponse>::Problem(problem()));

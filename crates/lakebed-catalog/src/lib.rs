@@ -20,6 +20,7 @@
 //! | `tokens`, `token_revocations` | API tokens, and which were taken back | insert only |
 //! | `heads` | the heads now, above the mark too: for compare-and-swap | updated |
 //! | `leases` | who does which background work; no part of the record | updated |
+//! | `uploads`, `jobs` | what is under way; no event speaks of it, no rebuild brings it back | all |
 //!
 //! SQLite or PostgreSQL, through the same statements (`statement.rs`): they keep to what both
 //! understand (`$1` placeholders, `ON CONFLICT`, no function whose type differs). What is one
@@ -35,6 +36,7 @@ mod event;
 mod examine;
 mod export;
 mod flaw;
+mod job;
 mod journal;
 mod lease;
 mod meta;
@@ -52,6 +54,7 @@ mod sqlite;
 mod statement;
 mod token;
 mod tries;
+mod upload;
 mod version;
 
 pub use commit::{Commit, Committed};
@@ -59,10 +62,12 @@ pub use database::Catalog;
 pub use dataset::{DatasetFilter, DatasetRecord, NewestState};
 pub use declaration::Declaration;
 pub use error::{BoxError, Entity, Error, Result};
+pub use job::{JobRecord, JobState, UnfinishedJob};
 pub use journal::{JournalMark, JournalState};
 pub use lease::Lease;
 pub use meta::Snapshot;
 pub use pool::PoolState;
 pub use resolve::{Candidate, NotFound, Resolution, ResolveOutcome, Resolved};
 pub use token::TokenRecord;
+pub use upload::{UploadRecord, UploadUsage};
 pub use version::VersionRecord;

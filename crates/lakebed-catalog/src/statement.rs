@@ -88,6 +88,12 @@ impl From<i64> for Value {
     }
 }
 
+impl From<Option<i64>> for Value {
+    fn from(number: Option<i64>) -> Self {
+        Self::Number(number)
+    }
+}
+
 impl From<Timestamp> for Value {
     fn from(at: Timestamp) -> Self {
         Self::Number(Some(at.as_micros()))

@@ -1,5 +1,7 @@
 //! The client, and the resources that are one question and one answer.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response};
 use lakebed_api::{
@@ -14,6 +16,7 @@ use url::Url;
 use crate::{
     BoxError, ClientError,
     request::Draft,
+    retry::Patience,
     transport::{ClientBody, Transport, is_loopback},
 };
 
@@ -26,6 +29,7 @@ pub struct Client {
     base: Url,
     /// `Bearer <token>`, marked so that nothing prints it.
     authorization: Option<HeaderValue>,
+    patience: Patience,
 }
 
 impl std::fmt::Debug for Client {
@@ -44,7 +48,9 @@ impl Client {
             let what = format!("`{url}` is not an address of a server: expected http or https");
             return Err(ClientError::protocol(what));
         }
-        Ok(Self { transport: Transport::socket(&url, &[])?, base: url, authorization: None })
+        let transport = Transport::socket(&url, &[])?;
+        let patience = Patience::default();
+        Ok(Self { transport, base: url, authorization: None, patience })
     }
 
     /// The same, trusting these authorities (PEM) besides the usual ones.
@@ -73,7 +79,8 @@ impl Client {
         B::Error: Into<BoxError>,
     {
         let base = Url::parse("http://localhost/").expect("a constant address");
-        Self { transport: Transport::in_process(service), base, authorization: None }
+        let transport = Transport::in_process(service);
+        Self { transport, base, authorization: None, patience: Patience::default() }
     }
 
     /// The same, showing `token` with every request. It goes to this server alone: redirects are
@@ -91,6 +98,13 @@ impl Client {
         value.set_sensitive(true);
         self.authorization = Some(value);
         Ok(self)
+    }
+
+    /// The same, going on for `patience` when a server that answered before does not any more.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = self.patience.lasting(patience);
+        self
     }
 
     /// Which lake this is.
@@ -240,6 +254,10 @@ impl Client {
 
     pub(crate) const fn authorization(&self) -> Option<&HeaderValue> {
         self.authorization.as_ref()
+    }
+
+    pub(crate) const fn patience(&self) -> &Patience {
+        &self.patience
     }
 
     pub(crate) const fn transport(&self) -> &Transport {

@@ -32,6 +32,13 @@ pub enum ClientError {
         /// What is wrong with it.
         what: String,
     },
+    /// What was to be sent cannot be read.
+    #[error("what was to be sent cannot be read")]
+    Source {
+        /// Why.
+        #[source]
+        source: BoxError,
+    },
     /// The answer ended before its end: what came is not all. What was asked for may have been
     /// done or not.
     #[error("the answer broke off: {what}")]
@@ -54,6 +61,7 @@ impl ClientError {
             Self::Unreachable { .. } => "unreachable",
             Self::Insecure { .. } => "insecure",
             Self::Protocol { .. } => "protocol",
+            Self::Source { .. } => "unreadable-source",
             Self::Broken { .. } => "broken-answer",
         }
     }

@@ -4,17 +4,21 @@
 //! that answers (the server's router), so it knows neither the server nor the lake. It verifies no
 //! bytes: whoever keeps an object hashes it.
 //!
-//! Requests that change nothing and cannot reach the server are tried again, at most twice.
+//! Requests that may be lost are sent again where nothing can double: reads, parts of uploads, and
+//! what carries an idempotency key. Jobs are followed over as many connections as it takes.
 
 mod client;
 mod error;
+mod job;
 mod lines;
 mod object;
 mod request;
+mod retry;
 mod signed;
 mod sql;
 mod token;
 mod transport;
+mod upload;
 mod work;
 
 pub use client::Client;
@@ -23,3 +27,4 @@ pub use object::ObjectBytes;
 pub use signed::{is_signed, read_signed};
 pub use sql::SqlResponse;
 pub use transport::{BoxError, ByteStream, ClientBody};
+pub use upload::UploadSource;

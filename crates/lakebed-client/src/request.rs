@@ -1,7 +1,5 @@
 //! From a resource to a response: addresses, retries, problems.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use futures::TryStreamExt;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
@@ -12,11 +10,10 @@ use url::Url;
 
 use crate::{
     Client, ClientError,
+    retry::{Patience, Tries, is_passing, is_passing_status},
     transport::{ClientBody, boxed, bytes_of},
 };
 
-/// Waits between tries of a request that changes nothing.
-const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 /// The longest JSON answer that is read as a whole.
 const MAX_ANSWER: usize = 512 << 20;
 
@@ -27,6 +24,8 @@ pub(crate) struct Draft<'a> {
     url: Url,
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Body,
+    /// Whether sending it twice does no more than sending it once.
+    is_repeatable: bool,
 }
 
 enum Body {
@@ -43,7 +42,8 @@ impl<'a> Draft<'a> {
             .expect("checked by Client::remote: http and https addresses have a path")
             .pop_if_empty()
             .extend(segments);
-        Self { client, method, url, headers: Vec::new(), body: Body::Empty }
+        let is_repeatable = matches!(method, Method::GET | Method::HEAD);
+        Self { client, method, url, headers: Vec::new(), body: Body::Empty, is_repeatable }
     }
 
     pub(crate) fn query(mut self, name: &str, value: Option<impl ToString>) -> Self {
@@ -70,6 +70,23 @@ impl<'a> Draft<'a> {
         self
     }
 
+    pub(crate) fn bytes(self, body: Bytes) -> Self {
+        self.typed_bytes(media::BYTES, body)
+    }
+
+    pub(crate) fn typed_bytes(mut self, kind: &'static str, body: Bytes) -> Self {
+        self.headers.push((header::CONTENT_TYPE, HeaderValue::from_static(kind)));
+        self.body = Body::Bytes(body);
+        self
+    }
+
+    /// Sending it twice does no more than sending it once: it is sent again when it may have been
+    /// lost.
+    pub(crate) const fn repeatable(mut self) -> Self {
+        self.is_repeatable = true;
+        self
+    }
+
     pub(crate) fn stream(mut self, body: ClientBody) -> Self {
         self.headers.push((header::CONTENT_TYPE, HeaderValue::from_static(media::BYTES)));
         self.body = Body::Stream(body);
@@ -78,18 +95,26 @@ impl<'a> Draft<'a> {
 
     /// The successful response; any other becomes an error.
     pub(crate) async fn send(mut self) -> Result<Response<ClientBody>, ClientError> {
-        let pauses: &[Duration] =
-            if matches!(self.method, Method::GET | Method::HEAD) { &PAUSES } else { &[] };
-        let mut tries = pauses.iter();
+        let mut tries = Tries::new(self.client.patience().clone());
         loop {
             let request = self.request();
-            let error = match self.client.transport().send(request).await {
-                Ok(response) => return check(response).await,
-                Err(error) => error,
+            let (error, is_passing) = match self.client.transport().send(request).await {
+                Ok(response) => {
+                    let status = response.status();
+                    match check(response, self.client.patience()).await {
+                        Ok(response) => return Ok(response),
+                        Err(error @ ClientError::Problem(_)) => {
+                            let is_passing = is_passing(&error);
+                            (error, is_passing)
+                        }
+                        Err(error) => (error, is_passing_status(status)),
+                    }
+                }
+                Err(error) => (error.into_error(self.url.clone()), true),
             };
-            match tries.next() {
-                Some(pause) => tokio::time::sleep(*pause).await,
-                None => return Err(error.into_error(self.url)),
+            let is_repeatable = is_passing && self.is_repeatable;
+            if !is_repeatable || !tries.again().await {
+                return Err(error);
             }
         }
     }
@@ -104,7 +129,7 @@ impl<'a> Draft<'a> {
         let body = match &mut self.body {
             Body::Empty => boxed(Empty::new()),
             Body::Bytes(bytes) => boxed(Full::new(bytes.clone())),
-            // Sent once: only GET and HEAD are tried again, and they have no body.
+            // Sent once: what is tried again has its bytes at hand.
             Body::Stream(stream) => std::mem::replace(stream, boxed(Empty::new())),
         };
         let mut request = Request::new(body);
@@ -120,12 +145,17 @@ impl<'a> Draft<'a> {
     }
 }
 
-async fn check(response: Response<ClientBody>) -> Result<Response<ClientBody>, ClientError> {
+async fn check(
+    response: Response<ClientBody>,
+    patience: &Patience,
+) -> Result<Response<ClientBody>, ClientError> {
     let status = response.status();
     if status.is_success() {
+        patience.note_answer(response.headers());
         return Ok(response);
     }
     if media_type(&response) == media::PROBLEM {
+        patience.note_answer(response.headers());
         let problem: Problem = read_json(response).await?;
         return Err(ClientError::Problem(Box::new(problem)));
     }

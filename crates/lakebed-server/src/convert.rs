@@ -2,11 +2,13 @@
 
 use lakebed_api::{
     DatasetSummary, EventEntry, Finding, Head, IngestPlan, IngestResponse, IngestStatus,
-    InputVersion, PlannedSource, Progress, ResolvedInput, ResolvedVersion, SchemaChange,
-    SchemaChangeKind, Snapshot, SourceFile, VerifyReport, VersionAnswer, VersionSummary,
+    InputVersion, Job, JobState, PlannedSource, Progress, ResolvedInput, ResolvedVersion,
+    SchemaChange, SchemaChangeKind, Snapshot, SourceFile, UploadState, VerifyReport,
+    VersionAnswer, VersionSummary,
 };
 use lakebed_core::{DatasetKind, SourceEntry};
 use lakebed_service as service;
+use serde::de::DeserializeOwned;
 
 use crate::{
     AppState,
@@ -166,6 +168,7 @@ pub(crate) fn progress(progress: service::Progress) -> Progress {
         bytes_done: progress.bytes_done,
         bytes_total: progress.bytes_total,
         rows_done: progress.rows_done,
+        queued_before: progress.queued_before,
     }
 }
 
@@ -197,6 +200,50 @@ pub(crate) fn event(seen: &service::SeenEvent) -> Result<EventEntry> {
         });
     }
     serde_json::from_value(value).map_err(failed)
+}
+
+pub(crate) fn upload(upload: service::UploadState) -> UploadState {
+    UploadState {
+        id: upload.id,
+        name: upload.name,
+        offset: upload.offset,
+        size_bytes: upload.length_bytes,
+        upload: upload.object,
+        expires_at: upload.expires_at,
+    }
+}
+
+/// # Errors
+/// When its outcome is not what this build writes.
+pub(crate) fn job(status: service::JobStatus) -> Result<Job> {
+    let record = status.record;
+    let state = match record.state {
+        service::JobState::Queued => JobState::Queued,
+        service::JobState::Running => JobState::Running,
+        service::JobState::Done => JobState::Done,
+        service::JobState::Failed => JobState::Failed,
+        service::JobState::Cancelled => JobState::Cancelled,
+    };
+    let outcome = record.outcome.as_deref();
+    Ok(Job {
+        result: outcome.filter(|_| state == JobState::Done).map(read).transpose()?,
+        problem: outcome.filter(|_| state == JobState::Failed).map(read).transpose()?,
+        id: record.id,
+        kind: record.kind,
+        state,
+        idempotency_key: record.idempotency_key,
+        progress: status.progress.map(progress),
+        cancel_asked: record.cancel_asked,
+        attempt: record.attempt,
+        revision: record.revision,
+        created_at: record.created_at,
+        updated_at: record.updated_at,
+    })
+}
+
+fn read<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text)
+        .map_err(|error| Failure::internal(format!("the outcome of a job: {error}")))
 }
 
 pub(crate) fn report(report: service::VerifyReport) -> VerifyReport {

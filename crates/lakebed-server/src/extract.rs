@@ -131,6 +131,21 @@ impl<S: Send + Sync> FromRequestParts<S> for TokenPath {
     }
 }
 
+/// The upload or job that a path names: a word of letters and digits.
+pub(crate) struct IdPath(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let id = path_part(parts, state, "id").await?;
+        match !id.is_empty() && id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            true => Ok(Self(id)),
+            false => Err(Failure::invalid("invalid-id", "this names nothing of ours")),
+        }
+    }
+}
+
 async fn path_part<S: Send + Sync>(parts: &mut Parts, state: &S, name: &str) -> Result<String> {
     let params = RawPathParams::from_request_parts(parts, state)
         .await

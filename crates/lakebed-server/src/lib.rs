@@ -23,6 +23,7 @@ mod encode;
 mod extract;
 mod front;
 mod host;
+mod jobs;
 mod limits;
 mod lines;
 mod links;

@@ -195,7 +195,7 @@ mod tests {
     }
 
     fn at(bytes_done: u64) -> Progress {
-        Progress { phase: "reading".to_owned(), bytes_done, bytes_total: None, rows_done: 0 }
+        Progress { phase: "reading".to_owned(), bytes_done, ..Progress::default() }
     }
 
     async fn text(response: Response) -> String {

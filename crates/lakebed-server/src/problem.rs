@@ -173,6 +173,14 @@ impl From<Error> for Failure {
             Error::Locked { .. } | Error::Conflict { .. } => {
                 return failure.header(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
+            Error::Busy { retry_after, .. } | Error::NoRoom { retry_after, .. } => {
+                let seconds = retry_after.as_secs().max(1);
+                return failure.header(header::RETRY_AFTER, seconds.into());
+            }
+            Error::Offset { expected, .. } => {
+                let name = header::HeaderName::from_static(media::UPLOAD_OFFSET);
+                return failure.header(name, (*expected).into());
+            }
             _ => {}
         }
         failure
@@ -199,11 +207,13 @@ const fn status_of(error: &Error) -> StatusCode {
     match error {
         Error::NotFound { .. } => StatusCode::NOT_FOUND,
         Error::Invalid { .. } => StatusCode::BAD_REQUEST,
-        Error::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-        Error::Conflict { .. } => StatusCode::CONFLICT,
+        Error::Refused { .. } | Error::Mismatch { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::Conflict { .. } | Error::Offset { .. } => StatusCode::CONFLICT,
+        Error::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Engine(error) => engine_status(error),
         Error::Forbidden { .. } => StatusCode::FORBIDDEN,
-        Error::Full { .. } => StatusCode::INSUFFICIENT_STORAGE,
+        Error::Full { .. } | Error::NoRoom { .. } => StatusCode::INSUFFICIENT_STORAGE,
         Error::Locked { .. }
         | Error::NoLake { .. }
         | Error::Stopped { .. }
@@ -260,6 +270,7 @@ const fn title_of(status: StatusCode) -> &'static str {
         StatusCode::RANGE_NOT_SATISFIABLE => "no such bytes",
         StatusCode::MISDIRECTED_REQUEST => "the request is meant for another server",
         StatusCode::UNPROCESSABLE_ENTITY => "understood, but not possible with this content",
+        StatusCode::TOO_MANY_REQUESTS => "too much at once",
         StatusCode::SERVICE_UNAVAILABLE => "not now",
         StatusCode::INSUFFICIENT_STORAGE => "no space left",
         _ => "the server failed",

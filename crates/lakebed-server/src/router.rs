@@ -23,7 +23,8 @@ use crate::{
     AppState,
     front::{caught, front, no_such_method, no_such_route},
     routes::{
-        catalog, dataset, event, ingest, lake, object, resolve, sql, token, upload, verify, version,
+        catalog, dataset, event, ingest, job, lake, object, resolve, sql, token, upload, verify,
+        version,
     },
 };
 
@@ -59,8 +60,12 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(resolve::resolve))
         .routes(routes!(object::get_object))
         .routes(routes!(upload::upload))
+        .routes(routes!(upload::get_upload, upload::append_upload, upload::abort_upload))
         .routes(routes!(ingest::plan_ingest))
         .routes(routes!(ingest::ingest))
+        .routes(routes!(job::list_jobs))
+        .routes(routes!(job::get_job, job::cancel_job))
+        .routes(routes!(job::job_events))
         .routes(routes!(sql::sql))
         .routes(routes!(event::list_events))
         .routes(routes!(verify::verify))
@@ -91,6 +96,7 @@ fn resources() -> OpenApiRouter<AppState> {
         (name = "version", description = "Immutable states of a dataset"),
         (name = "object", description = "Immutable bytes by their digest"),
         (name = "ingest", description = "Originals in, a version out"),
+        (name = "job", description = "Long work that nobody has to wait for"),
         (name = "sql", description = "Statements over pinned versions"),
         (name = "event", description = "What happened, in order"),
         (name = "catalog", description = "Who may do what, as it is declared"),

@@ -3,11 +3,16 @@
 use std::sync::Arc;
 
 use lakebed_core::Identity;
-use lakebed_service::{Lake, engine::QueryLimits};
+use lakebed_service::{JobTimes, Jobs, Lake, engine::QueryLimits};
 use lakebed_web::Fetcher;
 
 use crate::{
-    Auth, Limits, Metrics, client_address::TrustedProxies, rates::Rates, readiness::Readiness,
+    Auth, Limits, Metrics,
+    client_address::TrustedProxies,
+    jobs::Ingests,
+    problem::{Failure, Result},
+    rates::Rates,
+    readiness::Readiness,
 };
 
 /// From where the router is reached, and so what its callers may do.
@@ -46,6 +51,8 @@ pub struct AppState {
     pub(crate) trusted_proxies: Arc<TrustedProxies>,
     /// Who counts, if anybody does.
     pub(crate) metrics: Option<Arc<Metrics>>,
+    /// The jobs of this server; none in the state that they themselves run with.
+    pub(crate) jobs: Option<Jobs>,
 }
 
 impl AppState {
@@ -62,7 +69,7 @@ impl AppState {
         };
         let identity = Identity::owner(actor.parse().expect("a principal: it is a plain word"));
         let door = Limits::default();
-        Self {
+        let state = Self {
             lake,
             access,
             identity: identity.into(),
@@ -74,7 +81,29 @@ impl AppState {
             readiness: Readiness::default(),
             trusted_proxies: Arc::default(),
             metrics: None,
-        }
+            jobs: None,
+        };
+        state.with_job_times(JobTimes::default())
+    }
+
+    /// The same with jobs of its own, which notice dead servers this fast.
+    #[must_use]
+    pub fn with_job_times(mut self, times: JobTimes) -> Self {
+        let runner = Arc::new(Ingests { state: Self { jobs: None, ..self.clone() } });
+        // Without randomness there are no jobs, and whoever asks for one is told so.
+        self.jobs = Jobs::new(self.lake.clone(), runner, times).ok();
+        self
+    }
+
+    /// The jobs of this server: whoever serves it keeps them going, and closes them.
+    #[must_use]
+    pub const fn jobs_of_server(&self) -> Option<&Jobs> {
+        self.jobs.as_ref()
+    }
+
+    pub(crate) fn jobs(&self) -> Result<&Jobs> {
+        let none = || Failure::internal("this server has no jobs");
+        self.jobs.as_ref().ok_or_else(none)
     }
 
     /// The same with everything being counted: here, in the service and in the store.
@@ -123,7 +152,9 @@ impl AppState {
     #[must_use]
     pub fn with_fetcher(mut self, fetcher: Fetcher) -> Self {
         self.fetcher = Some(fetcher);
-        self
+        // Jobs fetch, too.
+        let times = self.jobs.as_ref().map_or_else(JobTimes::default, Jobs::times);
+        self.with_job_times(times)
     }
 
     /// The same with other limits for statements.

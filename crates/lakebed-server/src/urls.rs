@@ -81,6 +81,7 @@ pub(crate) async fn fetch(
             bytes_done,
             bytes_total: fetched.size_bytes.map(|size| bytes_done + size),
             rows_done: 0,
+            queued_before: None,
         };
         progress.report(told);
         let (bytes, fault) = watched(fetched);

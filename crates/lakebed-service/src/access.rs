@@ -52,8 +52,30 @@ impl Lake {
     /// # Errors
     /// As [`Lake::ingest`].
     pub async fn check_ingest(&self, ctx: &Ctx, dataset: &DatasetName) -> Result<()> {
-        let target = Target::Dataset(dataset.clone());
-        self.authorize(ctx, Action::Ingest, &target).await.map(drop)
+        self.authorize_ingest(ctx, dataset).await.map(drop)
+    }
+
+    /// The proof that the asker may ingest into `dataset` now: asked at the beginning, which for a
+    /// job may be long after somebody asked for it, and once more before the commit.
+    pub(crate) async fn authorize_ingest(
+        &self,
+        ctx: &Ctx,
+        dataset: &DatasetName,
+    ) -> Result<Granted> {
+        self.check_token(ctx).await?;
+        self.authorize(ctx, Action::Ingest, &Target::Dataset(dataset.clone())).await
+    }
+
+    /// Whether the token that came with the request is still there: whoever takes it back takes
+    /// back what is under way.
+    async fn check_token(&self, ctx: &Ctx) -> Result<()> {
+        let Some(token) = &ctx.token else { return Ok(()) };
+        match self.inner.catalog.find_token(token.id).await? {
+            Some(record) if record.revoked_at.is_none() => Ok(()),
+            _ => Err(Error::Forbidden {
+                message: format!("the token `{}` was revoked since this was asked for", token.id),
+            }),
+        }
     }
 
     /// Whoever may ingest anywhere may send bytes ahead; nobody else fills our scratch.

@@ -13,8 +13,9 @@ use lakebed_core::{LakeFile, LakeId, StageName, Timestamp};
 use lakebed_store::{Created, Root, Store, StoreOptions};
 
 use crate::{
-    Clock, Ctx, Error, NoProbe, Probe, Result, cache::Cache, engine::Engine, journal::Journal,
-    observe::Listener, upload::Uploads,
+    AdmissionLimits, Clock, Ctx, Error, NoProbe, Probe, Result, UploadLimits,
+    admission::Admission, cache::Cache, engine::Engine, journal::Journal, observe::Listener,
+    upload::Uploads,
 };
 
 /// How often [`Lake::tend`] looks; what it finds twice is nobody's.
@@ -53,6 +54,28 @@ pub enum OpenMode {
     CreateIfMissing,
 }
 
+/// How much is done at once in this process, how much waits for it, and how much is uploaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkLimits {
+    /// Ingests.
+    pub ingests: AdmissionLimits,
+    /// Statements.
+    pub statements: AdmissionLimits,
+    /// Uploads that wait for an ingest.
+    pub uploads: UploadLimits,
+}
+
+impl Default for WorkLimits {
+    /// Four ingests, each of which uses all processors; 32 statements.
+    fn default() -> Self {
+        Self {
+            ingests: AdmissionLimits { at_once: 4, queued: 10_000, queued_per_principal: 2_000 },
+            statements: AdmissionLimits { at_once: 32, queued: 1_000, queued_per_principal: 200 },
+            uploads: UploadLimits::default(),
+        }
+    }
+}
+
 /// What a lake is made of; tests put their own parts in.
 #[derive(Debug)]
 pub struct LakeParts {
@@ -89,6 +112,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) probe: Arc<dyn Probe>,
     pub(crate) uploads: Uploads,
+    pub(crate) ingests: Admission,
+    pub(crate) statements: Admission,
     pub(crate) cache: Cache,
     pub(crate) listener: Listener,
     pub(crate) default_stage: StageName,
@@ -146,6 +171,7 @@ impl Lake {
             holder,
         );
         journal.check().await?;
+        let limits = WorkLimits::default();
         let inner = Inner {
             file,
             root,
@@ -156,11 +182,20 @@ impl Lake {
             clock,
             probe,
             uploads: Uploads::default(),
+            ingests: Admission::new("ingests", limits.ingests),
+            statements: Admission::new("statements", limits.statements),
             cache: Cache::default(),
             listener,
             default_stage: StageName::raw(),
         };
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// From now on these limits hold.
+    pub fn limit_work(&self, limits: &WorkLimits) {
+        self.inner.ingests.limit(limits.ingests);
+        self.inner.statements.limit(limits.statements);
+        self.inner.uploads.limit(limits.uploads);
     }
 
     /// Waits for whoever publishes, and for the database to be closed in order.
@@ -369,6 +404,11 @@ fn only_scratch(folder: &Path) -> bool {
 
 fn draw_lake_id() -> Result<LakeId> {
     random_bytes().map(LakeId::from_bytes)
+}
+
+/// 128 random bits in hex.
+pub(crate) fn random_id() -> Result<String> {
+    Ok(random_bytes()?.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Sixteen bytes from the system's generator.

@@ -6,6 +6,7 @@
 //! engine is a port ([`engine::Engine`]), the clock and the actor come in from outside.
 
 mod access;
+mod admission;
 mod browse;
 mod cache;
 mod ctx;
@@ -16,6 +17,7 @@ pub use lakebed_govern as govern;
 mod error;
 mod event;
 mod ingest;
+mod job;
 mod journal;
 mod lake;
 mod observe;
@@ -30,6 +32,7 @@ mod upload;
 mod verify;
 
 pub use access::Seen;
+pub use admission::{AdmissionLimits, Ticket};
 pub use ctx::{Clock, Ctx, SystemClock};
 pub use doctor::examine;
 pub use error::{Error, Result};
@@ -37,13 +40,14 @@ pub use event::{EventsSeen, SeenEvent, Sight};
 pub use ingest::{
     IngestOutcome, IngestPlan, IngestRequest, IngestStatus, PlannedSource, SourceInput,
 };
+pub use job::{JobOutcome, JobRunner, JobStatus, JobTimes, Jobs, NewJob};
 pub use journal::{Segment, SegmentBytes};
 pub use lake::{
-    Lake, LakeConfig, LakeInfo, LakeParts, OpenMode, catalog_file, set_catalog_aside,
+    Lake, LakeConfig, LakeInfo, LakeParts, OpenMode, WorkLimits, catalog_file, set_catalog_aside,
     shown_catalog_url,
 };
 pub use lakebed_catalog::{
-    DatasetRecord, Declaration, PoolState, Snapshot, TokenRecord, VersionRecord,
+    DatasetRecord, Declaration, JobState, PoolState, Snapshot, TokenRecord, VersionRecord,
 };
 pub use observe::{IngestEnded, IngestEnding, Observer, SegmentOrigin};
 pub use people::{AppliedCatalog, ApplyCatalog, DeclaredCatalog};
@@ -55,5 +59,5 @@ pub use resolve::{Detail, Resolution, ResolvedVersion, VersionDetail};
 pub use token::{
     DEFAULT_TOKEN_DAYS, MAX_TOKEN_DAYS, ProvedToken, ShownToken, TokenRefusal, TokenRequest,
 };
-pub use upload::Uploaded;
+pub use upload::{NewUpload, UploadLimits, UploadState, Uploaded};
 pub use verify::{VerifyFinding, VerifyReport};

@@ -8,10 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
 /// How far a piece of work is.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Progress {
-    /// What is being done: `hashing`, `reading`, `writing`, `committing`, `verifying`.
+    /// What is being done: `queued`, `hashing`, `reading`, `writing`, `committing`, `verifying`.
     pub phase: String,
     /// Bytes done in this phase.
     pub bytes_done: u64,
@@ -19,12 +23,19 @@ pub struct Progress {
     pub bytes_total: Option<u64>,
     /// Rows done.
     pub rows_done: u64,
+    /// While it is queued: how many are admitted before it.
+    pub queued_before: Option<u64>,
 }
 
 /// Hears of progress. Called from any thread, at most about ten times a second per piece of work.
 pub trait ProgressSink: Send + Sync {
     /// Takes note.
     fn report(&self, progress: Progress);
+
+    /// Whether the work should stop, and leave nothing visible. Asked between steps.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
 }
 
 /// Hears nothing.
@@ -87,7 +98,27 @@ impl Meter {
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
+        self.cancelled.load(Ordering::Relaxed) || self.sink.is_cancelled()
+    }
+
+    /// # Errors
+    /// [`Error::Cancelled`] when the work should stop.
+    pub(crate) fn check_cancelled(&self) -> Result<()> {
+        if self.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// The work waits for its turn.
+    ///
+    /// # Errors
+    /// As [`Self::check_cancelled`].
+    pub(crate) fn queued(&self, before: u64) -> Result<()> {
+        let queued_before = Some(before);
+        self.sink.report(Progress {
+            phase: "queued".to_owned(),
+            queued_before,
+            ..Progress::default()
+        });
+        self.check_cancelled()
     }
 
     /// Raises the wish to stop when dropped: a caller that went away stops its workers.
@@ -108,6 +139,7 @@ impl Meter {
                 bytes_done: self.bytes.load(Ordering::Relaxed),
                 bytes_total: state.total,
                 rows_done: self.rows.load(Ordering::Relaxed),
+                queued_before: None,
             }
         };
         self.sink.report(progress);

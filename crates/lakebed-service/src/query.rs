@@ -1,5 +1,6 @@
 //! SQL: the engine names what it reads, the catalog is read once, the engine runs.
 
+use futures::StreamExt as _;
 use lakebed_core::{DatasetKind, DatasetRef};
 
 use crate::{
@@ -8,7 +9,7 @@ use crate::{
         BoundTable, ListedTable, Parameters, Prepared, QueryJob, QueryLimits, QueryStream,
         Restriction, StatementKind,
     },
-    lake::random_bytes,
+    lake::random_id,
 };
 
 /// A statement and what it may use.
@@ -45,6 +46,7 @@ impl Lake {
     #[tracing::instrument(level = "debug", name = "query", skip_all)]
     pub async fn query(&self, ctx: &Ctx, request: QueryRequest) -> Result<QueryAnswer> {
         let prepared = self.inner.engine.prepare(&request.sql)?;
+        let permit = self.inner.statements.enter(ctx.actor())?.admitted(|_| Ok(())).await?;
         let resolution = self.resolve(ctx, &prepared.references, Detail::None).await?;
         let mut tables = Vec::with_capacity(resolution.versions.len());
         for resolved in &resolution.versions {
@@ -58,9 +60,15 @@ impl Lake {
             limits: request.limits,
             now: self.inner.clock.now(),
         };
-        let stream = self.inner.engine.run(job, &self.inner.store).await?;
-        let id = random_bytes()?;
-        let statement_id = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut stream = self.inner.engine.run(job, &self.inner.store).await?;
+        // The next one's turn comes when this one was read, or given up.
+        stream.batches = stream
+            .batches
+            .inspect(move |_| {
+                let _held = &permit;
+            })
+            .boxed();
+        let statement_id = random_id()?;
         Ok(QueryAnswer {
             statement_id,
             snapshot: resolution.snapshot,

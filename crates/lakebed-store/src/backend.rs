@@ -46,6 +46,19 @@ pub trait Backend: Debug + Send + Sync + 'static {
         Ok(listed.iter().any(|listed| check_probe(&listed.key).is_err()))
     }
 
+    /// Creates a file that waits (a key below `tmp/uploads`) if there is nothing, whole or not at
+    /// all. It need not survive a power cut: whoever reads it hashes it.
+    async fn create_waiting(&self, key: &str, content: &Content) -> Result<Created>;
+
+    /// The bytes of `range` that are there of a file that waits; nothing if there is none.
+    async fn read_waiting(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>>;
+
+    /// Every file that waits, below a folder that is `tmp/uploads` or below it; by name.
+    async fn list_waiting(&self, folder: &str) -> Result<Vec<Listed>>;
+
+    /// Removes a file that waits. That there is none is success.
+    async fn remove_waiting(&self, key: &str) -> Result<()>;
+
     /// The file that holds `key`, if it is a file; whether or not it exists.
     fn local_path(&self, key: &str) -> Option<PathBuf>;
 

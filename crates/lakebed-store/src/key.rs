@@ -5,8 +5,11 @@
 
 use crate::{Error, Result};
 
-/// The folder that scratch lives in; no key starts with it.
+/// The folder that scratch lives in; no key but those of what waits starts with it.
 pub(crate) const SCRATCH: &str = "tmp";
+
+/// The folder of bytes that wait to become objects, shared by all who serve the lake.
+pub(crate) const WAITING: &str = "tmp/uploads";
 
 /// Longer than any key we write.
 const LONGEST: usize = 255;
@@ -16,6 +19,16 @@ pub(crate) fn check_key(key: &str) -> Result<()> {
     let parts_are_fine = key.split('/').all(is_part);
     let is_scratch = key.split('/').next() == Some(SCRATCH);
     match parts_are_fine && !is_scratch && key.len() <= LONGEST {
+        true => Ok(()),
+        false => Err(Error::Key { key: key.chars().take(LONGEST).collect() }),
+    }
+}
+
+/// Accepts `tmp/uploads/part/part…`: what may be removed again.
+pub(crate) fn check_waiting_key(key: &str) -> Result<()> {
+    let below = key.strip_prefix(WAITING).and_then(|rest| rest.strip_prefix('/'));
+    let fits = below.is_some_and(|below| below.split('/').all(is_part)) && key.len() <= LONGEST;
+    match fits {
         true => Ok(()),
         false => Err(Error::Key { key: key.chars().take(LONGEST).collect() }),
     }
@@ -50,6 +63,16 @@ mod tests {
         assert_eq!(check_prefix("journal/").unwrap(), "journal");
         assert_eq!(check_prefix("journal").unwrap(), "journal");
         assert_eq!(check_prefix("").unwrap(), "");
+    }
+
+    /// Nothing but what waits is ever removed.
+    #[test]
+    fn only_what_waits_has_a_waiting_key() {
+        check_waiting_key("tmp/uploads/9f/0").unwrap();
+        for key in ["objects/9f/9f2c", "tmp/uploads", "tmp/uploads/", "tmp/x/y", "tmp/uploads/../x"]
+        {
+            assert!(check_waiting_key(key).is_err(), "{key}");
+        }
     }
 
     #[test]

@@ -11,7 +11,8 @@
 //!   itself. [`VerifiedObjects`] is the same for crates that speak `object_store`.
 //!
 //! The store knows no datasets, versions or catalog: which objects exist, and how long they are, is
-//! for the caller to say. It deletes nothing but what [`Store::examine`] made to try the place out.
+//! for the caller to say. It deletes nothing but its own scratch, what [`Store::examine`] made to try
+//! the place out, and the uploads that wait under `tmp/uploads/` to become objects.
 
 #![cfg_attr(
     test,
@@ -40,6 +41,7 @@ mod staged;
 mod store;
 mod tree;
 mod trees;
+mod waiting;
 
 pub use backend::{Backend, Content, Created, Listed, ONE_PUT_BYTES, PROBES};
 pub use bucket::{BucketFault, BucketFaultKind};
@@ -57,3 +59,4 @@ pub use scratch::Scratch;
 pub use staged::Staged;
 pub use store::Store;
 pub use tree::GROUP_BYTES;
+pub use waiting::WaitingPart;

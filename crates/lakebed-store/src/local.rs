@@ -25,7 +25,7 @@ use crate::{
     Backend, Content, Created, Error, Listed, Result, Scratch,
     backend::check_probe,
     error::blocking,
-    key::{SCRATCH, check_key},
+    key::{SCRATCH, check_key, check_waiting_key},
     spool::check_regular,
     staged::create_read_only,
 };
@@ -50,6 +50,16 @@ impl LocalBackend {
         let durable = Mutex::new(HashSet::from([root.clone()]));
         let scratch = scratch.path().to_owned();
         Self(Arc::new(Folder { root, scratch, next_file: 0.into(), durable }))
+    }
+
+    async fn run_waiting<T: Send + 'static>(
+        &self,
+        key: &str,
+        work: impl FnOnce(&Folder, &Path) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        check_waiting_key(key)?;
+        let (folder, path) = (Arc::clone(&self.0), self.0.root.join(key));
+        blocking(move || work(&folder, &path)).await
     }
 
     async fn run<T: Send + 'static>(
@@ -89,7 +99,25 @@ impl Backend for LocalBackend {
 
     async fn list(&self, folder: &str) -> Result<Vec<Listed>> {
         let (root, below) = (self.0.root.clone(), folder.to_owned());
-        blocking(move || list(&root, &below)).await
+        blocking(move || list(&root, &below, check_key)).await
+    }
+
+    async fn create_waiting(&self, key: &str, content: &Content) -> Result<Created> {
+        let content = content.clone();
+        self.run_waiting(key, move |folder, path| folder.create_waiting(path, &content)).await
+    }
+
+    async fn read_waiting(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>> {
+        self.run_waiting(key, |_, path| read_range(path, range)).await
+    }
+
+    async fn list_waiting(&self, folder: &str) -> Result<Vec<Listed>> {
+        let (root, below) = (self.0.root.clone(), folder.to_owned());
+        blocking(move || list(&root, &below, check_waiting_key)).await
+    }
+
+    async fn remove_waiting(&self, key: &str) -> Result<()> {
+        self.run_waiting(key, |_, path| remove_waiting(path)).await
     }
 
     fn local_path(&self, key: &str) -> Option<PathBuf> {
@@ -143,6 +171,38 @@ impl Folder {
         }
         sync_folder(parent(path))?;
         Ok(Created::New)
+    }
+
+    /// A second name for a file in scratch, or a new file; nothing is synced.
+    fn create_waiting(&self, path: &Path, content: &Content) -> Result<Created> {
+        let written = match content {
+            Content::Bytes(bytes) => Synced::Ours(self.write_unsynced(bytes)?),
+            Content::File { path, .. } if !path.starts_with(&self.scratch) => {
+                return Err(Error::NotOurs { path: path.clone() });
+            }
+            Content::File { path, .. } => Synced::Staged(path.clone()),
+        };
+        // Again when somebody removed the folder as an empty one between the two steps.
+        for _ in 0..3 {
+            let folder = parent(path);
+            fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
+            match fs::hard_link(written.path(), path) {
+                Ok(()) => return Ok(Created::New),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    return Ok(Created::Existed);
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(self.link_error(path, error)),
+            }
+        }
+        Err(Error::NotFound { key: path.display().to_string() })
+    }
+
+    fn write_unsynced(&self, bytes: &[u8]) -> Result<Temporary> {
+        let temporary = Temporary(self.fresh_path());
+        let written = create_read_only(&temporary.0)?.write_all(bytes);
+        written.map_err(|error| Error::io("write", &temporary.0, error))?;
+        Ok(temporary)
     }
 
     /// Someone else's file, which they may not have synced yet.
@@ -303,7 +363,7 @@ pub(crate) fn read_range(path: &Path, range: Range<u64>) -> Result<Option<Bytes>
 }
 
 /// Walks the folder. What cannot be a key is none of ours, and is left out.
-fn list(root: &Path, below: &str) -> Result<Vec<Listed>> {
+fn list(root: &Path, below: &str, check: impl Fn(&str) -> Result<()>) -> Result<Vec<Listed>> {
     let mut listed = Vec::new();
     let mut folders = vec![below.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -315,7 +375,7 @@ fn list(root: &Path, below: &str) -> Result<Vec<Listed>> {
         };
         for entry in entries {
             let entry = entry.map_err(|error| Error::io("list", &path, error))?;
-            let Some(key) = key_of(&folder, &entry) else { continue };
+            let Some(key) = key_of(&folder, &entry, &check) else { continue };
             match entry.metadata() {
                 Ok(metadata) if metadata.is_dir() => folders.push(key),
                 Ok(metadata) if metadata.is_file() => {
@@ -331,12 +391,29 @@ fn list(root: &Path, below: &str) -> Result<Vec<Listed>> {
     Ok(listed)
 }
 
-fn key_of(folder: &str, entry: &fs::DirEntry) -> Option<String> {
+fn key_of(
+    folder: &str,
+    entry: &fs::DirEntry,
+    check: impl Fn(&str) -> Result<()>,
+) -> Option<String> {
     let name = entry.file_name().into_string().ok()?;
     let key = match folder {
         "" if name == SCRATCH => return None,
         "" => name,
         folder => format!("{folder}/{name}"),
     };
-    check_key(&key).is_ok().then_some(key)
+    check(&key).is_ok().then_some(key)
+}
+
+/// Removes a file and, when it was the last one, its folder.
+fn remove_waiting(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(Error::io("remove", path, error));
+        }
+        _ => {}
+    }
+    // It stays while there are others, and whoever needs it makes it again.
+    fs::remove_dir(parent(path)).ok();
+    Ok(())
 }

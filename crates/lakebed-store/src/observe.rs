@@ -32,6 +32,8 @@ pub enum Operation {
     Size,
     /// Name what there is.
     List,
+    /// Remove what waited.
+    Remove,
 }
 
 impl Operation {
@@ -45,6 +47,7 @@ impl Operation {
             Self::ReadRange => "read_range",
             Self::Size => "size",
             Self::List => "list",
+            Self::Remove => "remove",
         }
     }
 }
@@ -120,6 +123,22 @@ impl Backend for Observed {
 
     async fn list(&self, folder: &str) -> Result<Vec<Listed>> {
         self.listener.time(Operation::List, self.backend.list(folder)).await
+    }
+
+    async fn create_waiting(&self, key: &str, content: &Content) -> Result<Created> {
+        self.listener.time(Operation::Create, self.backend.create_waiting(key, content)).await
+    }
+
+    async fn read_waiting(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>> {
+        self.listener.time(Operation::ReadRange, self.backend.read_waiting(key, range)).await
+    }
+
+    async fn list_waiting(&self, folder: &str) -> Result<Vec<Listed>> {
+        self.listener.time(Operation::List, self.backend.list_waiting(folder)).await
+    }
+
+    async fn remove_waiting(&self, key: &str) -> Result<()> {
+        self.listener.time(Operation::Remove, self.backend.remove_waiting(key)).await
     }
 
     fn local_path(&self, key: &str) -> Option<PathBuf> {

@@ -29,7 +29,7 @@ use crate::{
     cloud::{Clients, open_url},
     connector::{DAMAGED_ON_THE_WAY, Seen},
     error::blocking,
-    key::check_key,
+    key::{check_key, check_waiting_key},
     local,
     ranges::windows,
 };
@@ -93,6 +93,32 @@ impl ObjectStoreBackend {
     fn location(&self, key: &str) -> Result<Path> {
         check_key(key)?;
         Ok(self.prefix.parts().chain(Path::from(key).parts()).collect())
+    }
+
+    fn waiting_location(&self, key: &str) -> Result<Path> {
+        check_waiting_key(key)?;
+        Ok(self.prefix.parts().chain(Path::from(key).parts()).collect())
+    }
+
+    async fn list_below(
+        &self,
+        folder: &str,
+        check: impl Fn(&str) -> Result<()>,
+    ) -> Result<Vec<Listed>> {
+        let prefix: Path = self.prefix.parts().chain(Path::from(folder).parts()).collect();
+        let cut = match self.prefix.as_ref().len() {
+            0 => 0,
+            length => length + 1,
+        };
+        let metas = self.repeating.list(Some(&prefix)).try_collect::<Vec<_>>().await;
+        let metas = metas.map_err(|error| self.sort(error))?;
+        let listed = metas.into_iter().filter_map(|meta| {
+            let key = meta.location.as_ref().get(cut..)?.to_owned();
+            check(&key).is_ok().then_some(Listed { key, size_bytes: meta.size })
+        });
+        let mut listed: Vec<_> = listed.collect();
+        listed.sort();
+        Ok(listed)
     }
 
     fn sort(&self, error: StoreError) -> Error {
@@ -257,20 +283,39 @@ impl Backend for ObjectStoreBackend {
     }
 
     async fn list(&self, folder: &str) -> Result<Vec<Listed>> {
-        let prefix: Path = self.prefix.parts().chain(Path::from(folder).parts()).collect();
-        let cut = match self.prefix.as_ref().len() {
-            0 => 0,
-            length => length + 1,
-        };
-        let metas = self.repeating.list(Some(&prefix)).try_collect::<Vec<_>>().await;
-        let metas = metas.map_err(|error| self.sort(error))?;
-        let listed = metas.into_iter().filter_map(|meta| {
-            let key = meta.location.as_ref().get(cut..)?.to_owned();
-            check_key(&key).is_ok().then_some(Listed { key, size_bytes: meta.size })
-        });
-        let mut listed: Vec<_> = listed.collect();
-        listed.sort();
-        Ok(listed)
+        self.list_below(folder, check_key).await
+    }
+
+    /// An answer that got lost may have been a success: whoever is told [`Created::Existed`]
+    /// compares.
+    async fn create_waiting(&self, key: &str, content: &Content) -> Result<Created> {
+        let location = self.waiting_location(key)?;
+        let bytes = read_content(content, 0..content.size_bytes()).await?;
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.repeating.put_opts(&location, PutPayload::from_bytes(bytes), options).await {
+            Ok(_) => Ok(Created::New),
+            Err(error) if is_only_contention(&error) => {
+                Err(Error::Unavailable { source: error.into() })
+            }
+            Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => {
+                Ok(Created::Existed)
+            }
+            Err(error) => Err(self.sort(error)),
+        }
+    }
+
+    async fn read_waiting(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>> {
+        let location = self.waiting_location(key)?;
+        self.get(&location, GetOptions::new().with_range(Some(range))).await
+    }
+
+    async fn list_waiting(&self, folder: &str) -> Result<Vec<Listed>> {
+        self.list_below(folder, check_waiting_key).await
+    }
+
+    async fn remove_waiting(&self, key: &str) -> Result<()> {
+        let location = self.waiting_location(key)?;
+        self.found(self.repeating.delete(&location).await).map(drop)
     }
 
     /// Asks for names only until there is one: a bucket may hold millions of somebody's files.

@@ -195,6 +195,36 @@ impl Backend for FaultBackend {
         self.inner.list(folder).await
     }
 
+    async fn create_waiting(&self, key: &str, content: &Content) -> Result<Created> {
+        match self.reach("create", key)? {
+            None => return self.inner.create_waiting(key, content).await,
+            Some(Fault::Before) => {}
+            Some(Fault::After) => drop(self.inner.create_waiting(key, content).await?),
+            Some(Fault::Torn) => drop(self.inner.create_waiting(key, &half(content)).await?),
+        }
+        Err(broke_off(key))
+    }
+
+    async fn read_waiting(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>> {
+        self.reach_read()?;
+        let start = range.start;
+        Ok(self.flip(key, start, self.inner.read_waiting(key, range).await?))
+    }
+
+    async fn list_waiting(&self, folder: &str) -> Result<Vec<Listed>> {
+        self.reach_read()?;
+        self.inner.list_waiting(folder).await
+    }
+
+    async fn remove_waiting(&self, key: &str) -> Result<()> {
+        match self.reach("remove", key)? {
+            None => return self.inner.remove_waiting(key).await,
+            Some(Fault::After) => self.inner.remove_waiting(key).await?,
+            Some(Fault::Before | Fault::Torn) => {}
+        }
+        Err(broke_off(key))
+    }
+
     /// None while bits are flipped: a file would be read without us.
     fn local_path(&self, key: &str) -> Option<PathBuf> {
         match self.state().flipped.is_empty() {

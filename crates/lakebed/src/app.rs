@@ -13,6 +13,7 @@ use crate::{
     output::Terminal,
     panics,
     problem::{Exit, Problem, Result},
+    running::RunningJob,
     signals,
     traces::Traces,
 };
@@ -26,6 +27,8 @@ pub(crate) struct App {
     pub(crate) current: PathBuf,
     /// Who the command is run as, when that is not its caller: `--as`.
     pub(crate) principal: Option<PrincipalName>,
+    /// What a server does for this command.
+    pub(crate) running: RunningJob,
 }
 
 /// Runs the process' command line.
@@ -103,7 +106,9 @@ fn start(cli: &Cli, principal: Option<PrincipalName>, terminal: Terminal) -> Res
     let traces = endpoint.map(|endpoint| Traces::start(endpoint, runtime.handle().clone()));
     let traces = traces.transpose()?;
     logs::init(&settings, traces.as_ref())?;
-    Ok(Started { app: App { settings, terminal, current, principal }, runtime, traces })
+    let running = RunningJob::default();
+    let app = App { settings, terminal, current, principal, running };
+    Ok(Started { app, runtime, traces })
 }
 
 fn choose_colours(when: ColorWhen) {
@@ -131,7 +136,10 @@ async fn interruptible(app: &App, command: Command) -> Result<Exit> {
     let work = dispatch(app, command);
     tokio::select! {
         biased;
-        exit = signals::stop() => Ok(exit),
+        exit = signals::stop() => {
+            app.running.cancel().await;
+            Ok(exit)
+        }
         outcome = work => outcome,
     }
 }

@@ -19,9 +19,11 @@ mod parameters;
 mod problem;
 mod progress;
 mod quarantine;
+mod running;
 mod signals;
 mod sources;
 mod traces;
+mod upload;
 
 use std::process::ExitCode;
 

@@ -219,6 +219,9 @@ impl From<ClientError> for Problem {
             ClientError::Protocol { .. } => {
                 Self::from_chain(&error).hint("is that address a lakebed server of this version?")
             }
+            ClientError::Source { .. } => {
+                Self::from_chain(&error).hint("nothing was ingested: run the same command again")
+            }
             ClientError::Broken { .. } => {
                 Self::from_chain(&error).hint("what came is not all: run the same command again")
             }

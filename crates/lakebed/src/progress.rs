@@ -39,6 +39,10 @@ impl Bar {
             self.begin(progress);
         }
         self.bar.set_position(progress.bytes_done);
+        if let Some(before) = progress.queued_before {
+            self.bar.set_message(format!("{} before this one  ", human::count(before)));
+            return;
+        }
         let rate = rate(progress.rows_done, self.bar.elapsed());
         if let Some(rate) = rate {
             self.bar.set_message(format!("{} rows/s  ", human::count(rate)));

@@ -9,6 +9,7 @@ mod commits;
 mod danger;
 mod databases;
 mod history;
+mod jobs;
 mod laws;
 mod leases;
 mod lists;
@@ -19,6 +20,7 @@ mod rebuilds;
 mod references;
 mod server;
 mod tokens;
+mod uploads;
 mod world;
 
 use databases::Databases;
@@ -60,6 +62,15 @@ on_every_engine! {
     danger::of_two_who_move_the_mark_one_does,
     danger::a_commit_abandoned_at_any_point_is_whole_or_absent,
     danger::readers_never_see_half_a_commit,
+    jobs::a_job_is_read_back_by_its_owner_alone,
+    jobs::the_same_key_is_the_same_job,
+    jobs::a_job_is_written_by_the_server_that_runs_it,
+    jobs::jobs_are_given_back_cancelled_and_forgotten,
+    uploads::an_upload_is_read_back_by_its_owner_alone,
+    uploads::what_waits_is_counted_together,
+    uploads::of_two_that_do_not_fit_together_one_is_recorded,
+    uploads::an_upload_moves_on_from_where_it_is,
+    uploads::what_nothing_came_for_is_stale,
     history::versions_come_newest_first_in_pages,
     history::events_come_oldest_first_in_pages,
     laws::any_history_is_answered_as_it_was_and_rebuilds_equal,

@@ -14,14 +14,14 @@ use http::Request;
 use http_body_util::Full;
 use insta::assert_snapshot;
 use lakebed_api::{
-    CatalogApplyRequest, CatalogPlanRequest, IngestRequest, IngestSource, ResolveRequest,
+    CatalogApplyRequest, CatalogPlanRequest, IngestRequest, IngestSource, Problem, ResolveRequest,
     SqlRequest, VerifyRequest, media::SqlFormat,
 };
 use lakebed_client::{Client, ClientBody, ClientError};
 use lakebed_core::ObjectId;
 use url::Url;
 
-use crate::support::{JSON, answer, client, problem};
+use crate::support::{JSON, Log, answer, broken, client, problem};
 
 /// One request a method, each on a line with the headers that matter.
 #[tokio::test]
@@ -66,6 +66,11 @@ async fn every_method_asks_for_its_resource() {
     let alice = "alice@example.com".parse().unwrap();
     let _ = client.explain_access("crm.*", Some(&alice)).await;
     let _ = client.openapi().await;
+    let _ = client.submit_ingest(&ingest, "key").await;
+    let _ = client.job("j1").await;
+    let _ = client.jobs(Some(5)).await;
+    let _ = client.cancel_job("j1").await;
+    let _ = client.upload_state("u1").await;
     let asked = log.lock().unwrap().clone();
     let lines = asked.iter().map(|asked| {
         let mut headers = asked.headers.clone();
@@ -138,6 +143,88 @@ async fn what_changes_something_is_sent_once() {
     let error = client.ingest(&IngestRequest::default(), Some("key"), |_| {}).await.unwrap_err();
     assert!(matches!(error, ClientError::Broken { .. }), "{error:?}");
     assert_eq!(count.load(Ordering::SeqCst), 1);
+}
+
+/// A service that is busy twice, and says when to come back.
+fn busy(status: u16) -> (Client, Log) {
+    let count = Arc::new(AtomicU32::new(0));
+    let busy = serde_json::to_string(&Problem { status, code: "busy".to_owned(), ..problem() });
+    let busy = busy.unwrap();
+    client(move || match count.fetch_add(1, Ordering::SeqCst) {
+        0 | 1 => {
+            let headers = [("content-type", "application/problem+json"), ("retry-after", "7")];
+            answer(status, &headers, &busy)
+        }
+        _ => answer(200, &[JSON], "{\"status\":\"ready\"}"),
+    })
+}
+
+/// Where nothing can double: reads, and what carries a key.
+#[tokio::test(start_paused = true)]
+async fn a_busy_server_is_asked_again_when_it_says_so() {
+    for status in [429, 503] {
+        let (client, log) = busy(status);
+        let started = tokio::time::Instant::now();
+        assert_eq!(client.ready().await.unwrap().status, "ready");
+        assert_eq!((log.lock().unwrap().len(), started.elapsed().as_secs()), (3, 14));
+        let (client, log) = busy(status);
+        // The answer is no job; what was sent is what counts.
+        client.submit_ingest(&IngestRequest::default(), "key").await.unwrap_err();
+        assert_eq!(log.lock().unwrap().len(), 3);
+        let (client, log) = busy(status);
+        let error = client.resolve(&ResolveRequest::default()).await.unwrap_err();
+        assert_eq!((error.code(), log.lock().unwrap().len()), ("busy", 1));
+    }
+}
+
+/// What somebody has to mend first is not waited for, nor is a server that is always busy.
+#[tokio::test(start_paused = true)]
+async fn patience_ends() {
+    let stopped = Problem { status: 503, code: "stopped".to_owned(), ..problem() };
+    let stopped = serde_json::to_string(&stopped).unwrap();
+    let headers = [("content-type", "application/problem+json")];
+    let (stopped, log) = client(move || answer(503, &headers, &stopped));
+    assert_eq!(stopped.lake().await.unwrap_err().code(), "stopped");
+    assert_eq!(log.lock().unwrap().len(), 1);
+    let (gateway, log) = client(|| answer(502, &[("content-type", "text/html")], "<h1>Bad</h1>"));
+    assert_eq!(gateway.lake().await.unwrap_err().code(), "protocol");
+    assert_eq!(log.lock().unwrap().len(), 3, "nobody of ours ever answered");
+}
+
+/// A job is followed over as many streams as it takes, from where it was lost.
+#[tokio::test(start_paused = true)]
+async fn a_job_is_followed_across_broken_streams() {
+    let count = Arc::new(AtomicU32::new(0));
+    let event = |revision: u64, state: &str, more: &str| {
+        format!(
+            "id: {revision}\ndata: {{\"id\":\"j\",\"kind\":\"ingest\",\"state\":\"{state}\",\
+             \"cancel_asked\":false,\"attempt\":1,\"revision\":{revision},\
+             \"created_at\":\"2026-01-01T00:00:00.000000Z\",\
+             \"updated_at\":\"2026-01-01T00:00:00.000000Z\"{more}}}\n\n"
+        )
+    };
+    let progress = ",\"progress\":{\"phase\":\"reading\",\"bytes_done\":1,\"rows_done\":2}";
+    let streams = [
+        event(3, "running", progress),
+        format!(": alive\n\n{}", event(4, "running", progress)),
+        event(5, "cancelled", ""),
+    ];
+    let (client, log) = client(move || {
+        let at = count.fetch_add(1, Ordering::SeqCst) as usize;
+        let cause: Option<lakebed_client::BoxError> = (at == 0).then(|| "reset by peer".into());
+        broken(&[("content-type", "text/event-stream")], &[&streams[at]], cause)
+    });
+    let mut rows = Vec::new();
+    let followed = client.follow_ingest("j", |progress| rows.push(progress.rows_done)).await;
+    assert_eq!(followed.unwrap_err().code(), "cancelled");
+    assert_eq!(rows, [2, 2]);
+    let log = log.lock().unwrap();
+    let seen = |asked: &crate::support::Asked| {
+        asked.headers.iter().find(|header| header.starts_with("last-event-id")).cloned()
+    };
+    let seen: Vec<_> = log.iter().map(seen).collect();
+    let expected = [None, Some("last-event-id: 3".to_owned()), Some("last-event-id: 4".to_owned())];
+    assert_eq!(seen, expected);
 }
 
 #[test]

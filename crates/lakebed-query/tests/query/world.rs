@@ -275,6 +275,22 @@ impl Backend for Counting {
         self.inner.list(folder).await
     }
 
+    async fn create_waiting(&self, key: &str, content: &Content) -> StoreResult<Created> {
+        self.inner.create_waiting(key, content).await
+    }
+
+    async fn read_waiting(&self, key: &str, range: Range<u64>) -> StoreResult<Option<Bytes>> {
+        self.inner.read_waiting(key, range).await
+    }
+
+    async fn list_waiting(&self, folder: &str) -> StoreResult<Vec<Listed>> {
+        self.inner.list_waiting(folder).await
+    }
+
+    async fn remove_waiting(&self, key: &str) -> StoreResult<()> {
+        self.inner.remove_waiting(key).await
+    }
+
     fn local_path(&self, key: &str) -> Option<PathBuf> {
         self.inner.local_path(key)
     }

@@ -2,17 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-use axum::{Json, extract::State, response::Response};
-use http::{HeaderMap, StatusCode};
-use lakebed_api::{IngestPlan, IngestRequest, IngestResponse, IngestSource, Line};
-use lakebed_service::SourceInput;
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderName, StatusCode, header};
+use lakebed_api::{IngestPlan, IngestRequest, IngestResponse, IngestSource, Job, Line, media};
+use lakebed_service::{Ctx, NewJob, SourceInput};
 
-use super::problems::{Always, BadBody, Changes, NotAcceptable, NotFound};
+use super::problems::{Always, BadBody, Changes, NotAcceptable, NotFound, TooMany};
 use crate::{
     Access, AppState,
     context::Context,
     convert,
     extract::{ApiJson, parse_digest},
+    jobs::INGEST,
     lines::{Reader, Telling, answer},
     problem::{Failure, Result},
     urls::{Ignored, UrlSource, fetch, not_one_of},
@@ -40,18 +45,24 @@ pub(crate) async fn plan_ingest(
 /// Make a version of sources
 ///
 /// `application/json` waits; `application/x-ndjson` tells the progress line by line. Going away
-/// cancels it: the version is there whole, or not at all. The same `idempotency-key` is the same
-/// ingest, however often it is sent.
+/// cancels it: the version is there whole, or not at all. With `prefer: respond-async` it becomes a
+/// job that goes on by itself. The same `idempotency-key` is the same ingest, and the same job,
+/// however often it is sent.
 #[utoipa::path(post, path = "/v1/ingests", tag = "ingest",
-    params(("idempotency-key" = Option<String>, Header,
-        description = "The same key from the same actor is the same change; 1 to 200 characters",
-        pattern = "^[ -~]{1,200}$")),
+    params(
+        ("idempotency-key" = Option<String>, Header,
+            description = "The same key from the same actor is the same change; 1 to 200 characters",
+            pattern = "^[ -~]{1,200}$"),
+        ("prefer" = Option<String>, Header, description = "`respond-async`: a job, please"),
+    ),
     request_body = IngestRequest,
     responses(
         (status = 200, description = "What it did", content(
             (IngestResponse = "application/json"), (Line<IngestResponse> = "application/x-ndjson")
         )),
-        BadBody, NotFound, NotAcceptable, Changes, Always
+        (status = 202, description = "It is a job now", body = Job,
+            headers(("location" = String, description = "The job"))),
+        BadBody, NotFound, NotAcceptable, TooMany, Changes, Always
     )
 )]
 pub(crate) async fn ingest(
@@ -60,6 +71,9 @@ pub(crate) async fn ingest(
     headers: HeaderMap,
     ApiJson(request): ApiJson<IngestRequest>,
 ) -> Result<Response> {
+    if state.access == Access::Remote && prefers_a_job(&headers) {
+        return accept(&state, &ctx, request).await;
+    }
     let telling = Telling::of(&headers)?;
     let (mut request, urls) = parse_request(request, &state)?;
     let reader = Reader { access: state.access, request_id: ctx.request_id.clone() };
@@ -72,8 +86,30 @@ pub(crate) async fn ingest(
     .await
 }
 
+/// One of the preferences of RFC 7240.
+fn prefers_a_job(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(media::PREFER).iter().filter_map(|line| line.to_str().ok());
+    let mut preferences = lines.flat_map(|line| line.split(',')).map(str::trim);
+    preferences.any(|preference| preference.eq_ignore_ascii_case("respond-async"))
+}
+
+/// What cannot be meant is refused now; everything else is the job's outcome.
+async fn accept(state: &AppState, ctx: &Ctx, request: IngestRequest) -> Result<Response> {
+    let text = serde_json::to_string(&request).expect("wire types always serialise");
+    let (request, _) = parse_request(request, state)?;
+    state.lake.check_ingest(ctx, &request.dataset).await?;
+    let new = NewJob { kind: INGEST.to_owned(), request: text };
+    let job = convert::job(state.jobs()?.submit(ctx, new).await?)?;
+    let location = format!("/v1/jobs/{}", job.id);
+    let headers = [
+        (header::LOCATION, location.as_str()),
+        (HeaderName::from_static("preference-applied"), "respond-async"),
+    ];
+    Ok((StatusCode::ACCEPTED, headers, Json(job)).into_response())
+}
+
 /// The request without the sources that have to be fetched, and those with their places in it.
-fn parse_request(
+pub(crate) fn parse_request(
     request: IngestRequest,
     state: &AppState,
 ) -> Result<(lakebed_service::IngestRequest, Vec<UrlSource>)> {

@@ -4,6 +4,7 @@ pub(crate) mod catalog;
 pub(crate) mod dataset;
 pub(crate) mod event;
 pub(crate) mod ingest;
+pub(crate) mod job;
 pub(crate) mod lake;
 pub(crate) mod object;
 mod problems;

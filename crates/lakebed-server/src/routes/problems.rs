@@ -41,6 +41,12 @@ problems! {
     BadBody: 400 413 415;
     /// Of routes that change the lake.
     Changes: 409 422 507;
+    /// Of routes whose work may have to wait.
+    TooMany: 429;
+    /// Of routes that take any number of bytes.
+    TooLarge: 413;
+    /// Of routes that take one type of body.
+    Unsupported: 415;
 }
 
 /// A body that is bytes, not JSON.

@@ -18,7 +18,7 @@ use lakebed_service::{
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::problems::{Always, BadBody, Changes, NotAcceptable, NotFound, RawBytes};
+use super::problems::{Always, BadBody, Changes, NotAcceptable, NotFound, RawBytes, TooMany};
 use crate::{
     Access, AppState,
     accept::negotiate,
@@ -74,7 +74,7 @@ enum Int64Query {
                     description = "The versions that were read: a JSON list, in base64url"),
             )
         ),
-        BadBody, NotFound, NotAcceptable, Changes, Always
+        BadBody, NotFound, NotAcceptable, TooMany, Changes, Always
     )
 )]
 pub(crate) async fn sql(

@@ -523,7 +523,12 @@ async fn failures_are_counted_by_peer_and_hold_up_nobody_else() {
     let auth = Auth::new(Asks::Always, Vec::new()).unwrap();
     let state = AppState::new(door.test.lake.clone(), Access::Remote);
     let router = router(state.with_auth(auth).with_door(limits));
-    let strict = Door { test: Arc::clone(&door.test), engine: Arc::clone(&door.engine), router };
+    let strict = Door {
+        test: Arc::clone(&door.test),
+        lake: door.lake.clone(),
+        engine: Arc::clone(&door.engine),
+        router,
+    };
     for _ in 0..3 {
         assert_eq!(strict.get("/v1/datasets").await.code(), is(401, "unauthorized"));
     }

@@ -34,13 +34,17 @@ async fn every_documented_operation_is_routed() {
     let operations = operations(&document);
     assert!(operations.len() >= 16, "{}", operations.len());
     for (path, method, _) in operations {
-        let path = path.replace("{namespace}", "a").replace("{name}", "b").replace("{digest}", "c");
+        let path = path
+            .replace("{namespace}", "a")
+            .replace("{name}", "b")
+            .replace("{digest}", "c")
+            .replace("{id}", "d");
         let answer = door.call(&method.to_uppercase(), &path, &[], Body::empty()).await;
         let status = answer.status.as_u16();
         let is_routed =
             status != 405 && (status != 404 || answer.problem().code != "no-such-route");
         assert!(is_routed, "{method} {path}: {status}");
-        let answer = door.call("PATCH", &path, &[], Body::empty()).await;
+        let answer = door.call("PUT", &path, &[], Body::empty()).await;
         assert_eq!(answer.status, 405, "{path}");
         assert!(answer.header("allow").contains(&method.to_uppercase()), "{path}");
     }

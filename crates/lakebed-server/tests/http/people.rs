@@ -47,6 +47,9 @@ struct Probe {
     body: String,
 }
 
+/// An upload and a job that are not there.
+const OTHERS: &str = "0123456789abcdef0123456789abcdef";
+
 fn get(path: impl Into<String>) -> Probe {
     Probe { method: "GET", path: path.into(), headers: Vec::new(), body: String::new() }
 }
@@ -126,11 +129,39 @@ fn probes(operation: &str, thing: &Thing) -> Option<Vec<Probe>> {
             body: "a\n1\n".to_owned(),
             ..get("/v1/uploads?name=a.csv")
         }],
+        // Uploads and jobs are their owner's alone; that of another is like none.
+        "GET /v1/uploads/{id}" => vec![get(format!("/v1/uploads/{OTHERS}"))],
+        "PATCH /v1/uploads/{id}" => vec![Probe {
+            method: "PATCH",
+            headers: vec![
+                "content-type: application/partial-upload".to_owned(),
+                "upload-offset: 0".to_owned(),
+            ],
+            body: "a\n".to_owned(),
+            ..get(format!("/v1/uploads/{OTHERS}"))
+        }],
+        "DELETE /v1/uploads/{id}" => {
+            vec![Probe { method: "DELETE", ..get(format!("/v1/uploads/{OTHERS}")) }]
+        }
+        "GET /v1/jobs" => vec![get("/v1/jobs")],
+        "GET /v1/jobs/{id}" => vec![get(format!("/v1/jobs/{OTHERS}"))],
+        "GET /v1/jobs/{id}/events" => vec![get(format!("/v1/jobs/{OTHERS}/events"))],
+        "DELETE /v1/jobs/{id}" => {
+            vec![Probe { method: "DELETE", ..get(format!("/v1/jobs/{OTHERS}")) }]
+        }
         "POST /v1/ingest-plans" | "POST /v1/ingests" => {
             let path = operation.strip_prefix("POST ").unwrap();
             let source = |digest: &ObjectId| json!([{ "name": "a.csv", "upload": digest }]);
+            let ask = json!({ "dataset": dataset, "sources": source(object) });
             vec![
-                post(path, json!({ "dataset": dataset, "sources": source(object) })),
+                post(path, ask.clone()),
+                Probe {
+                    headers: vec![
+                        "content-type: application/json".to_owned(),
+                        "prefer: respond-async".to_owned(),
+                    ],
+                    ..post(path, ask)
+                },
                 post(
                     path,
                     json!({ "dataset": dataset, "sources": source(object), "mode": "append",

@@ -16,15 +16,15 @@ use url::Url;
 
 use crate::support::Door;
 
-struct Served {
-    door: Door,
-    address: SocketAddr,
+pub(crate) struct Served {
+    pub(crate) door: Door,
+    pub(crate) address: SocketAddr,
     stop: oneshot::Sender<()>,
     server: JoinHandle<std::io::Result<()>>,
 }
 
 impl Served {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let door = Door::remote().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -157,6 +157,7 @@ async fn a_server_that_is_gone_is_unreachable() {
     client.lake().await.unwrap();
     served.stop.send(()).unwrap();
     served.server.await.unwrap().unwrap();
+    let client = client.with_patience(Duration::from_millis(300));
     let error = client.lake().await.unwrap_err();
     assert!(matches!(error, ClientError::Unreachable { .. }), "{error:?}");
 }

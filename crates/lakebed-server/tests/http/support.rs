@@ -21,9 +21,11 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use lakebed_api::Problem;
 use lakebed_client::Client;
+use lakebed_core::Identity;
 use lakebed_server::{Access, AppState, Asks, Auth, Limits, OidcConfig, router};
-use lakebed_service::engine::{
-    Engine, EngineError, Prepared, QueryJob, QueryLimits, QueryStream, StatementKind,
+use lakebed_service::{
+    Lake,
+    engine::{Engine, EngineError, Prepared, QueryJob, QueryLimits, QueryStream, StatementKind},
 };
 use lakebed_store::Store;
 use lakebed_testkit::{TestBackend, TestLake, TestPlace};
@@ -146,6 +148,8 @@ fn types() -> RecordBatch {
 /// A lake, its engine, and the door before it.
 pub(crate) struct Door {
     pub(crate) test: Arc<TestLake>,
+    /// The lake, or another process's view of it.
+    pub(crate) lake: Lake,
     pub(crate) engine: Arc<Script>,
     pub(crate) router: Router,
 }
@@ -178,17 +182,37 @@ impl Door {
     async fn in_place(place: TestPlace, access: Access, limits: QueryLimits) -> Self {
         let engine = Arc::new(Script::default());
         let test = TestLake::in_place(place, Arc::clone(&engine) as Arc<dyn Engine>).await;
-        let test = Arc::new(test);
-        let state = AppState::new(test.lake.clone(), access).with_limits(limits);
-        Self { test, engine, router: router(state) }
+        let lake = test.lake.clone();
+        let state = AppState::new(lake.clone(), access).with_limits(limits);
+        Self { test: Arc::new(test), lake, engine, router: router(state) }
+    }
+
+    /// The same lake behind a door in another state.
+    pub(crate) fn with_state(&self, state: AppState) -> Self {
+        let (test, engine) = (Arc::clone(&self.test), Arc::clone(&self.engine));
+        Self { test, lake: self.lake.clone(), engine, router: router(state) }
+    }
+
+    /// The same door, for somebody else.
+    pub(crate) fn of(&self, principal: &str) -> Self {
+        let identity = Identity::owner(principal.parse().unwrap());
+        self.with_state(AppState::new(self.lake.clone(), Access::Remote).with_identity(identity))
+    }
+
+    /// Another server of the same lake.
+    pub(crate) async fn another(&self) -> Self {
+        let lake = self.test.reopen().await.unwrap();
+        let state = AppState::new(lake.clone(), Access::Remote);
+        Self { lake, ..self.with_state(state) }
     }
 
     /// Reached through a socket with these limits.
     pub(crate) async fn remote_with(limits: Limits) -> Self {
         let engine = Arc::new(Script::default());
         let test = TestLake::with_engine(Arc::clone(&engine) as Arc<dyn Engine>).await;
-        let state = AppState::new(test.lake.clone(), Access::Remote).with_door(limits);
-        Self { test: Arc::new(test), engine, router: router(state) }
+        let lake = test.lake.clone();
+        let state = AppState::new(lake.clone(), Access::Remote).with_door(limits);
+        Self { test: Arc::new(test), lake, engine, router: router(state) }
     }
 
     /// The lake is damaged on purpose: dropping it proves nothing.
@@ -206,11 +230,7 @@ impl Door {
                 failures_per_minute: 0,
                 ..Limits::default()
             });
-        Self {
-            test: Arc::clone(&self.test),
-            engine: Arc::clone(&self.engine),
-            router: router(state),
-        }
+        self.with_state(state)
     }
 
     /// Another server of the same lake, which trusts no issuer.

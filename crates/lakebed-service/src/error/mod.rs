@@ -64,6 +64,54 @@ pub enum Error {
         /// Which place.
         message: String,
     },
+    /// Too much is going on, or waits, already: try again later.
+    #[error("{message}")]
+    Busy {
+        /// A stable word for what there is too much of.
+        code: &'static str,
+        /// What there is too much of.
+        message: String,
+        /// What to do until then.
+        hint: String,
+        /// When to try again.
+        retry_after: std::time::Duration,
+    },
+    /// The room that is kept for this is taken: try again later.
+    #[error("{message}")]
+    NoRoom {
+        /// Which room.
+        message: String,
+        /// What to do until then.
+        hint: String,
+        /// When to try again.
+        retry_after: std::time::Duration,
+    },
+    /// Bytes between are missing.
+    #[error("bytes {expected} to {found} are missing")]
+    Offset {
+        /// Where the bytes sent begin.
+        found: u64,
+        /// Where they should.
+        expected: u64,
+    },
+    /// The bytes are not what was declared of them.
+    #[error("{message}")]
+    Mismatch {
+        /// A stable word for what does not match.
+        code: &'static str,
+        /// What was declared and what was found.
+        message: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// More than is ever taken.
+    #[error("{message}")]
+    TooLarge {
+        /// What is too large, and how large it may be.
+        message: String,
+        /// What to do instead.
+        hint: String,
+    },
     /// The system does not let us.
     #[error("{message}")]
     Denied {
@@ -136,9 +184,14 @@ impl Error {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NotFound { .. } => "not-found",
-            Self::Invalid { code, .. } | Self::Refused { code, .. } | Self::Bucket { code, .. } => {
-                code
-            }
+            Self::Invalid { code, .. }
+            | Self::Refused { code, .. }
+            | Self::Bucket { code, .. }
+            | Self::Busy { code, .. }
+            | Self::Mismatch { code, .. } => code,
+            Self::NoRoom { .. } => "no-room",
+            Self::Offset { .. } => "upload-offset",
+            Self::TooLarge { .. } => "too-large",
             Self::Conflict { .. } => "conflict",
             Self::Corrupt { .. } => "corrupt",
             Self::Full { .. } => "full",
@@ -164,7 +217,13 @@ impl Error {
             | Self::Engine(
                 EngineError::Invalid { hint, .. } | EngineError::NotAllowed { hint, .. },
             ) => return hint.clone(),
-            Self::Stopped { hint, .. } | Self::Bucket { hint, .. } => return Some(hint.clone()),
+            Self::Stopped { hint, .. }
+            | Self::Bucket { hint, .. }
+            | Self::Busy { hint, .. }
+            | Self::NoRoom { hint, .. }
+            | Self::Mismatch { hint, .. }
+            | Self::TooLarge { hint, .. } => return Some(hint.clone()),
+            Self::Offset { .. } => "ask how far the upload is, and go on from there",
             Self::Conflict { .. } => "try again",
             Self::Corrupt { .. } => {
                 "`lakebed verify` names every version it touches; restore that file from a backup"

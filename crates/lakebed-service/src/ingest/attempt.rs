@@ -6,9 +6,10 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use lakebed_catalog::Commit;
 use lakebed_core::{
-    Action, DatasetKind, DatasetRef, EventBody, FileEntry, IngestKey, IngestMode, IngestRefused,
-    KeptSource, Manifest, ObjectId, SchemaChange, SourceEntry, StoredObject, TableSchema, Tally,
-    Target as Place, VersionCommitted, VersionId, content_id_of_files, content_id_of_table,
+    Action, DatasetKind, DatasetName, DatasetRef, EventBody, FileEntry, IngestKey, IngestMode,
+    IngestRefused, KeptSource, Manifest, ObjectId, SchemaChange, SourceEntry, StoredObject,
+    TableSchema, Tally, Target as Place, VersionCommitted, VersionId, content_id_of_files,
+    content_id_of_table,
 };
 use lakebed_govern::Granted;
 use lakebed_ingest::{Base, Decoded, Refusal, WrittenFile};
@@ -18,6 +19,7 @@ use crate::{
     Ctx, Error, IngestOutcome, IngestRequest, IngestStatus, Lake, Result, VersionRecord,
     ingest::{
         lists::{ListWriter, Split, split_at_tail},
+        replay::key_reused,
         sources::{Sources, StagedSource, blocking},
         target::{Target, kind_of},
     },
@@ -278,6 +280,7 @@ impl<'a> Attempt<'a> {
                 false => Trust::Unnamed,
             };
             async move {
+                self.meter.check_cancelled()?;
                 let object = lake.store.publish(&source.staged, trust).await?;
                 Ok::<_, Error>(KeptSource { name: source.name, object })
             }
@@ -341,6 +344,7 @@ impl<'a> Attempt<'a> {
             changes.push(EventBody::DatasetCreated { dataset, kind: manifest.kind });
         }
         changes.push(EventBody::VersionCommitted(version));
+        self.meter.check_cancelled()?;
         // It may have taken hours: what was allowed when it began need not be allowed now.
         let granted = self.granted().await?;
         // Last on purpose: before this line nothing is visible.
@@ -358,7 +362,7 @@ impl<'a> Attempt<'a> {
         Ok(IngestOutcome {
             status,
             is_readable: rights.reads(&self.request.dataset),
-            version: self.record(number).await?,
+            version: record_of(self.lake, &self.request.dataset, number).await?,
             changes: work.changes,
             notes: work.notes,
             sources: work.sources,
@@ -456,8 +460,7 @@ impl<'a> Attempt<'a> {
 
     /// The proof that the asker may do this, still.
     async fn granted(&self) -> Result<Granted> {
-        let place = Place::Dataset(self.request.dataset.clone());
-        self.lake.authorize(self.ctx, Action::Ingest, &place).await
+        self.lake.authorize_ingest(self.ctx, &self.request.dataset).await
     }
 
     fn commit_of(
@@ -513,22 +516,23 @@ impl<'a> Attempt<'a> {
             {
                 Ok((seq, version.number))
             }
-            _ => Err(Error::Invalid {
-                code: "idempotency-key-reused",
-                message: "this idempotency key was used for another change".to_owned(),
-                hint: Some("give every change a key of its own".to_owned()),
-            }),
+            _ => Err(key_reused()),
         }
     }
+}
 
-    async fn record(&self, number: u64) -> Result<VersionRecord> {
-        let reference = DatasetRef::pinned(self.request.dataset.clone(), number);
-        let mut found = self.lake.resolve_unasked(&[reference]).await?;
-        let resolved = found.versions.pop();
-        resolved.map(|resolved| resolved.version).ok_or_else(|| Error::Conflict {
-            message: format!("`{}` v{number} vanished", self.request.dataset),
-        })
-    }
+/// One version of a dataset that the asker has just made, or may make.
+pub(crate) async fn record_of(
+    lake: &Lake,
+    dataset: &DatasetName,
+    number: u64,
+) -> Result<VersionRecord> {
+    let reference = DatasetRef::pinned(dataset.clone(), number);
+    let mut found = lake.resolve_unasked(&[reference]).await?;
+    let resolved = found.versions.pop();
+    resolved
+        .map(|resolved| resolved.version)
+        .ok_or_else(|| Error::Conflict { message: format!("`{dataset}` v{number} vanished") })
 }
 
 /// The caller went away, or the machine failed: nothing to hold against the source.

@@ -7,11 +7,13 @@
 mod attempt;
 mod lists;
 mod plan;
+mod replay;
 mod sources;
 mod target;
 
 use std::{path::PathBuf, sync::Arc};
 
+pub(crate) use replay::key_reused;
 pub(crate) use sources::blocking;
 
 use lakebed_core::{
@@ -20,7 +22,7 @@ use lakebed_core::{
 };
 
 use crate::{
-    Ctx, Error, Lake, ProgressSink, Result, VersionRecord,
+    Ctx, Error, Lake, ProgressSink, Result, Ticket, VersionRecord,
     ingest::{attempt::Attempt, sources::Sources},
     progress::Meter,
 };
@@ -68,6 +70,14 @@ impl SourceInput {
     pub fn name(&self) -> &str {
         match self {
             Self::Path { name, .. } | Self::Upload { name, .. } => name,
+        }
+    }
+
+    /// What the same principal uploaded.
+    pub(crate) const fn object(&self) -> Option<ObjectId> {
+        match self {
+            Self::Upload { object, .. } => Some(*object),
+            Self::Path { .. } => None,
         }
     }
 }
@@ -150,8 +160,31 @@ impl Lake {
         request: IngestRequest,
         progress: Arc<dyn ProgressSink>,
     ) -> Result<IngestOutcome> {
+        let ticket = self.admit_ingest(ctx)?;
+        self.ingest_in_turn(ctx, ticket, request, progress).await
+    }
+
+    /// A place in the queue of those who ingest; principals take turns.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when too many wait already.
+    pub fn admit_ingest(&self, ctx: &Ctx) -> Result<Ticket> {
+        self.inner.ingests.enter(ctx.actor())
+    }
+
+    /// As [`Self::ingest`], once it is the ticket's turn.
+    ///
+    /// # Errors
+    /// As [`Self::ingest`]; [`Error::Cancelled`] when `progress` says so before the commit.
+    pub async fn ingest_in_turn(
+        &self,
+        ctx: &Ctx,
+        ticket: Ticket,
+        request: IngestRequest,
+        progress: Arc<dyn ProgressSink>,
+    ) -> Result<IngestOutcome> {
         let watch = self.inner.listener.ingest_begins();
-        let outcome = self.ingest_unwatched(ctx, request, progress).await;
+        let outcome = self.ingest_unwatched(ctx, ticket, request, progress).await;
         watch.end(&outcome);
         outcome
     }
@@ -160,14 +193,19 @@ impl Lake {
     async fn ingest_unwatched(
         &self,
         ctx: &Ctx,
+        ticket: Ticket,
         request: IngestRequest,
         progress: Arc<dyn ProgressSink>,
     ) -> Result<IngestOutcome> {
-        let place = Target::Dataset(request.dataset.clone());
-        self.authorize(ctx, Action::Ingest, &place).await?;
+        self.authorize_ingest(ctx, &request.dataset).await?;
         sources::check_names(&request)?;
         let meter = Arc::new(Meter::new(progress));
         let _stop_workers = meter.cancel_on_drop();
+        let _permit = ticket.admitted(|before| meter.queued(before)).await?;
+        if let Some(outcome) = self.replayed(ctx, &request).await? {
+            self.forget_uploads_of(ctx, &request).await;
+            return Ok(outcome);
+        }
         let mut sources = Sources::identify(self, ctx, &request, &meter).await?;
         let mut attempt = Attempt::new(self, ctx, &request, &meter);
         for _ in 0..ATTEMPTS {
@@ -178,7 +216,9 @@ impl Lake {
                 unchanged = attempt.is_unchanged(&target, &sources).await?;
             }
             if let Some(version) = unchanged {
-                return self.unchanged(ctx, version).await;
+                let outcome = self.unchanged(ctx, version).await?;
+                self.forget_uploads_of(ctx, &request).await;
+                return Ok(outcome);
             }
             match attempt.make_version(&target, &mut sources).await {
                 Err(Error::Conflict { .. }) => {
@@ -186,7 +226,7 @@ impl Lake {
                 }
                 Err(error) => return Err(error),
                 Ok(outcome) => {
-                    self.inner.uploads.forget(ctx.actor(), sources.ids());
+                    self.forget_uploads_of(ctx, &request).await;
                     return Ok(outcome);
                 }
             }
@@ -197,6 +237,18 @@ impl Lake {
                 request.dataset
             ),
         })
+    }
+
+    /// What became objects waits no longer. What cannot be removed now expires.
+    async fn forget_uploads_of(&self, ctx: &Ctx, request: &IngestRequest) {
+        let objects: Vec<ObjectId> =
+            request.sources.iter().filter_map(SourceInput::object).collect();
+        if objects.is_empty() {
+            return;
+        }
+        if let Err(error) = self.forget_uploads(ctx, &objects).await {
+            tracing::warn!(%error, "could not remove uploads that were ingested");
+        }
     }
 
     async fn unchanged(&self, ctx: &Ctx, version: VersionRecord) -> Result<IngestOutcome> {

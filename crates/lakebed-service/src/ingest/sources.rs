@@ -1,7 +1,7 @@
 //! The sources of one ingest: identified by digest, copied into scratch when that is needed.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -47,10 +47,13 @@ impl Sources {
         meter: &Arc<Meter>,
     ) -> Result<Self> {
         let mut items = Vec::with_capacity(request.sources.len());
+        let objects: Vec<ObjectId> =
+            request.sources.iter().filter_map(SourceInput::object).collect();
+        let uploads = lake.staged_uploads(ctx, &objects).await?;
         for source in &request.sources {
             items.push(match source {
                 SourceInput::Path { name, path } => Item::of_path(name, path)?,
-                SourceInput::Upload { name, object } => Item::of_upload(lake, ctx, name, *object)?,
+                SourceInput::Upload { name, object } => Item::of_upload(&uploads, name, *object)?,
             });
         }
         let mut sources = Self { items };
@@ -91,6 +94,7 @@ impl Sources {
         meter.begin("hashing", Some(self.size_bytes()));
         for item in &mut self.items {
             let (None, Some(path)) = (&item.staged, item.path.clone()) else { continue };
+            meter.check_cancelled()?;
             let (store, heard) = (lake.inner.store.clone(), Arc::clone(meter));
             let staged =
                 blocking(move || Ok(store.stage_path(&path, &|count| heard.add_bytes(count))?))
@@ -128,10 +132,6 @@ impl Sources {
         self.items.iter().filter_map(staged).collect()
     }
 
-    pub(crate) fn ids(&self) -> Vec<ObjectId> {
-        self.items.iter().filter_map(|item| item.id).collect()
-    }
-
     pub(crate) fn size_bytes(&self) -> u64 {
         self.items.iter().map(|item| item.size_bytes).sum()
     }
@@ -162,12 +162,15 @@ impl Item {
         })
     }
 
-    fn of_upload(lake: &Lake, ctx: &Ctx, name: &str, object: ObjectId) -> Result<Self> {
-        let staged =
-            lake.inner.uploads.find(ctx.actor(), object).ok_or_else(|| Error::NotFound {
-                message: format!("no upload `{object}` of yours is waiting"),
-                hint: Some("upload the bytes first, then ingest them within an hour".to_owned()),
-            })?;
+    fn of_upload(
+        uploads: &BTreeMap<ObjectId, Arc<Staged>>,
+        name: &str,
+        object: ObjectId,
+    ) -> Result<Self> {
+        let staged = uploads.get(&object).map(Arc::clone).ok_or_else(|| Error::NotFound {
+            message: format!("no upload `{object}` of yours is waiting"),
+            hint: Some("upload the bytes first, then ingest them within a day".to_owned()),
+        })?;
         Ok(Self {
             name: name.to_owned(),
             path: None,

@@ -72,7 +72,7 @@ async fn an_idempotency_key_is_one_change() {
     ingest("x.csv", "id\n1\n").await.unwrap();
     test.ingest("a.b", "y.csv", "id\n2\n").await.unwrap();
     let replayed = ingest("x.csv", "id\n1\n").await.unwrap();
-    assert_snapshot!(told(&replayed), @"Unchanged v1 rows 1 quarantined 0");
+    assert_snapshot!(told(&replayed), @"Committed v1 rows 1 quarantined 0");
     let error = ingest("z.csv", "id\n3\n").await.unwrap_err();
     assert_eq!(error.code(), "idempotency-key-reused");
 }

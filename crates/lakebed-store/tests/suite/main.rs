@@ -1,7 +1,7 @@
 //! Proves that every back end keeps objects as promised: whole, once, and verified when read.
 //!
-//! The cases in `objects`, `reading`, `damage`, `files`, `reader` and `faults` are run on a folder,
-//! on memory and on a real S3 server; `folder` and `s3` hold what only those can be asked. Azure and
+//! The cases in `objects`, `reading`, `damage`, `files`, `reader`, `waiting` and `faults` are run on a
+//! folder, on memory and on a real S3 server; `folder` and `s3` hold what only those can be asked. Azure and
 //! Google's stores are opened in unit tests, and exercised nowhere. (P1, P2, P3, P4, P10)
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests may, and their names say it")]
@@ -16,6 +16,7 @@ mod objects;
 mod reader;
 mod reading;
 mod s3;
+mod waiting;
 
 /// Runs each case on every back end.
 macro_rules! on_every_backend {
@@ -78,6 +79,12 @@ on_every_backend! {
     reader::writing_and_listing_are_refused,
     reader::damage_is_recognised_through_it,
     reader::parts_in_one_group_are_read_once,
+    waiting::parts_are_gathered_in_order,
+    waiting::the_first_writer_at_a_place_wins,
+    waiting::what_does_not_add_up_is_lost,
+    waiting::equal_bytes_are_recognised_across_parts,
+    waiting::what_was_gathered_replaces_its_parts,
+    waiting::a_whole_file_waits_and_goes,
     faults::a_create_that_broke_off_is_looked_at,
     faults::a_put_that_broke_off_is_looked_at,
     faults::a_crash_at_any_write_leaves_no_lie,

@@ -1,11 +1,17 @@
 //! `lakebed ingest`: sources in, a version out.
 
-use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use clap::{Args, ValueEnum, ValueHint};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lakebed_api::{
     IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus, Progress, SourceFile,
 };
+use lakebed_client::ClientError;
 use lakebed_core::{
     DataType, DatasetKind, DatasetName, DecodeOptions, FormatName, Header, IngestMode,
 };
@@ -16,8 +22,9 @@ use crate::{
     connect::Session,
     output::{Cell, Table, describe, human, style},
     problem::{Exit, Problem, Result},
-    progress::Bar,
+    progress::{Bar, Counter},
     sources::{self, Bytes, Source},
+    upload::{FileBytes, PipeBytes},
 };
 
 /// Make a version of files, folders, globs, URLs or standard input.
@@ -150,22 +157,51 @@ pub(crate) async fn run(app: &App, args: IngestArgs) -> Result<Exit> {
         return Ok(Exit::Ok);
     }
     let key = args.idempotency_key.as_deref();
-    let outcome = session.client.ingest(&request, key, |progress| bar.show(&progress)).await?;
+    let outcome = match session.is_local() {
+        true => session.client.ingest(&request, key, |progress| bar.show(&progress)).await,
+        false => run_job(app, &session, &request, key, &mut bar).await,
+    }?;
     drop(bar);
     session.close().await;
     print_outcome(app, &outcome)?;
     Ok(Exit::Ok)
 }
 
+/// On a server it is a job: it goes on when the connection is lost, and is found again by its key.
+async fn run_job(
+    app: &App,
+    session: &Session,
+    request: &IngestRequest,
+    key: Option<&str>,
+    bar: &mut Bar,
+) -> Result<IngestResponse, ClientError> {
+    let key = match key {
+        Some(key) => key.to_owned(),
+        None => random_word().map_err(|source| ClientError::Source { source: source.into() })?,
+    };
+    app.running.begin(&session.client, &key);
+    let job = session.client.submit_ingest(request, &key).await;
+    let followed = match job {
+        Ok(job) => session.client.follow_ingest(&job.id, |progress| bar.show(&progress)).await,
+        Err(error) => Err(error),
+    };
+    app.running.end();
+    followed
+}
+
+/// 128 random bits.
+fn random_word() -> Result<String, getrandom::Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
 /// A word of its own when none was given, so that every `--again` makes a version.
 fn again(given: Option<&str>) -> Result<Option<String>> {
     match given {
-        Some("") => {
-            let mut bytes = [0; 8];
-            getrandom::fill(&mut bytes)
-                .map_err(|error| Problem::internal(format!("no randomness: {error}")))?;
-            Ok(Some(format!("{:016x}", u64::from_be_bytes(bytes))))
-        }
+        Some("") => random_word()
+            .map(Some)
+            .map_err(|error| Problem::internal(format!("no randomness: {error}"))),
         other => Ok(other.map(ToOwned::to_owned)),
     }
 }
@@ -197,55 +233,91 @@ fn options(args: &IngestArgs) -> Result<DecodeOptions> {
     })
 }
 
-/// Files of this machine go to a lake in this process by their paths; everything else is uploaded.
+/// Files of this machine go to a lake in this process by their paths; everything else is uploaded,
+/// several at a time.
 async fn hand_over(
     session: &Session,
     sources: Vec<Source>,
     bar: &mut Bar,
 ) -> Result<Vec<IngestSource>> {
-    let mut given = Vec::with_capacity(sources.len());
-    for source in sources {
-        match (&source.bytes, session.is_local()) {
-            (Bytes::File(path, _), true) => {
-                let text = path.to_str().ok_or_else(|| not_utf8(path))?;
-                given.push(IngestSource::path(source.name, text));
-            }
-            _ => given.push(upload(session, source, bar).await?),
-        }
+    if sources.iter().any(|source| !goes_by_path(session, source)) {
+        begin_upload(&sources, bar);
     }
-    Ok(given)
+    let counter = bar.counter();
+    let given = sources.into_iter().map(|source| give(session, source, counter.clone()));
+    stream::iter(given).buffered(UPLOADS_AT_ONCE).try_collect().await
 }
 
-fn not_utf8(path: &std::path::Path) -> Problem {
+/// Nothing is sent ahead of it.
+fn goes_by_path(session: &Session, source: &Source) -> bool {
+    match &source.bytes {
+        Bytes::File(..) => session.is_local(),
+        Bytes::Url(_) => true,
+        Bytes::Pipe(_) | Bytes::Stdin => false,
+    }
+}
+
+fn begin_upload(sources: &[Source], bar: &mut Bar) {
+    let size = |source: &Source| match &source.bytes {
+        Bytes::File(_, size) => Some(*size),
+        Bytes::Pipe(_) | Bytes::Stdin | Bytes::Url(_) => None,
+    };
+    bar.show(&Progress {
+        phase: "uploading".to_owned(),
+        bytes_total: sources.iter().map(size).sum(),
+        ..Progress::default()
+    });
+}
+
+async fn give(session: &Session, source: Source, counter: Counter) -> Result<IngestSource> {
+    if goes_by_path(session, &source)
+        && let Bytes::File(path, _) = &source.bytes
+    {
+        let text = path.to_str().ok_or_else(|| not_utf8(path))?;
+        return Ok(IngestSource::path(source.name, text));
+    }
+    upload(session, source, counter).await
+}
+
+fn not_utf8(path: &Path) -> Problem {
     let message = format!("the path `{}` is not UTF-8", path.to_string_lossy());
     Problem::refused("bad-name", message).hint("rename it, or pipe it in with `-` and `--name`")
 }
 
-/// Sends the bytes ahead; of a URL nothing, for whoever has the lake fetches it.
-async fn upload(session: &Session, source: Source, bar: &mut Bar) -> Result<IngestSource> {
-    let bytes_total = match &source.bytes {
-        Bytes::File(_, size) => Some(*size),
-        Bytes::Pipe(_) | Bytes::Stdin | Bytes::Url(_) => None,
-    };
-    let progress = Progress { phase: "uploading".to_owned(), bytes_total, ..Progress::default() };
-    bar.show(&progress);
-    let counter = bar.counter();
+/// Sends the bytes ahead; of a URL nothing, for whoever has the lake fetches it. A lake in this
+/// process is given a stream as it is; a server, parts that survive a loss.
+async fn upload(session: &Session, source: Source, counter: Counter) -> Result<IngestSource> {
     let name = source.name;
+    let add = |bytes| counter.add(bytes);
+    let client = &session.client;
     let uploaded = match source.bytes {
-        Bytes::Stdin => {
+        Bytes::Stdin if session.is_local() => {
             let stream = ReaderStream::with_capacity(tokio::io::stdin(), 1 << 18);
-            session.client.upload(&name, counter.count(stream), None).await?
+            client.upload(&name, counter.count(stream), None).await?
         }
         Bytes::Url(url) => return Ok(IngestSource::url(name, url)),
-        Bytes::File(path, _) | Bytes::Pipe(path) => {
-            let file = tokio::fs::File::open(&path)
-                .await
-                .map_err(|error| Problem::io("read", &path, &error))?;
-            let stream = ReaderStream::with_capacity(file, 1 << 18);
-            session.client.upload(&name, counter.count(stream), None).await?
+        Bytes::Pipe(path) if session.is_local() => {
+            let stream = ReaderStream::with_capacity(open(&path).await?, 1 << 18);
+            client.upload(&name, counter.count(stream), None).await?
+        }
+        Bytes::Stdin => {
+            let mut bytes = PipeBytes::new(tokio::io::stdin());
+            client.upload_from(&name, None, &mut bytes, add).await?
+        }
+        Bytes::Pipe(path) => {
+            let mut bytes = PipeBytes::new(open(&path).await?);
+            client.upload_from(&name, None, &mut bytes, add).await?
+        }
+        Bytes::File(path, size) => {
+            let mut bytes = FileBytes::open(&path, size)?;
+            client.upload_from(&name, Some(size), &mut bytes, add).await?
         }
     };
     Ok(IngestSource::upload(name, uploaded.upload))
+}
+
+async fn open(path: &Path) -> Result<tokio::fs::File> {
+    tokio::fs::File::open(path).await.map_err(|error| Problem::io("read", path, &error))
 }
 
 fn print_outcome(app: &App, outcome: &IngestResponse) -> Result<()> {
@@ -293,6 +365,9 @@ fn print_outcome(app: &App, outcome: &IngestResponse) -> Result<()> {
     }
     Ok(())
 }
+
+/// How many sources are uploaded at the same time.
+const UPLOADS_AT_ONCE: usize = 8;
 
 /// How many sources are described one by one.
 const SHOWN: usize = 10;

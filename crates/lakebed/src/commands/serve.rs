@@ -11,14 +11,14 @@ use lakebed_server::{
     Access, AppState, Auth, Metrics, Reach, Server, Tls, TlsError, TrustedProxies, ensure_loopback,
     operations, router,
 };
-use lakebed_service::{Lake, OpenMode};
+use lakebed_service::{Jobs, Lake, OpenMode, WorkLimits};
 use lakebed_web::{Fetcher, Hosts, Policy};
 use serde_json::json;
 use tokio::{net::TcpListener, task::AbortHandle};
 
 use crate::{
     app::App,
-    config::{AuthMode, Setting},
+    config::{AuthMode, Setting, Settings},
     connect::{host_rules, open_lake},
     descriptors,
     output::{human, style},
@@ -80,6 +80,7 @@ pub(crate) async fn run(app: &App, args: ServeArgs) -> Result<Exit> {
     let descriptors = descriptors::raise();
     let mode = if args.create { OpenMode::CreateIfMissing } else { OpenMode::Existing };
     let lake = open_lake(app, mode).await?;
+    lake.limit_work(&work_limits(&app.settings));
     let (listener, bound) = bind(address).await?;
     introduce(app, &lake, &auth).await?;
     if tls.is_none() && ensure_loopback(bound).is_err() {
@@ -112,15 +113,27 @@ pub(crate) async fn run(app: &App, args: ServeArgs) -> Result<Exit> {
         "serving"
     );
     announce(app, bound, tls.is_some(), operators.as_ref())?;
+    let jobs = state.jobs_of_server().cloned();
     let stop = async {
         signals::received().await;
         state.stop();
+        // Whoever follows a job goes to another server, or comes back.
+        jobs.iter().for_each(Jobs::begin_close);
         // Whoever says so twice does not want to wait.
         tokio::spawn(signals::end_now());
     };
     let tending = tokio::spawn({
         let lake = lake.clone();
-        async move { lake.tend().await }
+        let jobs = jobs.clone();
+        async move {
+            let jobs = async {
+                match &jobs {
+                    Some(jobs) => jobs.tend().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::join!(lake.tend(), jobs);
+        }
     });
     let drain = Duration::from_secs(app.settings.drain_seconds.value);
     let mut server =
@@ -131,12 +144,28 @@ pub(crate) async fn run(app: &App, args: ServeArgs) -> Result<Exit> {
     }
     server.run(stop).await.map_err(|error| cannot_listen(bound, &error))?;
     tending.abort();
+    if let Some(jobs) = jobs
+        && let Err(error) = jobs.close().await
+    {
+        tracing::warn!(%error, "could not hand the jobs over: others will notice by themselves");
+    }
     lake.close().await;
     // Until now, so that a probe sees the end.
     drop(operators);
     tracing::info!("stopped");
     // Being told to stop is how a server ends: that is no failure.
     Ok(Exit::Ok)
+}
+
+/// The settings say how much at once; how much may wait for that is a matter of course.
+fn work_limits(settings: &Settings) -> WorkLimits {
+    let mut limits = WorkLimits::default();
+    let at_once = |setting: &Setting<u64>| usize::try_from(setting.value).unwrap_or(usize::MAX);
+    limits.ingests.at_once = at_once(&settings.ingests_at_once);
+    limits.statements.at_once = at_once(&settings.statements_at_once);
+    limits.uploads.total_bytes = settings.uploads_bytes.value;
+    limits.uploads.principal_bytes = settings.uploads_principal_bytes.value;
+    limits
 }
 
 /// The operators' door; closed when dropped.

@@ -93,6 +93,14 @@ pub(crate) struct Settings {
     pub(crate) trusted_proxies: Setting<Vec<String>>,
     /// How long requests under way may go on once the server is told to stop.
     pub(crate) drain_seconds: Setting<u64>,
+    /// How many ingests a server does at once; others wait, and principals take turns.
+    pub(crate) ingests_at_once: Setting<u64>,
+    /// How many statements a server answers at once; others wait, and principals take turns.
+    pub(crate) statements_at_once: Setting<u64>,
+    /// How many bytes of uploads may wait for an ingest, of all principals together.
+    pub(crate) uploads_bytes: Setting<u64>,
+    /// How many bytes of uploads may wait for an ingest, of one principal.
+    pub(crate) uploads_principal_bytes: Setting<u64>,
     /// Where `serve` sends traces; nowhere when unsaid.
     pub(crate) otlp_endpoint: Option<Setting<String>>,
     /// Where sources may be fetched from by URL.
@@ -236,6 +244,17 @@ pub(crate) fn load(flags: &Flags, environment: &Environment, current: &Path) -> 
             .list(&settings::TRUSTED_PROXIES, |file| file.trusted_proxies.as_ref()),
         drain_seconds: layers
             .number(&settings::DRAIN_SECONDS, 30, |file| file.drain_seconds.as_ref())?,
+        ingests_at_once: layers
+            .number(&settings::INGESTS_AT_ONCE, 4, |file| file.ingests_at_once.as_ref())?,
+        statements_at_once: layers
+            .number(&settings::STATEMENTS_AT_ONCE, 32, |file| file.statements_at_once.as_ref())?,
+        uploads_bytes: layers
+            .number(&settings::UPLOADS_BYTES, 256 << 30, |file| file.uploads_bytes.as_ref())?,
+        uploads_principal_bytes: layers.number(
+            &settings::UPLOADS_PRINCIPAL_BYTES,
+            128 << 30,
+            |file| file.uploads_principal_bytes.as_ref(),
+        )?,
         otlp_endpoint: layers
             .text(&settings::OTLP_ENDPOINT, None, |file| file.otlp_endpoint.as_ref()),
         url_hosts: layers.hosts(&settings::URL_HOSTS, Ok, |file| file.url_hosts.as_ref())?,
@@ -525,6 +544,13 @@ impl Settings {
             (&settings::TLS_KEY, maybe(self.tls_key.as_ref(), path)),
             (&settings::TRUSTED_PROXIES, some(&self.trusted_proxies, |list| list.join(", "))),
             (&settings::DRAIN_SECONDS, some(&self.drain_seconds, ToString::to_string)),
+            (&settings::INGESTS_AT_ONCE, some(&self.ingests_at_once, ToString::to_string)),
+            (&settings::STATEMENTS_AT_ONCE, some(&self.statements_at_once, ToString::to_string)),
+            (&settings::UPLOADS_BYTES, some(&self.uploads_bytes, ToString::to_string)),
+            (
+                &settings::UPLOADS_PRINCIPAL_BYTES,
+                some(&self.uploads_principal_bytes, ToString::to_string),
+            ),
             (&settings::OTLP_ENDPOINT, maybe(self.otlp_endpoint.as_ref(), url)),
             (&settings::URL_HOSTS, some(&self.url_hosts, hosts)),
             (&settings::URL_PRIVATE_HOSTS, some(&self.url_private_hosts, hosts)),

@@ -242,6 +242,46 @@ pub(crate) const DRAIN_SECONDS: Described = Described {
     ..PLAIN
 };
 
+pub(crate) const INGESTS_AT_ONCE: Described = Described {
+    key: "ingests_at_once",
+    variables: &["LAKEBED_INGESTS_AT_ONCE"],
+    kind: Kind::Number,
+    default: "4",
+    example: "4",
+    meaning: "How many ingests a server does at once; others wait, and principals take turns.",
+    ..PLAIN
+};
+
+pub(crate) const STATEMENTS_AT_ONCE: Described = Described {
+    key: "statements_at_once",
+    variables: &["LAKEBED_STATEMENTS_AT_ONCE"],
+    kind: Kind::Number,
+    default: "32",
+    example: "32",
+    meaning: "How many statements a server answers at once; others wait, and principals take turns.",
+    ..PLAIN
+};
+
+pub(crate) const UPLOADS_BYTES: Described = Described {
+    key: "uploads_bytes",
+    variables: &["LAKEBED_UPLOADS_BYTES"],
+    kind: Kind::Number,
+    default: "274877906944",
+    example: "274877906944",
+    meaning: "How many bytes of uploads may wait for an ingest, of all principals together.",
+    ..PLAIN
+};
+
+pub(crate) const UPLOADS_PRINCIPAL_BYTES: Described = Described {
+    key: "uploads_principal_bytes",
+    variables: &["LAKEBED_UPLOADS_PRINCIPAL_BYTES"],
+    kind: Kind::Number,
+    default: "137438953472",
+    example: "137438953472",
+    meaning: "How many bytes of uploads may wait for an ingest, of one principal.",
+    ..PLAIN
+};
+
 pub(crate) const OTLP_ENDPOINT: Described = Described {
     key: "otlp_endpoint",
     variables: &["LAKEBED_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"],
@@ -378,7 +418,7 @@ pub(crate) const AZURE_ENDPOINT: Described = Described {
 };
 
 /// All of them, in the order of the documentation.
-pub(crate) const SETTINGS: [&Described; 28] = [
+pub(crate) const SETTINGS: [&Described; 32] = [
     &LAKE,
     &CATALOG,
     &CA_FILE,
@@ -393,6 +433,10 @@ pub(crate) const SETTINGS: [&Described; 28] = [
     &TLS_KEY,
     &TRUSTED_PROXIES,
     &DRAIN_SECONDS,
+    &INGESTS_AT_ONCE,
+    &STATEMENTS_AT_ONCE,
+    &UPLOADS_BYTES,
+    &UPLOADS_PRINCIPAL_BYTES,
     &OTLP_ENDPOINT,
     &URL_HOSTS,
     &URL_PRIVATE_HOSTS,

@@ -1,0 +1,128 @@
+//! The same request once more: what it did the first time is found by its key, not done again.
+//!
+//! Whoever asks again after a lost answer, or goes on with the work of a server that died, may find
+//! the work done and the uploads gone. The commit's key says so (D-15); what was asked must be what
+//! was done, or the key was used for two things.
+
+use lakebed_core::{
+    Action, Decode, DecodeOptions, EventBody, IngestKey, ObjectId, SourceEntry, Target,
+    VersionCommitted,
+};
+
+use crate::{
+    Ctx, Error, IngestOutcome, IngestRequest, IngestStatus, Lake, Result, SourceInput,
+    ingest::{attempt::record_of, sources::blocking},
+};
+
+impl Lake {
+    /// What an earlier request under the same key made of exactly these sources; nothing if there
+    /// was none.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when the key was used for something else.
+    pub(crate) async fn replayed(
+        &self,
+        ctx: &Ctx,
+        request: &IngestRequest,
+    ) -> Result<Option<IngestOutcome>> {
+        let Some(key) = &ctx.idempotency_key else { return Ok(None) };
+        let events = self.inner.catalog.find_commit(ctx.actor(), key).await?;
+        let found = events.iter().find_map(|event| match &event.body {
+            EventBody::VersionCommitted(version) => Some((event.seq, version)),
+            _ => None,
+        });
+        let (seq, made) = match found {
+            Some((seq, made)) if made.dataset == request.dataset => (seq, made),
+            Some(_) => return Err(key_reused()),
+            None if events.is_empty() => return Ok(None),
+            None => return Err(key_reused()),
+        };
+        // A server may have died between commit and journal.
+        self.inner.journal.publish_through(seq).await?;
+        let version = record_of(self, &request.dataset, made.number).await?;
+        let manifest = self.inner.cache.manifest(&self.inner.store, &version).await?;
+        let mut sources = self.inner.cache.sources(&self.inner.store, &manifest.sources).await?;
+        let sources = sources.split_off(sources.len().saturating_sub(request.sources.len()));
+        if !self.is_what_was_done(request, made, &sources).await? {
+            return Err(key_reused());
+        }
+        let rights = self.rights(ctx).await?;
+        Ok(Some(IngestOutcome {
+            status: IngestStatus::Committed,
+            is_readable: rights.reads(&request.dataset),
+            sees_lake: rights.allows(Action::Read, &Target::Lake),
+            version,
+            changes: Vec::new(),
+            notes: Vec::new(),
+            new_bytes: made.objects.iter().map(|object| object.size_bytes).sum(),
+            sources,
+        }))
+    }
+
+    async fn is_what_was_done(
+        &self,
+        request: &IngestRequest,
+        made: &VersionCommitted,
+        sources: &[SourceEntry],
+    ) -> Result<bool> {
+        if sources.len() != request.sources.len() {
+            return Ok(false);
+        }
+        for (asked, done) in request.sources.iter().zip(sources) {
+            let is_same = asked.name() == done.name
+                && self.digest_of(asked).await? == done.object.id
+                && done.decode.as_ref().is_none_or(|decode| fits(&request.options, decode));
+            if !is_same {
+                return Ok(false);
+            }
+        }
+        let parts =
+            sources.iter().map(|done| (done.name.clone(), done.object.id, done.decode.clone()));
+        let IngestRequest { dataset, mode, again, .. } = request;
+        let key =
+            IngestKey::new(dataset, *mode, &parts.collect::<Vec<_>>(), None, again.as_deref());
+        Ok(key == made.ingest_key)
+    }
+
+    async fn digest_of(&self, source: &SourceInput) -> Result<ObjectId> {
+        match source {
+            SourceInput::Upload { object, .. } => Ok(*object),
+            SourceInput::Path { path, .. } => {
+                let (store, path) = (self.inner.store.clone(), path.clone());
+                Ok(blocking(move || Ok(store.hash_path(&path)?)).await?.0)
+            }
+        }
+    }
+}
+
+/// Whether a source that was read like this may have been read by these options.
+fn fits(options: &DecodeOptions, decode: &Decode) -> bool {
+    let columns = match decode {
+        Decode::Csv(csv) => {
+            let mut null_tokens = options.null_tokens.clone();
+            null_tokens.sort_unstable();
+            null_tokens.dedup();
+            let is_same = options.delimiter.is_none_or(|delimiter| delimiter == csv.delimiter)
+                && options.quote.is_none_or(|quote| quote == csv.quote)
+                && options.header.is_none_or(|header| header == csv.header)
+                && null_tokens == csv.null_tokens;
+            if !is_same {
+                return false;
+            }
+            &csv.columns
+        }
+        Decode::Parquet { columns } => columns,
+    };
+    columns.iter().all(|column| match options.types.get(&column.name) {
+        Some(declared) => column.declared && *declared == column.data_type,
+        None => !column.declared,
+    })
+}
+
+pub(crate) fn key_reused() -> Error {
+    Error::Invalid {
+        code: "idempotency-key-reused",
+        message: "this idempotency key was used for another change".to_owned(),
+        hint: Some("give every change a key of its own".to_owned()),
+    }
+}
