@@ -3,8 +3,8 @@
 use lakebed_api::{
     DatasetSummary, EventEntry, Finding, Head, IngestPlan, IngestResponse, IngestStatus,
     InputVersion, Job, JobState, PlannedSource, Progress, ResolvedInput, ResolvedVersion,
-    SchemaChange, SchemaChangeKind, Snapshot, SourceFile, UploadState, VerifyReport,
-    VersionAnswer, VersionSummary,
+    SchemaChange, SchemaChangeKind, Snapshot, SourceFile, UploadState, VerifyReport, VersionAnswer,
+    VersionSummary,
 };
 use lakebed_core::{DatasetKind, SourceEntry};
 use lakebed_service as service;

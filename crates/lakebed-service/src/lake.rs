@@ -13,9 +13,8 @@ use lakebed_core::{LakeFile, LakeId, StageName, Timestamp};
 use lakebed_store::{Created, Root, Store, StoreOptions};
 
 use crate::{
-    AdmissionLimits, Clock, Ctx, Error, NoProbe, Probe, Result, UploadLimits,
-    admission::Admission, cache::Cache, engine::Engine, journal::Journal, observe::Listener,
-    upload::Uploads,
+    AdmissionLimits, Clock, Ctx, Error, NoProbe, Probe, Result, UploadLimits, admission::Admission,
+    cache::Cache, engine::Engine, journal::Journal, observe::Listener, upload::Uploads,
 };
 
 /// How often [`Lake::tend`] looks; what it finds twice is nobody's.

@@ -6,11 +6,13 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures::stream;
 use http::StatusCode;
-use lakebed_api::{IngestRequest, IngestSource, Job, JobState};
+use lakebed_api::{IngestRequest, IngestSource, Job, JobState, Uploaded};
 use lakebed_client::ClientError;
 use lakebed_core::Identity;
-use lakebed_server::{Access, AppState};
-use lakebed_service::{AdmissionLimits, Ctx, JobTimes, Ticket, WorkLimits};
+use lakebed_server::{Access, AppState, Asks};
+use lakebed_service::{
+    AdmissionLimits, ApplyCatalog, Ctx, JobTimes, Ticket, TokenRequest, WorkLimits,
+};
 
 use crate::support::{Answer, Door, is};
 
@@ -65,7 +67,7 @@ async fn an_ingest_becomes_a_job() {
     let id = job(&accepted).id;
     assert_eq!(accepted.header("location"), format!("/v1/jobs/{id}"));
     let done = door.client().follow_ingest(&id, |_| {}).await.unwrap();
-    assert_eq!((done.version.version, done.version.row_count), (1, 2));
+    assert_eq!((done.version.version, done.version.row_count), (1, Some(2)));
     let job = job(&door.get(&format!("/v1/jobs/{id}")).await);
     assert_eq!((job.state, job.kind.as_str(), job.attempt), (JobState::Done, "ingest", 1));
     assert_eq!(job.result.unwrap(), done);
@@ -203,6 +205,40 @@ async fn a_job_is_its_owners_alone() {
     assert_eq!(mallory.get("/v1/jobs/..%2f").await.code(), is(400, "invalid-id"));
 }
 
+/// Whoever takes a token back takes back what was asked for with it.
+#[tokio::test]
+async fn a_job_of_a_revoked_token_makes_nothing() {
+    let door = Door::remote().await;
+    let owner = Ctx::new(Identity::owner("root".parse().unwrap()), "r0");
+    let grants = r#"{"format": 1, "grants": [
+        {"to": "alice", "may": ["ingest"], "on": "lake", "from_stage": "raw"}]}"#;
+    let declared = serde_json::from_str(grants).unwrap();
+    let apply = ApplyCatalog { declared, expected: None, without_admin: true };
+    door.lake.apply_catalog(&owner, apply).await.unwrap();
+    let principal = Some("alice".parse().unwrap());
+    let request = TokenRequest { principal, ..TokenRequest::default() };
+    let (secret, token) = door.lake.create_token(&owner, request).await.unwrap();
+    let asking = door.asking(Asks::Always, Vec::new());
+    let bearer = format!("authorization: Bearer {}", secret.reveal());
+    let headers = ["content-type: application/octet-stream", bearer.as_str()];
+    let uploaded = asking.call("POST", "/v1/uploads?name=a.csv", &headers, CSV).await;
+    let uploaded: Uploaded = serde_json::from_slice(&uploaded.body).unwrap();
+    let request = IngestRequest {
+        dataset: "sales.orders".to_owned(),
+        sources: vec![IngestSource::upload("a.csv", uploaded.upload)],
+        ..IngestRequest::default()
+    };
+    let place = hold(&door);
+    let id = job(&submit(&asking, &request, &[&bearer]).await).id;
+    door.lake.revoke_token(&owner, token.id, false).await.unwrap();
+    drop(place);
+    let alice = door.of("alice");
+    let ended = ended(&alice, &id).await;
+    assert_eq!(ended.state, JobState::Failed);
+    assert_eq!(ended.problem.unwrap().code, "forbidden");
+    assert!(door.client().datasets(None).await.unwrap().datasets.is_empty());
+}
+
 /// One principal with many jobs does not starve another.
 #[tokio::test]
 async fn principals_take_turns() {
@@ -249,7 +285,7 @@ async fn another_server_takes_over_what_a_dead_one_left() {
     let tending = tokio::spawn(async move { jobs.tend().await });
     let other = other.with_state(state);
     let followed = other.client().follow_ingest(&id, |_| {}).await.unwrap();
-    assert_eq!((followed.version.version, followed.version.row_count), (1, 2));
+    assert_eq!((followed.version.version, followed.version.row_count), (1, Some(2)));
     assert_eq!(ended(&other, &id).await.attempt, 2);
 
     // The dead one was only asleep, and does its work, too: it finds it done.

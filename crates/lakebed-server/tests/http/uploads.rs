@@ -201,7 +201,7 @@ async fn another_server_goes_on() {
         ..IngestRequest::default()
     };
     let made = three.client().ingest(&request, None, |_| {}).await.unwrap();
-    assert_eq!(made.version.row_count, 20_000);
+    assert_eq!(made.version.row_count, Some(20_000));
     // What became an object waits no longer.
     assert_eq!(one.get(&format!("/v1/uploads/{id}")).await.code(), is(404, "not-found"));
     assert!(one.test.lake.store().waiting_uploads().await.unwrap().is_empty());

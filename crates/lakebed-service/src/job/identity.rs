@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lakebed_core::{
-    AttributeName, AttributeValue, GroupName, Identity, PrincipalName, Standing, Timestamp, TokenScope,
+    AttributeName, AttributeValue, GroupName, Identity, PrincipalName, Standing, Timestamp,
+    TokenScope,
 };
 use serde::{Deserialize, Serialize};
 

@@ -170,7 +170,7 @@ pub(crate) const AUTH: Described = Described {
     kind: Kind::Choice(&["auto", "required", "none"]),
     default: "\"auto\"",
     example: "\"auto\"",
-    meaning: "Whether callers are asked who they are; `auto` is where other machines can reach the server, with an issuer, and once the lake has a token. `none` is for loopback alone.",
+    meaning: "Whether callers are asked who they are; `auto` is where other machines can reach the server, with an issuer, and once the lake has a token or a declared catalog. `none` is for loopback alone.",
 };
 
 pub(crate) const OIDC: Described = Described {
