@@ -9,7 +9,7 @@ use http::StatusCode;
 use lakebed_api::{IngestRequest, IngestSource, Job, JobState, Uploaded};
 use lakebed_client::ClientError;
 use lakebed_core::Identity;
-use lakebed_server::{Access, AppState, Asks};
+use lakebed_server::{Access, AppState, Asks, Auth};
 use lakebed_service::{
     AdmissionLimits, ApplyCatalog, Ctx, JobTimes, Ticket, TokenRequest, WorkLimits,
 };
@@ -232,11 +232,14 @@ async fn a_job_of_a_revoked_token_makes_nothing() {
     let id = job(&submit(&asking, &request, &[&bearer]).await).id;
     door.lake.revoke_token(&owner, token.id, false).await.unwrap();
     drop(place);
-    let alice = door.of("alice");
+    let unasked = AppState::new(door.lake.clone(), Access::Remote)
+        .with_auth(Auth::new(Asks::Never, Vec::new()).unwrap())
+        .with_identity(Identity::owner("alice".parse().unwrap()));
+    let alice = door.with_state(unasked);
     let ended = ended(&alice, &id).await;
     assert_eq!(ended.state, JobState::Failed);
     assert_eq!(ended.problem.unwrap().code, "forbidden");
-    assert!(door.client().datasets(None).await.unwrap().datasets.is_empty());
+    assert!(alice.client().datasets(None).await.unwrap().datasets.is_empty());
 }
 
 /// One principal with many jobs does not starve another.

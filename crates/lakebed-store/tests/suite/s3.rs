@@ -409,4 +409,31 @@ impl lakebed_store::Backend for Overwrites {
     async fn remove_probe(&self, key: &str) -> lakebed_store::Result<()> {
         self.0.below.remove_probe(key).await
     }
+
+    async fn create_waiting(
+        &self,
+        key: &str,
+        content: &lakebed_store::Content,
+    ) -> lakebed_store::Result<Created> {
+        self.0.below.create_waiting(key, content).await
+    }
+
+    async fn read_waiting(
+        &self,
+        key: &str,
+        range: std::ops::Range<u64>,
+    ) -> lakebed_store::Result<Option<Bytes>> {
+        self.0.below.read_waiting(key, range).await
+    }
+
+    async fn list_waiting(
+        &self,
+        folder: &str,
+    ) -> lakebed_store::Result<Vec<lakebed_store::Listed>> {
+        self.0.below.list_waiting(folder).await
+    }
+
+    async fn remove_waiting(&self, key: &str) -> lakebed_store::Result<()> {
+        self.0.below.remove_waiting(key).await
+    }
 }
