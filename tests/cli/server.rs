@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpStream,
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -30,6 +30,11 @@ impl Server {
     fn start_at(world: &World, log: &str, address: &str) -> Self {
         let mut command = world.command(&["serve", "--create", "--listen", address]);
         command.env("LAKEBED_LOG", log);
+        Self::start_command(command)
+    }
+
+    /// The server that `command` starts.
+    pub(crate) fn start_command(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
@@ -74,8 +79,7 @@ impl Server {
     }
 
     fn signal(&self, name: &str) {
-        let kill =
-            std::process::Command::new("kill").args([name, &self.child.id().to_string()]).status();
+        let kill = Command::new("kill").args([name, &self.child.id().to_string()]).status();
         assert!(kill.unwrap().success());
     }
 }
@@ -101,6 +105,9 @@ fn every_command_says_the_same_through_a_socket() {
         &["sql", "SELECT * FROM nyc.airlines ORDER BY carrier", "--format", "csv"],
         &["sql", "SELECT * FROM nyc.airlines ORDER BY carrier"],
         &["sql", "SHOW TABLES", "--format", "csv"],
+        &["sql", "SELECT * FROM nyc.airlines WHERE false"],
+        &["sql", "SELECT * FROM nyc.airlines WHERE false", "--format", "csv"],
+        &["sql", "SELECT * FROM nyc.airlines WHERE false", "--format", "ndjson"],
         &["verify"],
     ] {
         let here = world.ok(command);
@@ -254,7 +261,7 @@ fn whoever_stops_the_command_stops_the_job() {
     let mut command = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     assert!(server.sees_a_running_job(), "it was over before it could be stopped");
     let pid = command.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     assert_eq!(command.wait().unwrap().code(), Some(130));
     for _ in 0..400 {
         if server.job_states() == ["cancelled"] {

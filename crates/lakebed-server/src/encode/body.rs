@@ -5,7 +5,10 @@ use std::collections::VecDeque;
 use arrow::record_batch::RecordBatch;
 use axum::body::Body;
 use bytes::Bytes;
-use futures::{StreamExt as _, stream, stream::BoxStream};
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream, Fuse},
+};
 use lakebed_api::BrokenStream;
 use lakebed_service::engine::{EngineError, QueryStream};
 
@@ -30,7 +33,8 @@ pub(crate) struct AnswerBody {
 struct Source {
     /// None while a thread has it, and after the end.
     encoder: Option<Box<dyn Encoder>>,
-    batches: BoxStream<'static, Result<RecordBatch, EngineError>>,
+    /// Asked once more after its end when there are no rows.
+    batches: Fuse<BoxStream<'static, Result<RecordBatch, EngineError>>>,
     /// Slices of a batch that came.
     slices: VecDeque<RecordBatch>,
     /// Rows that came and were not counted yet.
@@ -59,7 +63,7 @@ impl AnswerBody {
     ) -> Result<Self> {
         let slices = VecDeque::new();
         let mut source =
-            Source { encoder: Some(encoder), batches: stream.batches, slices, rows: 0 };
+            Source { encoder: Some(encoder), batches: stream.batches.fuse(), slices, rows: 0 };
         let first = source.begin().await.inspect_err(|failure| tally.failed(failure.status()))?;
         Ok(Self { source, first: first.into(), reader, statement_id, tally })
     }

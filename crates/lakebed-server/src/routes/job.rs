@@ -17,7 +17,10 @@ use lakebed_api::{Job, JobList, media};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::problems::{Always, BadRequest, NotFound};
+use super::{
+    problems::{Always, BadRequest, NotFound},
+    version::page_limit,
+};
 use crate::{
     AppState,
     context::Context,
@@ -47,7 +50,7 @@ pub(crate) async fn list_jobs(
     Context(ctx): Context,
     ApiQuery(query): ApiQuery<JobsQuery>,
 ) -> Result<Json<JobList>> {
-    let jobs = state.jobs()?.list(&ctx, query.limit.unwrap_or(100)).await?;
+    let jobs = state.jobs()?.list(&ctx, page_limit(query.limit)?).await?;
     let jobs: Result<Vec<Job>> = jobs.into_iter().map(convert::job).collect();
     Ok(Json(JobList { jobs: jobs? }))
 }

@@ -128,7 +128,9 @@ pub(crate) async fn get_upload(
         ("lakebed-digest" = Option<String>, Header,
             description = "With the last part: `b3=` and the BLAKE3 of all bytes"),
     ),
-    request_body(content = RawBytes, content_type = "application/partial-upload"),
+    request_body(content(
+        (RawBytes = "application/partial-upload"), (RawBytes = "application/octet-stream")
+    )),
     responses(
         (status = 200, description = "How far it is", body = UploadState, headers(
             ("upload-offset" = u64, description = "How many bytes are here"),
@@ -144,7 +146,8 @@ pub(crate) async fn append_upload(
     request: Request,
 ) -> Result<Response> {
     let (parts, body) = request.into_parts();
-    if media_type(&parts.headers).as_deref() != Some(media::PARTIAL_UPLOAD) {
+    if !matches!(media_type(&parts.headers).as_deref(), Some(media::PARTIAL_UPLOAD | media::BYTES))
+    {
         return Err(unsupported(media::PARTIAL_UPLOAD));
     }
     let offset = number(&parts.headers, &HeaderName::from_static(media::UPLOAD_OFFSET))?;

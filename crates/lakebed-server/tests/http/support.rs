@@ -83,8 +83,9 @@ impl Engine for Script {
             _ => batch_of(0..0).schema(),
         };
         let guard = Dropped(Arc::clone(&self.dropped));
-        let batches = batches.inspect(move |_| {
-            let _held = &guard;
+        // Like many streams, this one must not be asked once more after its end.
+        let batches = stream::unfold((batches, guard), |(mut batches, guard)| async move {
+            Some((batches.next().await?, (batches, guard)))
         });
         Ok(QueryStream { schema, batches: batches.boxed() })
     }

@@ -20,6 +20,8 @@ struct Stored {
     standing: StoredStanding,
     /// The public part of the token that proved it, and until when it is good.
     token: Option<(String, Timestamp)>,
+    /// The request that asked for it.
+    request_id: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -45,12 +47,13 @@ pub(super) fn to_text(ctx: &Ctx) -> String {
             Standing::Owner => StoredStanding::Owner,
         },
         token: ctx.token.as_ref().map(|token| (token.id.to_string(), token.expires_at)),
+        request_id: ctx.request_id.clone(),
     };
     serde_json::to_string(&stored).expect("names, numbers and texts always serialise")
 }
 
 /// What [`to_text`] wrote; nothing if it is something else.
-pub(super) fn from_text(text: &str) -> Option<(Identity, Option<ShownToken>)> {
+pub(super) fn from_text(text: &str) -> Option<Ctx> {
     let stored: Stored = serde_json::from_str(text).ok()?;
     let token = match stored.token {
         Some((id, expires_at)) => Some(ShownToken { id: id.parse().ok()?, expires_at }),
@@ -70,5 +73,5 @@ pub(super) fn from_text(text: &str) -> Option<(Identity, Option<ShownToken>)> {
             StoredStanding::Owner => Standing::Owner,
         },
     };
-    Some((identity, token))
+    Some(Ctx { token, ..Ctx::new(identity, stored.request_id) })
 }

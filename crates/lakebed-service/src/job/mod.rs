@@ -19,10 +19,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures::{FutureExt as _, Stream, stream};
+use futures::{FutureExt as _, Stream, StreamExt as _, stream};
 use lakebed_catalog::{JobRecord, JobState, UnfinishedJob};
 use lakebed_core::Timestamp;
 use tokio::{sync::watch, task::AbortHandle};
+use tracing::Instrument as _;
 
 use crate::{
     Ctx, Error, Lake, Progress, ProgressSink, Result, Ticket, ingest::key_reused, lake::random_id,
@@ -304,6 +305,7 @@ impl Jobs {
             };
             Some((next, following))
         })
+        .fuse()
     }
 
     /// Keeps this server alive among the others, writes progress down, takes over what dead servers
@@ -483,10 +485,12 @@ impl Server {
 
     /// Runs a job until it is done or cannot be.
     async fn run(&self, record: &JobRecord, ticket: Ticket, sink: &Arc<Sink>) -> JobOutcome {
-        let Some((identity, token)) = identity::from_text(&record.identity) else {
+        let Some(mut ctx) = identity::from_text(&record.identity) else {
             return JobOutcome::Failed(self.runner.lost("its owner cannot be read"));
         };
-        let mut ctx = Ctx { token, ..Ctx::new(identity, record.id.clone()) };
+        // The log knows the request that asked for the job; to its owner it is the job's.
+        let span = tracing::info_span!("job", request_id = ctx.request_id, job = record.id);
+        ctx.request_id.clone_from(&record.id);
         // The commit carries a key in any case, so that running it again finds what was done.
         let own_key = || format!("job:{}", record.id);
         ctx.idempotency_key = Some(record.idempotency_key.clone().unwrap_or_else(own_key));
@@ -497,7 +501,8 @@ impl Server {
             let ticket = ticket.take().unwrap_or_else(enter);
             let heard = Arc::clone(sink) as Arc<dyn ProgressSink>;
             let work = self.runner.run(ctx.clone(), ticket, &record.request, heard);
-            let outcome = match AssertUnwindSafe(work).catch_unwind().await {
+            let work = AssertUnwindSafe(work.instrument(span.clone()));
+            let outcome = match work.catch_unwind().await {
                 Ok(outcome) => outcome,
                 Err(_panic) => return JobOutcome::Failed(self.runner.lost("it panicked")),
             };
