@@ -6,7 +6,7 @@
 
 mod ports;
 #[allow(dead_code, unreachable_pub, reason = "the testkit includes this file, and uses more of it")]
-mod postgres;
+pub(crate) mod postgres;
 mod s3;
 
 use anyhow::{Context as _, Result};

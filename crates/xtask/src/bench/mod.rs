@@ -11,6 +11,7 @@ mod peers;
 mod report;
 mod resolve;
 mod rounds;
+mod server;
 mod stats;
 mod trees;
 
@@ -23,6 +24,9 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value};
 
 use crate::workspace::Workspace;
+
+/// What can be measured.
+const MEASURED: &str = "`ingest`, `resolve` or `server`";
 
 /// What the command line asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,7 +57,7 @@ struct Bench {
 
 /// Runs `bench <what> [options]`.
 pub(crate) fn run(words: &[&str]) -> Result<()> {
-    let [what, rest @ ..] = words else { bail!("say what to measure: `ingest` or `resolve`") };
+    let [what, rest @ ..] = words else { bail!("say what to measure: {MEASURED}") };
     let options = parse(rest)?;
     let report: fn(&Bench) -> Result<Map<String, Value>> = match *what {
         "ingest" => |bench| {
@@ -62,7 +66,8 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
             Ok(report)
         },
         "resolve" => resolve::run,
-        unknown => bail!("`{unknown}` cannot be measured: say `ingest` or `resolve`"),
+        "server" => server::run,
+        unknown => bail!("`{unknown}` cannot be measured: say {MEASURED}"),
     };
     let json = options.json.clone();
     let report = report(&Bench::prepare(options)?)?;

@@ -23,6 +23,61 @@ duckdb.connect().execute(
     f"COPY (FROM '{source}') TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
 "#;
 
+/// What speaks DuckLake on PostgreSQL: its extensions come from PyPI as well, for this version.
+const DUCKLAKE_PACKAGES: [&str; 4] = [
+    "duckdb==1.5.5",
+    "duckdb-extensions==1.5.5",
+    "duckdb-extension-ducklake==1.5.5",
+    "duckdb-extension-postgres-scanner==1.5.5",
+];
+
+/// Replaces ten rows whenever it reads a line, in one transaction that writes a file; answers with
+/// the milliseconds that took.
+const DUCKLAKE_COMMITS: &str = r#"
+import sys, time, duckdb
+from duckdb_extensions import import_extension
+for name in ("ducklake", "postgres_scanner"):
+    import_extension(name)
+catalog, folder = (name.replace("'", "''") for name in sys.argv[1:])
+lake = duckdb.connect()
+for name in ("ducklake", "postgres_scanner"):
+    lake.execute(f"LOAD {name}")
+lake.execute(f"ATTACH 'ducklake:postgres:{catalog}' AS l "
+             f"(DATA_PATH '{folder}/files/', DATA_INLINING_ROW_LIMIT 0)")
+lake.execute("CREATE TABLE l.t AS SELECT range a, 'row ' || range b FROM range(10)")
+print("ready", flush=True)
+for count, _ in enumerate(sys.stdin):
+    start = time.perf_counter()
+    lake.execute("BEGIN")
+    lake.execute("DELETE FROM l.t")
+    lake.execute(f"INSERT INTO l.t SELECT range + {count}, 'row ' || range FROM range(10)")
+    lake.execute("COMMIT")
+    print((time.perf_counter() - start) * 1000, flush=True)
+"#;
+
+/// Python that runs [`DUCKLAKE_COMMITS`] with a catalog on PostgreSQL and files in `folder`.
+pub(crate) fn ducklake_commits(parent: &Path, catalog: &str, folder: &Path) -> Result<Command> {
+    let home = install(parent, "peers-ducklake-1.5.5", &DUCKLAKE_PACKAGES)?;
+    let mut command = Command::new(home.join("bin/python"));
+    command.args(["-c", DUCKLAKE_COMMITS, catalog]).arg(folder);
+    Ok(command)
+}
+
+/// A virtual environment below `parent` with these packages, made if it is missing.
+fn install(parent: &Path, name: &str, packages: &[&str]) -> Result<PathBuf> {
+    let folder = parent.join(name);
+    if !folder.is_dir() {
+        eprintln!("installing {} from PyPI", packages.join(", "));
+        let unfinished = parent.join("peers-unfinished");
+        succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&unfinished))?;
+        let python = unfinished.join("bin/python");
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+        succeed(Command::new(python).args(pip).args(packages))?;
+        fs::rename(&unfinished, &folder).context("cannot name the virtual environment")?;
+    }
+    Ok(folder)
+}
+
 /// The virtual environment.
 #[derive(Debug)]
 pub(crate) struct Peers {
@@ -32,16 +87,7 @@ pub(crate) struct Peers {
 impl Peers {
     /// Installs the peers into `parent` when they are missing.
     pub(crate) fn install(parent: &Path) -> Result<Self> {
-        let folder = parent.join("peers-tpchgen-4.0.0-duckdb-2.0.0");
-        if !folder.is_dir() {
-            eprintln!("installing {} from PyPI", PACKAGES.join(" and "));
-            let unfinished = parent.join("peers-unfinished");
-            succeed(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&unfinished))?;
-            let python = unfinished.join("bin/python");
-            let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-            succeed(Command::new(python).args(pip).args(PACKAGES))?;
-            fs::rename(&unfinished, &folder).context("cannot name the virtual environment")?;
-        }
+        let folder = install(parent, "peers-tpchgen-4.0.0-duckdb-2.0.0", &PACKAGES)?;
         Ok(Self { folder })
     }
 

@@ -1,8 +1,8 @@
 //! A private PostgreSQL cluster in a temporary folder, for tests.
 //!
 //! It answers on a socket in that folder, where everyone who can reach it is trusted, and on a free
-//! port of 127.0.0.1, where a password is asked for. It does not sync, and it ends with the process
-//! that started it, however that ends. Only the standard library is used: `lakebed-testkit`
+//! port of 127.0.0.1, where a password is asked for. It does not sync unless asked to, and it ends
+//! with the process that started it, however that ends. Only the standard library is used: `lakebed-testkit`
 //! includes this file for tests that stop a cluster of their own.
 
 use std::{
@@ -34,6 +34,8 @@ pub struct Cluster {
     /// Who runs it when we are root, which PostgreSQL refuses: user and group.
     user: Option<(u32, u32)>,
     server: Option<Child>,
+    /// Whether what is committed survives a power cut.
+    is_durable: bool,
 }
 
 impl Cluster {
@@ -42,10 +44,22 @@ impl Cluster {
     /// # Errors
     /// When PostgreSQL's programs are missing or do not do what they should; says which.
     pub fn start() -> io::Result<Self> {
+        Self::start_as(false)
+    }
+
+    /// One that syncs what it commits, as those do that keep data: for measuring.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_durable() -> io::Result<Self> {
+        Self::start_as(true)
+    }
+
+    fn start_as(is_durable: bool) -> io::Result<Self> {
         let programs = programs()?;
         let folder = fresh_folder()?;
-        let mut cluster =
-            Self { folder, programs, port: free_port()?, user: user()?, server: None };
+        let (port, user) = (free_port()?, user()?);
+        let mut cluster = Self { folder, programs, port, user, server: None, is_durable };
         if let Some((user, group)) = cluster.user {
             std::os::unix::fs::chown(&cluster.folder, Some(user), Some(group))?;
         }
@@ -61,6 +75,13 @@ impl Cluster {
         format!("postgres://{OWNER}@{socket}:{}/postgres", self.port)
     }
 
+    /// The address of one of its databases, as libpq's keywords.
+    #[must_use]
+    pub fn keywords(&self, database: &str) -> String {
+        let (folder, port) = (self.folder.display(), self.port);
+        format!("host={folder} port={port} user={OWNER} dbname={database}")
+    }
+
     /// Starts it again after [`Cluster::crash`], on the same port.
     ///
     /// # Errors
@@ -70,8 +91,9 @@ impl Cluster {
         server.args(["-c", GUARD, "sh"]).arg(self.programs.join("postgres"));
         server.arg("-D").arg(self.data()).arg("-k").arg(&self.folder);
         server.args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1"]);
-        for setting in ["fsync=off", "full_page_writes=off", "max_connections=400"] {
-            server.args(["-c", setting]);
+        server.args(["-c", "max_connections=400"]);
+        if !self.is_durable {
+            server.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
         }
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log())?;
         server.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
