@@ -273,3 +273,29 @@ fn whoever_stops_the_command_stops_the_job() {
     }
     panic!("the job goes on: {:?}", server.job_states());
 }
+
+/// Work that nobody waits for is found again, followed and ended by its id.
+#[test]
+fn jobs_are_looked_after_by_their_id() {
+    let world = World::with_airlines();
+    let server = Server::start(&world);
+    let ask = |arguments: &[&str]| world.ok(&[&["--lake", &server.url], arguments].concat());
+    world.write("a.csv", "id\n1\n2\n");
+    let ingest = ["ingest", "a.csv", "--to", "a.b", "--detach"];
+    let id = ask(&ingest).text().trim().to_owned();
+    let followed = ask(&["job", "follow", &id]);
+    assert!(followed.text().starts_with("a.b@v1  2 rows"), "{}", followed.text());
+    assert!(ask(&["job", "show", &id]).text().contains("ingest done  a.b@v1"));
+    assert!(ask(&["job", "ls", "--limit", "1"]).text().contains(&id));
+    // What is done stays done.
+    let ended = world.json(&["--lake", &server.url, "job", "cancel", &id]);
+    assert_eq!((&ended["state"], &ended["cancel_asked"]), (&"done".into(), &false.into()));
+    world.refused(3, &["--lake", &server.url, "job", "show", "0123456789abcdef"]);
+    world.refused(2, &["job", "ls"]);
+    world.refused(2, &ingest);
+    // A job's failure is the command's.
+    world.write("empty.csv", "");
+    let id = ask(&["ingest", "empty.csv", "--to", "a.c", "--detach"]).text().trim().to_owned();
+    world.refused(4, &["--lake", &server.url, "job", "follow", &id]);
+    assert!(ask(&["job", "show", &id]).text().contains("ingest failed"));
+}

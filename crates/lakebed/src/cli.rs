@@ -9,8 +9,8 @@ use lakebed_core::PrincipalName;
 use crate::{
     commands::{
         access, catalog, completions, config as config_command, demo, doctor, fetch, history,
-        ingest, lock, log, login, ls, ready, rebuild, resolve, serve, show, sql, token, verify,
-        whoami,
+        ingest, job, lock, log, login, ls, ready, rebuild, resolve, serve, show, sql, token,
+        verify, whoami,
     },
     config::{ColorWhen, Flags},
     output::style,
@@ -199,6 +199,8 @@ pub(crate) enum Command {
     Serve(serve::ServeArgs),
     /// Ask whether a lake or its server is ready to answer
     Ready(ready::ReadyArgs),
+    /// Look after the jobs that a server does for you
+    Job(job::JobArgs),
     /// Make, list and revoke API tokens
     Token(token::TokenArgs),
     /// Say who you are to the lake

@@ -9,7 +9,8 @@ use std::{
 use clap::{Args, ValueEnum, ValueHint};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lakebed_api::{
-    IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus, Progress, SourceFile,
+    IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus, Job, Progress,
+    SourceFile,
 };
 use lakebed_client::ClientError;
 use lakebed_core::{
@@ -88,6 +89,9 @@ pub(crate) struct IngestArgs {
     /// Show how the sources would be read, and commit nothing
     #[arg(long)]
     plan: bool,
+    /// Do not wait: print the id of the server's job, for `lakebed job follow`
+    #[arg(long, conflicts_with = "plan")]
+    detach: bool,
     /// A key that makes repeating this very command harmless
     #[arg(long, value_name = "KEY", conflicts_with = "plan")]
     idempotency_key: Option<String>,
@@ -141,6 +145,11 @@ pub(crate) async fn run(app: &App, args: IngestArgs) -> Result<Exit> {
         app.terminal.note(format!("{links} to folders were not followed: name those folders too"));
     }
     let session = Session::open_or_create(app).await?;
+    if args.detach && session.is_local() {
+        session.close().await;
+        return Err(Problem::usage("`--detach` needs a server that goes on with the work")
+            .hint("name it: `lakebed --lake https://… ingest … --detach`"));
+    }
     let mut bar = Bar::new(&app.terminal);
     let request = IngestRequest {
         dataset: args.to.to_string(),
@@ -157,6 +166,12 @@ pub(crate) async fn run(app: &App, args: IngestArgs) -> Result<Exit> {
         return Ok(Exit::Ok);
     }
     let key = args.idempotency_key.as_deref();
+    if args.detach {
+        let job = session.client.submit_ingest(&request, &own_key(key)?).await?;
+        drop(bar);
+        session.close().await;
+        return print_detached(app, &job);
+    }
     let outcome = match session.is_local() {
         true => session.client.ingest(&request, key, |progress| bar.show(&progress)).await,
         false => run_job(app, &session, &request, key, &mut bar).await,
@@ -175,10 +190,7 @@ async fn run_job(
     key: Option<&str>,
     bar: &mut Bar,
 ) -> Result<IngestResponse, ClientError> {
-    let key = match key {
-        Some(key) => key.to_owned(),
-        None => random_word().map_err(|source| ClientError::Source { source: source.into() })?,
-    };
+    let key = own_key(key)?;
     app.running.begin(&session.client, &key);
     let job = session.client.submit_ingest(request, &key).await;
     let followed = match job {
@@ -187,6 +199,24 @@ async fn run_job(
     };
     app.running.end();
     followed
+}
+
+/// The key that was given, or one that nobody has.
+fn own_key(given: Option<&str>) -> Result<String, ClientError> {
+    match given {
+        Some(key) => Ok(key.to_owned()),
+        None => random_word().map_err(|source| ClientError::Source { source: source.into() }),
+    }
+}
+
+fn print_detached(app: &App, job: &Job) -> Result<Exit> {
+    if app.terminal.json {
+        app.terminal.print_json(job)?;
+        return Ok(Exit::Ok);
+    }
+    app.terminal.print(format_args!("{}\n", job.id))?;
+    app.terminal.note(format!("the server goes on with it: `lakebed job follow {}`", job.id));
+    Ok(Exit::Ok)
 }
 
 /// 128 random bits.
@@ -320,7 +350,7 @@ async fn open(path: &Path) -> Result<tokio::fs::File> {
     tokio::fs::File::open(path).await.map_err(|error| Problem::io("read", path, &error))
 }
 
-fn print_outcome(app: &App, outcome: &IngestResponse) -> Result<()> {
+pub(crate) fn print_outcome(app: &App, outcome: &IngestResponse) -> Result<()> {
     if app.terminal.json {
         return app.terminal.print_json(outcome);
     }

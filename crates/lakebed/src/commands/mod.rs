@@ -11,6 +11,7 @@ pub(crate) mod doctor;
 pub(crate) mod fetch;
 pub(crate) mod history;
 pub(crate) mod ingest;
+pub(crate) mod job;
 pub(crate) mod lock;
 pub(crate) mod log;
 pub(crate) mod login;
