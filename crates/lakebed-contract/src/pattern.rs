@@ -12,7 +12,7 @@ use regex::{Regex, RegexBuilder};
 /// The longest expression, in bytes.
 const MAX_LENGTH: usize = 4096;
 /// The largest compiled expression, in bytes.
-const MAX_COMPILED: usize = 4 << 20;
+const MAX_COMPILED: usize = 1 << 20;
 /// How deep groups may be.
 const MAX_NESTING: u32 = 64;
 
@@ -487,7 +487,7 @@ mod tests {
         \uD83D  half a pair of surrogates is no character
         (?i)a  `(?` must be followed by `:`, or by a name in `<` and `>`
         a{3,2}  the expression cannot be read: invalid repetition count range, the start must be <= the end
-        (((.{1,200}){1,200}){1,200})  the expression is too large: compiled it has more than 4194304 bytes
+        (((.{1,200}){1,200}){1,200})  the expression is too large: compiled it has more than 1048576 bytes
         deep  the expression cannot be read: exceed the maximum number of nested parentheses/brackets (64)
         long  the expression is too large: more than 4096 bytes
         "#);

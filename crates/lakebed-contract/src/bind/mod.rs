@@ -6,9 +6,11 @@
 mod check;
 mod types;
 
+use std::collections::{HashMap, HashSet};
+
 use lakebed_core::{
     TableSchema,
-    contract::{Check, Contract, RowCheck, Rule, Severity, Threshold},
+    contract::{Check, Contract, ContractColumn, RowCheck, Rule, Severity, Threshold},
 };
 
 pub use check::{BoundCheck, Cell, Comparison, Scalar};
@@ -16,6 +18,9 @@ pub(crate) use types::Physical;
 pub use types::decode_type;
 
 use crate::odcs::nearest;
+
+/// How many flaws come with a guess at the column that was meant: guessing reads all columns.
+const MAX_HINTS: usize = 100;
 
 /// The rules of a contract, bound to the columns of one table.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -99,7 +104,17 @@ pub struct BindFlaw {
 /// # Errors
 /// Everything that does not fit, in the contract's order.
 pub fn bind(contract: &Contract, schema: &TableSchema) -> Result<RowRules, Vec<BindFlaw>> {
-    let mut binder = Binder { contract, schema, rules: RowRules::default(), flaws: Vec::new() };
+    let places =
+        schema.fields.iter().enumerate().map(|(place, field)| (field.name.as_str(), place));
+    let columns = contract.columns.iter().map(|column| (column.name.as_str(), column));
+    let mut binder = Binder {
+        contract,
+        schema,
+        places: places.collect(),
+        columns: columns.collect(),
+        rules: RowRules::default(),
+        flaws: Vec::new(),
+    };
     binder.columns();
     for rule in contract.all_rules() {
         binder.rule(rule);
@@ -110,6 +125,10 @@ pub fn bind(contract: &Contract, schema: &TableSchema) -> Result<RowRules, Vec<B
 struct Binder<'a> {
     contract: &'a Contract,
     schema: &'a TableSchema,
+    /// Columns of the table, by name.
+    places: HashMap<&'a str, usize>,
+    /// Columns of the contract, by name.
+    columns: HashMap<&'a str, &'a ContractColumn>,
     rules: RowRules,
     flaws: Vec<BindFlaw>,
 }
@@ -118,10 +137,15 @@ impl Binder<'_> {
     /// Every column is there and has a fitting type; others are noted.
     fn columns(&mut self) {
         for column in &self.contract.columns {
-            let Some(field) = self.schema.field(column.column()) else {
+            let place = self.places.get(column.column()).copied();
+            let Some(field) = place.map(|place| &self.schema.fields[place]) else {
                 let names = self.schema.fields.iter().map(|field| field.name.as_str());
-                let hint = nearest(column.column(), names)
-                    .map(|near| format!("the table has `{near}`; is it `physicalName`?"));
+                let near = match self.flaws.len() < MAX_HINTS {
+                    true => nearest(column.column(), names),
+                    false => None,
+                };
+                let hint =
+                    near.map(|near| format!("the table has `{near}`; is it `physicalName`?"));
                 let message = format!("the table has no column `{}`", column.column());
                 self.flaw(&column.name, &column.name, message, hint);
                 continue;
@@ -130,7 +154,8 @@ impl Binder<'_> {
                 self.flaw(&format!("{}.{key}", column.name), &column.name, message, None);
             }
         }
-        let is_mentioned = |name: &str| self.contract.columns.iter().any(|c| c.column() == name);
+        let mentioned: HashSet<&str> = self.contract.columns.iter().map(|c| c.column()).collect();
+        let is_mentioned = |name: &str| mentioned.contains(name);
         let others = self.schema.fields.iter().filter(|field| !is_mentioned(&field.name));
         self.rules.unmentioned = others.map(|field| field.name.clone()).collect();
     }
@@ -163,7 +188,7 @@ impl Binder<'_> {
         all: &[RowCheck],
     ) -> Option<(usize, Vec<BoundCheck>)> {
         let index = self.place(column)?;
-        let contract_column = self.contract.column(column)?;
+        let contract_column = self.columns.get(column).copied()?;
         let data_type = &self.schema.fields[index].data_type;
         // Of a column of another type altogether one thing is enough to know.
         if !types::misfits(contract_column, data_type).is_empty() {
@@ -185,8 +210,7 @@ impl Binder<'_> {
 
     /// The place of a column in the table; that it is missing was told.
     fn place(&self, name: &str) -> Option<usize> {
-        let column = self.contract.column(name)?.column();
-        self.schema.fields.iter().position(|field| field.name == column)
+        self.places.get(self.columns.get(name)?.column()).copied()
     }
 
     fn flaw(&mut self, rule: &str, column: &str, message: String, hint: Option<String>) {

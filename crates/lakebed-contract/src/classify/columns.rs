@@ -1,5 +1,7 @@
 //! Columns that came, went, or became something else.
 
+use std::collections::BTreeMap;
+
 use lakebed_core::contract::ContractColumn;
 
 use super::{Level, POLICIES, Reasons};
@@ -12,15 +14,15 @@ pub(super) fn compare(
     prefix: &str,
     reasons: &mut Reasons,
 ) {
-    let find = |list: &[ContractColumn], name: &str| list.iter().position(|c| c.name == name);
+    let (before, now) = (by_name(old), by_name(new));
     for column in old {
         let element = format!("{prefix}{}", column.name);
-        match find(new, &column.name) {
+        match now.get(column.name.as_str()) {
             None => reasons.add(Level::Major, &element, "was removed", "consumers may read it"),
-            Some(index) => compare_column(column, &new[index], &element, reasons),
+            Some(index) => compare_column(column, &new[*index], &element, reasons),
         }
     }
-    for column in new.iter().filter(|column| find(old, &column.name).is_none()) {
+    for column in new.iter().filter(|column| !before.contains_key(column.name.as_str())) {
         let element = format!("{prefix}{}", column.name);
         let why = match column.required {
             true => "consumers need not read it; producers must deliver it",
@@ -28,11 +30,15 @@ pub(super) fn compare(
         };
         reasons.add(Level::Minor, &element, "was added", why);
     }
-    let places: Vec<usize> = old.iter().filter_map(|column| find(new, &column.name)).collect();
+    let places: Vec<&usize> = old.iter().filter_map(|c| now.get(c.name.as_str())).collect();
     if !places.is_sorted() {
         let why = "columns are found by name";
         reasons.add(Level::Patch, "columns", "are in another order", why);
     }
+}
+
+fn by_name(columns: &[ContractColumn]) -> BTreeMap<&str, usize> {
+    columns.iter().enumerate().map(|(index, column)| (column.name.as_str(), index)).collect()
 }
 
 fn compare_column(

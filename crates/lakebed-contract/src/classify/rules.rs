@@ -1,8 +1,8 @@
 //! Rules that came, went, or ask something else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use lakebed_core::contract::{Check, Contract, RowCheck, Rule, Severity};
+use lakebed_core::contract::{Check, Contract, RowCheck, Rule, Severity, Threshold};
 
 use super::{
     Level, Reasons,
@@ -13,10 +13,11 @@ use super::{
 /// column that came or went say nothing that its coming or going does not.
 pub(super) fn compare(old: &Contract, new: &Contract, reasons: &mut Reasons) {
     let (before, now) = (by_id(old), by_id(new));
-    let is_common = |rule: &Rule| {
-        let column = rule.column.as_deref();
-        column.is_none_or(|name| old.column(name).is_some() && new.column(name).is_some())
+    let names = |contract: &Contract| -> BTreeSet<String> {
+        contract.columns.iter().map(|column| column.name.clone()).collect()
     };
+    let common: BTreeSet<String> = names(old).intersection(&names(new)).cloned().collect();
+    let is_common = |rule: &Rule| rule.column.as_ref().is_none_or(|name| common.contains(name));
     for (id, rule) in before.iter().filter(|(_, rule)| is_common(rule)) {
         match now.get(id) {
             Some(new) => compare_rule(rule, new, reasons),
@@ -111,8 +112,13 @@ fn of_checks(old: &Check, new: &Check) -> Shift {
         return Shift::Same;
     }
     if let (Some((old, before)), Some((new, now))) = (values(old), values(new)) {
-        let shift = shift::of_checks(old, new);
-        return shift.and(shift::of_optional_thresholds(before, now));
+        let checks = shift::of_checks(old, new);
+        let is_limit = |threshold: &Threshold| threshold.must.is_upper_limit();
+        // What breaks a stricter check more often keeps a limit less often, and only a limit.
+        if checks != Shift::Same && !before.into_iter().chain(now).all(is_limit) {
+            return Shift::Other;
+        }
+        return checks.and(shift::of_optional_thresholds(before, now));
     }
     match (old, new) {
         (C::RowCount { threshold: old }, C::RowCount { threshold: new }) => {
@@ -134,7 +140,7 @@ fn of_checks(old: &Check, new: &Check) -> Shift {
     }
 }
 
-fn values(check: &Check) -> Option<(&[RowCheck], Option<&lakebed_core::contract::Threshold>)> {
+fn values(check: &Check) -> Option<(&[RowCheck], Option<&Threshold>)> {
     match check {
         Check::Row { all } => Some((all, None)),
         Check::Metric { all, threshold } => Some((all, Some(threshold))),

@@ -44,13 +44,22 @@ impl Shift {
     }
 }
 
-/// How the demands of a rule on single values changed; `old` and `new` are in the same order.
+/// How the demands of a rule on single values changed: a demand more tightens, one less loosens.
+/// A rule asks each kind of thing once.
 pub(super) fn of_checks(old: &[RowCheck], new: &[RowCheck]) -> Shift {
-    if old.len() != new.len() {
-        return Shift::Other;
+    let is_like = |one: &RowCheck, other: &RowCheck| {
+        std::mem::discriminant(one) == std::mem::discriminant(other)
+    };
+    let mut shift = Shift::Same;
+    for before in old {
+        let now = new.iter().find(|now| is_like(before, now));
+        shift = shift.and(now.map_or(Shift::Looser, |now| of_check(before, now)));
     }
-    let pairs = old.iter().zip(new);
-    pairs.fold(Shift::Same, |shift, (old, new)| shift.and(of_check(old, new)))
+    let is_added = |now: &&RowCheck| !old.iter().any(|before| is_like(before, now));
+    match new.iter().any(|now| is_added(&now)) {
+        true => shift.and(Shift::Tighter),
+        false => shift,
+    }
 }
 
 fn of_check(old: &RowCheck, new: &RowCheck) -> Shift {
@@ -205,6 +214,16 @@ mod tests {
         assert_eq!(of_thresholds(&below("5"), &percent), Shift::Other);
         assert_eq!(of_optional_thresholds(None, Some(&percent)), Shift::Looser);
         assert_eq!(of_optional_thresholds(Some(&percent), None), Shift::Tighter);
+    }
+
+    #[test]
+    fn a_demand_more_is_tighter() {
+        let list = || RowCheck::OneOf(vec![Value::from("a")]);
+        let pattern = || RowCheck::Pattern("a".to_owned());
+        assert_eq!(of_checks(&[list()], &[pattern(), list()]), Shift::Tighter);
+        assert_eq!(of_checks(&[pattern(), list()], &[list()]), Shift::Looser);
+        assert_eq!(of_checks(&[pattern()], &[list()]), Shift::Other);
+        assert_eq!(of_checks(&[pattern(), list()], &[list(), pattern()]), Shift::Same);
     }
 
     #[test]

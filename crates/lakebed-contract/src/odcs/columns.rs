@@ -7,7 +7,7 @@ use lakebed_core::{
     contract::{ContractColumn, LogicalType, Number, TypeOptions, Value},
 };
 
-use super::{NoteKind, Reader};
+use super::{MAX_PATTERNS, NoteKind, Reader};
 use crate::{
     pattern::Pattern,
     scalar,
@@ -216,6 +216,12 @@ impl<'a> Reader<'a> {
     pub(super) fn pattern(&mut self, node: &Node, path: &str) -> Option<String> {
         let given = self.take(node, "pattern")?;
         let text = given.text()?;
+        self.pattern_count += 1;
+        if self.pattern_count > MAX_PATTERNS {
+            let message = format!("a contract has {MAX_PATTERNS} expressions at most");
+            self.mistake(given.location, message, None);
+            return None;
+        }
         match Pattern::new(text) {
             Err(error) => {
                 let hint = error.hint().to_owned();

@@ -23,6 +23,8 @@ pub(crate) use nearest::nearest;
 
 /// How many levels a document may have: room for objects in objects, fourteen deep.
 const MAX_DEPTH: usize = 32;
+/// The most expressions of one contract: compiled, each may take a mebibyte.
+const MAX_PATTERNS: usize = 200;
 /// The most mistakes that are told of one file.
 const MAX_MISTAKES: usize = 100;
 
@@ -102,6 +104,8 @@ struct Reader<'a> {
     told: BTreeSet<String>,
     /// Paths of which a note says why they are not enforced.
     explained: BTreeSet<String>,
+    /// Expressions that were compiled.
+    pattern_count: usize,
     /// Names of rules, and how often each was given.
     rule_ids: BTreeMap<String, u32>,
     /// All tables of the document.
@@ -121,6 +125,7 @@ impl<'a> Reader<'a> {
             used_in_order: Vec::new(),
             told: BTreeSet::new(),
             explained: BTreeSet::new(),
+            pattern_count: 0,
             rule_ids: BTreeMap::new(),
             objects: &[],
             object_index: 0,
@@ -247,6 +252,11 @@ impl<'a> Reader<'a> {
     fn words(&mut self, node: &Node, key: &str) -> BTreeSet<String> {
         let list = self.take(node, key).map_or(&[][..], Node::items);
         list.iter().filter_map(Node::text).map(str::to_owned).collect()
+    }
+
+    /// The word that was meant, as long as the mistake is told.
+    fn guess<'w>(&self, word: &str, words: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+        if self.mistakes.len() > MAX_MISTAKES { None } else { nearest(word, words) }
     }
 
     fn mistake(&mut self, location: Location, message: String, hint: Option<String>) {

@@ -330,7 +330,7 @@ impl<'a> Reader<'a> {
         if let Some(column) = columns.iter().find(is_it) {
             return Some(column.name.clone());
         }
-        let near = nearest(text, columns.iter().map(|column| column.name.as_str()));
+        let near = self.guess(text, columns.iter().map(|column| column.name.as_str()));
         let hint = near.map(|near| format!("did you mean `{near}`?"));
         self.mistake(node.location, format!("there is no column `{}`", shown(text)), hint);
         None

@@ -5,7 +5,7 @@ use lakebed_core::{
     contract::{Check, RelationshipTable, RelationshipTarget, Rule},
 };
 
-use super::{Reader, nearest, quality::Entry};
+use super::{Reader, quality::Entry};
 use crate::yaml::{Node, shown};
 
 /// A column of a table, as a reference names it.
@@ -139,7 +139,7 @@ impl Reader<'_> {
         let table = object.get("name").and_then(Node::text).unwrap_or_default();
         let message = format!("`{}` has no column `{}`", shown(table), shown(name));
         let names = columns.iter().filter_map(|column| column.get("name").and_then(Node::text));
-        let hint = nearest(name, names).map(|near| format!("did you mean `{near}`?"));
+        let hint = self.guess(name, names).map(|near| format!("did you mean `{near}`?"));
         self.mistake(node.location, message, hint);
         None
     }

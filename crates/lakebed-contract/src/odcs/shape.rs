@@ -4,7 +4,7 @@
 //! What a value means is not asked here.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{BTreeSet, HashMap},
     rc::Rc,
     sync::OnceLock,
@@ -69,7 +69,12 @@ struct Checker {
     /// Referenced schemas are visited once for a value, however many ways lead there.
     visited: RefCell<HashMap<(usize, usize), Rc<Outcome>>>,
     patterns: RefCell<HashMap<String, Option<Pattern>>>,
+    /// Guesses made at what was meant.
+    guesses: Cell<usize>,
 }
+
+/// How many flaws come with a guess; more than are told of one file.
+const MAX_GUESSES: usize = 200;
 
 fn list<'a>(schema: &'a Json, keyword: &str) -> &'a [Json] {
     schema.get(keyword).and_then(Json::as_array).map_or(&[], Vec::as_slice)
@@ -128,7 +133,8 @@ impl Checker {
         if !allowed.is_empty() && !node.text().is_some_and(|text| allowed.contains(&text)) {
             let given = node.text().map_or_else(|| node.kind().to_owned(), shown);
             let message = format!("`{given}` is none of the words that may stand here");
-            let hint = match node.text().and_then(|text| nearest(text, allowed.iter().copied())) {
+            let hint = match node.text().and_then(|text| self.guess(text, allowed.iter().copied()))
+            {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("use {}", quoted(allowed)),
             };
@@ -187,7 +193,7 @@ impl Checker {
             let message = format!("`{key}` is missing");
             // A key that means something itself was not meant to be another.
             let strange = entries.iter().map(|(name, ..)| name.as_str());
-            let near = nearest(key, strange.filter(|name| !possible.contains(name)));
+            let near = self.guess(key, strange.filter(|name| !possible.contains(name)));
             let hint = near.map(|near| format!("is `{near}` meant to be `{key}`?"));
             outcome.flaws.push(flaw(node, &join(path, key), message, hint));
         }
@@ -213,7 +219,7 @@ impl Checker {
                 continue;
             }
             let absent = possible.iter().copied().filter(|word| node.get(word).is_none());
-            let hint = match nearest(key, absent) {
+            let hint = match self.guess(key, absent) {
                 Some(near) => Some(format!("did you mean `{near}`?")),
                 None if possible.contains(key.as_str()) => {
                     Some("it belongs to another type".to_owned())
@@ -333,6 +339,12 @@ impl Checker {
         };
         outcome.flaws.push(flaw(node, path, message, Some(hint)));
         Some(outcome)
+    }
+
+    /// The word that was meant, as long as anybody would read it.
+    fn guess<'w>(&self, word: &str, words: impl IntoIterator<Item = &'w str>) -> Option<&'w str> {
+        self.guesses.set(self.guesses.get() + 1);
+        if self.guesses.get() > MAX_GUESSES { None } else { nearest(word, words) }
     }
 
     fn matches(&self, pattern: &str, text: &str) -> bool {

@@ -91,7 +91,13 @@ fn told(error: &serde_saphyr::Error, max_depth: usize) -> (String, Option<String
         }
         other => {
             let formatter = UserMessageFormatter.with_localizer(&WithoutLocation);
-            return (shown(&other.render_with_formatter(&formatter)), None);
+            let said = other.render_with_formatter(&formatter);
+            // The scanner's own limit, before the budget's.
+            if said != "recursion limit exceeded" {
+                return (shown(&said), None);
+            }
+            let hint = format!("{max_depth} levels are the most");
+            ("this is nested too deeply, or too large", hint)
         }
     };
     (message.to_owned(), Some(hint))

@@ -198,7 +198,8 @@ fn bombs_are_refused() {
     insta::assert_snapshot!(said, @"
     f:1:7: anchors and aliases are not read here
       hint: write it out
-    f:1:41: recursion limit exceeded
+    f:1:41: this is nested too deeply, or too large
+      hint: 32 levels are the most
     f: the file is larger than 1048576 bytes
     f:2:1: duplicate mapping key `kind` is not allowed here
     f:1:6: merge keys are not read here

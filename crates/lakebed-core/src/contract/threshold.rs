@@ -94,6 +94,17 @@ impl Threshold {
 }
 
 impl Must {
+    /// Whether fewer are never worse: what keeps it keeps it with a smaller number, too. (Counts
+    /// are not below zero.)
+    #[must_use]
+    pub fn is_upper_limit(&self) -> bool {
+        match self {
+            Self::BeLessThan(_) | Self::BeLessOrEqualTo(_) => true,
+            Self::Be(value) => value.as_number() == Some(Number::ZERO),
+            _ => false,
+        }
+    }
+
     fn holds(
         &self,
         compare: impl Fn(&Number) -> std::cmp::Ordering,
