@@ -19,6 +19,7 @@ mod parameters;
 mod problem;
 mod progress;
 mod quarantine;
+mod reading;
 mod running;
 mod signals;
 mod sources;

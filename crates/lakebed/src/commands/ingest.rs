@@ -1,21 +1,15 @@
 //! `lakebed ingest`: sources in, a version out.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{Args, ValueHint};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lakebed_api::{
     IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus, Job, Progress,
     SourceFile,
 };
 use lakebed_client::ClientError;
-use lakebed_core::{
-    DataType, DatasetKind, DatasetName, DecodeOptions, FormatName, Header, IngestMode,
-};
+use lakebed_core::{DatasetKind, DatasetName, DecodeOptions, IngestMode};
 use tokio_util::io::ReaderStream;
 
 use crate::{
@@ -24,6 +18,7 @@ use crate::{
     output::{Cell, Table, describe, human, style},
     problem::{Exit, Problem, Result},
     progress::{Bar, Counter},
+    reading::ReadingArgs,
     sources::{self, Bytes, Source},
     upload::{FileBytes, PipeBytes},
 };
@@ -58,28 +53,8 @@ pub(crate) struct IngestArgs {
     /// The name of standard input, as a file would have it
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// The format; detected when unsaid. `files` keeps what is no table
-    #[arg(long = "as", value_name = "FORMAT")]
-    format: Option<Format>,
-    /// The character between fields; `tab` for tabs
-    #[arg(long, value_name = "CHAR", value_parser = parse_character)]
-    delimiter: Option<char>,
-    /// The character around fields that hold delimiters or line ends
-    #[arg(long, value_name = "CHAR", value_parser = parse_character)]
-    quote: Option<char>,
-    /// Whether the first record names the columns
-    #[arg(long, value_name = "WHICH", conflicts_with = "no_header")]
-    header: Option<HeaderArg>,
-    /// The same as `--header absent`
-    #[arg(long)]
-    no_header: bool,
-    /// A text that means "no value", besides the empty field; may be given again
-    #[arg(long = "null", value_name = "TOKEN")]
-    null_tokens: Vec<String>,
-    /// The type of a column: boolean, int, long, float, double, decimal(p,s), date, time, timestamp,
-    /// timestamptz, string, binary; may be given again
-    #[arg(long = "type", value_name = "COLUMN=TYPE", value_parser = parse_type)]
-    types: Vec<(String, DataType)>,
+    #[command(flatten)]
+    reading: ReadingArgs,
     /// Refuse the version when more of its rows would be quarantined: `1%` or `0.01`
     #[arg(long, value_name = "SHARE", value_parser = parse_share)]
     max_quarantined: Option<f64>,
@@ -95,38 +70,6 @@ pub(crate) struct IngestArgs {
     /// A key that makes repeating this very command harmless
     #[arg(long, value_name = "KEY", conflicts_with = "plan")]
     idempotency_key: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
-    Csv,
-    Parquet,
-    Files,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum HeaderArg {
-    Present,
-    Absent,
-}
-
-fn parse_character(text: &str) -> Result<char, String> {
-    if matches!(text, "tab" | "\\t") {
-        return Ok('\t');
-    }
-    let mut characters = text.chars();
-    match (characters.next(), characters.next()) {
-        (Some(character), None) if character.is_ascii() => Ok(character),
-        _ => Err("expected one ASCII character, or `tab`".to_owned()),
-    }
-}
-
-/// The last `=` divides: column names may hold one, types do not.
-fn parse_type(text: &str) -> Result<(String, DataType), String> {
-    let (column, data_type) =
-        text.rsplit_once('=').ok_or("expected COLUMN=TYPE, as in `id=string`")?;
-    let data_type = DataType::from_str(data_type).map_err(|error| error.to_string())?;
-    Ok((column.to_owned(), data_type))
 }
 
 fn parse_share(text: &str) -> Result<f64, String> {
@@ -155,7 +98,7 @@ pub(crate) async fn run(app: &App, args: IngestArgs) -> Result<Exit> {
         dataset: args.to.to_string(),
         mode: if args.append { IngestMode::Append } else { IngestMode::Replace },
         again: again(args.again.as_deref())?,
-        options: options(&args)?,
+        options: DecodeOptions { max_quarantined: args.max_quarantined, ..args.reading.options()? },
         sources: hand_over(&session, found.sources, &mut bar).await?,
     };
     if args.plan {
@@ -234,33 +177,6 @@ fn again(given: Option<&str>) -> Result<Option<String>> {
             .map_err(|error| Problem::internal(format!("no randomness: {error}"))),
         other => Ok(other.map(ToOwned::to_owned)),
     }
-}
-
-fn options(args: &IngestArgs) -> Result<DecodeOptions> {
-    let header = match (args.header, args.no_header) {
-        (Some(HeaderArg::Absent), _) | (_, true) => Some(Header::Absent),
-        (Some(HeaderArg::Present), _) => Some(Header::Present),
-        (None, false) => None,
-    };
-    let mut types = BTreeMap::new();
-    for (column, data_type) in &args.types {
-        if types.insert(column.clone(), data_type.clone()).is_some() {
-            return Err(Problem::usage(format!("column `{column}` is given two types")));
-        }
-    }
-    Ok(DecodeOptions {
-        format: args.format.map(|format| match format {
-            Format::Csv => FormatName::Csv,
-            Format::Parquet => FormatName::Parquet,
-            Format::Files => FormatName::Files,
-        }),
-        delimiter: args.delimiter,
-        quote: args.quote,
-        header,
-        null_tokens: args.null_tokens.clone(),
-        types,
-        max_quarantined: args.max_quarantined,
-    })
 }
 
 /// Files of this machine go to a lake in this process by their paths; everything else is uploaded,
@@ -456,17 +372,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_are_read_as_people_write_them() {
-        assert_eq!(parse_character("tab"), Ok('\t'));
-        assert_eq!(parse_character(";"), Ok(';'));
-        assert!(parse_character("").is_err() && parse_character("ab").is_err());
-        assert!(parse_character("é").is_err());
+    fn shares_are_read_as_people_write_them() {
         assert_eq!(parse_share("1%"), Ok(0.01));
         assert_eq!(parse_share("0.5"), Ok(0.5));
         assert!(["-1", "101%", "NaN", "x", ""].iter().all(|text| parse_share(text).is_err()));
-        assert_eq!(parse_type("a=b=long"), Ok(("a=b".to_owned(), DataType::Long)));
-        assert!(parse_type("a=quick").expect_err("no type").contains("is not a type"));
-        assert!(parse_type("a").is_err());
     }
 
     #[test]
