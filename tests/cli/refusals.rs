@@ -46,7 +46,7 @@ fn sources_that_are_no_table() {
     }
     let gzip = gzip.finish().unwrap();
     world.write("truncated.csv.gz", &gzip[..gzip.len() / 2]);
-    world.write("unclosed.csv", "id,text\n1,\"never closed\n2,x\n3,y\n");
+    world.write("unclosed.csv", "id,\"text\n1,never closed\n2,x\n3,y\n");
     world.write("broken.parquet", b"PAR1 this is not one PAR1");
     refused(&world, 4, &["ingest", "garbage.csv", "--to", "a.b"]);
     refused(&world, 4, &["ingest", "truncated.csv.gz", "--to", "a.b"]);

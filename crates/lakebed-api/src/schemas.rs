@@ -125,6 +125,9 @@ pub struct CsvDecodeSchema {
     pub quote: String,
     /// Whether the first record names the columns.
     pub header: HeaderSchema,
+    /// The rules by which records are told apart; absent means 1, those of the first builds.
+    #[schema(required = false)]
+    pub reader: u32,
     /// Texts that mean "no value", besides the empty unquoted field; sorted.
     pub null_tokens: Vec<String>,
     /// The columns in the source's order and the types they were read as.

@@ -70,6 +70,7 @@ fn decode() -> Decode {
         delimiter: ',',
         quote: '"',
         header: Header::Present,
+        reader: CsvDecode::READER,
         null_tokens: vec!["NA".to_owned()],
         columns: vec![Column {
             name: "price".to_owned(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::DataType;
+use crate::{DataType, contract::Severity};
 
 /// What the user said about how to read the sources; everything unsaid is detected or defaulted.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -84,10 +84,28 @@ pub struct CsvDecode {
     pub quote: char,
     /// Whether the first record names the columns.
     pub header: Header,
+    /// The rules by which records are told apart: [`CsvDecode::READER`], or those of a build before.
+    #[serde(default = "first_reader", skip_serializing_if = "is_first_reader")]
+    pub reader: u32,
     /// Texts that mean "no value", besides the empty unquoted field; sorted, no duplicates.
     pub null_tokens: Vec<String>,
     /// The columns in the source's order and the types they were read as.
     pub columns: Vec<Column>,
+}
+
+impl CsvDecode {
+    /// The rules this build reads by: quotes that hold line ends are judged (ARCHITECTURE.md, D-80).
+    /// 1, of builds before, always believed them.
+    pub const READER: u32 = 2;
+}
+
+const fn first_reader() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_first_reader(reader: &u32) -> bool {
+    *reader == 1
 }
 
 /// A column of a source and the type it was read as.
@@ -132,6 +150,17 @@ pub enum ReasonCode {
     EncodingError,
     /// A quote stands where none may stand.
     SourceError,
+    /// A quote opens that does not close where a row could end: what it would swallow was read on
+    /// line by line. Frictionless has no name for it.
+    UnclosedQuote,
+    /// A value breaks a rule of its column or its row.
+    ConstraintError,
+    /// A value stands in another row, too, and must not.
+    UniqueError,
+    /// A primary key is missing or stands in another row, too.
+    PrimaryKey,
+    /// A value refers to a row of another dataset that is not there.
+    ForeignKey,
 }
 
 impl ReasonCode {
@@ -144,14 +173,29 @@ impl ReasonCode {
             Self::MissingCell => "missing-cell",
             Self::EncodingError => "encoding-error",
             Self::SourceError => "source-error",
+            Self::UnclosedQuote => "unclosed-quote",
+            Self::ConstraintError => "constraint-error",
+            Self::UniqueError => "unique-error",
+            Self::PrimaryKey => "primary-key",
+            Self::ForeignKey => "foreign-key",
         }
     }
 }
 
-/// How bad a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// The row is quarantined.
-    Error,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A source that an older build read says nothing of rules, and is counted by those of then.
+    #[test]
+    fn the_first_rules_are_those_nobody_names() {
+        let text = r#"{"format":"csv","delimiter":",","quote":"\"","header":"present","null_tokens":[],"columns":[]}"#;
+        let decode: Decode = serde_json::from_str(text).expect("a decode");
+        let Decode::Csv(csv) = &decode else { panic!("{decode:?}") };
+        assert_eq!(csv.reader, 1);
+        assert_eq!(serde_json::to_string(&decode).expect("JSON"), text);
+        let newer = Decode::Csv(CsvDecode { reader: CsvDecode::READER, ..csv.clone() });
+        let text = text.replace(r#""null"#, r#""reader":2,"null"#);
+        assert_eq!(serde_json::to_string(&newer).expect("JSON"), text);
+    }
 }

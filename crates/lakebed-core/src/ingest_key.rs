@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{DatasetName, Decode, ObjectId};
 
 /// Counts up when the same source and options would decode to other rows or other bytes.
-pub const DECODER_VERSION: u32 = 1;
+pub const DECODER_VERSION: u32 = 2;
 
 /// What a new version is, seen from its parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]

@@ -40,10 +40,10 @@ mod time;
 mod token;
 
 pub use check::{Check, Outcome};
+pub use contract::Severity;
 pub use declared::{Declared, DeclaredPrincipal};
 pub use decode::{
     Column, Compression, CsvDecode, Decode, DecodeOptions, FormatName, Header, Reason, ReasonCode,
-    Severity,
 };
 pub use event::{
     CatalogApplied, Event, EventBody, HeadMoved, IngestRefused, KeptSource, TokenCreated,

@@ -7,7 +7,7 @@ use lakebed_core::{ReasonCode, SkipKind, Skipped, Tally};
 use crate::{
     Recount, Refusal,
     refusal::shown,
-    rows::{ColumnCounts, Counts},
+    rows::{ColumnCounts, Counts, RuleCount},
     sniff::Preamble,
 };
 
@@ -24,6 +24,12 @@ pub(crate) struct Account {
     pub(crate) reasons: BTreeMap<ReasonCode, u64>,
     /// The line of the first bad row, counted from 1.
     pub(crate) first_bad_line: Option<u64>,
+    /// Per rule of the source: rows that broke it, and the line of the first, counted from 1.
+    pub(crate) rules: Vec<RuleCount>,
+    /// Rows of several lines whose lines could be rows.
+    pub(crate) doubtful: u64,
+    /// The line of the first of them, counted from 1.
+    pub(crate) first_doubtful_line: Option<u64>,
 }
 
 impl Account {
@@ -44,8 +50,16 @@ impl Account {
         for (code, count) in &counts.reasons {
             *self.reasons.entry(*code).or_default() += count;
         }
-        let first_bad = counts.first_bad.map(|line| self.lines + line + 1);
-        self.first_bad_line = self.first_bad_line.or(first_bad);
+        let before = self.lines;
+        let line = |line: Option<u64>| line.map(|line| before + line + 1);
+        self.first_bad_line = self.first_bad_line.or(line(counts.first_bad));
+        self.doubtful += counts.doubts.records;
+        self.first_doubtful_line = self.first_doubtful_line.or(line(counts.doubts.first));
+        self.rules.resize_with(counts.rules.len().max(self.rules.len()), RuleCount::default);
+        for (sum, count) in self.rules.iter_mut().zip(&counts.rules) {
+            sum.rows += count.rows;
+            sum.first = sum.first.or(line(count.first));
+        }
         self.lines += counts.lines;
     }
 

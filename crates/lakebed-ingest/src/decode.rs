@@ -12,6 +12,7 @@ use crate::{
     account::Account,
     arrow_schema,
     arrow_types::arrow_type,
+    checks::{self, Checking},
     engine::{Engine, Feeder, Gone, run},
     feed::{Fed, Origin, feed_text, refuse_fault, refuse_trouble},
     infer::{Findings, Tuning, accounts, look_at_all, look_at_heads},
@@ -93,7 +94,8 @@ fn attempt(
         tables,
         quarantine,
         sources: accounts.iter().enumerate().map(source).collect(),
-        notes: notes::notes(layout, findings),
+        notes: notes::notes(layout, findings, &accounts),
+        rules: checks::broken_rules(layout, &accounts, request.check),
     }))
 }
 
@@ -128,7 +130,9 @@ fn feed(
         }
     }
     for (index, source) in layout.sources.iter().enumerate() {
-        if let Some(reading) = layout.reading(index, settled, tuning.sizes.record) {
+        if let Some(mut reading) = layout.reading(index, settled, tuning.sizes.record) {
+            let columns = layout.typed_columns(index, settled);
+            reading.checking = request.check.map(|check| Checking::new(check, &columns));
             let (reading, sizes) = (Arc::new(reading), tuning.sizes);
             feed_text(feeder, index, source, &reading, sizes, request.progress, decode_chunk)?;
             continue;
@@ -203,7 +207,7 @@ impl Driver<'_> {
                 Fed::Refused(refusal) => return Err(refusal),
             }
         }
-        limits::check(self.layout, self.settled, &self.accounts, self.request.options)?;
+        limits::check(self.layout, self.settled, &self.accounts, self.request)?;
         let tables = self.table.finish(engine)?;
         let quarantine = self.quarantine.finish(engine)?;
         Ok(Some((tables, quarantine, self.accounts)))
@@ -231,6 +235,7 @@ impl Driver<'_> {
                 offset,
                 lines: self.accounts[source].lines,
                 columns: &columns,
+                rules: self.request.check.map_or(&[], |check| check.rules()),
             };
             let arrays = quarantine::arrays(&origin, &rows.bad, &raw)?;
             self.quarantine.push(engine, &arrays, rows.bad.len())?;

@@ -67,8 +67,9 @@ pub(crate) fn feed_text<'e, R: Send + 'e>(
     let Format::Text(text) = &source.format else { return Ok(()) };
     let opened = input::open(&source.path, text.compression, Some(progress));
     let skip = text.preamble.bytes();
-    let mut chunks = match opened.and_then(|input| Chunks::new(input, reading.dialect, sizes, skip))
-    {
+    let (dialect, shape) = (reading.dialect, reading.shape());
+    let chunks = opened.and_then(|input| Chunks::new(input, dialect, shape, sizes, skip));
+    let mut chunks = match chunks {
         Ok(chunks) => chunks,
         Err(error) => return feeder.send(fault(index, ChunkFault::Io(error))),
     };

@@ -89,7 +89,8 @@ fn look_at_head(
     let refuse = |error| input::refuse(&source.name, text.compression, &error);
     let input = input::open(&source.path, text.compression, None).map_err(refuse)?;
     let skip = text.preamble.bytes();
-    let mut chunks = Chunks::new(input, reading.dialect, sizes, skip).map_err(refuse)?;
+    let (dialect, shape) = (reading.dialect, reading.shape());
+    let mut chunks = Chunks::new(input, dialect, shape, sizes, skip).map_err(refuse)?;
     let chunk = chunks.next().map_err(|fault| refuse_fault(source, &fault, text.preamble.lines))?;
     let Some(chunk) = chunk else { return Ok(()) };
     let scan = scan(&chunk.text, reading)

@@ -137,9 +137,9 @@ proptest! {
         let Ok(decoded) = bench.decode_all(std::slice::from_ref(&source)) else { return Ok(()) };
         let width = decoded.schema.fields.len();
         let mut evidence = vec![Evidence::default(); width];
-        let records = reference::records(text.trim_start_matches('\u{feff}').as_bytes());
-        for record in records.iter().skip(1).filter(|r| r.fields.len() == width && !r.odd) {
-            for (evidence, field) in evidence.iter_mut().zip(&record.fields) {
+        let text = text.trim_start_matches('\u{feff}').as_bytes();
+        for record in rows_of(text, width).iter().skip(1) {
+            for (evidence, field) in evidence.iter_mut().zip(record) {
                 match (field.text.is_empty(), field.quoted) {
                     (false, _) => evidence.add(&field.text),
                     (true, true) => evidence.add_silent(),
@@ -192,6 +192,29 @@ proptest! {
         prop_assert_eq!(digests(&appended.tables), digests(&replaced.tables));
     }
 }
+
+/// The records that have `width` fields, the header first.
+fn rows_of(text: &[u8], width: usize) -> Vec<Vec<reference::Field>> {
+    use crate::text::{RowShape, Tokeniser, tokens::fields_of};
+    let mut tokens = Tokeniser::new(text, CSV);
+    let (mut rows, mut ends) = (Vec::new(), Vec::new());
+    while let Ok(Some(record)) = tokens.next(&mut ends, u32::MAX) {
+        tokens.judge_by(Some(RowShape { width: width as u32, longest: 4096 }));
+        if record.fields as usize == width && !record.odd && !record.blank && !record.torn {
+            rows.push(fields_of(text, record, &ends).into_iter().map(owned).collect());
+        }
+        ends.clear();
+    }
+    rows
+}
+
+fn owned(field: crate::text::RawField<'_>) -> reference::Field {
+    let mut text = Vec::new();
+    field.unescape_into(b'"', &mut text);
+    reference::Field { text, quoted: field.quoted }
+}
+
+const CSV: crate::text::Dialect = crate::text::Dialect { delimiter: b',', quote: b'"' };
 
 /// A reader of delimited text as one would write it first, byte by byte, to compare with.
 pub(crate) mod reference {
@@ -274,16 +297,12 @@ proptest! {
     fn the_tokeniser_is_the_plain_reader(
         text in prop::collection::vec(prop::sample::select(b"ab,,\"\"\n\r".to_vec()), 0..200),
     ) {
-        use crate::text::{Dialect, Tokeniser, tokens::fields_of};
-        let mut tokens = Tokeniser::new(&text, Dialect { delimiter: b',', quote: b'"' });
+        use crate::text::{Tokeniser, tokens::fields_of};
+        let mut tokens = Tokeniser::new(&text, CSV);
         let (mut found, mut ends) = (Vec::new(), Vec::new());
         while let Ok(Some(record)) = tokens.next(&mut ends, u32::MAX) {
             if !record.blank {
-                let fields = fields_of(&text, record, &ends).into_iter().map(|field| {
-                    let mut text = Vec::new();
-                    field.unescape_into(b'"', &mut text);
-                    reference::Field { text, quoted: field.quoted }
-                });
+                let fields = fields_of(&text, record, &ends).into_iter().map(owned);
                 let bytes = record.range().len();
                 found.push(reference::Record { fields: fields.collect(), odd: record.odd, bytes });
             }
@@ -358,7 +377,7 @@ fn the_bytes_of_a_table_are_pinned() {
     let decoded = bench.decode(text.as_bytes()).expect("a table");
     insta::assert_snapshot!(schema_text(&decoded.schema), @"id long, temp decimal(18,2), x double, day date, at timestamp, flag boolean, name string, key string");
     insta::assert_snapshot!(digests(&decoded.tables)[0], @"22b4e33631e57804079a6168ec80e156cd2b520c9668ba02ed991019201f4c70");
-    insta::assert_snapshot!(digests(&decoded.quarantine)[0], @"32dd322912f01d4c8a1bdf4135a3a16e6b70c84558266fa6d1bd99df2bc610be");
+    insta::assert_snapshot!(digests(&decoded.quarantine)[0], @"d3aa81ea3dc261595555ddf87fcfb6d362f31cf44106e1d527fed76ad07d0999");
     insta::assert_snapshot!(text_of_first(&decoded), @r"
     0|∅|5.0|2024-02-01|2024-02-01T10:00:00|true|row 0|k0
     1|1.25|15.0|2024-02-02|2024-02-02T10:00:00|false|row 1|k1

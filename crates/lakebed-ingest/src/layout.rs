@@ -167,6 +167,8 @@ impl Layout {
             nulls: NullTokens::new(&self.null_tokens),
             columns: source.columns.iter().map(|c| settled.columns[*c].reading.clone()).collect(),
             longest_record,
+            judges_quotes: true,
+            checking: None,
         })
     }
 
@@ -201,6 +203,7 @@ impl Layout {
                 delimiter: text.dialect.delimiter.into(),
                 quote: text.dialect.quote.into(),
                 header: text.header,
+                reader: CsvDecode::READER,
                 null_tokens: self.null_tokens.clone(),
                 columns,
             }),

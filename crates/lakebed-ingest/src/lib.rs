@@ -5,6 +5,7 @@
 //! | what a source is: format, compression, delimiter, quote, header | [`resolve`] |
 //! | which columns and types; what would change them | [`plan`] |
 //! | rows into table files, bad rows into quarantine files | [`decode`] |
+//! | rules on rows, judged on the way: the seam for contracts | [`RowCheck`] |
 //! | the same again without writing, for `verify` | [`recount`] |
 //! | the Arrow side of a table schema | [`arrow_schema`] |
 //!
@@ -18,6 +19,7 @@
 mod account;
 mod arrow_types;
 mod cell;
+mod checks;
 mod chunks;
 mod decode;
 mod engine;
@@ -42,11 +44,14 @@ mod request;
 mod rows;
 mod sniff;
 #[cfg(test)]
+mod strays;
+#[cfg(test)]
 mod testing;
 mod text;
 mod writer;
 
 pub use arrow_types::arrow_schema;
+pub use checks::{BrokenRule, RowCheck, RowRule};
 pub use entry::{decode, plan, recount, resolve};
 pub use footer::parquet_rows;
 pub use refusal::Refusal;

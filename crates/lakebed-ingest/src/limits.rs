@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use lakebed_core::{DecodeOptions, ReasonCode};
+use lakebed_core::{DecodeOptions, ReasonCode, Severity};
 
 use crate::{
-    DEFAULT_MAX_QUARANTINED, FREE_QUARANTINED_ROWS, Refusal,
+    DEFAULT_MAX_QUARANTINED, FREE_QUARANTINED_ROWS, Refusal, Request,
     account::Account,
+    checks,
     layout::{Layout, Settled, listed},
     refusal::shown,
     rows::ColumnCounts,
@@ -29,14 +30,16 @@ pub(crate) fn check(
     layout: &Layout,
     settled: &Settled,
     accounts: &[Account],
-    options: &DecodeOptions,
+    request: Request<'_>,
 ) -> Result<(), Refusal> {
+    let options = request.options;
     let accepted: u64 = accounts.iter().map(|account| account.accepted.rows).sum();
     let bad: u64 = accounts.iter().map(|account| account.quarantined.rows).sum();
     if accepted + bad == 0 {
         return Err(no_rows(layout));
     }
     check_columns(layout, settled, accounts)?;
+    check_rules(layout, accounts, request)?;
     let all = accepted + bad;
     let allowed = match options.max_quarantined {
         Some(limit) => (limit * all as f64).floor() as u64,
@@ -92,6 +95,28 @@ fn check_columns(layout: &Layout, settled: &Settled, accounts: &[Account]) -> Re
     Ok(())
 }
 
+/// A critical rule that a row breaks refuses all of them.
+fn check_rules(layout: &Layout, accounts: &[Account], request: Request<'_>) -> Result<(), Refusal> {
+    let Some(check) = request.check else { return Ok(()) };
+    let broken = checks::broken_rules(layout, accounts, request.check);
+    for (rule, broken) in check.rules().iter().zip(broken) {
+        if rule.severity == Severity::Critical && broken.rows > 0 {
+            let first = broken.first.map_or_else(String::new, |(source, line)| {
+                format!(", the first on line {line} of `{}`", shown(&source))
+            });
+            let message = format!(
+                "a critical rule is broken: `{}` ({}) by {} rows{first}",
+                shown(&rule.rule),
+                rule.code.as_str(),
+                broken.rows
+            );
+            return Err(Refusal::new(Refusal::CRITICAL_RULE, message)
+                .hint("repair the source, or make the rule an error to quarantine such rows"));
+        }
+    }
+    Ok(())
+}
+
 fn reasons(accounts: &[Account]) -> BTreeMap<ReasonCode, u64> {
     let mut sums = BTreeMap::new();
     for (code, count) in accounts.iter().flat_map(|account| &account.reasons) {
@@ -133,7 +158,7 @@ fn hint(accounts: &[Account]) -> &'static str {
         Some(ReasonCode::EncodingError) => {
             "convert the file to UTF-8, or allow more with `--max-quarantined`"
         }
-        Some(ReasonCode::SourceError) => {
+        Some(ReasonCode::SourceError | ReasonCode::UnclosedQuote) => {
             "check the quote character, or allow more with `--max-quarantined`"
         }
         _ => {

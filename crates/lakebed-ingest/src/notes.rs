@@ -6,19 +6,21 @@
 use lakebed_core::{DataType, Header};
 
 use crate::{
+    account::Account,
     cell::{
         Evidence, Verdict,
         oddity::{NULL_LIKE, Oddity, SPELLINGS},
     },
     infer::Findings,
-    layout::{Format, Layout, listed},
+    layout::{Format, Layout, Source, listed},
     refusal::shown,
     sniff::Text,
 };
 
 /// All notes, those on files first.
-pub(crate) fn notes(layout: &Layout, findings: &Findings) -> Vec<String> {
+pub(crate) fn notes(layout: &Layout, findings: &Findings, accounts: &[Account]) -> Vec<String> {
     let mut notes = on_files(layout);
+    notes.extend(on_doubts(layout, accounts));
     let inferred = || {
         let columns = layout.columns.iter().zip(&findings.evidence);
         columns
@@ -66,6 +68,23 @@ fn on_files(layout: &Layout) -> Vec<String> {
         _ => format!("{}: {note}", listed(&names)),
     };
     notes.into_iter().map(said).collect()
+}
+
+/// Rows whose quotes hold what could be rows, too few to be sure of it.
+fn on_doubts(layout: &Layout, accounts: &[Account]) -> Vec<String> {
+    let note = |(source, account): (&Source, &Account)| {
+        let line = account.first_doubtful_line?;
+        let (name, rows) = (shown(&source.name), account.doubtful);
+        Some(match rows {
+            1 => format!(
+                "`{name}`: the row on line {line} has line ends within quotes, and each of its lines could be a row: are its quotes meant?"
+            ),
+            _ => format!(
+                "`{name}`: {rows} rows have line ends within quotes, and each of their lines could be a row, the first on line {line}: are their quotes meant?"
+            ),
+        })
+    };
+    layout.sources.iter().zip(accounts).filter_map(note).collect()
 }
 
 fn on_file(text: &Text) -> Vec<String> {

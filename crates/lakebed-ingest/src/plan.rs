@@ -34,7 +34,7 @@ pub(crate) fn plan_with(request: Request<'_>, tuning: Tuning) -> Result<Plan, Re
     let verdicts: Vec<Verdict> = findings.evidence.iter().map(Evidence::verdict).collect();
     let settled = layout.settle(&verdicts, request.schema)?;
     count_binary(&layout, request, &mut findings.accounts)?;
-    limits::check(&layout, &settled, &findings.accounts, request.options)?;
+    limits::check(&layout, &settled, &findings.accounts, request)?;
     let source = |(index, account): (usize, &Account)| {
         let Recount { accepted, quarantined, .. } = account.recount();
         let (name, decode) = (layout.sources[index].name.clone(), layout.decode(index, &settled));
@@ -47,7 +47,7 @@ pub(crate) fn plan_with(request: Request<'_>, tuning: Tuning) -> Result<Plan, Re
         sources: findings.accounts.iter().enumerate().map(source).collect(),
         sample: sample(&layout, &settled, tuning)?,
         sample_columns: columns.into_iter().map(|(name, _)| name).collect(),
-        notes: notes::notes(&layout, &findings),
+        notes: notes::notes(&layout, &findings, &findings.accounts),
     })
 }
 
@@ -79,7 +79,8 @@ fn sample(
             let opened = input::open(&source.path, text.compression, None).map_err(refuse)?;
             let sizes = Sizes { chunk: 256 << 10, ..tuning.sizes };
             let skip = text.preamble.bytes();
-            let mut chunks = Chunks::new(opened, reading.dialect, sizes, skip).map_err(refuse)?;
+            let (dialect, shape) = (reading.dialect, reading.shape());
+            let mut chunks = Chunks::new(opened, dialect, shape, sizes, skip).map_err(refuse)?;
             let chunk = chunks.next().ok().flatten();
             let decoded = chunk.and_then(|chunk| rows::decode(&chunk.text, &reading).ok());
             decoded.map(|rows| rows.columns).unwrap_or_default()

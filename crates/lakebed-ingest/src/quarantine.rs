@@ -9,9 +9,10 @@
 //! | `raw` | binary | those bytes |
 //! | `reasons` | list of struct | `code`, `column` (null where none is to blame), `rule`, `severity` |
 //!
-//! Every row is kept; there is no limit. Rules never hold a value of the data.
+//! The footer says which version of this format it is. Every row is kept; there is no limit. Rules
+//! never hold a value of the data.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use arrow::{
     array::{
@@ -23,9 +24,14 @@ use arrow::{
 use lakebed_core::{DataType, Field, Reason, ReasonCode, Severity, TableSchema};
 
 use crate::{
-    Refusal, arrow_schema,
+    Refusal, RowRule, arrow_schema,
     rows::{BadRow, Fault},
 };
+
+/// The footer's key for the version of the format.
+const FORMAT_KEY: &str = "lakebed.quarantine";
+/// The version this build writes. Files of version 1 have no such key.
+const FORMAT: u32 = 2;
 
 /// The schema of every quarantine file.
 pub(crate) fn schema() -> Schema {
@@ -45,7 +51,9 @@ pub(crate) fn schema() -> Schema {
         required("raw", DataType::Binary),
         required("reasons", DataType::List(Box::new(required("element", reason)))),
     ];
-    arrow_schema(&TableSchema::first(fields).expect("the names are good and differ"))
+    let schema = TableSchema::first(fields).expect("the names are good and differ");
+    let metadata = HashMap::from([(FORMAT_KEY.to_owned(), FORMAT.to_string())]);
+    arrow_schema(&schema).with_metadata(metadata)
 }
 
 /// What the bad rows of a chunk have in common.
@@ -57,6 +65,8 @@ pub(crate) struct Origin<'o> {
     pub(crate) lines: u64,
     /// The source's columns: name and type, for reasons.
     pub(crate) columns: &'o [(String, DataType)],
+    /// The rules its rows were judged by.
+    pub(crate) rules: &'o [RowRule],
 }
 
 /// The bad rows of a chunk as arrays of [`schema`]. `raw` holds their bytes, one after the other.
@@ -89,13 +99,10 @@ fn reasons(origin: &Origin<'_>, bad: &[BadRow]) -> Result<ArrayRef, Refusal> {
     let mut parts = [(); 4].map(|()| StringBuilder::new());
     for fault in bad.iter().flat_map(|row| &row.faults) {
         let reason = reason(origin, *fault);
-        let severity = match reason.severity {
-            Severity::Error => "error",
-        };
         parts[0].append_value(reason.code.as_str());
         parts[1].append_option(reason.column);
         parts[2].append_value(reason.rule);
-        parts[3].append_value(severity);
+        parts[3].append_value(reason.severity.as_str());
     }
     let schema = schema();
     let ArrowType::List(element) = schema.field(5).data_type() else {
@@ -114,18 +121,25 @@ fn reasons(origin: &Origin<'_>, bad: &[BadRow]) -> Result<ArrayRef, Refusal> {
 
 /// What a fault is called.
 fn reason(origin: &Origin<'_>, fault: Fault) -> Reason {
+    let column = fault.column.and_then(|column| origin.columns.get(column as usize));
+    let name = column.map(|(name, _)| name.clone());
+    if let Some(rule) = fault.rule.and_then(|rule| origin.rules.get(rule as usize)) {
+        let (rule, severity) = (rule.rule.clone(), rule.severity);
+        return Reason { code: fault.code, column: name, rule, severity };
+    }
     let width = origin.columns.len();
     let fields = if width == 1 { "1 field".to_owned() } else { format!("{width} fields") };
-    let column = fault.column.and_then(|column| origin.columns.get(column as usize));
     let rule = match (fault.code, column) {
         (ReasonCode::TypeError, Some((_, data_type))) => format!("type {data_type}"),
-        (ReasonCode::TypeError, None) => "type".to_owned(),
         (ReasonCode::ExtraCell | ReasonCode::MissingCell, _) => fields,
         (ReasonCode::EncodingError, _) => "utf-8".to_owned(),
         (ReasonCode::SourceError, _) => {
             "nothing between a closing quote and the delimiter".to_owned()
         }
+        (ReasonCode::UnclosedQuote, _) => {
+            format!("quotes that open here close within a row of {fields}")
+        }
+        (code, _) => code.as_str().to_owned(),
     };
-    let column = column.map(|(name, _)| name.clone());
-    Reason { code: fault.code, column, rule, severity: Severity::Error }
+    Reason { code: fault.code, column: name, rule, severity: Severity::Error }
 }

@@ -50,6 +50,8 @@ fn recount_text(
         nulls: NullTokens::new(&csv.null_tokens),
         columns: csv.columns.iter().map(typed).collect(),
         longest_record: tuning.sizes.record,
+        judges_quotes: csv.reader >= 2,
+        checking: None,
     });
     let text = Text {
         compression: csv.compression,

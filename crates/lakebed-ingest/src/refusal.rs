@@ -30,7 +30,7 @@ impl Refusal {
     pub const NOT_A_TABLE: &'static str = "not-a-table";
     /// Text, but not UTF-8.
     pub const UNSUPPORTED_ENCODING: &'static str = "unsupported-encoding";
-    /// A quote that no quote closes.
+    /// A quote in the first record that no quote closes.
     pub const UNCLOSED_QUOTE: &'static str = "unclosed-quote";
     /// A record above the limit.
     pub const RECORD_TOO_LONG: &'static str = "record-too-long";
@@ -54,6 +54,8 @@ impl Refusal {
     pub const ALL_QUARANTINED: &'static str = "all-quarantined";
     /// More rows would be quarantined than the limit allows.
     pub const TOO_MANY_QUARANTINED: &'static str = "too-many-quarantined";
+    /// A row breaks a rule that no row may break.
+    pub const CRITICAL_RULE: &'static str = "critical-rule";
     /// The source could not be opened or read.
     pub const UNREADABLE: &'static str = "unreadable";
     /// The caller asked to stop.

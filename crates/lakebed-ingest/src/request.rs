@@ -1,8 +1,13 @@
 //! What goes into a decode and what comes out of it, as plain values.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use lakebed_core::{Decode, DecodeOptions, SchemaChange, Skipped, TableSchema, Tally};
+
+use crate::{BrokenRule, RowCheck};
 
 /// A source as a file of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +33,8 @@ pub struct Request<'a> {
     pub out: &'a Path,
     /// Hears how far it is; may ask to stop.
     pub progress: &'a dyn Progress,
+    /// Rules that rows have to keep, besides shape and types.
+    pub check: Option<&'a Arc<dyn RowCheck>>,
     /// How many threads decode and encode; at least 1.
     pub threads: usize,
 }
@@ -94,6 +101,8 @@ pub struct Decoded {
     pub sources: Vec<DecodedSource>,
     /// What a user should know: what was detected, what would change it. One sentence each.
     pub notes: Vec<String>,
+    /// For every rule of the request's check, in its order, how many rows broke it.
+    pub rules: Vec<BrokenRule>,
 }
 
 /// A Parquet file in the request's folder.

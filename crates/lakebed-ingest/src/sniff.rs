@@ -11,7 +11,10 @@ use crate::{
     LocalSource, Refusal, input,
     names::{self, Names},
     refusal::shown,
-    text::{Dialect, RawField, Tokeniser},
+    text::{
+        Dialect, RawField, RowShape, Tokeniser,
+        torn::{Verdict, judge},
+    },
 };
 
 mod binary;
@@ -22,6 +25,8 @@ mod header;
 const HEAD_BYTES: usize = 256 * 1024;
 /// The longest header that is taken.
 const LONGEST_HEADER: usize = 16 << 20;
+const UNCLOSED_HINT: &str =
+    "repair that line, or name another quote character if `\"` is ordinary text here";
 /// How many records are compared.
 const RECORDS: usize = 1000;
 
@@ -163,6 +168,7 @@ fn sniff_text(
     let bom = bom_of(&head.bytes);
     let (dialect, mut detected) = dialect::choose(source, options, &head.bytes[bom..], head.whole)?;
     let (preamble, head) = first_record(source, compression, dialect, head)?;
+    check_first(source, &head, preamble, dialect)?;
     let records = records_of(&head, bom, dialect);
     let first = records.first().ok_or_else(|| no_rows(source))?;
     let header = match options.header {
@@ -220,6 +226,33 @@ fn first_record(
     }
 }
 
+/// Refuses a first record whose quotes went wrong: nothing else says what a row looks like.
+fn check_first(
+    source: &LocalSource,
+    head: &Head,
+    preamble: Preamble,
+    dialect: Dialect,
+) -> Result<(), Refusal> {
+    let (start, stop) = ((preamble.bom + preamble.blank_bytes) as usize, preamble.bytes() as usize);
+    let text = &head.bytes[..stop];
+    let record = Tokeniser::new(&text[start..], dialect).next(&mut Vec::new(), 0);
+    let Ok(Some(record)) = record else { return Ok(()) };
+    let shape = RowShape { width: record.fields, longest: LONGEST_HEADER };
+    let last_line = preamble.lines - u64::from(text.ends_with(b"\n") || text.ends_with(b"\r"));
+    let is_one_line = last_line == preamble.blank_lines;
+    match is_one_line || !matches!(judge(text, start, dialect, shape, true), Verdict::Torn { .. }) {
+        true => Ok(()),
+        false => {
+            let (name, line) = (shown(&source.name), preamble.blank_lines + 1);
+            let message = format!(
+                "the first record of `{name}` has quotes that open on line {line} and go wrong before line {}",
+                last_line + 2
+            );
+            Err(Refusal::new(Refusal::UNCLOSED_QUOTE, message).hint(UNCLOSED_HINT))
+        }
+    }
+}
+
 fn unclosed_or_empty(source: &LocalSource, head: &Head, bom: usize, dialect: Dialect) -> Refusal {
     let mut tokens = Tokeniser::new(&head.bytes[bom..], dialect);
     loop {
@@ -237,8 +270,7 @@ pub(crate) fn unclosed_quote(name: &str, line: u64) -> Refusal {
         "`{}` ends within quotes: the quote that opens on line {line} is never closed",
         shown(name)
     );
-    Refusal::new(Refusal::UNCLOSED_QUOTE, message)
-        .hint("repair that line, or name another quote character if `\"` is ordinary text here")
+    Refusal::new(Refusal::UNCLOSED_QUOTE, message).hint(UNCLOSED_HINT)
 }
 
 fn preamble_in(head: &Head, bom: usize, dialect: Dialect) -> Option<Preamble> {
@@ -278,12 +310,19 @@ fn records_in(text: &[u8], whole: bool, dialect: Dialect) -> Vec<HeadRecord<'_>>
     while records.len() < RECORDS {
         ends.clear();
         let Ok(Some(record)) = tokens.next(&mut ends, u32::MAX) else { break };
+        if record.torn && tokens.is_torn_to_the_end() && !whole {
+            // A cell of several lines, perhaps, of which the head holds the first ones only.
+            break;
+        }
         let cut_off = record.stop as usize == text.len() && !whole;
-        if record.blank || cut_off {
+        if record.blank || record.torn || cut_off {
             continue;
         }
         let fields = crate::text::tokens::fields_of(text, record, &ends);
         records.push(HeadRecord { fields });
+        if records.len() == 1 {
+            tokens.judge_by(Some(RowShape { width: record.fields, longest: LONGEST_HEADER }));
+        }
     }
     records
 }

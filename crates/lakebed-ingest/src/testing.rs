@@ -1,6 +1,6 @@
 //! What this crate's own tests share: texts into decodes, decodes into text.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use lakebed_core::{DecodeOptions, TableSchema};
@@ -8,8 +8,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
 
 use crate::{
-    Base, Decoded, LocalSource, NoProgress, Refusal, Request, WrittenFile, decode::decode_with,
-    infer::Tuning,
+    Base, Decoded, LocalSource, NoProgress, Refusal, Request, RowCheck, WrittenFile,
+    decode::decode_with, infer::Tuning,
 };
 
 /// A folder with sources in it.
@@ -18,6 +18,7 @@ pub(crate) struct Bench {
     pub(crate) options: DecodeOptions,
     pub(crate) schema: Option<TableSchema>,
     pub(crate) base: Option<Base>,
+    pub(crate) check: Option<Arc<dyn RowCheck>>,
     pub(crate) threads: usize,
     pub(crate) tuning: Tuning,
 }
@@ -32,6 +33,7 @@ impl Bench {
             options: DecodeOptions::default(),
             schema: None,
             base: None,
+            check: None,
             threads: 2,
             tuning: Tuning::default(),
         }
@@ -51,6 +53,7 @@ impl Bench {
             base: self.base.as_ref(),
             out: self.folder.path(),
             progress: &NoProgress,
+            check: self.check.as_ref(),
             threads: self.threads,
         }
     }

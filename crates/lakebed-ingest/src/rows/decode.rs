@@ -7,11 +7,13 @@ use arrow::{
 };
 
 use super::{
-    Reading,
+    ColumnReading, Reading,
     build::Builder,
-    check::Cells,
+    check::{Cell, Cells, is_value},
+    judge::judge,
     walk::{BadRow, Counts, Trouble, Visit, Visitor, walk},
 };
+use crate::{cell::Verdict, text::Record};
 
 /// The rows of a chunk.
 #[derive(Debug)]
@@ -26,9 +28,16 @@ pub(crate) struct ChunkRows {
 /// Decodes the whole records in `text`.
 pub(crate) fn decode(text: &[u8], reading: &Reading) -> Result<ChunkRows, Trouble> {
     let builders = reading.columns.iter().map(Builder::new).collect();
-    let mut decoder = Decoder { reading, builders, rows: 0, dropped: Vec::new() };
-    let (counts, bad) = walk(text, reading, &mut decoder)?;
-    let columns = decoder.finish()?;
+    let (dropped, records) = (Vec::new(), Vec::new());
+    let mut decoder = Decoder { reading, builders, rows: 0, dropped, records };
+    let (mut counts, mut bad) = walk(text, reading, &mut decoder)?;
+    let Decoder { builders, rows, mut dropped, records, .. } = decoder;
+    let columns: Vec<ArrayRef> =
+        builders.into_iter().map(Builder::finish).collect::<Result<_, _>>()?;
+    if let Some(checking) = &reading.checking {
+        judge(checking, &columns, &records, &mut dropped, &mut counts, &mut bad)?;
+    }
+    let columns = without(columns, rows, &dropped)?;
     Ok(ChunkRows { counts, columns, bad })
 }
 
@@ -39,6 +48,8 @@ struct Decoder<'r> {
     rows: usize,
     /// Those that are bad, ascending.
     dropped: Vec<usize>,
+    /// Where the rows stand, if they are to be judged.
+    records: Vec<Record>,
 }
 
 impl Visitor for Decoder<'_> {
@@ -52,7 +63,11 @@ impl Visitor for Decoder<'_> {
             }
         }
         let rows = visit.block.rows.len();
+        if self.reading.checking.is_some() {
+            self.records.extend_from_slice(&visit.block.rows);
+        }
         if visit.any_bad() {
+            self.blame_guessed(visit);
             let bad = (0..rows).filter(|row| visit.is_bad(*row)).map(|row| self.rows + row);
             self.dropped.extend(bad);
         }
@@ -62,17 +77,36 @@ impl Visitor for Decoder<'_> {
 }
 
 impl Decoder<'_> {
-    fn finish(self) -> Result<Vec<ArrayRef>, Trouble> {
-        let arrays: Vec<ArrayRef> =
-            self.builders.into_iter().map(Builder::finish).collect::<Result<_, _>>()?;
-        if self.dropped.is_empty() {
-            return Ok(arrays);
+    /// Bad rows have all their defects told: cells that are not of an inferred type, too.
+    fn blame_guessed(&self, visit: &mut Visit<'_>) {
+        let mut scratch = Vec::new();
+        for (column, reading) in self.reading.columns.iter().enumerate() {
+            let ColumnReading::Guessed(Verdict::Typed(data_type)) = reading else { continue };
+            let cells = Cells::new(visit.text, visit.block, column, self.reading);
+            let is_wrong = |row: &usize| match cells.get(*row, &mut scratch) {
+                Cell::Value(text) => !is_value(text, data_type, false),
+                Cell::Silent(_) | Cell::Null => false,
+            };
+            let bad = (0..visit.block.rows.len()).filter(|row| visit.is_bad(*row));
+            let wrong: Vec<usize> = bad.filter(is_wrong).collect();
+            wrong.into_iter().for_each(|row| visit.fail_too(row, column));
         }
-        let mut kept = vec![true; self.rows];
-        self.dropped.iter().for_each(|row| kept[*row] = false);
-        let kept = BooleanArray::new(BooleanBuffer::from(kept), None);
-        let filter = |array: &ArrayRef| compute::filter(array, &kept);
-        let filtered: Result<Vec<ArrayRef>, _> = arrays.iter().map(filter).collect();
-        filtered.map_err(|error| Trouble::Internal(error.to_string()))
     }
+}
+
+/// The arrays without the rows that were dropped.
+fn without(
+    columns: Vec<ArrayRef>,
+    rows: usize,
+    dropped: &[usize],
+) -> Result<Vec<ArrayRef>, Trouble> {
+    if dropped.is_empty() {
+        return Ok(columns);
+    }
+    let mut kept = vec![true; rows];
+    dropped.iter().for_each(|row| kept[*row] = false);
+    let kept = BooleanArray::new(BooleanBuffer::from(kept), None);
+    let filter = |array: &ArrayRef| compute::filter(array, &kept);
+    let filtered: Result<Vec<ArrayRef>, _> = columns.iter().map(filter).collect();
+    filtered.map_err(|error| Trouble::Internal(error.to_string()))
 }

@@ -5,22 +5,31 @@
 //! | `walk` | goes through a chunk in blocks of rows, sets aside what has not the right shape |
 //! | `check` | whether a cell is a value of a type |
 //! | `build` | cells of a column into an array |
+//! | `shape` | what is wrong with a record that is no row |
+//! | `judge` | which rules of the source a row breaks |
 //! | `decode` | a chunk into arrays |
 //! | `scan` | a chunk into evidence and counts |
 
 mod build;
 mod check;
 mod decode;
+mod judge;
 mod scan;
+mod shape;
 mod walk;
 
 use lakebed_core::{DataType, ReasonCode};
 
 pub(crate) use decode::{ChunkRows, decode};
+pub(crate) use judge::RuleCount;
 pub(crate) use scan::{ChunkScan, scan};
 pub(crate) use walk::{BadRow, Counts, Trouble};
 
-use crate::{cell::Verdict, text::Dialect};
+use crate::{
+    cell::Verdict,
+    checks::Checking,
+    text::{Dialect, RowShape},
+};
 
 /// How the text of a source is read.
 #[derive(Debug, Clone)]
@@ -31,6 +40,18 @@ pub(crate) struct Reading {
     pub(crate) columns: Vec<ColumnReading>,
     /// The longest record that is taken.
     pub(crate) longest_record: usize,
+    /// Whether quotes that hold line ends are judged. Versions of before are counted without.
+    pub(crate) judges_quotes: bool,
+    /// The rules its rows are judged by, where they are decoded.
+    pub(crate) checking: Option<Checking>,
+}
+
+impl Reading {
+    /// What a row looks like, where quotes are judged by it.
+    pub(crate) fn shape(&self) -> Option<RowShape> {
+        let width = self.columns.len() as u32;
+        self.judges_quotes.then_some(RowShape { width, longest: self.longest_record })
+    }
 }
 
 /// How the cells of a column are read.
@@ -80,6 +101,14 @@ pub(crate) struct Fault {
     pub(crate) code: ReasonCode,
     /// The column to blame, by its place in the source.
     pub(crate) column: Option<u32>,
+    /// The rule that is broken, by its place among the source's.
+    pub(crate) rule: Option<u32>,
+}
+
+impl Fault {
+    pub(crate) const fn new(code: ReasonCode, column: Option<u32>) -> Self {
+        Self { code, column, rule: None }
+    }
 }
 
 /// What the cells of a column came to.

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use lakebed_core::{ReasonCode, Tally};
 
-use super::{ColumnCounts, Fault, Reading};
-use crate::text::{Record, RowBlock, Tokeniser};
+use super::{ColumnCounts, Fault, Reading, judge::RuleCount, shape};
+use crate::text::{Record, RowBlock, Tokeniser, tokens::Doubts};
 
 /// Rows of a block: few enough for a core's cache.
 pub(crate) const BLOCK_ROWS: usize = 1024;
@@ -28,6 +28,24 @@ pub(crate) struct Counts {
     pub(crate) first_bad: Option<u64>,
     /// Per column of the source.
     pub(crate) columns: Vec<ColumnCounts>,
+    /// Per rule of the source; empty where nothing was judged.
+    pub(crate) rules: Vec<RuleCount>,
+    /// Rows of several lines whose lines could be rows.
+    pub(crate) doubts: Doubts,
+}
+
+impl Counts {
+    /// Counts a row as quarantined that was counted as accepted.
+    pub(super) fn condemn(&mut self, row: &BadRow) {
+        self.accepted.rows -= 1;
+        self.accepted.bytes -= length(&row.record);
+        self.quarantine(row);
+    }
+
+    fn quarantine(&mut self, row: &BadRow) {
+        add(&mut self.quarantined, &row.record);
+        *self.reasons.entry(row.faults[0].code).or_default() += 1;
+    }
 }
 
 /// A row that is not accepted, and why: at least one fault.
@@ -74,6 +92,11 @@ impl Visit<'_> {
         self.bad[row]
     }
 
+    /// A cell that is not of its column's type, in a row that is bad already; not counted.
+    pub(crate) fn fail_too(&mut self, row: usize, column: usize) {
+        self.failed.push((row as u32, column as u32));
+    }
+
     pub(crate) fn any_bad(&self) -> bool {
         !self.failed.is_empty()
     }
@@ -83,7 +106,7 @@ impl Visit<'_> {
         self.failed.sort_unstable();
         let mut rows: Vec<(usize, Vec<Fault>)> = Vec::new();
         for (row, column) in self.failed {
-            let fault = Fault { code: ReasonCode::TypeError, column: Some(column) };
+            let fault = Fault::new(ReasonCode::TypeError, Some(column));
             match rows.last_mut() {
                 Some((last, faults)) if *last == row as usize => faults.push(fault),
                 _ => rows.push((row as usize, vec![fault])),
@@ -109,6 +132,7 @@ pub(crate) fn walk(
     let mut counts = Counts { columns: vec![ColumnCounts::default(); width], ..Counts::default() };
     let mut bad_rows = Vec::new();
     let mut tokens = Tokeniser::new(text, reading.dialect);
+    tokens.judge_by(reading.shape());
     let mut block = RowBlock::new(width);
     let checks_utf8 = simdutf8::basic::from_utf8(text).is_err();
     let mut more = true;
@@ -123,7 +147,8 @@ pub(crate) fn walk(
             if record.blank {
                 add(&mut counts.blank, &record);
             } else {
-                bad_rows.push(BadRow { record, faults: faults_of_shape(text, &record, width) });
+                let faults = shape::faults(text, &record, reading);
+                bad_rows.push(BadRow { record, faults });
             }
         }
         let failed = vec![false; block.rows.len()];
@@ -145,11 +170,9 @@ pub(crate) fn walk(
         }
     }
     counts.lines = u64::from(tokens.line());
+    counts.doubts = tokens.doubts();
     bad_rows.sort_unstable_by_key(|bad| bad.record.start);
-    for bad in &bad_rows {
-        add(&mut counts.quarantined, &bad.record);
-        *counts.reasons.entry(bad.faults[0].code).or_default() += 1;
-    }
+    bad_rows.iter().for_each(|bad| counts.quarantine(bad));
     counts.first_bad = bad_rows.first().map(|bad| u64::from(bad.record.line));
     Ok((counts, bad_rows))
 }
@@ -163,7 +186,7 @@ fn length(record: &Record) -> u64 {
     u64::from(record.stop - record.start)
 }
 
-fn is_utf8(text: &[u8], record: &Record) -> bool {
+pub(super) fn is_utf8(text: &[u8], record: &Record) -> bool {
     simdutf8::basic::from_utf8(&text[record.range()]).is_ok()
 }
 
@@ -176,17 +199,4 @@ fn check_lengths<'r>(
         Some(record) => Err(Trouble::TooLong { line: record.line }),
         None => Ok(()),
     }
-}
-
-/// What is wrong with a record that is no row of the right shape, or not UTF-8, or both.
-fn faults_of_shape(text: &[u8], record: &Record, width: usize) -> Vec<Fault> {
-    let fields = record.fields as usize;
-    let checks = [
-        (record.odd, ReasonCode::SourceError),
-        (!record.odd && fields > width, ReasonCode::ExtraCell),
-        (!record.odd && fields < width, ReasonCode::MissingCell),
-        (!is_utf8(text, record), ReasonCode::EncodingError),
-    ];
-    let fault = |(_, code)| Fault { code, column: None };
-    checks.into_iter().filter(|(holds, _)| *holds).map(fault).collect()
 }

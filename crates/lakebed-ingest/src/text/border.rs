@@ -2,17 +2,21 @@
 //!
 //! Looks at quotes alone and at the bytes beside them, and so costs a fraction of tokenising. It
 //! agrees with the [tokeniser](super::tokens) on every text: a quote opens a field only behind a
-//! delimiter, a line end or the border before it.
+//! delimiter, a line end or the border before it, and quotes that hold line ends are judged. A
+//! border is only where nothing of a judgement before it matters any more.
 
 use super::{
     mask::{Finder, Needles},
     tokens::Dialect,
+    torn::{RowShape, Verdict, judge},
 };
 
 /// The state of a scan over a buffer that begins with a record and grows at its end.
 #[derive(Debug)]
 pub(crate) struct BorderScan {
     dialect: Dialect,
+    /// What a row looks like; quotes are always believed when that is not known.
+    shape: Option<RowShape>,
     /// Bytes before this one are done with.
     at: usize,
     /// Where the quote stands that opened the field the scan is in.
@@ -24,8 +28,8 @@ pub(crate) struct BorderScan {
 }
 
 impl BorderScan {
-    pub(crate) const fn new(dialect: Dialect) -> Self {
-        Self { dialect, at: 0, inside: None, outside: 0, border: 0 }
+    pub(crate) const fn new(dialect: Dialect, shape: Option<RowShape>) -> Self {
+        Self { dialect, shape, at: 0, inside: None, outside: 0, border: 0 }
     }
 
     /// Takes in what the buffer gained, and returns the last border in it: everything before it is
@@ -33,19 +37,32 @@ impl BorderScan {
     ///
     /// A line end that may be half of a CRLF, and a quote that may be half of two, wait for more.
     pub(crate) fn advance(&mut self, buffer: &[u8]) -> usize {
+        while let Some(border) = self.scan(buffer) {
+            // The record is judged; go on behind it, or where it is torn.
+            *self = Self { border, at: border, outside: border, inside: None, ..*self };
+        }
+        self.border
+    }
+
+    /// Scans on from `at`; a border if a record was judged that ends there, or goes on there anew.
+    fn scan(&mut self, buffer: &[u8]) -> Option<usize> {
         let mut quotes = Finder::new(buffer, Needles([self.dialect.quote; 4]), self.at);
         while let Some(place) = quotes.next() {
-            if self.inside.is_none() {
+            let Some(opened) = self.inside else {
                 self.open(buffer, place);
                 continue;
-            }
+            };
             match buffer.get(place + 1) {
                 None => {
                     self.at = place;
-                    return self.border;
+                    return self.judge_long(buffer);
                 }
                 Some(next) if *next == self.dialect.quote => {
                     quotes.next();
+                }
+                Some(_) if self.shape.is_some() && has_line_end(&buffer[opened + 1..place]) => {
+                    self.at = place;
+                    return self.judge(buffer);
                 }
                 Some(_) => {
                     self.inside = None;
@@ -57,7 +74,26 @@ impl BorderScan {
         if self.inside.is_none() {
             self.search(buffer, buffer.len());
         }
-        self.border
+        self.judge_long(buffer)
+    }
+
+    /// Judges a record that is open and longer than any may be.
+    fn judge_long(&self, buffer: &[u8]) -> Option<usize> {
+        let is_long = |shape: RowShape| buffer.len() - self.border > shape.longest;
+        match self.inside.is_some() && self.shape.is_some_and(is_long) {
+            true => self.judge(buffer),
+            false => None,
+        }
+    }
+
+    /// Judges the record that is open; it begins at the last border.
+    #[cold]
+    fn judge(&self, buffer: &[u8]) -> Option<usize> {
+        match judge(buffer, self.border, self.dialect, self.shape?, false) {
+            Verdict::Whole { stop, .. } => Some(stop),
+            Verdict::Torn { resume } => Some(resume),
+            Verdict::Open | Verdict::TooLong => None,
+        }
     }
 
     #[inline(always)]
@@ -105,11 +141,25 @@ impl BorderScan {
         self.border -= count;
     }
 
+    /// The same as [`Self::unclosed`], and none where the tokeniser takes that for a torn record.
+    pub(crate) fn unclosed_for_good(&self, buffer: &[u8]) -> Option<usize> {
+        self.unclosed(buffer).filter(|_| self.shape.is_none())
+    }
+
     /// Where the quote stands that opened the field the scan is in, for the end of the text:
     /// `buffer`'s last byte may close it.
     pub(crate) fn unclosed(&self, buffer: &[u8]) -> Option<usize> {
         let closes = self.at + 1 == buffer.len() && buffer[self.at] == self.dialect.quote;
         self.inside.filter(|place| !(closes && *place != self.at))
+    }
+}
+
+#[inline(always)]
+fn has_line_end(text: &[u8]) -> bool {
+    let is_line_end = |byte: &u8| *byte == b'\n' || *byte == b'\r';
+    match text.len() < 16 {
+        true => text.iter().any(is_line_end),
+        false => memchr::memchr2(b'\n', b'\r', text).is_some(),
     }
 }
 
@@ -122,8 +172,9 @@ mod tests {
 
     const CSV: Dialect = Dialect { delimiter: b',', quote: b'"' };
 
-    fn all_borders(text: &[u8]) -> (Vec<usize>, bool) {
+    fn all_borders(text: &[u8], shape: Option<RowShape>) -> (Vec<usize>, bool) {
         let mut tokens = Tokeniser::new(text, CSV);
+        tokens.judge_by(shape);
         let mut borders = vec![0];
         loop {
             match tokens.next(&mut Vec::new(), 0) {
@@ -142,8 +193,8 @@ mod tests {
             text in prop::collection::vec(prop::sample::select(b",\"\"\n\rab".to_vec()), 0..150),
             steps in prop::collection::vec(1_usize..20, 1..30),
         ) {
-            let (borders, unclosed) = all_borders(&text);
-            let mut scan = BorderScan::new(CSV);
+            let (borders, unclosed) = all_borders(&text, None);
+            let mut scan = BorderScan::new(CSV, None);
             let (mut start, mut seen) = (0, 0);
             let mut steps = steps.iter().cycle();
             while seen < text.len() {
@@ -157,6 +208,31 @@ mod tests {
             }
             let rest = &text[start..];
             prop_assert_eq!(!rest.is_empty() && scan.unclosed(rest).is_some(), unclosed);
+        }
+
+        /// The same where quotes are judged, but that borders may be missed while one is.
+        #[test]
+        fn agrees_with_a_tokeniser_that_judges(
+            text in prop::collection::vec(prop::sample::select(b",\"\"\n\n\rab".to_vec()), 0..150),
+            steps in prop::collection::vec(1_usize..20, 1..30),
+            width in 1_u32..4,
+            longest in 5_usize..200,
+        ) {
+            let shape = RowShape { width, longest };
+            let (borders, _) = all_borders(&text, Some(shape));
+            let mut scan = BorderScan::new(CSV, Some(shape));
+            let (mut start, mut seen) = (0, 0);
+            let mut steps = steps.iter().cycle();
+            while seen < text.len() {
+                seen = (seen + steps.next().expect("it cycles")).min(text.len());
+                let border = start + scan.advance(&text[start..seen]);
+                prop_assert!(borders.contains(&border), "{border} of {borders:?}");
+                let known = borders.iter().filter(|&&b| b < seen).max().copied();
+                let is_known = border >= known.unwrap_or(0) || scan.inside.is_some();
+                prop_assert!(is_known, "{border} of {borders:?} at {seen}");
+                scan.cut(border - start);
+                start = border;
+            }
         }
     }
 }

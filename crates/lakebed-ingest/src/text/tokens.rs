@@ -6,12 +6,17 @@
 //! * Bytes between a closing quote and the next delimiter or line end make the record *odd*; it
 //!   still ends where a reader who takes those bytes literally would end it.
 //! * A line without a byte is blank, and no record.
+//! * Told what a row looks like, it believes quotes that hold line ends only after a
+//!   [judgement](super::torn); otherwise the record is *torn*, and ends with its line.
 //!
 //! Fields are positions into the text; nothing is copied here.
 
 use std::ops::Range;
 
-use super::mask::{Finder, Needles};
+use super::{
+    mask::{Finder, Needles},
+    torn::{RowShape, Verdict, behind, judge},
+};
 
 /// The field's text stands between quotes.
 const QUOTED: u32 = 1 << 31;
@@ -50,12 +55,14 @@ pub(crate) struct Record {
     pub(crate) stop: u32,
     /// Line ends before it in the text.
     pub(crate) line: u32,
-    /// How many fields it has.
+    /// How many fields it has; if it is torn, how many there are before the quote that opened.
     pub(crate) fields: u32,
     /// Whether text follows a closing quote.
     pub(crate) odd: bool,
     /// Whether it is a line without a byte.
     pub(crate) blank: bool,
+    /// Whether quotes that opened on its line went wrong.
+    pub(crate) torn: bool,
 }
 
 impl Record {
@@ -71,6 +78,21 @@ pub(crate) struct Unclosed {
     pub(crate) line: u32,
 }
 
+/// Reading stopped within quotes: at a line end that was not to be passed, or at the text's end.
+struct InQuotes {
+    opened: Unclosed,
+    /// Fields before the one that is open.
+    fields: u32,
+}
+
+/// Records of several lines whose lines could be rows as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Doubts {
+    pub(crate) records: u64,
+    /// Line ends before the first of them.
+    pub(crate) first: Option<u64>,
+}
+
 /// Reads a text record by record.
 pub(crate) struct Tokeniser<'t> {
     text: &'t [u8],
@@ -78,13 +100,35 @@ pub(crate) struct Tokeniser<'t> {
     finder: Finder<'t>,
     at: usize,
     line: u32,
+    /// What a row looks like; quotes are always believed when that is not known.
+    shape: Option<RowShape>,
+    /// Lines that begin before this place are read each by itself.
+    alone_until: usize,
+    doubts: Doubts,
 }
 
 impl<'t> Tokeniser<'t> {
     /// `text` is at most [`LONGEST_TEXT`] bytes and begins with a record.
     pub(crate) fn new(text: &'t [u8], dialect: Dialect) -> Self {
         assert!(text.len() <= LONGEST_TEXT, "positions have 30 bits");
-        Self { text, dialect, finder: Finder::new(text, dialect.needles(), 0), at: 0, line: 0 }
+        let finder = Finder::new(text, dialect.needles(), 0);
+        let doubts = Doubts::default();
+        Self { text, dialect, finder, at: 0, line: 0, shape: None, alone_until: 0, doubts }
+    }
+
+    /// From here on quotes that hold line ends are judged by what a row looks like.
+    pub(crate) const fn judge_by(&mut self, shape: Option<RowShape>) {
+        self.shape = shape;
+    }
+
+    /// Whether quotes are open, for all that is known, where the text ends.
+    pub(crate) const fn is_torn_to_the_end(&self) -> bool {
+        self.alone_until >= self.text.len()
+    }
+
+    /// Records so far that were believed and perhaps should not be.
+    pub(crate) const fn doubts(&self) -> Doubts {
+        self.doubts
     }
 
     /// Line ends passed so far.
@@ -99,11 +143,27 @@ impl<'t> Tokeniser<'t> {
         ends: &mut Vec<u32>,
         keep: u32,
     ) -> Result<Option<Record>, Unclosed> {
-        let text = self.text;
-        let (start, line) = (self.at, self.line);
-        if start >= text.len() {
+        if self.at >= self.text.len() {
             return Ok(None);
         }
+        let (start, line, kept) = (self.at, self.line, ends.len());
+        match (self.read(ends, keep, self.shape.is_none()), self.shape) {
+            (Ok(record), _) => Ok(Some(record)),
+            (Err(stopped), None) => Err(stopped.opened),
+            (Err(stopped), Some(shape)) => {
+                ends.truncate(kept);
+                self.line = line;
+                Ok(Some(self.several_lines(start, stopped, shape, ends, keep)))
+            }
+        }
+    }
+
+    /// Reads the record that begins here; stops at the first line end within quotes unless it may
+    /// go `across`.
+    #[inline(always)]
+    fn read(&mut self, ends: &mut Vec<u32>, keep: u32, across: bool) -> Result<Record, InQuotes> {
+        let text = self.text;
+        let (start, line) = (self.at, self.line);
         let mut record = Record {
             start: start as u32,
             stop: text.len() as u32,
@@ -111,6 +171,7 @@ impl<'t> Tokeniser<'t> {
             fields: 0,
             odd: false,
             blank: false,
+            torn: false,
         };
         let mut field_start = start;
         let mut flags = 0;
@@ -120,7 +181,7 @@ impl<'t> Tokeniser<'t> {
             let end = place.unwrap_or(text.len());
             if byte == Some(self.dialect.quote) {
                 if end == field_start {
-                    flags = self.quoted(&mut record)?;
+                    flags = self.quoted(&mut record, across)?;
                 }
                 continue;
             }
@@ -139,8 +200,58 @@ impl<'t> Tokeniser<'t> {
                 self.pass_line_end(byte, end);
             }
             record.stop = self.at as u32;
-            return Ok(Some(record));
+            return Ok(record);
         }
+    }
+
+    /// The record that begins at `start`, where reading stopped within quotes.
+    #[cold]
+    fn several_lines(
+        &mut self,
+        start: usize,
+        stopped: InQuotes,
+        shape: RowShape,
+        ends: &mut Vec<u32>,
+        keep: u32,
+    ) -> Record {
+        if start >= self.alone_until {
+            match judge(self.text, start, self.dialect, shape, true) {
+                Verdict::Whole { doubtful, .. } => {
+                    let (line, kept) = (self.line, ends.len());
+                    self.go_to(start);
+                    if let Ok(record) = self.read(ends, keep, true) {
+                        self.doubts.records += u64::from(doubtful);
+                        if doubtful {
+                            self.doubts.first.get_or_insert(u64::from(line));
+                        }
+                        return record;
+                    }
+                    debug_assert!(false, "what is whole can be read");
+                    ends.truncate(kept);
+                    self.line = line;
+                }
+                Verdict::Torn { resume } => self.alone_until = resume,
+                // A line that is too long is refused for that.
+                Verdict::Open | Verdict::TooLong => {}
+            }
+        }
+        self.first_line(start, stopped.fields)
+    }
+
+    /// The line at `start` as a torn record.
+    fn first_line(&mut self, start: usize, fields: u32) -> Record {
+        let line_end = memchr::memchr2(b'\n', b'\r', &self.text[start..]);
+        let stop = line_end.map_or(self.text.len(), |length| behind(self.text, start + length));
+        let line = self.line;
+        self.line += u32::from(line_end.is_some());
+        self.go_to(stop);
+        let (start, stop) = (start as u32, stop as u32);
+        Record { start, stop, line, fields, odd: false, blank: false, torn: true }
+    }
+
+    fn go_to(&mut self, place: usize) {
+        self.at = place;
+        self.finder = Finder::new(self.text, self.dialect.needles(), place);
     }
 
     #[inline(always)]
@@ -155,11 +266,11 @@ impl<'t> Tokeniser<'t> {
 
     /// Passes a quoted field whose opening quote was just found; returns the field's flags.
     #[inline(always)]
-    fn quoted(&mut self, record: &mut Record) -> Result<u32, Unclosed> {
-        let opened = Unclosed { line: self.line };
+    fn quoted(&mut self, record: &mut Record, across: bool) -> Result<u32, InQuotes> {
+        let stopped = InQuotes { opened: Unclosed { line: self.line }, fields: record.fields };
         let mut flags = QUOTED;
         loop {
-            let place = self.finder.next().ok_or(opened)?;
+            let Some(place) = self.finder.next() else { return Err(stopped) };
             let byte = self.text[place];
             let next = self.text.get(place + 1).copied();
             if byte == self.dialect.quote {
@@ -175,6 +286,9 @@ impl<'t> Tokeniser<'t> {
                     _ => return Ok(flags),
                 }
             } else if byte == b'\n' || (byte == b'\r' && next != Some(b'\n')) {
+                if !across {
+                    return Err(stopped);
+                }
                 self.line += 1;
             }
         }
@@ -237,7 +351,8 @@ impl RowBlock {
             let Some(record) = tokens.next(&mut self.ends, self.width as u32)? else {
                 return Ok(false);
             };
-            let fits = record.fields as usize == self.width && !record.odd && !record.blank;
+            let is_sound_line = !record.odd && !record.blank && !record.torn;
+            let fits = record.fields as usize == self.width && is_sound_line;
             if fits && is_sound(&record) {
                 self.rows.push(record);
             } else {

@@ -1,6 +1,7 @@
 //! One Parquet file: opened, filled row group by row group, finished.
 
 use std::{
+    collections::HashMap,
     fs::File,
     io::{BufWriter, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -24,6 +25,8 @@ use crate::{Refusal, WrittenFile};
 /// What all files of a table have in common.
 pub(crate) struct Plan {
     schema: SchemaDescriptor,
+    /// What every footer says besides.
+    metadata: HashMap<String, String>,
     /// Of files: what they say about columns has no effect, since columns come encoded.
     properties: WriterPropertiesPtr,
     out: PathBuf,
@@ -32,9 +35,10 @@ pub(crate) struct Plan {
 impl Plan {
     pub(crate) fn new(schema: &Schema, out: &Path) -> Result<Self, Refusal> {
         let converter = ArrowSchemaConverter::new().with_coerce_types(true).schema_root("table");
+        let metadata = schema.metadata().clone();
         let schema = converter.convert(schema).map_err(Refusal::internal)?;
-        let properties = Arc::new(properties(&schema, true));
-        Ok(Self { schema, properties, out: out.to_owned() })
+        let properties = Arc::new(properties(&schema, &metadata, true));
+        Ok(Self { schema, metadata, properties, out: out.to_owned() })
     }
 
     /// Makes encoders of columns, with dictionaries or without.
@@ -43,7 +47,7 @@ impl Plan {
         schema: &SchemaRef,
         dictionary: bool,
     ) -> Result<ArrowRowGroupWriterFactory, Refusal> {
-        let properties = Arc::new(properties(&self.schema, dictionary));
+        let properties = Arc::new(properties(&self.schema, &self.metadata, dictionary));
         let file = SerializedFileWriter::new(Vec::new(), self.schema.root_schema_ptr(), properties)
             .map_err(Refusal::internal)?;
         Ok(ArrowRowGroupWriterFactory::new(&file, Arc::clone(schema)))

@@ -1,9 +1,14 @@
 //! How our Parquet files are written. Everything that shapes their bytes is said here, whether or
 //! not it is the library's default, so that a new default does not change old data's names.
 
+use std::collections::HashMap;
+
 use parquet::{
     basic::{Compression, Encoding, Type as PhysicalType, ZstdLevel},
-    file::properties::{EnabledStatistics, WriterProperties, WriterVersion},
+    file::{
+        metadata::KeyValue,
+        properties::{EnabledStatistics, WriterProperties, WriterVersion},
+    },
     schema::types::SchemaDescriptor,
 };
 
@@ -13,7 +18,15 @@ use super::{GROUP_ROWS, choice::LARGEST_DICTIONARY};
 pub(crate) const CREATED_BY: &str = "lakebed parquet 1";
 
 /// Properties of every table and quarantine file, for columns with a dictionary or without.
-pub(crate) fn properties(schema: &SchemaDescriptor, dictionary: bool) -> WriterProperties {
+/// `metadata` goes into the footer, sorted by key.
+pub(crate) fn properties(
+    schema: &SchemaDescriptor,
+    metadata: &HashMap<String, String>,
+    dictionary: bool,
+) -> WriterProperties {
+    let mut pairs: Vec<KeyValue> =
+        metadata.iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone())).collect();
+    pairs.sort_unstable_by(|one, other| one.key.cmp(&other.key));
     let level = ZstdLevel::try_new(1).expect("1 is a level of zstd");
     let mut builder = WriterProperties::builder()
         .set_created_by(CREATED_BY.to_owned())
@@ -31,6 +44,7 @@ pub(crate) fn properties(schema: &SchemaDescriptor, dictionary: bool) -> WriterP
         .set_column_index_truncate_length(Some(64))
         .set_write_page_header_statistics(false)
         .set_offset_index_disabled(false)
+        .set_key_value_metadata((!pairs.is_empty()).then_some(pairs))
         .set_coerce_types(true);
     for column in schema.columns() {
         if let Some(encoding) = encoding(column.physical_type()) {

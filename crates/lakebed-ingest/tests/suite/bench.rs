@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use arrow::{
@@ -12,7 +13,8 @@ use arrow::{
 };
 use lakebed_core::{DecodeOptions, TableSchema};
 use lakebed_ingest::{
-    Base, Decoded, LocalSource, NoProgress, Plan, Refusal, Request, WrittenFile, decode, plan,
+    Base, Decoded, LocalSource, NoProgress, Plan, Refusal, Request, RowCheck, WrittenFile, decode,
+    plan,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
@@ -22,6 +24,7 @@ pub(crate) struct Bench {
     pub(crate) options: DecodeOptions,
     pub(crate) schema: Option<TableSchema>,
     pub(crate) base: Option<Base>,
+    pub(crate) check: Option<Arc<dyn RowCheck>>,
 }
 
 pub(crate) type Row = Vec<Option<String>>;
@@ -33,6 +36,7 @@ impl Bench {
             options: DecodeOptions::default(),
             schema: None,
             base: None,
+            check: None,
         }
     }
 
@@ -67,6 +71,7 @@ impl Bench {
             base: self.base.as_ref(),
             out: self.folder.path(),
             progress: &NoProgress,
+            check: self.check.as_ref(),
             threads: 2,
         }
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bench;
+mod checks;
 mod messy;
 mod parquet_sources;
 mod real;

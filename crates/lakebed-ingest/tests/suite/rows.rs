@@ -29,7 +29,7 @@ fn bad_rows_are_kept_with_position_bytes_and_reasons() {
     a.csv|4|41|13|322c323032342d30312d30320a|[{code: missing-cell, column: , rule: 3 fields, severity: error}]
     a.csv|5|54|17|332c323032342d30312d30332c632c640a|[{code: extra-cell, column: , rule: 3 fields, severity: error}]
     a.csv|8|90|18|352c323032342d30312d30352c226722680a|[{code: source-error, column: , rule: nothing between a closing quote and the delimiter, severity: error}]
-    a.csv|9|108|15|362c323032342d30312d30362cff0a|[{code: encoding-error, column: , rule: utf-8, severity: error}]
+    a.csv|9|108|15|362c323032342d30312d30362cff0a|[{code: encoding-error, column: name, rule: utf-8, severity: error}]
     ");
     for row in rows(&decoded.quarantine) {
         let number = |column: usize| row[column].as_deref().unwrap().parse::<usize>().unwrap();
@@ -37,6 +37,24 @@ fn bad_rows_are_kept_with_position_bytes_and_reasons() {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(row[4].as_deref(), Some(hex.as_str()));
     }
+}
+
+/// Cells in no column of a known type, too: those that were inferred from the good rows.
+#[test]
+fn a_bad_row_lists_all_its_defects() {
+    let mut bench = Bench::with_type("n", "long");
+    bench.options.types.insert("m".into(), "long".parse().unwrap());
+    let decoded = bench.text(
+        b"n,m,guessed,s\n1,2,3,a\n4,5,6,b\nx,y,z,c\nx,5,6,\xff\n\xff,y,z,\xff\n4,5,\"6\"7,b,\xff\n7,8,9,d\n",
+    );
+    let reasons: Vec<String> =
+        rows(&decoded.quarantine).into_iter().map(|row| row[5].clone().unwrap()).collect();
+    insta::assert_snapshot!(reasons.join("\n").replace(", severity: error", ""), @"
+    [{code: type-error, column: n, rule: type long}, {code: type-error, column: m, rule: type long}, {code: type-error, column: guessed, rule: type long}]
+    [{code: encoding-error, column: s, rule: utf-8}, {code: type-error, column: n, rule: type long}]
+    [{code: encoding-error, column: n, rule: utf-8}, {code: encoding-error, column: s, rule: utf-8}, {code: type-error, column: m, rule: type long}]
+    [{code: source-error, column: , rule: nothing between a closing quote and the delimiter}, {code: extra-cell, column: , rule: 4 fields}, {code: encoding-error, column: , rule: utf-8}]
+    ");
 }
 
 #[test]

@@ -259,6 +259,7 @@ impl<'a> Attempt<'a> {
                 base: base.as_ref(),
                 out: &out,
                 progress: &*meter,
+                check: None,
                 threads,
             }))
         })

@@ -54,6 +54,7 @@ impl Lake {
                 base: None,
                 out: &out,
                 progress: &*meter,
+                check: None,
                 threads: std::thread::available_parallelism().map_or(2, usize::from),
             }))
         })

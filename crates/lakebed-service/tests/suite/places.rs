@@ -21,9 +21,9 @@ async fn p10_the_same_inputs_give_the_same_version_ids() {
         .map(|made| format!("{} {}", made.version.dataset, made.version.version_id))
         .collect();
     insta::assert_snapshot!(lines.join("\n"), @r"
-    a.b 5d98708ba4767ca9f74468293ed71a344c445dcd159931edddda109f8e030d37
-    a.b 4e6babbf2f8e8d9af1b22648bc859450647e29a72631898dc46d0af681185578
-    a.b 6196de9f2cc19713e7355219445af8adfd45bb38b45e34f6bce71b769332aa64
+    a.b 18155d88b1481a69b1b1922248e3927c6aec69e95bf13e7572df908b48c79d02
+    a.b e6144d1b51ac79849ee203e4865e1e5f7d23f599fd758e1f473bfb863bf5a127
+    a.b 10b305b42e63ffecb4aa497ef575bb0bcf549ff40f533b65e6de671926ec2008
     a.files eef9aab3c88b8b05add0a24a03a861c3b92cd21c24e89912709510864df57019
     ");
 }

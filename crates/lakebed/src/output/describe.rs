@@ -49,6 +49,7 @@ mod tests {
             delimiter: '\t',
             quote: '\'',
             header: Header::Absent,
+            reader: CsvDecode::READER,
             null_tokens: vec!["NA".to_owned(), "-".to_owned()],
             columns: Vec::new(),
         };

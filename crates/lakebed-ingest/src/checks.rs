@@ -1,0 +1,122 @@
+//! Rules on rows, evaluated in the pass that decodes them: the seam for contracts.
+//!
+//! Which rules there are, and what they mean, is the caller's. Here rows are handed over as Arrow
+//! arrays once, and what breaks a rule of severity `error` or worse joins the row's other defects.
+
+use std::{fmt, sync::Arc};
+
+use arrow::{
+    array::{ArrayRef, RecordBatch, RecordBatchOptions},
+    buffer::BooleanBuffer,
+    datatypes::{Field, Schema, SchemaRef},
+};
+use lakebed_core::{DataType, ReasonCode, Severity};
+
+use crate::{account::Account, arrow_types::arrow_type, layout::Layout};
+
+/// A rule on rows: what it is called, and what breaking it means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowRule {
+    /// What is wrong with a row that breaks it.
+    pub code: ReasonCode,
+    /// What the quarantine calls it. Never holds a value of the data.
+    pub rule: String,
+    /// The columns it looks at. A row is not judged by a rule one of whose cells is not of its type.
+    pub columns: Vec<String>,
+    /// [`Severity::Error`] quarantines the row, [`Severity::Critical`] refuses the version, the
+    /// others keep the row and count it.
+    pub severity: Severity,
+}
+
+/// Rules that are evaluated together.
+///
+/// Pure: the same rows break the same rules, whatever was judged before and on which thread.
+pub trait RowCheck: fmt::Debug + Send + Sync {
+    /// All rules. Reasons name them in this order.
+    fn rules(&self) -> &[RowRule];
+
+    /// For every rule, in that order, the rows that break it; none where no row does.
+    ///
+    /// `rows` are some thousand rows of one source: the columns it has, under the dataset's names
+    /// and with its types, in the source's order. Cells that are not of their type hold a default.
+    fn broken(&self, rows: &RecordBatch) -> Vec<Option<BooleanBuffer>>;
+}
+
+/// How many rows broke a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BrokenRule {
+    /// Rows that broke it, in all sources.
+    pub rows: u64,
+    /// The first of them: the source's name, and in a text its line, counted from 1.
+    pub first: Option<(String, u64)>,
+}
+
+/// The rules of a source, with what its columns are.
+#[derive(Debug, Clone)]
+pub(crate) struct Checking {
+    check: Arc<dyn RowCheck>,
+    schema: SchemaRef,
+    /// Per rule, the places of its columns in the source.
+    columns: Vec<Vec<u32>>,
+}
+
+impl Checking {
+    pub(crate) fn new(check: &Arc<dyn RowCheck>, columns: &[(String, DataType)]) -> Self {
+        let field =
+            |(name, data_type): &(String, DataType)| Field::new(name, arrow_type(data_type), true);
+        let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
+        let place = |name: &String| columns.iter().position(|(column, _)| column == name);
+        let places = |rule: &RowRule| {
+            rule.columns.iter().filter_map(place).map(|place| place as u32).collect()
+        };
+        let columns = check.rules().iter().map(places).collect();
+        Self { check: Arc::clone(check), schema, columns }
+    }
+
+    pub(crate) fn rules(&self) -> &[RowRule] {
+        self.check.rules()
+    }
+
+    /// The places of a rule's columns among those of the source.
+    pub(crate) fn columns(&self, rule: usize) -> &[u32] {
+        &self.columns[rule]
+    }
+
+    /// For every rule the rows that break it, or what is wrong with the check.
+    pub(crate) fn broken(
+        &self,
+        columns: &[ArrayRef],
+        rows: usize,
+    ) -> Result<Vec<Option<BooleanBuffer>>, String> {
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let schema = Arc::clone(&self.schema);
+        let batch = RecordBatch::try_new_with_options(schema, columns.to_vec(), &options)
+            .map_err(|error| error.to_string())?;
+        let broken = self.check.broken(&batch);
+        let is_right = broken.len() == self.rules().len()
+            && broken.iter().flatten().all(|broken| broken.len() == rows);
+        match is_right {
+            true => Ok(broken),
+            false => Err("a check judged other rows or rules than it was given".to_owned()),
+        }
+    }
+}
+
+/// What the rows of all sources together broke.
+pub(crate) fn broken_rules(
+    layout: &Layout,
+    accounts: &[Account],
+    check: Option<&Arc<dyn RowCheck>>,
+) -> Vec<BrokenRule> {
+    let count = check.map_or(0, |check| check.rules().len());
+    let mut broken = vec![BrokenRule::default(); count];
+    for (source, account) in layout.sources.iter().zip(accounts) {
+        for (sum, count) in broken.iter_mut().zip(&account.rules) {
+            sum.rows += count.rows;
+            if let (None, Some(line)) = (&sum.first, count.first) {
+                sum.first = Some((source.name.clone(), line));
+            }
+        }
+    }
+    broken
+}
