@@ -33,5 +33,5 @@ pub use judge::{
     Consequence, Decision, consequence_for_row, consequence_of, count_finding, decide,
     freshness_finding, value_finding,
 };
-pub use odcs::{Note, NoteKind, ReadContract, read_contract};
+pub use odcs::{Note, NoteKind, ReadContract, dataset_of_file, read_contract};
 pub use pattern::{Pattern, PatternError};

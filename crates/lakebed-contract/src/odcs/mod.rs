@@ -14,7 +14,10 @@ mod shape;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use lakebed_core::contract::{Contract, Status};
+use lakebed_core::{
+    DatasetName,
+    contract::{Contract, Status},
+};
 use serde_saphyr::Location;
 
 use crate::yaml::{self, Mistake, Node, shown};
@@ -89,6 +92,24 @@ pub fn read_contract(
     contract.kept = reader.keep(&root);
     reader.notes.sort();
     Ok(ReadContract { contract, notes: reader.notes })
+}
+
+/// The dataset whose contract a file of the declared catalog is:
+/// `datasets/<namespace>/<name>.odcs.yaml`.
+///
+/// # Errors
+/// The mistake of a file in `datasets/` that is none.
+pub fn dataset_of_file(file: &str) -> Result<DatasetName, Mistake> {
+    let mistake = |message: String, hint: &str| {
+        Mistake::at(file, Location::UNKNOWN, message, Some(hint.to_owned()))
+    };
+    let path = file.strip_prefix("datasets/").and_then(|path| path.strip_suffix(".odcs.yaml"));
+    let Some((namespace, name)) = path.and_then(|path| path.split_once('/')) else {
+        let message = "this is no contract of a dataset".to_owned();
+        return Err(mistake(message, "contracts are `datasets/<namespace>/<name>.odcs.yaml`"));
+    };
+    DatasetName::new(namespace, name)
+        .map_err(|error| mistake(error.to_string(), "folder and file are called like the dataset"))
 }
 
 /// Reads a document and remembers what of it found a place in the contract.

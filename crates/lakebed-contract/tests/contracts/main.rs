@@ -5,5 +5,7 @@
 mod binding;
 mod changes;
 mod inferring;
+mod judging;
+mod promises;
 mod reading;
 mod world;

@@ -318,12 +318,12 @@ mod tests {
         let said: Vec<String> = contract()
             .all_rules()
             .into_iter()
-            .map(|rule| format!("{} {} {}", rule.id, rule.severity, rule.check.code()))
+            .map(|rule| format!("{} {} {}", rule.id, rule.severity, rule.code()))
             .collect();
         insta::assert_snapshot!(said.join("\n"), @"
         price.required error constraint-error
         price.minimum error constraint-error
-        id.primaryKey error constraint-error
+        id.primaryKey error primary-key
         primaryKey error primary-key
         rowCount critical row-count
         ");

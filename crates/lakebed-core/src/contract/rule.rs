@@ -60,6 +60,27 @@ pub struct Rule {
     pub description: Option<String>,
 }
 
+impl Rule {
+    /// What a quarantined row is told, in the vocabulary of frictionless.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match (&self.column, &self.check) {
+            // That a part of a key is null is told like a key that comes twice.
+            (Some(column), Check::Row { .. })
+                if self.id.strip_prefix(column.as_str()) == Some(".primaryKey") =>
+            {
+                "primary-key"
+            }
+            (_, Check::Duplicates { is_primary_key: true, .. }) => "primary-key",
+            (_, Check::Duplicates { .. }) => "unique-error",
+            (_, Check::Relationship { .. }) => "foreign-key",
+            (_, Check::RowCount { .. }) => "row-count",
+            (_, Check::Sql { .. }) => "sql",
+            (_, Check::Row { .. } | Check::Metric { .. }) => "constraint-error",
+        }
+    }
+}
+
 /// What must hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -121,19 +142,6 @@ impl Check {
             | Self::Duplicates { .. }
             | Self::RowCount { .. }
             | Self::Sql { .. } => false,
-        }
-    }
-
-    /// What a quarantined row is told, in the vocabulary of frictionless.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Duplicates { is_primary_key: true, .. } => "primary-key",
-            Self::Duplicates { .. } => "unique-error",
-            Self::Relationship { .. } => "foreign-key",
-            Self::RowCount { .. } => "row-count",
-            Self::Sql { .. } => "sql",
-            Self::Row { .. } | Self::Metric { .. } => "constraint-error",
         }
     }
 }
