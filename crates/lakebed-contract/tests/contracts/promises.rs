@@ -150,9 +150,12 @@ fn a_file_is_called_like_its_dataset() {
 #[test]
 fn every_rule_has_a_name_of_its_own() {
     let contract = read(&document(
-        "  properties: [{ name: a, required: true, quality: [{ id: required, type: sql, query: SELECT 1, mustBe: 1 }] }]\n  quality: [{ metric: rowCount, mustBeGreaterThan: 0 }, { metric: rowCount, mustBeLessThan: 9 }, { id: rowCount, metric: rowCount, mustBe: 5 }, { id: mine, metric: rowCount, mustBe: 5 }]\n",
+        "  properties: [{ name: a, required: true, quality: [{ id: required, type: sql, query: SELECT 1, mustBe: 1 }] }]\n  quality: [{ metric: rowCount, mustBeGreaterThan: 0 }, { metric: rowCount, mustBeLessThan: 9 }, { id: rowCount, metric: rowCount, mustBe: 5 }, { id: mine, metric: duplicateValues, mustBeLessThan: 5, arguments: { properties: [a] } }]\n",
     ))
     .contract;
+    for rule in contract.all_rules() {
+        assert_eq!(rule.code().is_some(), rule.check.blames_rows(), "{}", rule.id);
+    }
     let names: Vec<String> = contract.all_rules().into_iter().map(|rule| rule.id).collect();
     let expected = ["a.required", "a.required.2", "rowCount", "rowCount.2", "rowCount.3", "mine"];
     assert_eq!(names, expected);

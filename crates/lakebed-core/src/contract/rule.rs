@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Number, Threshold, Value};
-use crate::DatasetName;
+use crate::{DatasetName, ReasonCode};
 
 /// How bad it is when a rule does not hold, and so what happens.
 ///
@@ -61,23 +61,24 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// What a quarantined row is told, in the vocabulary of frictionless.
+    /// What a quarantined row is told; none of a rule that can blame no row.
     #[must_use]
-    pub fn code(&self) -> &'static str {
-        match (&self.column, &self.check) {
+    pub fn code(&self) -> Option<ReasonCode> {
+        Some(match (&self.column, &self.check) {
             // That a part of a key is null is told like a key that comes twice.
             (Some(column), Check::Row { .. })
                 if self.id.strip_prefix(column.as_str()) == Some(".primaryKey") =>
             {
-                "primary-key"
+                ReasonCode::PrimaryKey
             }
-            (_, Check::Duplicates { is_primary_key: true, .. }) => "primary-key",
-            (_, Check::Duplicates { .. }) => "unique-error",
-            (_, Check::Relationship { .. }) => "foreign-key",
-            (_, Check::RowCount { .. }) => "row-count",
-            (_, Check::Sql { .. }) => "sql",
-            (_, Check::Row { .. } | Check::Metric { .. }) => "constraint-error",
-        }
+            (_, Check::Row { .. }) => ReasonCode::ConstraintError,
+            (_, Check::Duplicates { is_primary_key: true, threshold: None, .. }) => {
+                ReasonCode::PrimaryKey
+            }
+            (_, Check::Duplicates { threshold: None, .. }) => ReasonCode::UniqueError,
+            (_, Check::Relationship { .. }) => ReasonCode::ForeignKey,
+            _ => return None,
+        })
     }
 }
 
