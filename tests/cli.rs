@@ -4,6 +4,8 @@
 
 #[path = "cli/catalogs.rs"]
 mod catalogs;
+#[path = "cli/contract.rs"]
+mod contract;
 #[path = "cli/damage.rs"]
 mod damage;
 #[path = "cli/demo.rs"]

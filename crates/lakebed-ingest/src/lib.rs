@@ -21,6 +21,7 @@ mod arrow_types;
 mod cell;
 mod checks;
 mod chunks;
+mod contract;
 mod decode;
 mod engine;
 mod entry;
@@ -52,6 +53,7 @@ mod writer;
 
 pub use arrow_types::arrow_schema;
 pub use checks::{BrokenRule, RowCheck, RowRule};
+pub use contract::{ContractCheck, count_duplicates};
 pub use entry::{decode, plan, recount, resolve};
 pub use footer::parquet_rows;
 pub use refusal::Refusal;

@@ -9,6 +9,7 @@ mod access;
 mod admission;
 mod browse;
 mod cache;
+mod contract;
 mod ctx;
 mod doctor;
 pub mod engine;
@@ -33,6 +34,9 @@ mod verify;
 
 pub use access::Seen;
 pub use admission::{AdmissionLimits, Ticket};
+pub use contract::{
+    ContractCheckError, ContractCheckRequest, ContractFinding, ContractReport, check_contract,
+};
 pub use ctx::{Clock, Ctx, SystemClock};
 pub use doctor::examine;
 pub use error::{Error, Result};
@@ -49,6 +53,7 @@ pub use lake::{
 pub use lakebed_catalog::{
     DatasetRecord, Declaration, JobState, PoolState, Snapshot, TokenRecord, VersionRecord,
 };
+pub use lakebed_ingest::LocalSource;
 pub use observe::{IngestEnded, IngestEnding, Observer, SegmentOrigin};
 pub use people::{AppliedCatalog, ApplyCatalog, DeclaredCatalog};
 pub use probe::{NoProbe, Probe};

@@ -163,6 +163,7 @@ async fn dispatch(app: &App, command: Command) -> Result<Exit> {
         Command::Doctor(args) => commands::doctor::run(app, args).await,
         Command::Serve(args) => commands::serve::run(app, args).await,
         Command::Ready(args) => commands::ready::run(app, args).await,
+        Command::Contract(args) => commands::contract::run(app, args).await,
         Command::Job(args) => commands::job::run(app, args).await,
         Command::Token(args) => commands::token::run(app, args).await,
         Command::WhoAmI(args) => commands::whoami::run(app, args).await,

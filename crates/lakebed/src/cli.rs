@@ -8,9 +8,9 @@ use lakebed_core::PrincipalName;
 
 use crate::{
     commands::{
-        access, catalog, completions, config as config_command, demo, doctor, fetch, history,
-        ingest, job, lock, log, login, ls, ready, rebuild, resolve, serve, show, sql, token,
-        verify, whoami,
+        access, catalog, completions, config as config_command, contract, demo, doctor, fetch,
+        history, ingest, job, lock, log, login, ls, ready, rebuild, resolve, serve, show, sql,
+        token, verify, whoami,
     },
     config::{ColorWhen, Flags},
     output::style,
@@ -114,13 +114,16 @@ impl Cli {
         Ok((cli, principal))
     }
 
-    /// All commands. `--as` may stand before or after a command; after `ingest` it names a format,
-    /// so there the principal stands before.
+    /// All commands. `--as` may stand before or after a command; after one that reads files it names
+    /// a format, so there the principal stands before.
     pub(crate) fn parser() -> clap::Command {
         fn with_as(command: clap::Command) -> clap::Command {
+            if command.get_arguments().any(|argument| argument.get_long() == Some("as")) {
+                return command;
+            }
             let command = match command.get_name() {
-                "ingest" | "rebuild" | "serve" | "config" | "completions" | "demo" | "doctor"
-                | "login" | "logout" => {
+                "rebuild" | "serve" | "config" | "completions" | "demo" | "doctor" | "login"
+                | "logout" => {
                     return command;
                 }
                 _ => command.mut_subcommands(with_as),
@@ -181,6 +184,8 @@ pub(crate) enum Command {
     Plan(catalog::PlanArgs),
     /// Declare a catalog: groups, principals, grants
     Apply(catalog::ApplyArgs),
+    /// Measure files against contracts, and write first contracts
+    Contract(contract::ContractArgs),
     /// Explain who may do what
     Access(access::AccessArgs),
     /// Say which versions references mean now

@@ -110,7 +110,8 @@ pub(crate) async fn apply(app: &App, args: ApplyArgs) -> Result<Exit> {
 /// Reads and checks the folder.
 fn read(app: &App, folder: &Path) -> Result<Declared> {
     let files = files(&app.current.join(folder), folder)?;
-    read_catalog(&files).map_err(|mistakes| told(folder, &mistakes))
+    read_catalog(&files)
+        .map_err(|mistakes| tell_mistakes("invalid-catalog", folder, folder, &mistakes))
 }
 
 /// Every declaration of the folder; subfolders with declarations count, other files do not.
@@ -128,7 +129,7 @@ fn files(place: &Path, shown: &Path) -> Result<Vec<CatalogFile>> {
             if metadata.is_dir() && name.matches('/').count() < 4 {
                 folders.push((path, format!("{name}/")));
             } else if name.ends_with(".yaml") || name.ends_with(".yml") {
-                files.push(CatalogFile { text: text(&path, metadata.len())?, name });
+                files.push(CatalogFile { text: declaration(&path, metadata.len())?, name });
             }
         }
     }
@@ -141,7 +142,8 @@ fn files(place: &Path, shown: &Path) -> Result<Vec<CatalogFile>> {
     }
 }
 
-fn text(path: &Path, size_bytes: u64) -> Result<String> {
+/// The text of a file that people wrote.
+pub(crate) fn declaration(path: &Path, size_bytes: u64) -> Result<String> {
     if size_bytes > MAX_FILE {
         return Err(Problem::refused(
             "invalid-catalog",
@@ -152,11 +154,18 @@ fn text(path: &Path, size_bytes: u64) -> Result<String> {
 }
 
 /// All mistakes, as `catalog/grants.yaml:3:7: …`, which editors understand.
-fn told(folder: &Path, mistakes: &[Mistake]) -> Problem {
+///
+/// `shown` is what was given, `folder` where the files of the mistakes are.
+pub(crate) fn tell_mistakes(
+    code: &str,
+    shown: &Path,
+    folder: &Path,
+    mistakes: &[Mistake],
+) -> Problem {
     let line = |mistake: &Mistake| format!("{}", folder.join(mistake.to_string()).display());
     let count = human::counted(mistakes.len() as u64, "mistake");
-    let message = format!("`{}` cannot be meant like that: {count}", folder.display());
-    let mut problem = Problem::refused("invalid-catalog", message);
+    let message = format!("`{}` cannot be meant like that: {count}", shown.display());
+    let mut problem = Problem::refused(code, message);
     for mistake in mistakes.iter().take(SHOWN) {
         problem.details.push(line(mistake));
     }

@@ -6,6 +6,7 @@ pub(crate) mod access;
 pub(crate) mod catalog;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod contract;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod fetch;

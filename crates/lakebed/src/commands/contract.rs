@@ -1,0 +1,247 @@
+//! `lakebed contract`: what a producer promises of a dataset, measured and proposed.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueHint};
+use lakebed_contract::{Consequence, NoteKind, consequence_of, infer_contract, read_contract};
+use lakebed_core::{
+    DatasetRef,
+    contract::{Contract, Value},
+};
+use lakebed_service::{
+    ContractCheckError, ContractCheckRequest, ContractReport, LocalSource, check_contract,
+};
+use serde_json::json;
+
+use super::catalog::{declaration, tell_mistakes};
+use crate::{
+    app::App,
+    connect::Session,
+    output::{Cell, Table, human, style},
+    problem::{Exit, Problem, Result},
+    reading::ReadingArgs,
+};
+
+/// Measure files against contracts, and write first contracts.
+///
+/// Contracts are YAML of the Open Data Contract Standard, 3.1.
+#[derive(Debug, Args)]
+pub(crate) struct ContractArgs {
+    #[command(subcommand)]
+    command: ContractCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ContractCommand {
+    /// Measure files against a contract; no lake is needed
+    Check(CheckArgs),
+    /// Write a first contract from a version of a dataset
+    Infer(InferArgs),
+}
+
+/// Measure files against a contract, as an ingest would, and store nothing.
+///
+/// Exit code 0 when every rule holds that is more than a warning, 1 when one does not.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lakebed contract check orders.csv --contract catalog/datasets/sales/orders.odcs.yaml
+  lakebed contract check 2026/*.csv --contract orders.odcs.yaml --null NA --json")]
+struct CheckArgs {
+    /// Files with the rows, one after the other
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    files: Vec<PathBuf>,
+    /// The contract
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    contract: PathBuf,
+    /// The table that is meant, where the contract describes several
+    #[arg(long, value_name = "NAME")]
+    table: Option<String>,
+    #[command(flatten)]
+    reading: ReadingArgs,
+}
+
+/// Write a first contract from the columns of a version: to be read, corrected and signed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lakebed contract infer sales.orders > catalog/datasets/sales/orders.odcs.yaml
+  lakebed contract infer sales.orders@v3")]
+struct InferArgs {
+    /// The version
+    #[arg(value_name = "REF")]
+    reference: DatasetRef,
+}
+
+pub(crate) async fn run(app: &App, args: ContractArgs) -> Result<Exit> {
+    match args.command {
+        ContractCommand::Check(args) => check(app, args).await,
+        ContractCommand::Infer(args) => infer(app, args).await,
+    }
+}
+
+async fn infer(app: &App, args: InferArgs) -> Result<Exit> {
+    let session = Session::open(app).await?;
+    let answer = session.client.version(&args.reference.to_string()).await?;
+    session.close().await;
+    let version = answer.version.version;
+    let schema = answer.schema.ok_or_else(|| {
+        Problem::refused("not-a-table", format!("`{}` is no table", args.reference))
+            .hint("contracts are about columns and rows")
+    })?;
+    let text = infer_contract(&version.dataset, &schema, None);
+    match app.terminal.json {
+        true => app.terminal.print_json(&json!({
+            "reference": args.reference.to_string(), "dataset": version.dataset,
+            "version": version.version, "contract": text,
+        }))?,
+        false => app.terminal.print(text)?,
+    }
+    Ok(Exit::Ok)
+}
+
+async fn check(app: &App, args: CheckArgs) -> Result<Exit> {
+    let contract = read(app, &args.contract, args.table.as_deref())?;
+    let source = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        LocalSource { name: name.to_string_lossy().into_owned(), path: app.current.join(path) }
+    };
+    let request = ContractCheckRequest {
+        sources: args.files.iter().map(source).collect(),
+        options: args.reading.options()?,
+        contract,
+    };
+    for path in &args.files {
+        let place = app.current.join(path);
+        std::fs::File::open(&place).map_err(|error| Problem::io("read", path, &error))?;
+    }
+    let checked = tokio::task::spawn_blocking(move || check_contract(&request));
+    let checked = checked.await.map_err(|error| Problem::internal(error.to_string()))?;
+    let report = checked.map_err(|error| refused(&args.contract, error))?;
+    match app.terminal.json {
+        true => app.terminal.print_json(&document(&report))?,
+        false => print(app, &report)?,
+    }
+    Ok(if holds(&report) { Exit::Ok } else { Exit::No })
+}
+
+/// Whether an ingest under the contract would take every row.
+fn holds(report: &ContractReport) -> bool {
+    let worst = report.findings.iter().filter_map(|found| consequence_of(&found.finding)).max();
+    report.decision.is_accepted()
+        && report.decision.held_back_by.is_empty()
+        && report.quarantined == 0
+        && worst.is_none_or(|worst| worst < Consequence::Quarantine)
+}
+
+/// The contract, if it can be meant like that; what of it is not enforced is told.
+fn read(app: &App, path: &Path, table: Option<&str>) -> Result<Contract> {
+    let place = app.current.join(path);
+    let metadata = std::fs::metadata(&place).map_err(|error| Problem::io("read", path, &error))?;
+    let text = declaration(&place, metadata.len())?;
+    let name = path.display().to_string();
+    let read = read_contract(&name, &text, table)
+        .map_err(|mistakes| tell_mistakes("invalid-contract", path, Path::new(""), &mistakes))?;
+    for note in read.notes.iter().filter(|note| note.kind != NoteKind::Kept) {
+        app.terminal.note(format!("{name}:{}:{}: {}", note.line, note.column, note.message));
+    }
+    Ok(read.contract)
+}
+
+fn refused(contract: &Path, error: ContractCheckError) -> Problem {
+    match error {
+        ContractCheckError::Refused(refusal) => {
+            let problem = Problem::refused(refusal.code, refusal.message);
+            match refusal.hint {
+                Some(hint) => problem.hint(hint),
+                None => problem,
+            }
+        }
+        ContractCheckError::Unfit(flaws) => {
+            let count = human::counted(flaws.len() as u64, "flaw");
+            let message =
+                format!("`{}` does not fit the columns of the data: {count}", contract.display());
+            let problem = Problem::refused("contract-unfit", message);
+            let hint = flaws.iter().find_map(|flaw| flaw.hint.clone());
+            let problem =
+                flaws.iter().fold(problem, |problem, flaw| problem.detail(flaw.to_string()));
+            match hint {
+                Some(hint) => problem.hint(hint),
+                None => problem,
+            }
+        }
+        ContractCheckError::Scratch(error) => Problem::io("write", &std::env::temp_dir(), &error),
+    }
+}
+
+fn print(app: &App, report: &ContractReport) -> Result<()> {
+    let mut table = Table::new(["rule", "severity", "must be", ">measured", "", "first"]);
+    for found in &report.findings {
+        let finding = &found.finding;
+        let measured = match &finding.measured {
+            Value::Null => Cell::null(),
+            value => value.to_string().into(),
+        };
+        let (word, colour) = match consequence_of(finding) {
+            None => ("holds", style::GOOD),
+            Some(Consequence::Record) => ("noted", style::DIM),
+            Some(Consequence::Annotate) => ("warned", style::WARN),
+            Some(Consequence::Quarantine) => ("quarantined", style::ERROR),
+            Some(Consequence::Refuse) => ("refused", style::ERROR),
+        };
+        let first = match &found.first {
+            Some((source, 0)) => source.clone(),
+            Some((source, line)) => format!("{source}:{line}"),
+            None => String::new(),
+        };
+        table.push([
+            finding.rule.as_str().into(),
+            finding.severity.as_str().into(),
+            finding.threshold.as_str().into(),
+            measured,
+            Cell::styled(word, colour),
+            first.into(),
+        ]);
+    }
+    app.terminal.print_table(&table)?;
+    let (accepted, quarantined) =
+        (human::counted(report.accepted, "row"), human::count(report.quarantined));
+    app.terminal.note(format!("{accepted} accepted, {quarantined} quarantined"));
+    for refusal in &report.decision.refusals {
+        app.terminal.warn(refusal);
+    }
+    if !report.unmeasured.is_empty() {
+        let names = report.unmeasured.join("`, `");
+        app.terminal.note(format!("not measured, for they need a lake: `{names}`"));
+    }
+    if !report.unmentioned.is_empty() {
+        let names = report.unmentioned.join("`, `");
+        app.terminal.note(format!("the contract says nothing of `{names}`"));
+    }
+    for note in &report.notes {
+        app.terminal.note(note);
+    }
+    Ok(())
+}
+
+fn document(report: &ContractReport) -> serde_json::Value {
+    let finding = |found: &lakebed_service::ContractFinding| {
+        let first = found.first.as_ref();
+        json!({
+            "finding": found.finding,
+            "first": first.map(|(source, line)| json!({ "source": source, "line": line })),
+        })
+    };
+    json!({
+        "contract": report.contract,
+        "holds": holds(report),
+        "accepted": report.accepted,
+        "quarantined": report.quarantined,
+        "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
+        "refusals": report.decision.refusals,
+        "held_back_by": report.decision.held_back_by,
+        "unmeasured": report.unmeasured,
+        "unmentioned": report.unmentioned,
+        "notes": report.notes,
+    })
+}
