@@ -72,7 +72,11 @@ fn a_contract_that_cannot_be_meant_is_refused_with_its_lines() {
     world.write("orders.odcs.yaml", CONTRACT.replace("logicalType: number", "logicalTyp: number"));
     let arguments = ["contract", "check", "orders.csv", "--contract", "orders.odcs.yaml"];
     let refused = world.refused(4, &arguments);
-    assert!(refused.stderr.contains("orders.odcs.yaml:15:9: there is no key `logicalTyp`"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("orders.odcs.yaml:15:9: there is no key `logicalTyp`"),
+        "{}",
+        refused.stderr
+    );
     // A column that the data does not have.
     world.write("orders.odcs.yaml", CONTRACT.replace("name: price", "name: prices"));
     let refused = world.refused(4, &arguments);
