@@ -94,6 +94,10 @@ fn a_first_contract_holds_of_what_it_was_written_from() {
     let file = crate::world::example("airlines.csv");
     let file = file.to_str().unwrap();
     world.ok(&["contract", "check", file, "--contract", "airlines.odcs.yaml"]);
+    let of = ["contract", "check", "--of", "nyc.airlines@v1", "--contract", "airlines.odcs.yaml"];
+    let report = world.json(&of);
+    assert_eq!((&report["holds"], &report["quarantined"]), (&true.into(), &0.into()));
+    world.refused(3, &["contract", "check", "--of", "nyc.no", "--contract", "airlines.odcs.yaml"]);
     let json = world.json(&["contract", "infer", "nyc.airlines@v1"]);
     assert!(json["contract"].as_str().unwrap().contains("apiVersion: v3.1.0"));
     world.refused(3, &["contract", "infer", "nyc.nothing"]);

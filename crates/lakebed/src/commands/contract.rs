@@ -1,11 +1,15 @@
 //! `lakebed contract`: what a producer promises of a dataset, measured and proposed.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::{Args, Subcommand, ValueHint};
+use lakebed_api::ResolveRequest;
 use lakebed_contract::{Consequence, NoteKind, consequence_of, infer_contract, read_contract};
 use lakebed_core::{
-    DatasetRef,
+    DatasetKind, DatasetRef,
     contract::{Contract, Value},
 };
 use lakebed_service::{
@@ -17,8 +21,15 @@ use super::catalog::{declaration, tell_mistakes};
 use crate::{
     app::App,
     connect::Session,
+    fetch::{
+        self,
+        layout::{self, What},
+        place::Existing,
+        transfer::OnBytes,
+    },
     output::{Cell, Table, human, style},
     problem::{Exit, Problem, Result},
+    progress::Bar,
     reading::ReadingArgs,
 };
 
@@ -33,24 +44,28 @@ pub(crate) struct ContractArgs {
 
 #[derive(Debug, Subcommand)]
 enum ContractCommand {
-    /// Measure files against a contract; no lake is needed
+    /// Measure files or a version against a contract; files need no lake
     Check(CheckArgs),
     /// Write a first contract from a version of a dataset
     Infer(InferArgs),
 }
 
-/// Measure files against a contract, as an ingest would, and store nothing.
+/// Measure files against a contract, as an ingest would, or a version; nothing is stored.
 ///
 /// Exit code 0 when every rule holds that is more than a warning, 1 when one does not.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   lakebed contract check orders.csv --contract catalog/datasets/sales/orders.odcs.yaml
-  lakebed contract check 2026/*.csv --contract orders.odcs.yaml --null NA --json")]
+  lakebed contract check 2026/*.csv --contract orders.odcs.yaml --null NA --json
+  lakebed contract check --of sales.orders@v3 --contract orders.odcs.yaml")]
 struct CheckArgs {
     /// Files with the rows, one after the other
-    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(required_unless_present = "of", value_name = "FILE", value_hint = ValueHint::FilePath)]
     files: Vec<PathBuf>,
+    /// The accepted rows of a version, old or new, instead of files
+    #[arg(long, value_name = "REF", conflicts_with = "files")]
+    of: Option<DatasetRef>,
     /// The contract
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     contract: PathBuf,
@@ -85,10 +100,7 @@ async fn infer(app: &App, args: InferArgs) -> Result<Exit> {
     let answer = session.client.version(&args.reference.to_string()).await?;
     session.close().await;
     let version = answer.version.version;
-    let schema = answer.schema.ok_or_else(|| {
-        Problem::refused("not-a-table", format!("`{}` is no table", args.reference))
-            .hint("contracts are about columns and rows")
-    })?;
+    let schema = answer.schema.ok_or_else(|| not_a_table(&args.reference))?;
     let text = infer_contract(&version.dataset, &schema, None);
     match app.terminal.json {
         true => app.terminal.print_json(&json!({
@@ -102,19 +114,14 @@ async fn infer(app: &App, args: InferArgs) -> Result<Exit> {
 
 async fn check(app: &App, args: CheckArgs) -> Result<Exit> {
     let contract = read(app, &args.contract, args.table.as_deref())?;
-    let source = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or(path.as_os_str());
-        LocalSource { name: name.to_string_lossy().into_owned(), path: app.current.join(path) }
+    let scratch =
+        tempfile::tempdir().map_err(|error| Problem::io("write", &std::env::temp_dir(), &error))?;
+    let sources = match &args.of {
+        Some(reference) => rows_of(app, reference, scratch.path()).await?,
+        None => given(app, &args.files)?,
     };
-    let request = ContractCheckRequest {
-        sources: args.files.iter().map(source).collect(),
-        options: args.reading.options()?,
-        contract,
-    };
-    for path in &args.files {
-        let place = app.current.join(path);
-        std::fs::File::open(&place).map_err(|error| Problem::io("read", path, &error))?;
-    }
+    let options = args.reading.options()?;
+    let request = ContractCheckRequest { sources, options, contract };
     let checked = tokio::task::spawn_blocking(move || check_contract(&request));
     let checked = checked.await.map_err(|error| Problem::internal(error.to_string()))?;
     let report = checked.map_err(|error| refused(&args.contract, error))?;
@@ -123,6 +130,49 @@ async fn check(app: &App, args: CheckArgs) -> Result<Exit> {
         false => print(app, &report)?,
     }
     Ok(if holds(&report) { Exit::Ok } else { Exit::No })
+}
+
+/// The files, all of which can be read.
+fn given(app: &App, files: &[PathBuf]) -> Result<Vec<LocalSource>> {
+    let source = |path: &PathBuf| {
+        let place = app.current.join(path);
+        std::fs::File::open(&place).map_err(|error| Problem::io("read", path, &error))?;
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        Ok(LocalSource { name, path: place })
+    };
+    files.iter().map(source).collect()
+}
+
+/// The table files of a version, brought into `scratch` and verified.
+async fn rows_of(app: &App, reference: &DatasetRef, scratch: &Path) -> Result<Vec<LocalSource>> {
+    let session = Session::open(app).await?;
+    let refs = vec![reference.to_string()];
+    let request = ResolveRequest { refs, files: true, ..ResolveRequest::default() };
+    let version = session.client.resolve(&request).await?.versions.pop();
+    let version = version.ok_or_else(|| Problem::internal("the lake answered nothing"))?;
+    if version.version.kind != DatasetKind::Table {
+        session.close().await;
+        return Err(not_a_table(reference));
+    }
+    let folder = layout::plan(reference, version, What::Tables)?;
+    let mut bar = Bar::new(&app.terminal);
+    bar.start("fetching", folder.files.iter().map(|file| file.link.size_bytes).sum());
+    let counter = bar.counter();
+    let on_bytes: OnBytes = Arc::new(move |bytes| counter.add(bytes));
+    let folders = [folder];
+    let fetched = fetch::fetch(&session, scratch, &folders, Existing::Keep, 4, &on_bytes).await?;
+    drop(bar);
+    session.close().await;
+    let files = fetched.into_iter().flat_map(|fetched| {
+        let folder = scratch.join(fetched.folder);
+        fetched.files.into_iter().map(move |name| LocalSource { path: folder.join(&name), name })
+    });
+    Ok(files.collect())
+}
+
+fn not_a_table(reference: &DatasetRef) -> Problem {
+    Problem::refused("not-a-table", format!("`{reference}` is no table"))
+        .hint("contracts are about columns and rows")
 }
 
 /// Whether an ingest under the contract would take every row.
