@@ -43,6 +43,9 @@ pub enum IngestModeSchema {
 pub struct DecodeOptionsSchema {
     /// The format; by the sources' names and first bytes when unsaid.
     pub format: Option<FormatSchema>,
+    /// The encoding of text, by any of its names on the web (`windows-1252`, `latin1`, `utf-16le` …);
+    /// by byte order mark and content when unsaid.
+    pub encoding: Option<String>,
     /// The character between fields (CSV); detected among `,` tab `;` `|` when unsaid.
     #[schema(min_length = 1, max_length = 1)]
     pub delimiter: Option<String>,
@@ -117,6 +120,8 @@ pub enum DecodeSchema {
 pub struct CsvDecodeSchema {
     /// The compression around it.
     pub compression: Option<CompressionSchema>,
+    /// The encoding, by its name in lower case; UTF-8 when unsaid.
+    pub encoding: Option<String>,
     /// The character between fields.
     #[schema(min_length = 1, max_length = 1)]
     pub delimiter: String,

@@ -67,6 +67,7 @@ fn file(name: Option<&str>) -> FileLink {
 fn decode() -> Decode {
     Decode::Csv(CsvDecode {
         compression: Some(Compression::Gzip),
+        encoding: Some("windows-1252".to_owned()),
         delimiter: ',',
         quote: '"',
         header: Header::Present,
@@ -221,6 +222,7 @@ fn catalog_plan() -> CatalogPlan {
 fn options() -> DecodeOptions {
     DecodeOptions {
         format: Some(FormatName::Csv),
+        encoding: Some("latin1".to_owned()),
         delimiter: Some(';'),
         quote: Some('\''),
         header: Some(Header::Absent),

@@ -12,6 +12,9 @@ use crate::{DataType, contract::Severity};
 pub struct DecodeOptions {
     /// The format; by the sources' names and first bytes when unsaid.
     pub format: Option<FormatName>,
+    /// The encoding of text, by any of its names on the web (`windows-1252`, `latin1`, `utf-16le` …);
+    /// by byte order mark and content when unsaid.
+    pub encoding: Option<String>,
     /// The byte between fields (CSV); detected among `,` tab `;` `|` when unsaid.
     pub delimiter: Option<char>,
     /// The quote character (CSV); `"` when unsaid.
@@ -78,6 +81,9 @@ pub struct CsvDecode {
     /// The compression around it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compression: Option<Compression>,
+    /// The encoding, by its name in lower case; UTF-8 when unsaid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
     /// The byte between fields (ASCII).
     pub delimiter: char,
     /// The quote (ASCII).
@@ -146,7 +152,7 @@ pub enum ReasonCode {
     ExtraCell,
     /// The row has fewer fields than columns.
     MissingCell,
-    /// The row is not valid UTF-8.
+    /// The row holds bytes that the encoding does not have.
     EncodingError,
     /// A quote stands where none may stand.
     SourceError,

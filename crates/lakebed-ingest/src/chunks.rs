@@ -95,6 +95,11 @@ impl<R: Read> Chunks<R> {
         Ok(Some(Chunk { offset, text }))
     }
 
+    /// Where the bytes come from.
+    pub(crate) const fn input(&mut self) -> &mut R {
+        &mut self.input
+    }
+
     /// Whether everything was told.
     pub(crate) fn is_done(&mut self) -> bool {
         self.buffer.is_empty() && (self.ended || self.read().is_ok() && self.buffer.is_empty())

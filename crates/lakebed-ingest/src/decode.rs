@@ -13,6 +13,7 @@ use crate::{
     arrow_schema,
     arrow_types::arrow_type,
     checks::{self, Checking},
+    encoding::Passage,
     engine::{Engine, Feeder, Gone, run},
     feed::{Fed, Origin, feed_text, refuse_fault, refuse_trouble},
     infer::{Findings, Tuning, accounts, look_at_all, look_at_heads},
@@ -106,10 +107,10 @@ struct Decoding {
     raw: Vec<u8>,
 }
 
-fn decode_chunk(text: Vec<u8>, reading: &Reading) -> Result<Decoding, Trouble> {
-    let rows = rows::decode(&text, reading)?;
+fn decode_chunk(passage: Passage, reading: &Reading) -> Result<Decoding, Trouble> {
+    let rows = rows::decode(&passage, reading)?;
     let mut raw = Vec::new();
-    rows.bad.iter().for_each(|bad| raw.extend_from_slice(&text[bad.record.range()]));
+    rows.bad.iter().for_each(|bad| raw.extend_from_slice(passage.raw(bad)));
     Ok(Decoding { rows, raw })
 }
 
@@ -236,6 +237,7 @@ impl Driver<'_> {
                 lines: self.accounts[source].lines,
                 columns: &columns,
                 rules: self.request.check.map_or(&[], |check| check.rules()),
+                encoding: self.layout.encoding(source),
             };
             let arrays = quarantine::arrays(&origin, &rows.bad, &raw)?;
             self.quarantine.push(engine, &arrays, rows.bad.len())?;

@@ -7,7 +7,8 @@ use lakebed_core::Compression;
 
 use crate::{
     Progress, Refusal,
-    chunks::{ChunkFault, Chunks, Sizes},
+    chunks::{ChunkFault, Sizes},
+    encoding::{Passage, Passages},
     engine::{Feeder, Gone},
     input,
     layout::{Format, Source},
@@ -52,7 +53,7 @@ pub(crate) enum Origin {
 }
 
 /// What a worker makes of a chunk.
-pub(crate) type Work<R> = fn(Vec<u8>, &Reading) -> Result<R, Trouble>;
+pub(crate) type Work<R> = fn(Passage, &Reading) -> Result<R, Trouble>;
 
 /// Feeds the text of one source, chunk by chunk.
 pub(crate) fn feed_text<'e, R: Send + 'e>(
@@ -65,24 +66,21 @@ pub(crate) fn feed_text<'e, R: Send + 'e>(
     work: Work<R>,
 ) -> Result<(), Gone> {
     let Format::Text(text) = &source.format else { return Ok(()) };
-    let opened = input::open(&source.path, text.compression, Some(progress));
-    let skip = text.preamble.bytes();
-    let (dialect, shape) = (reading.dialect, reading.shape());
-    let chunks = opened.and_then(|input| Chunks::new(input, dialect, shape, sizes, skip));
-    let mut chunks = match chunks {
-        Ok(chunks) => chunks,
+    let mut passages = match Passages::open(&source.path, text, reading, sizes, Some(progress)) {
+        Ok(passages) => passages,
         Err(error) => return feeder.send(fault(index, ChunkFault::Io(error))),
     };
-    let mut length = skip;
     loop {
-        match chunks.next() {
+        match passages.next() {
             Err(error) => return feeder.send(fault(index, error)),
-            Ok(None) => return feeder.send(Fed::End { source: index, length }),
-            Ok(Some(chunk)) => {
-                length = chunk.offset + chunk.text.len() as u64;
-                let (reading, offset) = (Arc::clone(reading), chunk.offset);
+            Ok(None) => {
+                let length = passages.told();
+                return feeder.send(Fed::End { source: index, length });
+            }
+            Ok(Some((offset, passage))) => {
+                let reading = Arc::clone(reading);
                 feeder.work(move || {
-                    let result = work(chunk.text, &reading);
+                    let result = work(passage, &reading);
                     Fed::Chunk { source: index, offset, result }
                 })?;
             }

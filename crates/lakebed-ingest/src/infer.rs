@@ -11,7 +11,8 @@ use crate::{
     Phase, Progress, Refusal,
     account::Account,
     cell::{Evidence, Verdict},
-    chunks::{Chunks, Sizes},
+    chunks::Sizes,
+    encoding::Passages,
     engine::{Engine, run},
     feed::{Fed, feed_text, refuse_fault, refuse_trouble},
     input,
@@ -87,16 +88,14 @@ fn look_at_head(
 ) -> Result<(), Refusal> {
     let Format::Text(text) = &source.format else { return Ok(()) };
     let refuse = |error| input::refuse(&source.name, text.compression, &error);
-    let input = input::open(&source.path, text.compression, None).map_err(refuse)?;
-    let skip = text.preamble.bytes();
-    let (dialect, shape) = (reading.dialect, reading.shape());
-    let mut chunks = Chunks::new(input, dialect, shape, sizes, skip).map_err(refuse)?;
-    let chunk = chunks.next().map_err(|fault| refuse_fault(source, &fault, text.preamble.lines))?;
-    let Some(chunk) = chunk else { return Ok(()) };
-    let scan = scan(&chunk.text, reading)
+    let mut passages = Passages::open(&source.path, text, reading, sizes, None).map_err(refuse)?;
+    let passage =
+        passages.next().map_err(|fault| refuse_fault(source, &fault, text.preamble.lines))?;
+    let Some((_, passage)) = passage else { return Ok(()) };
+    let scan = scan(&passage, reading)
         .map_err(|trouble| refuse_trouble(source, &trouble, text.preamble.lines))?;
     merge(findings, source, &scan);
-    findings.complete &= chunks.is_done();
+    findings.complete &= passages.is_done();
     Ok(())
 }
 
@@ -124,9 +123,15 @@ pub(crate) fn look_at_all(
         |feeder| {
             for (index, (source, reading)) in layout.sources.iter().zip(&readings).enumerate() {
                 if let Some(reading) = reading {
-                    feed_text(feeder, index, source, reading, sizes, progress, |text, reading| {
-                        scan(&text, reading)
-                    })?;
+                    feed_text(
+                        feeder,
+                        index,
+                        source,
+                        reading,
+                        sizes,
+                        progress,
+                        |passage, reading| scan(&passage, reading),
+                    )?;
                 }
             }
             Ok(())

@@ -18,6 +18,7 @@ use meet::{Seen, bring_together, check_none_missing, check_width, see};
 use crate::{
     LocalSource, Refusal,
     cell::Verdict,
+    encoding::Charset,
     refusal::shown,
     rows::{ColumnReading, NullTokens, Reading},
     sniff::Text,
@@ -200,6 +201,7 @@ impl Layout {
             Format::Parquet => Decode::Parquet { columns },
             Format::Text(text) => Decode::Csv(CsvDecode {
                 compression: text.compression,
+                encoding: text.charset.map(Charset::name),
                 delimiter: text.dialect.delimiter.into(),
                 quote: text.dialect.quote.into(),
                 header: text.header,
@@ -208,6 +210,15 @@ impl Layout {
                 columns,
             }),
         }
+    }
+
+    /// The name of a source's encoding.
+    pub(crate) fn encoding(&self, source: usize) -> String {
+        match &self.sources[source].format {
+            Format::Text(text) => text.charset.map(Charset::name),
+            Format::Parquet => None,
+        }
+        .unwrap_or_else(|| Charset::UTF_8.to_owned())
     }
 
     fn check_text_can_hold(&self) -> Result<(), Refusal> {

@@ -156,7 +156,7 @@ fn hint(accounts: &[Account]) -> &'static str {
             "check the delimiter with `--plan`, or allow more with `--max-quarantined`"
         }
         Some(ReasonCode::EncodingError) => {
-            "convert the file to UTF-8, or allow more with `--max-quarantined`"
+            "name the encoding (`--encoding windows-1252`), or allow more with `--max-quarantined`"
         }
         Some(ReasonCode::SourceError | ReasonCode::UnclosedQuote) => {
             "check the quote character, or allow more with `--max-quarantined`"

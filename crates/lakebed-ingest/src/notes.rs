@@ -88,7 +88,8 @@ fn on_doubts(layout: &Layout, accounts: &[Account]) -> Vec<String> {
 }
 
 fn on_file(text: &Text) -> Vec<String> {
-    let mut notes = vec![detected(text)];
+    let mut notes = encoding(text);
+    notes.push(detected(text));
     let names = &text.names;
     if text.header == Header::Present && !names.unnamed.is_empty() {
         let numbers: Vec<String> = names.unnamed.iter().map(|n| format!("`column_{n}`")).collect();
@@ -108,6 +109,22 @@ fn on_file(text: &Text) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// Other encodings than UTF-8.
+fn encoding(text: &Text) -> Vec<String> {
+    let note = match (text.charset, text.proposed) {
+        (Some(charset), _) if text.detected.encoding => {
+            format!("encoding {} (detected; `--encoding` names another)", charset.name())
+        }
+        (Some(charset), _) => format!("encoding {}", charset.name()),
+        (None, Some(charset)) => format!(
+            "some lines are not UTF-8, and look like {name}: `--encoding {name}` reads all as that",
+            name = charset.name()
+        ),
+        (None, None) => return Vec::new(),
+    };
+    vec![note]
 }
 
 fn detected(text: &Text) -> String {

@@ -14,7 +14,8 @@ use crate::{
     account::Account,
     arrow_types::arrow_type,
     cell::{Evidence, Verdict},
-    chunks::{Chunks, Sizes},
+    chunks::Sizes,
+    encoding::Passages,
     engine::Gone,
     infer::{Tuning, look_at_all},
     input,
@@ -76,13 +77,11 @@ fn sample(
     let columns = match (&source.format, layout.reading(0, settled, tuning.sizes.record)) {
         (Format::Text(text), Some(reading)) => {
             let refuse = |error| input::refuse(&source.name, text.compression, &error);
-            let opened = input::open(&source.path, text.compression, None).map_err(refuse)?;
             let sizes = Sizes { chunk: 256 << 10, ..tuning.sizes };
-            let skip = text.preamble.bytes();
-            let (dialect, shape) = (reading.dialect, reading.shape());
-            let mut chunks = Chunks::new(opened, dialect, shape, sizes, skip).map_err(refuse)?;
-            let chunk = chunks.next().ok().flatten();
-            let decoded = chunk.and_then(|chunk| rows::decode(&chunk.text, &reading).ok());
+            let mut passages =
+                Passages::open(&source.path, text, &reading, sizes, None).map_err(refuse)?;
+            let passage = passages.next().ok().flatten();
+            let decoded = passage.and_then(|(_, passage)| rows::decode(&passage, &reading).ok());
             decoded.map(|rows| rows.columns).unwrap_or_default()
         }
         _ => {

@@ -67,6 +67,8 @@ pub(crate) struct Origin<'o> {
     pub(crate) columns: &'o [(String, DataType)],
     /// The rules its rows were judged by.
     pub(crate) rules: &'o [RowRule],
+    /// The source's encoding.
+    pub(crate) encoding: String,
 }
 
 /// The bad rows of a chunk as arrays of [`schema`]. `raw` holds their bytes, one after the other.
@@ -132,7 +134,7 @@ fn reason(origin: &Origin<'_>, fault: Fault) -> Reason {
     let rule = match (fault.code, column) {
         (ReasonCode::TypeError, Some((_, data_type))) => format!("type {data_type}"),
         (ReasonCode::ExtraCell | ReasonCode::MissingCell, _) => fields,
-        (ReasonCode::EncodingError, _) => "utf-8".to_owned(),
+        (ReasonCode::EncodingError, _) => origin.encoding.clone(),
         (ReasonCode::SourceError, _) => {
             "nothing between a closing quote and the delimiter".to_owned()
         }

@@ -7,6 +7,7 @@ use lakebed_core::{CsvDecode, Decode};
 use crate::{
     LocalSource, NoProgress, Recount, Refusal,
     account::Account,
+    encoding::Charset,
     engine::run,
     feed::{Fed, feed_text, refuse_fault, refuse_trouble},
     infer::Tuning,
@@ -14,7 +15,7 @@ use crate::{
     names::Names,
     parquet_in,
     rows::{ChunkScan, ColumnReading, NullTokens, Reading, scan},
-    sniff::{Detected, Text, dialect_of, preamble_of},
+    sniff::{Detected, Text, Wrapping, dialect_of, preamble_of},
 };
 
 pub(crate) fn recount_with(
@@ -40,7 +41,9 @@ fn recount_text(
     threads: usize,
 ) -> Result<Recount, Refusal> {
     let dialect = dialect_of(csv.delimiter, csv.quote)?;
-    let preamble = preamble_of(local, csv.compression, dialect, csv.header)?;
+    let charset = csv.encoding.as_deref().map(Charset::of_label).transpose()?.flatten();
+    let wrapping = Wrapping { compression: csv.compression, charset };
+    let (preamble, skip) = preamble_of(local, wrapping, dialect, csv.header)?;
     let typed = |column: &lakebed_core::Column| ColumnReading::Typed {
         data_type: column.data_type.clone(),
         declared: column.declared,
@@ -55,11 +58,14 @@ fn recount_text(
     });
     let text = Text {
         compression: csv.compression,
+        charset,
+        proposed: None,
         dialect,
         header: csv.header,
         detected: Detected::default(),
         names: Names::default(),
         preamble,
+        skip,
     };
     let source = Source {
         name: local.name.clone(),
@@ -72,8 +78,8 @@ fn recount_text(
         &NoProgress,
         |feeder| {
             let (sizes, progress) = (tuning.sizes, &NoProgress);
-            feed_text(feeder, 0, &source, &reading, sizes, progress, |text, reading| {
-                scan(&text, reading)
+            feed_text(feeder, 0, &source, &reading, sizes, progress, |passage, reading| {
+                scan(&passage, reading)
             })
         },
         |engine| {

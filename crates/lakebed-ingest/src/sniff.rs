@@ -8,7 +8,9 @@ use std::io::Read;
 use lakebed_core::{Compression, DecodeOptions, FormatName, Header};
 
 use crate::{
-    LocalSource, Refusal, input,
+    LocalSource, Refusal,
+    encoding::{self, Charset, Found, Transcoder},
+    input,
     names::{self, Names},
     refusal::shown,
     text::{
@@ -41,26 +43,33 @@ pub(crate) enum Sniffed {
 #[derive(Debug, Clone)]
 pub(crate) struct Text {
     pub(crate) compression: Option<Compression>,
+    /// None is UTF-8.
+    pub(crate) charset: Option<Charset>,
+    /// What lines look like that are no UTF-8, though the text is.
+    pub(crate) proposed: Option<Charset>,
     pub(crate) dialect: Dialect,
     pub(crate) header: Header,
     /// Whether delimiter and header were detected, not told.
     pub(crate) detected: Detected,
     pub(crate) names: Names,
     pub(crate) preamble: Preamble,
+    /// The bytes of the preamble as UTF-8.
+    pub(crate) skip: u64,
 }
 
 /// What was not told and had to be found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Detected {
+    pub(crate) encoding: bool,
     pub(crate) delimiter: bool,
     pub(crate) quote: bool,
     pub(crate) header: bool,
 }
 
-/// The bytes before the first data record.
+/// The bytes before the first data record, in the source's encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Preamble {
-    /// A byte order mark: 3 or 0.
+    /// A byte order mark, or 0.
     pub(crate) bom: u64,
     /// Blank lines before the header, and their bytes.
     pub(crate) blank_lines: u64,
@@ -79,7 +88,7 @@ impl Preamble {
 
 /// Looks at the head of `source`.
 pub(crate) fn sniff(source: &LocalSource, options: &DecodeOptions) -> Result<Sniffed, Refusal> {
-    let raw = read_head(source, None, HEAD_BYTES)?;
+    let raw = read_head(source, Wrapping::default(), HEAD_BYTES)?;
     if raw.bytes.is_empty() {
         return Err(empty(source));
     }
@@ -97,9 +106,15 @@ pub(crate) fn sniff(source: &LocalSource, options: &DecodeOptions) -> Result<Sni
     let compression = input::compression_of(&raw.bytes);
     let head = match compression {
         None => raw,
-        Some(_) => read_head(source, compression, HEAD_BYTES)?,
+        Some(_) => read_head(source, Wrapping { compression, ..Wrapping::default() }, HEAD_BYTES)?,
     };
-    sniff_text(source, options, compression, head).map(Sniffed::Text)
+    let found = encoding::choose(options, &head.bytes, head.whole)?;
+    let wrapping = Wrapping { compression, charset: found.charset };
+    let head = match found.charset {
+        None => head,
+        Some(_) => read_head(source, wrapping, HEAD_BYTES)?,
+    };
+    sniff_text(source, options, wrapping, found, head).map(Sniffed::Text)
 }
 
 /// The dialect of those two characters.
@@ -110,19 +125,52 @@ pub(crate) fn dialect_of(delimiter: char, quote: char) -> Result<Dialect, Refusa
     })
 }
 
-/// The preamble of a source that was decoded before: its dialect and header are known.
+/// The preamble of a source that was decoded before, and its bytes as UTF-8: dialect and header are
+/// known.
 pub(crate) fn preamble_of(
     source: &LocalSource,
-    compression: Option<Compression>,
+    wrapping: Wrapping,
     dialect: Dialect,
     header: Header,
-) -> Result<Preamble, Refusal> {
-    let head = read_head(source, compression, HEAD_BYTES)?;
-    let (preamble, _) = first_record(source, compression, dialect, head)?;
-    Ok(match header {
+) -> Result<(Preamble, u64), Refusal> {
+    let head = read_head(source, wrapping, HEAD_BYTES)?;
+    let (preamble, _) = first_record(source, wrapping, dialect, head)?;
+    let preamble = match header {
         Header::Present => preamble,
         Header::Absent => without_header(preamble),
-    })
+    };
+    Ok((original_of(source, wrapping, preamble)?, preamble.bytes()))
+}
+
+/// What lies around a text.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wrapping {
+    pub(crate) compression: Option<Compression>,
+    /// None is UTF-8.
+    pub(crate) charset: Option<Charset>,
+}
+
+/// The preamble in the source's encoding, given what it is as UTF-8.
+fn original_of(
+    source: &LocalSource,
+    wrapping: Wrapping,
+    preamble: Preamble,
+) -> Result<Preamble, Refusal> {
+    let Some(charset) = wrapping.charset else { return Ok(preamble) };
+    let refuse = |error| input::refuse(&source.name, wrapping.compression, &error);
+    let input = input::open(&source.path, wrapping.compression, None)
+        .map_err(|error| Refusal::unreadable(&source.name, &error))?;
+    let mut input = Transcoder::new(input, charset);
+    std::io::copy(&mut input.by_ref().take(preamble.bytes()), &mut std::io::sink())
+        .map_err(refuse)?;
+    let length = usize::try_from(preamble.bytes()).map_err(Refusal::internal)?;
+    let original = input
+        .take_original(length)
+        .ok_or_else(|| Refusal::internal("the preamble ends within a line"))?;
+    let bom = if preamble.bom > 0 { charset.mark().len() as u64 } else { 0 };
+    let blank_bytes = preamble.blank_bytes * original.unit as u64;
+    let header_bytes = original.bytes.len() as u64 - bom - blank_bytes;
+    Ok(Preamble { bom, blank_bytes, header_bytes, ..preamble })
 }
 
 struct Head {
@@ -131,14 +179,14 @@ struct Head {
     whole: bool,
 }
 
-fn read_head(
-    source: &LocalSource,
-    compression: Option<Compression>,
-    limit: usize,
-) -> Result<Head, Refusal> {
-    let refuse = |error| input::refuse(&source.name, compression, &error);
-    let reader = input::open(&source.path, compression, None)
+fn read_head(source: &LocalSource, wrapping: Wrapping, limit: usize) -> Result<Head, Refusal> {
+    let refuse = |error| input::refuse(&source.name, wrapping.compression, &error);
+    let reader = input::open(&source.path, wrapping.compression, None)
         .map_err(|error| Refusal::unreadable(&source.name, &error))?;
+    let reader: Box<dyn Read + Send> = match wrapping.charset {
+        None => reader,
+        Some(charset) => Box::new(Transcoder::new(reader, charset)),
+    };
     let mut bytes = Vec::new();
     reader.take(limit as u64).read_to_end(&mut bytes).map_err(refuse)?;
     Ok(Head { whole: bytes.len() < limit, bytes })
@@ -157,7 +205,8 @@ fn not_csv_but_parquet(source: &LocalSource) -> Refusal {
 fn sniff_text(
     source: &LocalSource,
     options: &DecodeOptions,
-    compression: Option<Compression>,
+    wrapping: Wrapping,
+    found: Found,
     head: Head,
 ) -> Result<Text, Refusal> {
     if head.bytes.is_empty() {
@@ -167,7 +216,7 @@ fn sniff_text(
     binary::check(&source.name, &head.bytes, told)?;
     let bom = bom_of(&head.bytes);
     let (dialect, mut detected) = dialect::choose(source, options, &head.bytes[bom..], head.whole)?;
-    let (preamble, head) = first_record(source, compression, dialect, head)?;
+    let (preamble, head) = first_record(source, wrapping, dialect, head)?;
     check_first(source, &head, preamble, dialect)?;
     let records = records_of(&head, bom, dialect);
     let first = records.first().ok_or_else(|| no_rows(source))?;
@@ -176,6 +225,7 @@ fn sniff_text(
         None => header::detect(&records),
     };
     detected.header = options.header.is_none();
+    detected.encoding = found.detected;
     let (names, preamble) = match header {
         Header::Present => (names::usable(names_in(source, first, dialect)?), preamble),
         Header::Absent => {
@@ -183,7 +233,10 @@ fn sniff_text(
             (names, without_header(preamble))
         }
     };
-    Ok(Text { compression, dialect, header, detected, names, preamble })
+    let skip = preamble.bytes();
+    let preamble = original_of(source, wrapping, preamble)?;
+    let (Wrapping { compression, charset }, proposed) = (wrapping, found.proposed);
+    Ok(Text { compression, charset, proposed, dialect, header, detected, names, preamble, skip })
 }
 
 const fn without_header(preamble: Preamble) -> Preamble {
@@ -203,7 +256,7 @@ fn no_rows(source: &LocalSource) -> Refusal {
 /// Finds the first record, reading on where the head does not hold all of it.
 fn first_record(
     source: &LocalSource,
-    compression: Option<Compression>,
+    wrapping: Wrapping,
     dialect: Dialect,
     mut head: Head,
 ) -> Result<(Preamble, Head), Refusal> {
@@ -222,7 +275,7 @@ fn first_record(
                 .hint("is it delimited text, and are its quotes closed?"));
         }
         let longer = (head.bytes.len() * 8).min(LONGEST_HEADER);
-        head = read_head(source, compression, longer)?;
+        head = read_head(source, wrapping, longer)?;
     }
 }
 

@@ -13,6 +13,9 @@ pub(crate) struct ReadingArgs {
     /// The format; detected when unsaid. `files` keeps what is no table
     #[arg(long = "as", value_name = "FORMAT")]
     format: Option<Format>,
+    /// The encoding of text, as in windows-1252, latin1 or utf-16le; detected when unsaid
+    #[arg(long, value_name = "NAME")]
+    encoding: Option<String>,
     /// The character between fields; `tab` for tabs
     #[arg(long, value_name = "CHAR", value_parser = parse_character)]
     delimiter: Option<char>,
@@ -86,6 +89,7 @@ impl ReadingArgs {
                 Format::Parquet => FormatName::Parquet,
                 Format::Files => FormatName::Files,
             }),
+            encoding: self.encoding.clone(),
             delimiter: self.delimiter,
             quote: self.quote,
             header,

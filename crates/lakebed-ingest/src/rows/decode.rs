@@ -13,7 +13,7 @@ use super::{
     judge::judge,
     walk::{BadRow, Counts, Trouble, Visit, Visitor, walk},
 };
-use crate::{cell::Verdict, text::Record};
+use crate::{cell::Verdict, encoding::Passage, text::Record};
 
 /// The rows of a chunk.
 #[derive(Debug)]
@@ -25,12 +25,12 @@ pub(crate) struct ChunkRows {
     pub(crate) bad: Vec<BadRow>,
 }
 
-/// Decodes the whole records in `text`.
-pub(crate) fn decode(text: &[u8], reading: &Reading) -> Result<ChunkRows, Trouble> {
+/// Decodes the records of a passage.
+pub(crate) fn decode(passage: &Passage, reading: &Reading) -> Result<ChunkRows, Trouble> {
     let builders = reading.columns.iter().map(Builder::new).collect();
     let (dropped, records) = (Vec::new(), Vec::new());
     let mut decoder = Decoder { reading, builders, rows: 0, dropped, records };
-    let (mut counts, mut bad) = walk(text, reading, &mut decoder)?;
+    let (mut counts, mut bad) = walk(&passage.text, reading, &mut decoder)?;
     let Decoder { builders, rows, mut dropped, records, .. } = decoder;
     let columns: Vec<ArrayRef> =
         builders.into_iter().map(Builder::finish).collect::<Result<_, _>>()?;
@@ -38,6 +38,7 @@ pub(crate) fn decode(text: &[u8], reading: &Reading) -> Result<ChunkRows, Troubl
         judge(checking, &columns, &records, &mut dropped, &mut counts, &mut bad)?;
     }
     let columns = without(columns, rows, &dropped)?;
+    passage.settle(&mut counts, &mut bad)?;
     Ok(ChunkRows { counts, columns, bad })
 }
 

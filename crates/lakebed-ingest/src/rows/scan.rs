@@ -5,7 +5,7 @@ use super::{
     check::{Cell, Cells, is_value, keeps_silent},
     walk::{Counts, Trouble, Visit, Visitor, walk},
 };
-use crate::cell::Evidence;
+use crate::{cell::Evidence, encoding::Passage};
 
 /// What a chunk says.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,12 +15,13 @@ pub(crate) struct ChunkScan {
     pub(crate) evidence: Vec<Evidence>,
 }
 
-/// Goes through the whole records in `text`. Guesses are not believed but collected: evidence is of
+/// Goes through the records of a passage. Guesses are not believed but collected: evidence is of
 /// the cells of accepted rows.
-pub(crate) fn scan(text: &[u8], reading: &Reading) -> Result<ChunkScan, Trouble> {
+pub(crate) fn scan(passage: &Passage, reading: &Reading) -> Result<ChunkScan, Trouble> {
     let evidence = vec![Evidence::default(); reading.columns.len()];
     let mut scanner = Scanner { reading, evidence, scratch: Vec::new() };
-    let (counts, _) = walk(text, reading, &mut scanner)?;
+    let (mut counts, mut bad) = walk(&passage.text, reading, &mut scanner)?;
+    passage.settle(&mut counts, &mut bad)?;
     Ok(ChunkScan { counts, evidence: scanner.evidence })
 }
 

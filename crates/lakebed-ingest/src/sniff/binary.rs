@@ -5,13 +5,11 @@ use crate::{Refusal, refusal::shown};
 /// How much of the head is looked through byte by byte.
 const LOOK: usize = 64 * 1024;
 
-/// Refuses what is no UTF-8 text, or plainly some other format. `told` says that the user insists
-/// on delimited text; then only bytes that no text has are refused.
+/// Refuses what is no text, or plainly some other format. `head` is UTF-8, as near as the source is
+/// to it. `told` says that the user insists on delimited text; then only bytes that no text has are
+/// refused.
 pub(crate) fn check(name: &str, head: &[u8], told: bool) -> Result<(), Refusal> {
     let look = &head[..head.len().min(LOOK)];
-    if is_utf16(look) {
-        return Err(not_utf8(name));
-    }
     if look.contains(&0) || garbage(look) * 10 > look.len() * 3 {
         return Err(not_a_table(name, what_is(look)));
     }
@@ -22,24 +20,16 @@ pub(crate) fn check(name: &str, head: &[u8], told: bool) -> Result<(), Refusal> 
 }
 
 pub(crate) fn not_utf8(name: &str) -> Refusal {
-    let message = format!("`{}` is text, but not UTF-8", shown(name));
+    let message =
+        format!("the header of `{}` holds bytes that are not in its encoding", shown(name));
     Refusal::new(Refusal::UNSUPPORTED_ENCODING, message)
-        .hint("convert it first, as in `iconv -f UTF-16 -t UTF-8 in.csv > out.csv`")
+        .hint("name the encoding, as in `--encoding windows-1252`")
 }
 
 fn not_a_table(name: &str, what: &str) -> Refusal {
     let message = format!("`{}` is no table: it looks like {what}", shown(name));
     Refusal::new(Refusal::NOT_A_TABLE, message)
         .hint("delimited text and Parquet can be a table; keep anything else with `--as files`")
-}
-
-fn is_utf16(head: &[u8]) -> bool {
-    let marked = head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff");
-    let nulls =
-        |parity: usize| head.iter().skip(parity).step_by(2).filter(|byte| **byte == 0).count();
-    let half = head.len() / 2;
-    let (even, odd) = (nulls(0), nulls(1));
-    marked || (half >= 4 && even.max(odd) * 10 > half * 8 && even.min(odd) * 10 < half)
 }
 
 /// Control characters that no text has, and bytes that are no UTF-8.
@@ -110,8 +100,6 @@ mod tests {
         assert_eq!(code("a.csv", b"a,b\n1,2\n"), None);
         assert_eq!(code("a.csv", "grüße,b\n".as_bytes()), None);
         assert_eq!(code("a.csv", b"na\xefve,b\n1,2\n"), None, "one bad row is the decoder's");
-        assert_eq!(code("a.csv", b"\xff\xfea\0,\0b\0\n\0"), Some("unsupported-encoding"));
-        assert_eq!(code("a.csv", b"a\0,\0b\0\n\0c\0d\0"), Some("unsupported-encoding"));
         assert_eq!(code("a.csv", b"a,b\0c\n"), Some("not-a-table"));
         assert_eq!(code("a", &[0x9f; 100]), Some("not-a-table"));
         assert_eq!(code("a.json", b" [1, 2]"), Some("not-a-table"));

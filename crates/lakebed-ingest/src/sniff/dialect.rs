@@ -22,7 +22,7 @@ pub(crate) fn choose(
     let detected = Detected {
         delimiter: options.delimiter.is_none(),
         quote: options.quote.is_none(),
-        header: false,
+        ..Detected::default()
     };
     let quote = options.quote.map(|quote| checked(quote, "quote")).transpose()?;
     let delimiter = match options.delimiter {

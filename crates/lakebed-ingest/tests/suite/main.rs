@@ -4,6 +4,7 @@
 
 mod bench;
 mod checks;
+mod encodings;
 mod messy;
 mod parquet_sources;
 mod real;

@@ -60,11 +60,6 @@ fn what_is_no_table() {
     not-a-table: `a.json` is no table: it looks like JSON
     hint: delimited text and Parquet can be a table; keep anything else with `--as files`
     ");
-    let utf16: Vec<u8> = "\u{feff}a,b\n1,2\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    insta::assert_snapshot!(bench.refusal("a.csv", utf16), @r"
-    unsupported-encoding: `a.csv` is text, but not UTF-8
-    hint: convert it first, as in `iconv -f UTF-16 -t UTF-8 in.csv > out.csv`
-    ");
 }
 
 #[test]

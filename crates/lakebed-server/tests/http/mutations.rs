@@ -253,6 +253,7 @@ const KEYS: &[&str] = &[
     "memory_bytes",
     "spill_bytes",
     "format",
+    "encoding",
     "delimiter",
     "quote",
     "header",

@@ -102,7 +102,11 @@ fn fits(options: &DecodeOptions, decode: &Decode) -> bool {
             let mut null_tokens = options.null_tokens.clone();
             null_tokens.sort_unstable();
             null_tokens.dedup();
-            let is_same = options.delimiter.is_none_or(|delimiter| delimiter == csv.delimiter)
+            let encoding = csv.encoding.as_deref().unwrap_or("utf-8");
+            let is_named =
+                |label: &String| lakebed_ingest::encoding_name(label).as_deref() == Some(encoding);
+            let is_same = options.encoding.as_ref().is_none_or(is_named)
+                && options.delimiter.is_none_or(|delimiter| delimiter == csv.delimiter)
                 && options.quote.is_none_or(|quote| quote == csv.quote)
                 && options.header.is_none_or(|header| header == csv.header)
                 && null_tokens == csv.null_tokens;

@@ -17,6 +17,7 @@ fn csv_words(csv: &CsvDecode) -> String {
         Compression::Gzip => "gzip".to_owned(),
         Compression::Zstd => "zstd".to_owned(),
     }));
+    words.extend(csv.encoding.clone());
     words.push(match csv.delimiter {
         '\t' => "fields between tabs".to_owned(),
         delimiter => format!("fields between `{delimiter}`"),
@@ -46,6 +47,7 @@ mod tests {
     fn every_option_that_was_resolved_is_said() {
         let csv = CsvDecode {
             compression: Some(Compression::Gzip),
+            encoding: Some("windows-1252".to_owned()),
             delimiter: '\t',
             quote: '\'',
             header: Header::Absent,
@@ -55,7 +57,7 @@ mod tests {
         };
         assert_eq!(
             decode(Some(&Decode::Csv(csv))),
-            "csv, gzip, fields between tabs, quoted by `'`, no header, no value: `NA` `-`"
+            "csv, gzip, windows-1252, fields between tabs, quoted by `'`, no header, no value: `NA` `-`"
         );
         assert_eq!(decode(None), "kept as it is");
     }
