@@ -218,7 +218,7 @@ impl Catalog {
                     pool.begin_with(sqlite).await.map(Connection::SqliteTransaction)
                 }
                 Pool::Postgres(pool) => {
-                    pool.begin_with(postgres).await.map(Connection::PostgresTransaction)
+                    postgres::begin(pool, postgres).await.map(Connection::PostgresTransaction)
                 }
             };
             match begun.map_err(Error::from) {

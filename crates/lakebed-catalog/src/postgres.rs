@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use sqlx::{
-    ConnectOptions as _, Connection as _, PgConnection, PgPool,
+    ConnectOptions as _, Connection as _, PgConnection, PgPool, Postgres, SqlSafeStr as _,
+    Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -67,6 +68,21 @@ pub(crate) async fn connect(url: &str) -> Result<PgPool> {
             })
         })
         .connect_lazy_with(options))
+}
+
+/// Begins a transaction that ends when it is dropped, also for whoever goes away while it begins.
+///
+/// The driver puts a connection back as it is when its `BEGIN` is not waited for, and does not know
+/// that a transaction is open there: whoever read next would see the past, for as long as somebody
+/// reads. So a `BEGIN` that was sent is always waited for, in a task of its own.
+pub(crate) async fn begin(
+    pool: &PgPool,
+    statement: &'static str,
+) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    let connection = pool.acquire().await?;
+    let begun = tokio::spawn(Transaction::begin(connection, Some(statement.into_sql_str())));
+    // It did not end by itself: the runtime does.
+    begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
 /// Moves every table of the schema at `url` into a schema of its own beside it, and says which;

@@ -129,6 +129,37 @@ async fn a_database_in_another_encoding_is_refused() {
     database.execute(&format!("DROP DATABASE {name} WITH (FORCE)"));
 }
 
+/// Whoever goes away while its transaction begins leaves no connection that sees the past for ever.
+#[tokio::test]
+async fn whoever_goes_away_while_it_begins_leaves_nobody_in_the_past() {
+    let Some(database) = TestDatabase::create() else { return };
+    let (catalog, other) =
+        (open(&database.url()).await.unwrap(), open(&database.url()).await.unwrap());
+    publish(&other, 1, vec![created("a.x"), version("a.x", 1)]).await;
+    for polls in 1..=12 {
+        let mut read = Box::pin(catalog.events(0, 10));
+        for _ in 0..polls {
+            if futures::poll!(read.as_mut()).is_ready() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        drop(read);
+        let newest = async || {
+            let mut seen = Vec::new();
+            for _ in 0..3 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                seen.push(show(&catalog, "a.x", "raw").await);
+            }
+            seen
+        };
+        newest().await;
+        publish(&other, 1, vec![version("a.x", polls + 1)]).await;
+        let expected = format!("v{0} of v{0}", polls + 1);
+        assert_eq!(newest().await, [&expected; 3].map(String::as_str), "{polls} polls");
+    }
+}
+
 /// More who ask than connections: they wait for each other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_who_ask_at_once_share_ten_connections() {
