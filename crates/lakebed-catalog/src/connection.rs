@@ -4,8 +4,9 @@
 //! when a catalog is opened.
 
 use sqlx::{
-    AssertSqlSafe, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, Transaction,
-    pool::PoolConnection, postgres::PgRow, query::Query, sqlite::SqliteRow,
+    AssertSqlSafe, Database, Encode, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection,
+    Transaction, Type, database::HasStatementCache, pool::PoolConnection, postgres::PgRow,
+    query::Query, sqlite::SqliteRow,
 };
 
 use crate::{
@@ -53,10 +54,10 @@ impl Connection {
     pub(crate) async fn execute(&mut self, statement: Statement) -> Result<u64> {
         Ok(match self.engine() {
             Engine::Sqlite(connection) => {
-                for_sqlite(&statement).execute(connection).await?.rows_affected()
+                prepared(&statement).execute(connection).await?.rows_affected()
             }
             Engine::Postgres(connection) => {
-                for_postgres(&statement).execute(connection).await?.rows_affected()
+                prepared(&statement).execute(connection).await?.rows_affected()
             }
         })
     }
@@ -76,11 +77,11 @@ impl Connection {
     async fn fetch_once(&mut self, statement: &Statement) -> Result<Vec<Row>> {
         Ok(match self.engine() {
             Engine::Sqlite(connection) => {
-                let rows = for_sqlite(statement).fetch_all(connection).await?;
+                let rows = prepared(statement).fetch_all(connection).await?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             Engine::Postgres(connection) => {
-                let rows = for_postgres(statement).fetch_all(connection).await?;
+                let rows = prepared(statement).fetch_all(connection).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
@@ -114,21 +115,13 @@ impl Connection {
 }
 
 /// The text is ours: constants, and placeholders counted by [`Statement::push_bind`].
-fn for_sqlite(statement: &Statement) -> Query<'_, Sqlite, <Sqlite as sqlx::Database>::Arguments> {
-    let mut query = sqlx::query(AssertSqlSafe(statement.sql.clone())).persistent(statement.is_kept);
-    for value in &statement.values {
-        query = match value {
-            Value::Number(number) => query.bind(*number),
-            Value::Text(text) => query.bind(text.as_deref()),
-            Value::Bytes(bytes) => query.bind(bytes.as_deref()),
-        };
-    }
-    query
-}
-
-fn for_postgres(
-    statement: &Statement,
-) -> Query<'_, Postgres, <Postgres as sqlx::Database>::Arguments> {
+fn prepared<'a, E>(statement: &'a Statement) -> Query<'a, E, E::Arguments>
+where
+    E: Database + HasStatementCache,
+    Option<i64>: Encode<'a, E> + Type<E>,
+    Option<&'a str>: Encode<'a, E> + Type<E>,
+    Option<&'a [u8]>: Encode<'a, E> + Type<E>,
+{
     let mut query = sqlx::query(AssertSqlSafe(statement.sql.clone())).persistent(statement.is_kept);
     for value in &statement.values {
         query = match value {
