@@ -7,7 +7,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, RwLock},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use futures::future::BoxFuture;
@@ -21,7 +21,7 @@ use rustls::{
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::Notify};
 use tokio_rustls::TlsAcceptor;
 
 use crate::Stream;
@@ -117,7 +117,7 @@ impl Tls {
     ///
     /// # Errors
     /// As [`Tls::load`]; the certificate in use stays in use.
-    pub fn reload(&self) -> Result<(), TlsError> {
+    fn reload(&self) -> Result<(), TlsError> {
         let stamps = stamps_of(&self.cert, &self.key);
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = stamps;
         let certified = load(&self.cert, &self.key)?;
@@ -125,9 +125,28 @@ impl Tls {
         Ok(())
     }
 
+    /// Reads both files again when one of them changed, looked at every `interval`, and when told.
+    /// Never ends. What cannot be used is said in the log, once, and the certificate in use stays.
+    pub async fn follow(&self, interval: Duration, told: &Notify) {
+        loop {
+            let is_told = tokio::select! {
+                () = told.notified() => true,
+                () = tokio::time::sleep(interval) => false,
+            };
+            if !is_told && !self.has_changed() {
+                continue;
+            }
+            match self.reload() {
+                Ok(()) => tracing::info!("new connections are shown the certificate as it is now"),
+                Err(error) => {
+                    tracing::error!(%error, "the certificate in use stays: the new one is not usable");
+                }
+            }
+        }
+    }
+
     /// Whether one of the files changed since they were last read.
-    #[must_use]
-    pub fn has_changed(&self) -> bool {
+    fn has_changed(&self) -> bool {
         let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         stamps_of(&self.cert, &self.key) != seen
     }

@@ -3,6 +3,7 @@
 
 mod auth;
 mod breakage;
+mod certificates;
 mod formats;
 mod ingest;
 mod issuer;

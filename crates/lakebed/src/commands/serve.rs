@@ -14,7 +14,7 @@ use lakebed_server::{
 use lakebed_service::{Jobs, Lake, OpenMode, WorkLimits};
 use lakebed_web::{Fetcher, Hosts, Policy};
 use serde_json::json;
-use tokio::{net::TcpListener, task::AbortHandle};
+use tokio::{net::TcpListener, sync::Notify, task::AbortHandle};
 
 use crate::{
     app::App,
@@ -224,24 +224,17 @@ fn unusable(error: &TlsError) -> Problem {
     }
 }
 
-/// Reads the certificate again when its files change, and on SIGHUP.
+/// Shows new connections the certificate as it is now: its files are looked at, and SIGHUP says so.
 async fn keep_certificate(tls: Arc<Tls>) {
-    let mut hangups = signals::hangups();
-    loop {
-        let is_told = tokio::select! {
-            () = hangups.next() => true,
-            () = tokio::time::sleep(LOOK_AT_CERTIFICATE) => false,
-        };
-        if !is_told && !tls.has_changed() {
-            continue;
+    let told = Notify::new();
+    let hangups = async {
+        let mut hangups = signals::hangups();
+        loop {
+            hangups.next().await;
+            told.notify_one();
         }
-        match tls.reload() {
-            Ok(()) => tracing::info!("new connections are shown the certificate as it is now"),
-            Err(error) => {
-                tracing::error!(%error, "the certificate in use stays: the new one is not usable");
-            }
-        }
-    }
+    };
+    tokio::join!(tls.follow(LOOK_AT_CERTIFICATE, &told), hangups);
 }
 
 fn trusted_proxies(setting: &Setting<Vec<String>>) -> Result<TrustedProxies> {
