@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// See the module.
 pub(crate) struct Load {
     clients: Vec<Client>,
+    /// The codes of problems that may pass here, besides those that may pass everywhere.
+    passing: &'static [&'static str],
     /// The newest version of each dataset that a server has acknowledged.
     acknowledged: [AtomicU64; DATASETS],
     is_over: AtomicBool,
@@ -36,10 +38,11 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    pub(crate) fn new(urls: [String; 3]) -> Self {
+    pub(crate) fn new(urls: [String; 3], passing: &'static [&'static str]) -> Self {
         let client = |url: String| Client::remote(url.parse().unwrap()).unwrap();
         Self {
             clients: urls.into_iter().map(client).collect(),
+            passing,
             acknowledged: Default::default(),
             is_over: AtomicBool::new(false),
             next_client: AtomicUsize::new(0),
@@ -182,12 +185,28 @@ impl Load {
                     self.answered.fetch_add(1, Ordering::Relaxed);
                     return answer;
                 }
-                Err(error) if may_pass(&error) && started.elapsed() < PATIENCE => {
+                Err(error) if self.may_pass(&error) && started.elapsed() < PATIENCE => {
                     self.asked_again.fetch_add(1, Ordering::Relaxed);
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
                 Err(error) => panic!("{what}: {}", told(&error)),
             }
+        }
+    }
+
+    /// What a client asks again after: nobody answered, the answer broke off, or the server says
+    /// that it cannot answer now.
+    fn may_pass(&self, error: &ClientError) -> bool {
+        match error {
+            ClientError::Problem(problem) => {
+                let code = problem.code.as_str();
+                matches!(problem.status, 409 | 423 | 429 | 502..=504)
+                    || self.passing.contains(&code)
+            }
+            ClientError::Unreachable { .. } | ClientError::Broken { .. } => true,
+            ClientError::Protocol { .. }
+            | ClientError::Insecure { .. }
+            | ClientError::Source { .. } => false,
         }
     }
 }
@@ -205,18 +224,6 @@ fn forgotten(error: ClientError) -> ClientError {
 
 async fn resolve(client: Client, request: &ResolveRequest) -> Result<ResolveResponse, ClientError> {
     client.resolve(request).await
-}
-
-/// What every client asks again after: nobody answered, the answer broke off, or the server says
-/// that it cannot answer now.
-fn may_pass(error: &ClientError) -> bool {
-    match error {
-        ClientError::Problem(problem) => matches!(problem.status, 409 | 423 | 429 | 502..=504),
-        ClientError::Unreachable { .. } | ClientError::Broken { .. } => true,
-        ClientError::Protocol { .. }
-        | ClientError::Insecure { .. }
-        | ClientError::Source { .. } => false,
-    }
 }
 
 fn name_of(dataset: usize) -> String {

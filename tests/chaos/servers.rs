@@ -2,25 +2,23 @@
 
 use std::{
     net::TcpListener,
-    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
 /// See the module. Ended when dropped.
 pub(crate) struct Servers {
-    root: PathBuf,
-    catalog: String,
+    environment: Vec<(&'static str, String)>,
     ports: [u16; 3],
     children: [Option<Child>; 3],
 }
 
 impl Servers {
-    pub(crate) fn start(root: &Path, catalog: &str) -> Self {
+    /// Three servers that are told where the lake is by these variables.
+    pub(crate) fn start(environment: Vec<(&'static str, String)>) -> Self {
         let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
         let ports = held.each_ref().map(|listener| listener.local_addr().unwrap().port());
         drop(held);
-        let (root, catalog) = (root.to_owned(), catalog.to_owned());
-        let mut servers = Self { root, catalog, ports, children: [None, None, None] };
+        let mut servers = Self { environment, ports, children: [None, None, None] };
         for index in 0..3 {
             servers.run(index);
         }
@@ -41,7 +39,7 @@ impl Servers {
             "--listen",
             &format!("127.0.0.1:{}", self.ports[index]),
         ]);
-        command.env("LAKEBED_LAKE", &self.root).env("LAKEBED_CATALOG", &self.catalog);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.env("LAKEBED_LOG", "warn").stdin(Stdio::null()).stdout(Stdio::null());
         self.children[index] = Some(command.spawn().unwrap());
     }

@@ -2,7 +2,7 @@
 //!
 //! It speaks just enough HTTP/1.1 for an S3 client and an S3 server, passes requests on as they are
 //! (signatures cover the `Host` field) and knows no S3. A rule strikes requests by method and a part
-//! of their target, as often as it says; the others pass.
+//! of their target, as often as it says; a storm strikes by chance; the others pass.
 
 use std::{
     io::{self, BufRead as _, BufReader, Read, Write as _},
@@ -47,11 +47,39 @@ struct Rule {
     left: u32,
 }
 
+/// What may happen to a request, by its method and a part of its target.
+pub type Chance = (&'static str, &'static str, NetFault);
+
+/// Faults that strike by chance.
+#[derive(Debug)]
+struct Storm {
+    random: u64,
+    one_in: u64,
+    chances: Vec<Chance>,
+}
+
+impl Storm {
+    fn next(&mut self, method: &str, target: &str) -> Option<NetFault> {
+        // The same numbers every time: what differs is which request meets which.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        let matches = |(of, part, _): &&Chance| *of == method && target.contains(part);
+        let possible: Vec<_> = self.chances.iter().filter(matches).collect();
+        if possible.is_empty() || !self.random.is_multiple_of(self.one_in) {
+            return None;
+        }
+        let index = (self.random / self.one_in) % possible.len() as u64;
+        Some(possible[index as usize].2.clone())
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     rules: Vec<Rule>,
+    storm: Option<Storm>,
     requests: Vec<String>,
-    struck: u32,
+    struck: Vec<NetFault>,
 }
 
 /// A running proxy, stopped on drop.
@@ -100,15 +128,29 @@ impl FaultProxy {
         lock(&self.state).rules.push(rule);
     }
 
+    /// From now on strikes one in so many requests with one of what may happen to it, by chance.
+    pub fn storm(&self, one_in: u64, chances: &[Chance]) {
+        let storm = Storm { random: 0x9e37_79b9_7f4a_7c15, one_in, chances: chances.to_vec() };
+        lock(&self.state).storm = Some(storm);
+    }
+
     /// Everything passes again.
     pub fn calm(&self) {
-        lock(&self.state).rules.clear();
+        let mut state = lock(&self.state);
+        state.rules.clear();
+        state.storm = None;
     }
 
     /// How many requests were struck.
     #[must_use]
     pub fn struck(&self) -> u32 {
-        lock(&self.state).struck
+        lock(&self.state).struck.len().try_into().unwrap_or(u32::MAX)
+    }
+
+    /// How many requests were struck like this.
+    #[must_use]
+    pub fn struck_by(&self, fault: &NetFault) -> usize {
+        lock(&self.state).struck.iter().filter(|struck| *struck == fault).count()
     }
 
     /// The requests so far, struck or not, such as `GET /bucket/key`.
@@ -189,10 +231,14 @@ fn strike(request: &Message, state: &Mutex<State>) -> Option<NetFault> {
     state.requests.push(format!("{method} {target}"));
     let matches =
         |rule: &&mut Rule| rule.left > 0 && rule.method == method && target.contains(&rule.part);
-    let rule = state.rules.iter_mut().find(matches)?;
-    rule.left -= 1;
-    let fault = rule.fault.clone();
-    state.struck += 1;
+    let fault = match state.rules.iter_mut().find(matches) {
+        Some(rule) => {
+            rule.left -= 1;
+            rule.fault.clone()
+        }
+        None => state.storm.as_mut()?.next(method, target)?,
+    };
+    state.struck.push(fault.clone());
     Some(fault)
 }
 
@@ -338,5 +384,20 @@ mod tests {
         assert_eq!(get("/1234567"), (200, b"/123".to_vec()));
         assert_eq!(proxy.struck(), 2);
         assert_eq!(proxy.requests().len(), 4);
+    }
+
+    #[test]
+    fn a_storm_strikes_some_requests_and_ends() {
+        let proxy = FaultProxy::start(&echo());
+        proxy.storm(4, &[("GET", "/b", NetFault::Busy), ("GET", "/b", NetFault::HalfBody)]);
+        let get = |target: &str| ask_plainly("GET", &format!("{}{target}", proxy.endpoint()), b"");
+        let passed = |target: &str| (0..80).filter(|_| get(target).1 == target.as_bytes()).count();
+        assert_eq!(passed("/a"), 80, "nothing may happen to it");
+        let passed_in_the_storm = passed("/b");
+        assert!((40..76).contains(&passed_in_the_storm), "{passed_in_the_storm}");
+        let (busy, half) = (proxy.struck_by(&NetFault::Busy), proxy.struck_by(&NetFault::HalfBody));
+        assert!(busy > 0 && half > 0 && busy + half + passed_in_the_storm == 80, "{busy} {half}");
+        proxy.calm();
+        assert_eq!(passed("/b"), 80);
     }
 }
