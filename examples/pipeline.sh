@@ -1,17 +1,21 @@
 #!/usr/bin/env bash
-# A pipeline with pinned inputs: the data moves on, the rerun reads what the first run read.
+# A pipeline with pinned inputs: the data moves on, the rerun reads what the first run read. The lake
+# is in a temporary folder that is removed at the end, unless another, new one is named.
 #
 #   examples/pipeline.sh                  with `lakebed` from the PATH
 #   LAKEBED=target/debug/lakebed examples/pipeline.sh
+#   LAKEBED_CATALOG=postgres://user@host/empty examples/pipeline.sh s3://bucket/empty
 set -euo pipefail
 
 LAKEBED=$(command -v "${LAKEBED:-lakebed}") || { echo "lakebed was not found; set LAKEBED" >&2; exit 2; }
 [[ "$LAKEBED" = /* ]] || LAKEBED=$PWD/$LAKEBED
 data=$(cd "$(dirname "${BASH_SOURCE[0]}")/data" && pwd)
 folder=$(mktemp -d)
+lake=${1:-$folder/lake}
+[[ "$lake" = /* || "$lake" = *://* ]] || lake=$PWD/$lake
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-export LAKEBED_LAKE=$folder/lake
+export LAKEBED_LAKE=$lake
 
 say() { printf '\n# %s\n' "$1"; }
 

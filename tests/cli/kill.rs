@@ -57,11 +57,12 @@ fn p4_killed_fifty_times_every_listed_version_is_whole() {
         if kill % 10 == 9 {
             world.ok(&["verify"]);
         }
-        world.ok(&arguments);
-        let after = world.json(&["ls"])["datasets"][0]["newest"].clone();
-        assert_eq!(after["row_count"].as_u64().unwrap(), 2_000 * (kill + 2), "{after}");
-        let unchanged = world.json(&["ingest", "next.csv", "--to", "a.b", "--append"]);
-        assert_eq!(unchanged["status"], "unchanged", "{unchanged}");
+        let made = world.json(&arguments);
+        assert_eq!(made["version"]["row_count"].as_u64().unwrap(), 2_000 * (kill + 2), "{made}");
+        if kill % 10 == 4 {
+            let unchanged = world.json(&arguments);
+            assert_eq!(unchanged["status"], "unchanged", "{unchanged}");
+        }
     }
     world.ok(&["verify"]);
     let before = world.ok(&["history", "a.b", "--json"]).text();

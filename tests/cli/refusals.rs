@@ -304,6 +304,7 @@ fn urls_that_lead_inside() {
     let inside = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     inside.set_nonblocking(true).unwrap();
     let here = format!("http://127.0.0.1:{}", inside.local_addr().unwrap().port());
+    let ours = world.lake();
     let refused = |url: &str, variables: &[(&str, &str)], lake: &str, words: &str| {
         let before = world.version_count();
         let mut command = world.command(&["ingest", url, "--to", "web.x"]);
@@ -314,12 +315,12 @@ fn urls_that_lead_inside() {
         assert_eq!(world.version_count(), before, "{ran}");
     };
     let file = format!("{here}/x.csv?key=secret");
-    refused(&file, &[], "./lake", "not among those");
-    refused("https://127.0.0.1/x.csv", &[], "./lake", "may not be reached");
-    refused("https://169.254.169.254/latest/", &[], "./lake", "may not be reached");
-    refused("https://user:word@example.org/x.csv", &[], "./lake", "a user's name or password");
+    refused(&file, &[], &ours, "not among those");
+    refused("https://127.0.0.1/x.csv", &[], &ours, "may not be reached");
+    refused("https://169.254.169.254/latest/", &[], &ours, "may not be reached");
+    refused("https://user:word@example.org/x.csv", &[], &ours, "a user's name or password");
     for variable in ["LAKEBED_URL_HOSTS", "LAKEBED_URL_PRIVATE_HOSTS"] {
-        refused(&file, &[(variable, &here)], "./lake", "may not be reached");
+        refused(&file, &[(variable, &here)], &ours, "may not be reached");
     }
     let server = crate::server::Server::start(&world);
     refused(&file, &[], &server.url, "this server fetches nothing from URLs");

@@ -346,6 +346,22 @@ fn p4_an_ingest_survives_a_network_that_breaks_at_any_request() {
     assert_eq!(rebuilt.ok(&["log", "--json"]).text(), before);
 }
 
+/// How to reach the bucket may stand in a file that the demo's own file hides.
+#[test]
+fn the_demo_finds_a_bucket_that_the_users_own_file_describes() {
+    let Some(bucket) = Bucket::new() else { return };
+    let text = format!("[s3]\nendpoint = \"{}\"\nregion = \"{}\"\n", bucket.endpoint, s3::REGION);
+    bucket.world.write("lakebed.toml", text);
+    let database = format!("sqlite://{}", bucket.world.path(bucket.catalog).display());
+    let arguments = ["demo", "--lake", bucket.url.as_str(), "--catalog", &database];
+    let mut command = bucket.command(&arguments);
+    command.env_remove("AWS_ENDPOINT_URL_S3").env_remove("AWS_REGION");
+    let ran = bucket.world.finish(command, b"");
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(ran.text().contains("the same answers, on both versions"), "{ran}");
+    assert!(!bucket.world.path("lakebed-demo/lake").exists());
+}
+
 #[test]
 fn doctor_looks_at_store_and_database_and_cleans_up() {
     let Some(bucket) = Bucket::new() else { return };

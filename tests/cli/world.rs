@@ -54,6 +54,19 @@ impl World {
         Self::in_folder().and_airlines()
     }
 
+    /// Whether the lake is `./lake`.
+    pub(crate) fn is_in_folder(&self) -> bool {
+        self.place.is_folder()
+    }
+
+    /// Where the lake is, as the command line names it.
+    pub(crate) fn lake(&self) -> String {
+        match self.is_in_folder() {
+            true => "./lake".to_owned(),
+            false => self.place.root().to_string(),
+        }
+    }
+
     fn and_airlines(self) -> Self {
         let world = self;
         let airlines = std::fs::read_to_string(example("airlines.csv")).unwrap();
@@ -112,8 +125,8 @@ impl World {
         if let Some(catalog) = self.place.catalog_url() {
             command.args(["--catalog", &catalog]);
         }
-        if !self.place.is_folder() {
-            command.args(["--lake", &self.place.root().to_string()]);
+        if !self.is_in_folder() {
+            command.args(["--lake", &self.lake()]);
         }
         command
     }

@@ -104,7 +104,8 @@ impl TestDatabase {
 }
 
 impl Drop for TestDatabase {
-    /// As well as can be: the cluster is a temporary one.
+    /// As well as can be: the cluster is a temporary one. Connections that are in the middle of a
+    /// transaction are ended: the runtime that would roll it back may be waiting for us.
     fn drop(&mut self) {
         let _ = match &self.schema {
             None => try_run_at(
@@ -116,6 +117,13 @@ impl Drop for TestDatabase {
                 &format!(
                     "DO $$ DECLARE s TEXT; BEGIN SET LOCAL lock_timeout = '5s'; \
                      SET LOCAL client_min_messages = 'error'; \
+                     PERFORM pg_terminate_backend(l.pid) FROM pg_catalog.pg_locks l \
+                     JOIN pg_catalog.pg_class c ON c.oid = l.relation \
+                     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+                     JOIN pg_catalog.pg_database d ON d.oid = l.database \
+                     WHERE d.datname = current_database() \
+                     AND starts_with(n.nspname::TEXT, '{schema}') \
+                     AND l.pid <> pg_backend_pid(); \
                      FOR s IN SELECT nspname FROM pg_catalog.pg_namespace \
                      WHERE starts_with(nspname::TEXT, '{schema}') LOOP \
                      EXECUTE format('DROP SCHEMA %I CASCADE', s); END LOOP; END $$"

@@ -15,7 +15,7 @@ use tokio::process::Command;
 
 use crate::{
     app::App,
-    config::Origin,
+    config::{Origin, store_variables, variables},
     output::style,
     problem::{Exit, Problem, Result},
 };
@@ -126,9 +126,10 @@ impl<'a> Demo<'a> {
         Ok(())
     }
 
-    /// The file of settings, so that no command needs a flag.
+    /// The file of settings, so that no command needs a flag. How to reach a store is taken over
+    /// from the user's own file, which this one hides.
     fn settings(&self, catalog_as: impl Fn(&str) -> String) -> String {
-        let mut settings = toml::Table::new();
+        let mut settings = self.app.settings.store.to_tables();
         let lake = self.lake.as_deref().unwrap_or("./lake");
         settings.insert("lake".to_owned(), lake.into());
         if let Some(catalog) = &self.catalog {
@@ -272,11 +273,13 @@ impl<'a> Demo<'a> {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// This program, in the folder, without the settings of the outer environment.
+    /// This program, in the folder, without the settings of the outer environment, but for how to
+    /// reach the store that a flag named.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.current_dir(&self.folder).stdin(Stdio::null()).kill_on_drop(true);
-        for name in crate::config::variables() {
+        let kept: Vec<&str> = store_variables().collect();
+        for name in variables().filter(|name| !kept.contains(name)) {
             command.env_remove(name);
         }
         command.env("LAKEBED_COLOR", self.app.settings.color.value.to_string());

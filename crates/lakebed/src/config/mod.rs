@@ -32,7 +32,7 @@ use self::{
 };
 pub(crate) use self::{
     auth::{AuthMode, Secret},
-    settings::{SETTINGS, reference, variables},
+    settings::{SETTINGS, reference, store_variables, variables},
     target::Target,
 };
 use crate::problem::{Exit, Problem, Result};

@@ -20,7 +20,7 @@ use toml::Spanned;
 use super::{
     Environment, Origin, Setting, Target,
     file::Loaded,
-    settings::{self, Described, KEY_VARIABLES},
+    settings::{self, Described, KEY_VARIABLES, Kind, SETTINGS},
 };
 use crate::problem::{Exit, Problem, Result};
 
@@ -115,6 +115,31 @@ impl Layers<'_> {
 }
 
 impl StoreSettings {
+    /// What was said in files, as the tables of a `lakebed.toml` in any other folder.
+    pub(crate) fn to_tables(&self) -> toml::Table {
+        let mut tables = toml::Table::new();
+        for (key, value, origin) in &self.rows {
+            let described = SETTINGS.iter().find(|setting| setting.key == *key);
+            let (Some(described), Origin::File { path, .. }) = (described, origin) else {
+                continue;
+            };
+            let value: toml::Value = match (described.kind, path.parent()) {
+                (Kind::Path, Some(folder)) => folder.join(value).display().to_string().into(),
+                (Kind::Number, _) => value.parse::<i64>().unwrap_or_default().into(),
+                (Kind::Choice(_), _) => (value == "true").into(),
+                _ => value.as_str().into(),
+            };
+            match key.split_once('.') {
+                Some((table, key)) => {
+                    let table = tables.entry(table).or_insert_with(|| toml::Table::new().into());
+                    table.as_table_mut().expect("made above").insert(key.to_owned(), value);
+                }
+                None => drop(tables.insert((*key).to_owned(), value)),
+            }
+        }
+        tables
+    }
+
     fn note(&mut self, name: &'static str, setting: &Setting<String>) {
         self.rows.push((name, setting.value.clone(), setting.origin.clone()));
     }
@@ -150,6 +175,9 @@ impl StoreSettings {
         let nothing = S3File::default();
         let file = layers.loaded.file.s3.as_ref().unwrap_or(&nothing);
         let named = layers.text(&settings::S3_PROFILE, file.profile.as_ref());
+        if let Some(named) = &named {
+            self.note("s3.profile", named);
+        }
         let profile = Profile::load(environment, named.as_ref())?;
         let from = |names: &[&'static str]| names.iter().find_map(|name| set_by(environment, name));
 
@@ -483,6 +511,22 @@ mod tests {
         assert_eq!(row("s3.region").1, "eu-west-1");
         assert_eq!(row("s3.credentials").1, "access key id");
         assert_eq!(row("scratch").2, Origin::Default);
+    }
+
+    #[test]
+    fn what_files_say_can_be_said_in_another_folder() {
+        let toml = "scratch = \"here\"\nscratch_limit_bytes = 5\n[s3]\nprofile = \"work\"\n\
+                    virtual_hosted = true\n";
+        let variables = [("LAKEBED_S3_REGION", "eu-west-2")];
+        let (settings, folder) = settings(&variables, toml, PROFILES);
+        let tables = settings.expect("valid").store.to_tables();
+        assert_eq!(tables["scratch"].as_str(), folder.path().join("here").to_str());
+        assert_eq!(tables["scratch_limit_bytes"].as_integer(), Some(5));
+        let expected: toml::Table =
+            "profile = \"work\"\nvirtual_hosted = true".parse().expect("TOML");
+        assert_eq!(tables["s3"].as_table(), Some(&expected));
+        assert_eq!(tables.len(), 3, "what variables say, they go on saying: {tables}");
+        toml::from_str::<super::super::file::File>(&tables.to_string()).expect("a lakebed.toml");
     }
 
     #[test]

@@ -473,6 +473,15 @@ pub(crate) fn variables() -> impl Iterator<Item = &'static str> {
     of_settings.chain(others).chain(KEY_VARIABLES)
 }
 
+/// The variables that say how to reach an object store; a lake in a folder does not look at them.
+pub(crate) fn store_variables() -> impl Iterator<Item = &'static str> {
+    let is_of_store = |setting: &&&Described| {
+        ["scratch", "s3.", "gcs.", "azure."].iter().any(|start| setting.key.starts_with(start))
+    };
+    let of_settings = SETTINGS.iter().filter(is_of_store).flat_map(|setting| setting.variables);
+    of_settings.copied().chain(KEY_VARIABLES)
+}
+
 /// The reference of `lakebed.toml`, itself such a file: every setting, commented out.
 pub(crate) fn reference() -> String {
     let mut text = String::from(
