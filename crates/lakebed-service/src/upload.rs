@@ -232,6 +232,18 @@ fn check_room(limits: &UploadLimits, usage: UploadUsage, bytes: u64) -> Result<(
     Ok(())
 }
 
+/// A name is text to show; not every database keeps a NUL.
+fn check_name(name: &str) -> Result<()> {
+    match name.contains(char::is_control) {
+        false => Ok(()),
+        true => Err(Error::Invalid {
+            code: "bad-upload-name",
+            message: format!("`{}` cannot be the name of an upload", name.escape_debug()),
+            hint: Some("leave out control characters".to_owned()),
+        }),
+    }
+}
+
 /// A body that is taken in segments. Where it breaks off, what came before is still taken.
 struct Segments {
     body: BoxStream<'static, std::result::Result<Bytes, BoxError>>,
@@ -487,6 +499,7 @@ impl Lake {
     }
 
     fn new_record(&self, ctx: &Ctx, declared: NewUpload) -> Result<UploadRecord> {
+        check_name(declared.name.as_deref().unwrap_or_default())?;
         Ok(UploadRecord {
             id: random_id()?,
             principal: ctx.actor().to_owned(),

@@ -33,6 +33,7 @@ use crate::{
 #[into_params(parameter_in = Query)]
 pub(crate) struct UploadQuery {
     /// The name of the bytes; repeated in the answer.
+    #[param(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$")]
     name: Option<String>,
 }
 
