@@ -46,6 +46,9 @@ const PARTS_AT_ONCE: usize = 4;
 /// How often creating is tried when answers get lost.
 const CREATE_TRIES: u32 = 5;
 
+/// How often a list that broke off is asked for again.
+const LIST_TRIES: u32 = 5;
+
 /// What the first new try waits; each one after it waits twice as long.
 const CREATE_PAUSE: Duration = Duration::from_millis(100);
 
@@ -110,8 +113,19 @@ impl ObjectStoreBackend {
             0 => 0,
             length => length + 1,
         };
-        let metas = self.repeating.list(Some(&prefix)).try_collect::<Vec<_>>().await;
-        let metas = metas.map_err(|error| self.sort(error))?;
+        let mut tries = 0;
+        let metas = loop {
+            match self.repeating.list(Some(&prefix)).try_collect::<Vec<_>>().await {
+                // The client asks again when no answer came, but not when one broke off.
+                Err(error)
+                    if whole_text(&error).contains("response body") && tries < LIST_TRIES =>
+                {
+                    tries += 1;
+                    tokio::time::sleep(CREATE_PAUSE).await;
+                }
+                metas => break metas.map_err(|error| self.sort(error))?,
+            }
+        };
         let listed = metas.into_iter().filter_map(|meta| {
             let key = meta.location.as_ref().get(cut..)?.to_owned();
             check(&key).is_ok().then_some(Listed { key, size_bytes: meta.size })

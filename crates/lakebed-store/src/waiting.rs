@@ -26,6 +26,9 @@ const PART_BYTES: u64 = 32 * 1024 * 1024;
 /// The name of the file that replaces all parts once they were gathered.
 const WHOLE: &str = "whole";
 
+/// How often it is looked for parts that went while they were read.
+const LOOKS: usize = 3;
+
 /// One part that waits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WaitingPart {
@@ -141,11 +144,23 @@ impl Store {
         Ok(Staged::new(file, hasher.finish()))
     }
 
-    /// Brings all parts of `upload` together, hashed; nothing if they are not `size_bytes` in all.
+    /// Brings all parts of `upload` together, hashed; nothing if they are not `size_bytes` in all,
+    /// or go while they are read: another server gathered them first, and is done with them.
     ///
     /// # Errors
     /// [`Error::Full`], [`Error::Unavailable`].
     pub async fn gather_waiting(&self, upload: &str, size_bytes: u64) -> Result<Option<Staged>> {
+        for _ in 0..LOOKS {
+            match self.gather_once(upload, size_bytes).await {
+                // Perhaps the whole has taken the place of the parts.
+                Err(Error::NotFound { .. }) => {}
+                gathered => return gathered,
+            }
+        }
+        Ok(None)
+    }
+
+    async fn gather_once(&self, upload: &str, size_bytes: u64) -> Result<Option<Staged>> {
         let parts = self.waiting_parts(upload).await?;
         if parts.last().map_or(0, WaitingPart::end) != size_bytes {
             return Ok(None);

@@ -84,6 +84,7 @@ on_every_backend! {
     waiting::what_does_not_add_up_is_lost,
     waiting::equal_bytes_are_recognised_across_parts,
     waiting::what_was_gathered_replaces_its_parts,
+    waiting::what_goes_while_it_is_gathered_is_no_error,
     waiting::a_whole_file_waits_and_goes,
     faults::a_create_that_broke_off_is_looked_at,
     faults::a_put_that_broke_off_is_looked_at,

@@ -195,11 +195,12 @@ async fn a_store_that_is_busy_or_breaks_off_is_asked_again() {
         assert!(behind.store.get(&object).await.unwrap() == contents);
     }
     behind.proxy.strike("GET", "list-type=2", NetFault::Busy, 1);
+    behind.proxy.strike("GET", "list-type=2", NetFault::BreakBody, 2);
     assert_eq!(behind.store.list("objects").await.unwrap().len(), 2);
     behind.proxy.strike("PUT", "/objects/", NetFault::BreakAfter, 2);
     let object = behind.store.put(bytes(2 * GROUP + 1), Trust::Unnamed).await.unwrap();
     behind.direct.verify(&object).await.unwrap();
-    assert!(behind.proxy.struck() >= 8);
+    assert!(behind.proxy.struck() >= 10);
 }
 
 #[tokio::test]

@@ -64,6 +64,30 @@ pub(crate) async fn equal_bytes_are_recognised_across_parts(lake: Lake) {
     assert_eq!(rest.id(), ObjectId::of(b"more"));
 }
 
+/// Two servers gather at once; the first one done settles or forgets what the other still reads.
+pub(crate) async fn what_goes_while_it_is_gathered_is_no_error(lake: Lake) {
+    let whole = bytes(8_000);
+    let other = lake.newcomer();
+    for round in 0..20 {
+        let name = format!("a{round}");
+        for start in 0..8 {
+            wait(&lake, &name, start * 1000, &whole.slice(start as usize * 1000..).slice(..1000))
+                .await;
+        }
+        let first = lake.store.gather_waiting(&name, 8000).await.unwrap().unwrap();
+        let ends = async {
+            match round % 2 {
+                0 => lake.store.forget_waiting(&name).await.unwrap(),
+                _ => lake.store.settle_waiting(&name, &first).await.unwrap(),
+            }
+        };
+        let (gathered, ()) = tokio::join!(other.gather_waiting(&name, 8000), ends);
+        let gathered = gathered.unwrap();
+        assert!(round % 2 == 0 || gathered.is_some(), "what was settled is still there");
+        assert!(gathered.is_none_or(|gathered| gathered.id() == ObjectId::of(&whole)));
+    }
+}
+
 /// Once gathered, an upload takes the room of its bytes once, and is as good as before.
 pub(crate) async fn what_was_gathered_replaces_its_parts(lake: Lake) {
     let whole = bytes(3000);
