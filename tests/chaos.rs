@@ -109,21 +109,22 @@ async fn strike_everything(
     load.begin().await;
     let workers = load.spawn();
 
-    tokio::time::sleep(CALM).await;
+    calm(&mut servers).await;
     for index in 0..3 {
         servers.kill(index);
         tokio::time::sleep(CALM / 2).await;
         servers.run(index);
-        tokio::time::sleep(CALM).await;
+        calm(&mut servers).await;
     }
     cluster.crash().expect("it is told");
     tokio::time::sleep(CALM / 2).await;
     cluster.run().expect("it comes back");
-    tokio::time::sleep(CALM).await;
+    calm(&mut servers).await;
     // One more death while everyone still finds its feet.
     servers.kill(0);
     servers.run(0);
-    tokio::time::sleep(CALM).await;
+    calm(&mut servers).await;
+    servers.wait_until_up();
 
     load.stop();
     for worker in workers {
@@ -138,6 +139,14 @@ async fn strike_everything(
     let (first, rebuilt) = exports(&config, second).await;
     assert_eq!(first, rebuilt, "P9: the rebuilt database differs");
     assert_eq!(damage(config).await, []);
+}
+
+/// Time in which nothing is struck on purpose, and servers that could not start are started again.
+async fn calm(servers: &mut Servers) {
+    tokio::time::sleep(CALM / 2).await;
+    servers.supervise();
+    tokio::time::sleep(CALM / 2).await;
+    servers.supervise();
 }
 
 /// What there is to say of every object of the lake, read again.

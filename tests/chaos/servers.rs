@@ -1,9 +1,14 @@
 //! Three processes of the shipped binary on one root and one database.
 
 use std::{
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
+
+/// How long servers may take to come up while everything around them breaks.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// See the module. Ended when dropped.
 pub(crate) struct Servers {
@@ -42,6 +47,28 @@ impl Servers {
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.env("LAKEBED_LOG", "warn").stdin(Stdio::null()).stdout(Stdio::null());
         self.children[index] = Some(command.spawn().unwrap());
+    }
+
+    /// Starts those again that gave up at their start because store or database were away, as whoever
+    /// supervises servers does. That one ends in any other way is a defect.
+    pub(crate) fn supervise(&mut self) {
+        for index in 0..3 {
+            let ended = self.children[index].as_mut().and_then(|child| child.try_wait().unwrap());
+            if let Some(status) = ended {
+                assert_eq!(status.code(), Some(7), "server {index} ended by itself");
+                self.run(index);
+            }
+        }
+    }
+
+    /// Waits until all of them listen.
+    pub(crate) fn wait_until_up(&mut self) {
+        let started = Instant::now();
+        while self.ports.iter().any(|port| TcpStream::connect(("127.0.0.1", *port)).is_err()) {
+            assert!(started.elapsed() < PATIENCE, "a server does not come up");
+            thread::sleep(Duration::from_millis(100));
+            self.supervise();
+        }
     }
 
     /// Dead at once, in the middle of whatever it does.

@@ -95,6 +95,8 @@ impl S3Server {
             "-master.volumePreallocate=false",
             "-master.volumeSizeLimitMB=256",
             "-volume.max=200",
+            // Of a disk that is nearly full, too: tests write little.
+            "-volume.minFreeSpace=100MiB",
         ]);
         // It looks for settings in its user's home, and keeps sockets in the temporary folder.
         command.env("HOME", folder.path()).env("TMPDIR", folder.path()).current_dir(folder.path());
