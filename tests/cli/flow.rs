@@ -219,6 +219,34 @@ fn quarantined_rows_are_counted_and_shown() {
     assert_snapshot!(world.told());
 }
 
+/// Counted, sampled, exported; and those of an ingest that was refused, by its event.
+#[test]
+fn quarantined_rows_are_summarised_and_exported() {
+    let world = World::new();
+    world.write("t.csv", "id,n\na,1\nb,two\nc,\"3\nd,4,extra\ne,five\nf,6\n");
+    let ingest = |limit: &'static str| {
+        ["ingest", "t.csv", "--to", "a.t", "--type", "n=long", "--max-quarantined", limit]
+    };
+    world.ok(&ingest("4 rows"));
+    world.tell(0, &["quarantine", "a.t"]);
+    world.tell(0, &["quarantine", "a.t", "--sample", "1"]);
+    world.tell(0, &["quarantine", "a.t", "--json"]);
+    world.tell(0, &["quarantine", "a.t", "--export", "bad.csv"]);
+    let exported = std::fs::read_to_string(world.path("bad.csv")).unwrap();
+    assert_eq!(exported, "id,n\nb,two\nc,\"3\nd,4,extra\ne,five\n");
+    world.tell(0, &["quarantine", "a.t", "--export", "bad.parquet"]);
+    assert!(std::fs::read(world.path("bad.parquet")).unwrap().starts_with(b"PAR1"));
+
+    world.write("t.csv", "id,n\na,x\nb,2\nc,y\n");
+    world.tell(4, &ingest("1 row"));
+    world.tell(0, &["quarantine", "--event", "3"]);
+    world.tell(0, &["quarantine", "--event", "3", "--export", "refused.csv"]);
+    assert_eq!(std::fs::read_to_string(world.path("refused.csv")).unwrap(), "a,x\nc,y\n");
+    world.tell(2, &["quarantine", "--event", "1"]);
+    assert_snapshot!(world.told());
+    world.ok(&["verify"]);
+}
+
 /// Stopped in the middle, nothing is there: published once, whole (P4).
 #[cfg(unix)]
 #[test]

@@ -63,6 +63,8 @@ pub struct DecodeOptionsSchema {
     /// The largest part of rows that may be quarantined, 0.0 to 1.0.
     #[schema(minimum = 0, maximum = 1)]
     pub max_quarantined: Option<f64>,
+    /// The most rows that may be quarantined; where both are given, both hold.
+    pub max_quarantined_rows: Option<u64>,
 }
 
 /// A format sources can be read as.

@@ -229,6 +229,7 @@ fn options() -> DecodeOptions {
         null_tokens: vec!["NA".to_owned()],
         types: [("price".to_owned(), DataType::Double)].into(),
         max_quarantined: Some(0.5),
+        max_quarantined_rows: Some(7),
     }
 }
 

@@ -187,8 +187,12 @@ async fn keep_refused(
     for source in &refused.sources {
         require_object(connection, seq, source.object.id).await?;
     }
+    for file in &refused.quarantine {
+        require_object(connection, seq, file.object.id).await?;
+    }
     let named = refused.objects.iter().map(|object| object.id);
     let named = named.chain(refused.sources.iter().map(|source| source.object.id));
+    let named = named.chain(refused.quarantine.iter().map(|file| file.object.id));
     object_dataset::insert(connection, seq, &refused.dataset, named).await
 }
 

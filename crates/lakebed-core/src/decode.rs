@@ -27,6 +27,9 @@ pub struct DecodeOptions {
     pub types: BTreeMap<String, DataType>,
     /// The largest part of rows that may be quarantined, 0.0 to 1.0; see `lakebed-ingest`'s default.
     pub max_quarantined: Option<f64>,
+    /// The most rows that may be quarantined; where both are given, both hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_quarantined_rows: Option<u64>,
 }
 
 /// A format sources can be read as.
@@ -170,6 +173,26 @@ pub enum ReasonCode {
 }
 
 impl ReasonCode {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::TypeError,
+        Self::ExtraCell,
+        Self::MissingCell,
+        Self::EncodingError,
+        Self::SourceError,
+        Self::UnclosedQuote,
+        Self::ConstraintError,
+        Self::UniqueError,
+        Self::PrimaryKey,
+        Self::ForeignKey,
+    ];
+
+    /// The code of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == name)
+    }
+
     /// The name stored in a quarantine table.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

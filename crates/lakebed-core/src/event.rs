@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DatasetKind, DatasetName, Declared, IngestKey, ObjectId, PrincipalName, StageName,
+    DatasetKind, DatasetName, Declared, FileEntry, IngestKey, ObjectId, PrincipalName, StageName,
     StoredObject, Timestamp, TokenHash, TokenId, TokenScope, VersionId,
 };
 
@@ -120,6 +120,9 @@ pub struct IngestRefused {
     pub code: String,
     /// The reason, for people; no values of the data.
     pub message: String,
+    /// The rows that are to blame, as quarantine files; none where it was not rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantine: Vec<FileEntry>,
     /// Every object that this event names and no earlier event named. Sorted.
     pub objects: Vec<StoredObject>,
 }

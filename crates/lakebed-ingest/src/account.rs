@@ -6,6 +6,7 @@ use lakebed_core::{ReasonCode, SkipKind, Skipped, Tally};
 
 use crate::{
     Recount, Refusal,
+    judged::JudgedBatch,
     refusal::shown,
     rows::{ColumnCounts, Counts, RuleCount},
     sniff::Preamble,
@@ -55,17 +56,34 @@ impl Account {
         self.first_bad_line = self.first_bad_line.or(line(counts.first_bad));
         self.doubtful += counts.doubts.records;
         self.first_doubtful_line = self.first_doubtful_line.or(line(counts.doubts.first));
-        self.rules.resize_with(counts.rules.len().max(self.rules.len()), RuleCount::default);
-        for (sum, count) in self.rules.iter_mut().zip(&counts.rules) {
-            sum.rows += count.rows;
-            sum.first = sum.first.or(line(count.first));
-        }
+        self.add_rules(&counts.rules);
         self.lines += counts.lines;
     }
 
     /// Takes in rows of a binary format.
     pub(crate) fn add_rows(&mut self, rows: u64) {
         self.accepted.rows += rows;
+    }
+
+    /// Takes in a judged batch of a binary format. Its rows count as lines.
+    pub(crate) fn add_judged(&mut self, batch: &JudgedBatch) {
+        self.accepted.rows += batch.accepted as u64;
+        self.quarantined.rows += batch.bad.len() as u64;
+        for code in batch.bad.iter().filter_map(|bad| bad.faults.first()).map(|fault| fault.code) {
+            *self.reasons.entry(code).or_default() += 1;
+        }
+        let first_bad = batch.bad.first().map(|bad| self.lines + bad.row + 1);
+        self.first_bad_line = self.first_bad_line.or(first_bad);
+        self.add_rules(&batch.rules);
+        self.lines += (batch.accepted + batch.bad.len()) as u64;
+    }
+
+    fn add_rules(&mut self, rules: &[RuleCount]) {
+        self.rules.resize_with(rules.len().max(self.rules.len()), RuleCount::default);
+        for (sum, count) in self.rules.iter_mut().zip(rules) {
+            sum.rows += count.rows;
+            sum.first = sum.first.or(count.first.map(|first| self.lines + first + 1));
+        }
     }
 
     /// The ranges that hold no row, by kind.

@@ -12,7 +12,7 @@ use arrow::{
 };
 use lakebed_core::{DataType, ReasonCode, Severity};
 
-use crate::{account::Account, arrow_types::arrow_type, layout::Layout};
+use crate::{account::Account, arrow_types::arrow_type, layout::Layout, rows::Fault};
 
 /// A rule on rows: what it is called, and what breaking it means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,8 @@ pub trait RowCheck: fmt::Debug + Send + Sync {
     /// For every rule, in that order, the rows that break it; none where no row does.
     ///
     /// `rows` are some thousand rows of one source: the columns it has, under the dataset's names
-    /// and with its types, in the source's order. Cells that are not of their type hold a default.
+    /// and with its types, in the source's order; those it lacks are null in all of its rows, and
+    /// are not there. Cells that are not of their type hold a default.
     fn broken(&self, rows: &RecordBatch) -> Vec<Option<BooleanBuffer>>;
 }
 
@@ -47,7 +48,8 @@ pub trait RowCheck: fmt::Debug + Send + Sync {
 pub struct BrokenRule {
     /// Rows that broke it, in all sources.
     pub rows: u64,
-    /// The first of them: the source's name, and in a text its line, counted from 1.
+    /// The first of them: the source's name, and its line or, in a binary format, its number among
+    /// the rows; counted from 1.
     pub first: Option<(String, u64)>,
 }
 
@@ -75,6 +77,19 @@ impl Checking {
 
     pub(crate) fn rules(&self) -> &[RowRule] {
         self.check.rules()
+    }
+
+    pub(crate) const fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The defect of a row that breaks a rule.
+    pub(crate) fn fault(&self, rule: u32) -> Fault {
+        let column = match self.columns(rule as usize) {
+            [column] => Some(*column),
+            _ => None,
+        };
+        Fault { code: self.rules()[rule as usize].code, column, rule: Some(rule) }
     }
 
     /// The places of a rule's columns among those of the source.

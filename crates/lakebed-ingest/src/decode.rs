@@ -15,8 +15,9 @@ use crate::{
     checks::{self, Checking},
     encoding::Passage,
     engine::{Engine, Feeder, Gone, run},
-    feed::{Fed, Origin, feed_text, refuse_fault, refuse_trouble},
+    feed::{Fed, feed_text, refuse_fault, refuse_trouble},
     infer::{Findings, Tuning, accounts, look_at_all, look_at_heads},
+    judged::JudgedBatch,
     layout::{Layout, Settled},
     limits, notes, parquet_in, quarantine,
     rows::{self, ChunkRows, Reading, Trouble},
@@ -124,26 +125,44 @@ fn feed(
 ) -> Result<(), Gone> {
     for path in request.base.iter().flat_map(|base| &base.tail) {
         let read = parquet_in::read_tail(path, schema, &mut |columns, rows| {
-            feeder.send(Fed::Batch { source: Origin::Tail, columns, rows })
+            feeder.send(Fed::Tail { columns, rows })
         });
         if let Err(refusal) = read {
             return feeder.send(Fed::Refused(refusal));
         }
     }
+    feed_sources(feeder, layout, settled, request, tuning)
+}
+
+fn feed_sources(
+    feeder: &mut Feeder<'_, Fed<Decoding>>,
+    layout: &Layout,
+    settled: &Settled,
+    request: Request<'_>,
+    tuning: Tuning,
+) -> Result<(), Gone> {
     for (index, source) in layout.sources.iter().enumerate() {
+        let columns = layout.typed_columns(index, settled);
+        let checking = request.check.map(|check| Checking::new(check, &columns));
         if let Some(mut reading) = layout.reading(index, settled, tuning.sizes.record) {
-            let columns = layout.typed_columns(index, settled);
-            reading.checking = request.check.map(|check| Checking::new(check, &columns));
+            reading.checking = checking;
             let (reading, sizes) = (Arc::new(reading), tuning.sizes);
             feed_text(feeder, index, source, &reading, sizes, request.progress, decode_chunk)?;
             continue;
         }
-        let types = layout.typed_columns(index, settled);
         let types: Vec<ArrowType> =
-            types.iter().map(|(_, data_type)| arrow_type(data_type)).collect();
+            columns.iter().map(|(_, data_type)| arrow_type(data_type)).collect();
+        let checking = checking.map(Arc::new);
         let read =
             parquet_in::read_source(&source.name, &source.path, &types, &mut |columns, rows| {
-                feeder.send(Fed::Batch { source: Origin::Source(index), columns, rows })
+                let Some(checking) = checking.clone() else {
+                    let batch = Ok(JudgedBatch::accepted(columns, rows));
+                    return feeder.send(Fed::Batch { source: index, batch });
+                };
+                feeder.work(move || {
+                    let batch = JudgedBatch::judge(&checking, columns, rows);
+                    Fed::Batch { source: index, batch }
+                })
             });
         match read {
             Ok(()) => {
@@ -155,6 +174,46 @@ fn feed(
         }
     }
     Ok(())
+}
+
+/// What would become of the sources, by accounts alone: decodes and judges, writes nothing.
+pub(crate) fn count(
+    layout: &Layout,
+    settled: &Settled,
+    request: Request<'_>,
+    tuning: Tuning,
+) -> Result<Vec<Account>, Refusal> {
+    request.progress.phase(Phase::Decoding);
+    let feed = |feeder: &mut Feeder<'_, Fed<Decoding>>| {
+        feed_sources(feeder, layout, settled, request, tuning)
+    };
+    run(request.threads, request.progress, feed, |engine| {
+        let mut accounts = accounts(layout);
+        while let Some(part) = engine.next()? {
+            match part {
+                Fed::Chunk { source, result, .. } => {
+                    let refuse = |trouble: Trouble| {
+                        refuse_trouble(&layout.sources[source], &trouble, accounts[source].lines)
+                    };
+                    let counts = result.map_err(refuse)?.rows.counts;
+                    accounts[source].add(&counts);
+                }
+                Fed::Batch { source, batch } => {
+                    accounts[source].add_judged(&batch.map_err(Refusal::internal)?);
+                }
+                Fed::End { source, length } => {
+                    accounts[source].check(&layout.sources[source].name, length)?;
+                }
+                Fed::Fault { source, fault } => {
+                    let lines = accounts[source].lines;
+                    return Err(refuse_fault(&layout.sources[source], &fault, lines));
+                }
+                Fed::Refused(refusal) => return Err(refusal),
+                Fed::Tail { .. } => {}
+            }
+        }
+        Ok(accounts)
+    })
 }
 
 /// Takes parts in order and hands rows to the writers.
@@ -186,16 +245,13 @@ impl Driver<'_> {
                     })?;
                     self.take_chunk(engine, source, offset, decoding)?;
                 }
-                Fed::Batch { source: Origin::Tail, columns, rows } => {
+                Fed::Tail { columns, rows } => {
                     self.request.progress.rows(rows as u64);
                     self.table.push(engine, &columns, rows)?;
                 }
-                Fed::Batch { source: Origin::Source(source), columns, rows } => {
+                Fed::Batch { source, batch } => {
                     self.leave_tail();
-                    self.request.progress.rows(rows as u64);
-                    self.accounts[source].add_rows(rows as u64);
-                    let columns = self.placed(source, &columns, rows);
-                    self.table.push(engine, &columns, rows)?;
+                    self.take_batch(engine, source, batch.map_err(Refusal::internal)?)?;
                 }
                 Fed::End { source, length } => {
                     self.leave_tail();
@@ -208,7 +264,12 @@ impl Driver<'_> {
                 Fed::Refused(refusal) => return Err(refusal),
             }
         }
-        limits::check(self.layout, self.settled, &self.accounts, self.request)?;
+        let checked = limits::check(self.layout, self.settled, &self.accounts, self.request);
+        if let Err(refusal) = checked {
+            // They are the evidence, and what a repair starts from.
+            let quarantine = self.quarantine.finish(engine)?;
+            return Err(Refusal { quarantine, ..refusal });
+        }
         let tables = self.table.finish(engine)?;
         let quarantine = self.quarantine.finish(engine)?;
         Ok(Some((tables, quarantine, self.accounts)))
@@ -229,22 +290,68 @@ impl Driver<'_> {
     ) -> Result<(), Refusal> {
         let accepted = rows.counts.accepted.rows as usize;
         self.request.progress.rows(rows.counts.accepted.rows + rows.counts.quarantined.rows);
-        if !rows.bad.is_empty() {
-            let columns = self.layout.typed_columns(source, self.settled);
-            let origin = quarantine::Origin {
-                source: &self.layout.sources[source].name,
-                offset,
-                lines: self.accounts[source].lines,
-                columns: &columns,
-                rules: self.request.check.map_or(&[], |check| check.rules()),
-                encoding: self.layout.encoding(source),
-            };
-            let arrays = quarantine::arrays(&origin, &rows.bad, &raw)?;
-            self.quarantine.push(engine, &arrays, rows.bad.len())?;
+        let (lines, mut raw) = (self.accounts[source].lines, &raw[..]);
+        let mut entries = Vec::with_capacity(rows.bad.len());
+        for bad in &rows.bad {
+            let (ours, others) = raw.split_at(bad.record.range().len());
+            raw = others;
+            entries.push(quarantine::Entry {
+                line: lines + u64::from(bad.record.line) + 1,
+                byte_offset: offset + u64::from(bad.record.start),
+                byte_length: ours.len() as u64,
+                raw: ours,
+                faults: &bad.faults,
+            });
         }
+        self.set_aside(engine, source, &entries)?;
         self.accounts[source].add(&rows.counts);
         let columns = self.placed(source, &rows.columns, accepted);
         self.table.push(engine, &columns, accepted)
+    }
+
+    fn take_batch(
+        &mut self,
+        engine: &mut Engine<'_, Fed<Decoding>>,
+        source: usize,
+        batch: JudgedBatch,
+    ) -> Result<(), Refusal> {
+        self.request.progress.rows((batch.accepted + batch.bad.len()) as u64);
+        let before = self.accounts[source].lines;
+        let entries: Vec<quarantine::Entry<'_>> = batch
+            .bad
+            .iter()
+            .map(|bad| quarantine::Entry {
+                line: before + bad.row + 1,
+                byte_offset: 0,
+                byte_length: 0,
+                raw: &bad.raw,
+                faults: &bad.faults,
+            })
+            .collect();
+        self.set_aside(engine, source, &entries)?;
+        self.accounts[source].add_judged(&batch);
+        let columns = self.placed(source, &batch.columns, batch.accepted);
+        self.table.push(engine, &columns, batch.accepted)
+    }
+
+    fn set_aside(
+        &mut self,
+        engine: &mut Engine<'_, Fed<Decoding>>,
+        source: usize,
+        entries: &[quarantine::Entry<'_>],
+    ) -> Result<(), Refusal> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let columns = self.layout.typed_columns(source, self.settled);
+        let origin = quarantine::Origin {
+            source: &self.layout.sources[source].name,
+            columns: &columns,
+            rules: self.request.check.map_or(&[], |check| check.rules()),
+            encoding: self.layout.encoding(source),
+        };
+        let arrays = quarantine::arrays(&origin, entries)?;
+        self.quarantine.push(engine, &arrays, entries.len())
     }
 
     /// The columns of a source in the table's order; null where the source lacks one.

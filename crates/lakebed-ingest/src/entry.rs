@@ -1,10 +1,12 @@
 //! The four entry points.
 
+use std::sync::Arc;
+
 use lakebed_core::{Decode, DecodeOptions, TableSchema};
 
 use crate::{
-    Decoded, LocalSource, Plan, Recount, Refusal, Request, cell::Verdict, decode::decode_with,
-    infer::Tuning, layout::Layout, plan::plan_with, recount::recount_with,
+    Decoded, LocalSource, Plan, Recount, Refusal, Request, RowCheck, cell::Verdict,
+    decode::decode_with, infer::Tuning, layout::Layout, plan::plan_with, recount::recount_with,
 };
 
 /// How each source would be read, from its head alone; none when a column's type is known neither
@@ -49,6 +51,21 @@ pub fn decode(request: Request<'_>) -> Result<Decoded, Refusal> {
 /// # Errors
 /// [`Refusal`] when the source cannot be read to its end that way.
 pub fn recount(source: &LocalSource, decode: &Decode) -> Result<Recount, Refusal> {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    recount_with(source, decode, Tuning::default(), threads)
+    recount_with(source, decode, None, Tuning::default(), threads())
+}
+
+/// The same for a source whose rows were judged, by the rules of then.
+///
+/// # Errors
+/// [`Refusal`] when the source cannot be read to its end that way.
+pub fn recount_checked(
+    source: &LocalSource,
+    decode: &Decode,
+    check: &Arc<dyn RowCheck>,
+) -> Result<Recount, Refusal> {
+    recount_with(source, decode, Some(check), Tuning::default(), threads())
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -11,6 +11,7 @@ use crate::{
     encoding::{Passage, Passages},
     engine::{Feeder, Gone},
     input,
+    judged::JudgedBatch,
     layout::{Format, Source},
     refusal::shown,
     rows::{Reading, Trouble},
@@ -25,11 +26,15 @@ pub(crate) enum Fed<R> {
         offset: u64,
         result: Result<R, Trouble>,
     },
-    /// Rows of a binary format: one array per column of the source.
-    Batch {
-        source: Origin,
+    /// Rows of the parent's last files: one array per column of the table.
+    Tail {
         columns: Vec<ArrayRef>,
         rows: usize,
+    },
+    /// Rows of a binary format, judged if there are rules: one array per column of the source.
+    Batch {
+        source: usize,
+        batch: Result<JudgedBatch, String>,
     },
     /// The source's end. Its length after decompression; 0 for binary formats.
     End {
@@ -42,14 +47,6 @@ pub(crate) enum Fed<R> {
         fault: ChunkFault,
     },
     Refused(Refusal),
-}
-
-/// Where a batch comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// The parent's last files.
-    Tail,
-    Source(usize),
 }
 
 /// What a worker makes of a chunk.

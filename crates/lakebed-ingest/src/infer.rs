@@ -167,7 +167,7 @@ fn collect(
                 return Err(refuse_fault(&layout.sources[source], &fault, lines));
             }
             Fed::Refused(refusal) => return Err(refusal),
-            Fed::Batch { .. } => {}
+            Fed::Batch { .. } | Fed::Tail { .. } => {}
         }
     }
     Ok(findings)

@@ -12,7 +12,7 @@ use crate::{
     plan::plan_with,
     recount::recount_with,
     resolve,
-    testing::{Bench, digests, paths, rows, schema_text, text},
+    testing::{Bench, NotNull, digests, paths, rows, schema_text, text},
 };
 
 fn tuning(chunk: usize, sample: usize, patience: usize) -> Tuning {
@@ -75,9 +75,11 @@ proptest! {
         sample in 1_usize..200,
         patience in prop::sample::select(vec![1, 1 << 30]),
         threads in 1_usize..4,
+        judged in any::<bool>(),
     ) {
         let mut bench = Bench::new();
         bench.options = lenient();
+        bench.check = judged.then(NotNull::check);
         let whole = bench.decode(text.as_bytes());
         bench.tuning = tuning(chunk, sample, patience);
         bench.threads = threads;
@@ -86,6 +88,12 @@ proptest! {
                 prop_assert_eq!(&whole.schema, &parts.schema);
                 prop_assert_eq!(&whole.sources, &parts.sources);
                 prop_assert_eq!(digests(&whole.tables), digests(&parts.tables));
+                prop_assert_eq!(digests(&whole.quarantine), digests(&parts.quarantine));
+                prop_assert_eq!(&whole.rules, &parts.rules);
+            }
+            (Err(whole), Err(parts)) => {
+                prop_assert_eq!(whole.to_string(), parts.to_string());
+                prop_assert_eq!((whole.code, &whole.hint), (parts.code, &parts.hint));
                 prop_assert_eq!(digests(&whole.quarantine), digests(&parts.quarantine));
             }
             (whole, parts) => prop_assert_eq!(whole.map(drop), parts.map(drop)),
@@ -101,9 +109,11 @@ proptest! {
             prop::collection::vec(prop::sample::select(b"a,\"\n\r1.\xff\xc3".to_vec()), 1..200),
         ],
         chunk in 1_usize..100,
+        judged in any::<bool>(),
     ) {
         let mut bench = Bench::new();
         bench.options = lenient();
+        bench.check = judged.then(NotNull::check);
         bench.options.format = Some(lakebed_core::FormatName::Csv);
         bench.tuning = tuning(chunk, 50, 1 << 30);
         let source = bench.source("a.csv", &bytes);
@@ -123,7 +133,7 @@ proptest! {
             prop_assert_eq!(raw, there);
             prop_assert_eq!(line as u64, crate::chunks::line_ends(&bytes[..offset]) + 1);
         }
-        let again = recount_with(&source, &counted.decode, tuning(chunk * 2, 1, 1), 2);
+        let again = recount_with(&source, &counted.decode, bench.check.as_ref(), tuning(chunk * 2, 1, 1), 2);
         prop_assert_eq!(again.map(|again| vec![again]), Ok(counts(&decoded)));
     }
 

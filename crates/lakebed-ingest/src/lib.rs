@@ -7,6 +7,7 @@
 //! | rows into table files, bad rows into quarantine files | [`decode`] |
 //! | rules on rows, judged on the way: the seam for contracts | [`RowCheck`] |
 //! | the same again without writing, for `verify` | [`recount`] |
+//! | quarantine files, of any version | [`QuarantineReader`] |
 //! | the Arrow side of a table schema | [`arrow_schema`] |
 //!
 //! Everything here blocks, on threads of its own; callers on an async runtime wrap it. Nothing here
@@ -31,6 +32,7 @@ mod fence;
 mod footer;
 mod infer;
 mod input;
+mod judged;
 #[cfg(test)]
 mod laws;
 mod layout;
@@ -56,8 +58,9 @@ pub use arrow_types::arrow_schema;
 pub use checks::{BrokenRule, RowCheck, RowRule};
 pub use contract::{ContractCheck, count_duplicates};
 pub use encoding::encoding_name;
-pub use entry::{decode, plan, recount, resolve};
+pub use entry::{decode, plan, recount, recount_checked, resolve};
 pub use footer::parquet_rows;
+pub use quarantine::{QuarantineError, QuarantineReader, QuarantinedRow};
 pub use refusal::Refusal;
 pub use request::{
     Base, Decoded, DecodedSource, LocalSource, NoProgress, Phase, Plan, PlannedSource, Progress,

@@ -41,9 +41,12 @@ pub(crate) fn check(
     check_columns(layout, settled, accounts)?;
     check_rules(layout, accounts, request)?;
     let all = accepted + bad;
-    let allowed = match options.max_quarantined {
-        Some(limit) => (limit * all as f64).floor() as u64,
-        None => ((DEFAULT_MAX_QUARANTINED * all as f64).floor() as u64).max(FREE_QUARANTINED_ROWS),
+    let part = |limit: f64| (limit * all as f64).floor() as u64;
+    let allowed = match (options.max_quarantined, options.max_quarantined_rows) {
+        (Some(limit), Some(rows)) => part(limit).min(rows),
+        (Some(limit), None) => part(limit),
+        (None, Some(rows)) => rows,
+        (None, None) => part(DEFAULT_MAX_QUARANTINED).max(FREE_QUARANTINED_ROWS),
     };
     if accepted > 0 && bad <= allowed {
         return Ok(());
@@ -52,9 +55,13 @@ pub(crate) fn check(
     let (code, message) = match accepted {
         0 => (Refusal::ALL_QUARANTINED, format!("all {bad} rows would be quarantined: {why}")),
         _ => {
-            let limit = options.max_quarantined.unwrap_or(DEFAULT_MAX_QUARANTINED) * 100.0;
+            let share = options.max_quarantined.unwrap_or(DEFAULT_MAX_QUARANTINED);
+            let limit = match options.max_quarantined_rows {
+                Some(rows) if rows == allowed => format!("{rows} rows"),
+                _ => format!("{} %", share * 100.0),
+            };
             let message =
-                format!("{bad} of {all} rows would be quarantined, the limit is {limit} %: {why}");
+                format!("{bad} of {all} rows would be quarantined, the limit is {limit}: {why}");
             (Refusal::TOO_MANY_QUARANTINED, message)
         }
     };

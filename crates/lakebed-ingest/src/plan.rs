@@ -15,6 +15,7 @@ use crate::{
     arrow_types::arrow_type,
     cell::{Evidence, Verdict},
     chunks::Sizes,
+    decode::count,
     encoding::Passages,
     engine::Gone,
     infer::{Tuning, look_at_all},
@@ -34,7 +35,10 @@ pub(crate) fn plan_with(request: Request<'_>, tuning: Tuning) -> Result<Plan, Re
     let mut findings = look_at_all(&layout, &settled, tuning, request.threads, request.progress)?;
     let verdicts: Vec<Verdict> = findings.evidence.iter().map(Evidence::verdict).collect();
     let settled = layout.settle(&verdicts, request.schema)?;
-    count_binary(&layout, request, &mut findings.accounts)?;
+    match request.check {
+        None => count_binary(&layout, request, &mut findings.accounts)?,
+        Some(_) => findings.accounts = count(&layout, &settled, request, tuning)?,
+    }
     limits::check(&layout, &settled, &findings.accounts, request)?;
     let source = |(index, account): (usize, &Account)| {
         let Recount { accepted, quarantined, .. } = account.recount();

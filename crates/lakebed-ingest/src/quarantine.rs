@@ -9,24 +9,26 @@
 //! | `raw` | binary | those bytes |
 //! | `reasons` | list of struct | `code`, `column` (null where none is to blame), `rule`, `severity` |
 //!
-//! The footer says which version of this format it is. Every row is kept; there is no limit. Rules
+//! Of a binary format `line` is the row's number, counted from 1, offset and length are 0, and `raw` is
+//! the row as a line of JSON. The footer says which version of this format it is. Every row is kept; there is no limit. Rules
 //! never hold a value of the data.
+
+mod read;
 
 use std::{collections::HashMap, sync::Arc};
 
 use arrow::{
     array::{
-        ArrayRef, BinaryBuilder, Int64Array, ListArray, StringArray, StringBuilder, StructArray,
+        ArrayRef, BinaryArray, Int64Array, ListArray, StringArray, StringBuilder, StructArray,
     },
     buffer::OffsetBuffer,
     datatypes::{DataType as ArrowType, Schema},
 };
 use lakebed_core::{DataType, Field, Reason, ReasonCode, Severity, TableSchema};
 
-use crate::{
-    Refusal, RowRule, arrow_schema,
-    rows::{BadRow, Fault},
-};
+use crate::{Refusal, RowRule, arrow_schema, rows::Fault};
+
+pub use read::{QuarantineError, QuarantineReader, QuarantinedRow};
 
 /// The footer's key for the version of the format.
 const FORMAT_KEY: &str = "lakebed.quarantine";
@@ -56,13 +58,9 @@ pub(crate) fn schema() -> Schema {
     arrow_schema(&schema).with_metadata(metadata)
 }
 
-/// What the bad rows of a chunk have in common.
+/// What the bad rows of a source have in common.
 pub(crate) struct Origin<'o> {
     pub(crate) source: &'o str,
-    /// Where the chunk begins in the source.
-    pub(crate) offset: u64,
-    /// Line ends before the chunk.
-    pub(crate) lines: u64,
     /// The source's columns: name and type, for reasons.
     pub(crate) columns: &'o [(String, DataType)],
     /// The rules its rows were judged by.
@@ -71,35 +69,36 @@ pub(crate) struct Origin<'o> {
     pub(crate) encoding: String,
 }
 
-/// The bad rows of a chunk as arrays of [`schema`]. `raw` holds their bytes, one after the other.
-pub(crate) fn arrays(
-    origin: &Origin<'_>,
-    bad: &[BadRow],
-    raw: &[u8],
-) -> Result<Vec<ArrayRef>, Refusal> {
-    let long = |of: &dyn Fn(&BadRow) -> u64| -> ArrayRef {
-        Arc::new(bad.iter().map(|row| i64::try_from(of(row)).ok()).collect::<Int64Array>())
+/// A bad row.
+pub(crate) struct Entry<'e> {
+    /// Its line, counted from 1; in a binary format its number among the rows.
+    pub(crate) line: u64,
+    /// Where it begins in the source; 0 in a binary format.
+    pub(crate) byte_offset: u64,
+    /// Its length there; 0 in a binary format.
+    pub(crate) byte_length: u64,
+    pub(crate) raw: &'e [u8],
+    pub(crate) faults: &'e [Fault],
+}
+
+/// Bad rows as arrays of [`schema`].
+pub(crate) fn arrays(origin: &Origin<'_>, bad: &[Entry<'_>]) -> Result<Vec<ArrayRef>, Refusal> {
+    let long = |of: &dyn Fn(&Entry<'_>) -> u64| -> ArrayRef {
+        Arc::new(bad.iter().map(|entry| i64::try_from(of(entry)).ok()).collect::<Int64Array>())
     };
-    let mut bytes = BinaryBuilder::new();
-    let mut rest = raw;
-    for row in bad {
-        let (ours, others) = rest.split_at(row.record.range().len());
-        bytes.append_value(ours);
-        rest = others;
-    }
     Ok(vec![
         Arc::new(StringArray::from_iter_values(bad.iter().map(|_| origin.source))),
-        long(&|row| origin.lines + u64::from(row.record.line) + 1),
-        long(&|row| origin.offset + u64::from(row.record.start)),
-        long(&|row| u64::from(row.record.stop - row.record.start)),
-        Arc::new(bytes.finish()),
+        long(&|entry| entry.line),
+        long(&|entry| entry.byte_offset),
+        long(&|entry| entry.byte_length),
+        Arc::new(BinaryArray::from_iter_values(bad.iter().map(|entry| entry.raw))),
         reasons(origin, bad)?,
     ])
 }
 
-fn reasons(origin: &Origin<'_>, bad: &[BadRow]) -> Result<ArrayRef, Refusal> {
+fn reasons(origin: &Origin<'_>, bad: &[Entry<'_>]) -> Result<ArrayRef, Refusal> {
     let mut parts = [(); 4].map(|()| StringBuilder::new());
-    for fault in bad.iter().flat_map(|row| &row.faults) {
+    for fault in bad.iter().flat_map(|entry| entry.faults) {
         let reason = reason(origin, *fault);
         parts[0].append_value(reason.code.as_str());
         parts[1].append_option(reason.column);
@@ -116,7 +115,7 @@ fn reasons(origin: &Origin<'_>, bad: &[BadRow]) -> Result<ArrayRef, Refusal> {
     let parts: Vec<ArrayRef> =
         parts.into_iter().map(|mut part| Arc::new(part.finish()) as ArrayRef).collect();
     let structs = StructArray::try_new(fields.clone(), parts, None).map_err(Refusal::internal)?;
-    let lengths = OffsetBuffer::from_lengths(bad.iter().map(|row| row.faults.len()));
+    let lengths = OffsetBuffer::from_lengths(bad.iter().map(|entry| entry.faults.len()));
     let list = ListArray::try_new(Arc::clone(element), lengths, Arc::new(structs), None);
     Ok(Arc::new(list.map_err(Refusal::internal)?))
 }

@@ -2,41 +2,79 @@
 
 use std::sync::Arc;
 
-use lakebed_core::{CsvDecode, Decode};
+use lakebed_core::{CsvDecode, DataType, Decode};
 
 use crate::{
-    LocalSource, NoProgress, Recount, Refusal,
+    LocalSource, NoProgress, Recount, Refusal, RowCheck,
     account::Account,
-    encoding::Charset,
-    engine::run,
+    arrow_types::arrow_type,
+    checks::Checking,
+    encoding::{Charset, Passage},
+    engine::{Gone, run},
     feed::{Fed, feed_text, refuse_fault, refuse_trouble},
     infer::Tuning,
+    judged::JudgedBatch,
     layout::{Format, Source},
     names::Names,
     parquet_in,
-    rows::{ChunkScan, ColumnReading, NullTokens, Reading, scan},
+    rows::{ColumnReading, Counts, NullTokens, Reading, Trouble, decode, scan},
     sniff::{Detected, Text, Wrapping, dialect_of, preamble_of},
 };
 
 pub(crate) fn recount_with(
     source: &LocalSource,
     decode: &Decode,
+    check: Option<&Arc<dyn RowCheck>>,
     tuning: Tuning,
     threads: usize,
 ) -> Result<Recount, Refusal> {
+    let typed = |column: &lakebed_core::Column| (column.name.clone(), column.data_type.clone());
     match decode {
-        Decode::Csv(csv) => recount_text(source, csv, tuning, threads),
-        Decode::Parquet { .. } => {
-            let mut account = Account::default();
-            account.add_rows(parquet_in::row_count(source)?);
-            Ok(account.recount())
+        Decode::Csv(csv) => {
+            let columns: Vec<_> = csv.columns.iter().map(typed).collect();
+            let checking = check.map(|check| Checking::new(check, &columns));
+            recount_text(source, csv, checking, tuning, threads)
         }
+        Decode::Parquet { columns } => {
+            let columns: Vec<_> = columns.iter().map(typed).collect();
+            let checking = check.map(|check| Checking::new(check, &columns));
+            recount_parquet(source, &columns, checking)
+        }
+    }
+}
+
+fn recount_parquet(
+    source: &LocalSource,
+    columns: &[(String, DataType)],
+    checking: Option<Checking>,
+) -> Result<Recount, Refusal> {
+    let mut account = Account::default();
+    let Some(checking) = checking else {
+        account.add_rows(parquet_in::row_count(source)?);
+        return Ok(account.recount());
+    };
+    let types: Vec<_> = columns.iter().map(|(_, data_type)| arrow_type(data_type)).collect();
+    let mut judged = Ok(());
+    parquet_in::read_source(&source.name, &source.path, &types, &mut |columns, rows| {
+        let batch = JudgedBatch::judge(&checking, columns, rows);
+        judged = batch.map(|batch| account.add_judged(&batch)).map_err(Refusal::internal);
+        if judged.is_err() { Err(Gone) } else { Ok(()) }
+    })?;
+    judged.map(|()| account.recount())
+}
+
+/// What a worker makes of a chunk where nothing is judged, and where something is.
+fn count_chunk(passage: &Passage, reading: &Reading) -> Result<Counts, Trouble> {
+    match reading.checking {
+        None => scan(passage, reading).map(|scan| scan.counts),
+        Some(_) => decode(passage, reading).map(|rows| rows.counts),
     }
 }
 
 fn recount_text(
     local: &LocalSource,
     csv: &CsvDecode,
+    checking: Option<Checking>,
     tuning: Tuning,
     threads: usize,
 ) -> Result<Recount, Refusal> {
@@ -54,7 +92,7 @@ fn recount_text(
         columns: csv.columns.iter().map(typed).collect(),
         longest_record: tuning.sizes.record,
         judges_quotes: csv.reader >= 2,
-        checking: None,
+        checking,
     });
     let text = Text {
         compression: csv.compression,
@@ -79,7 +117,7 @@ fn recount_text(
         |feeder| {
             let (sizes, progress) = (tuning.sizes, &NoProgress);
             feed_text(feeder, 0, &source, &reading, sizes, progress, |passage, reading| {
-                scan(&passage, reading)
+                count_chunk(&passage, reading)
             })
         },
         |engine| {
@@ -92,16 +130,16 @@ fn recount_text(
     )
 }
 
-fn add(account: &mut Account, source: &Source, part: Fed<ChunkScan>) -> Result<(), Refusal> {
+fn add(account: &mut Account, source: &Source, part: Fed<Counts>) -> Result<(), Refusal> {
     match part {
-        Fed::Chunk { result: Ok(scan), .. } => account.add(&scan.counts),
+        Fed::Chunk { result: Ok(counts), .. } => account.add(&counts),
         Fed::Chunk { result: Err(trouble), .. } => {
             return Err(refuse_trouble(source, &trouble, account.lines));
         }
         Fed::End { length, .. } => account.check(&source.name, length)?,
         Fed::Fault { fault, .. } => return Err(refuse_fault(source, &fault, account.lines)),
         Fed::Refused(refusal) => return Err(refusal),
-        Fed::Batch { .. } => {}
+        Fed::Batch { .. } | Fed::Tail { .. } => {}
     }
     Ok(())
 }

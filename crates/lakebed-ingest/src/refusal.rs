@@ -4,6 +4,8 @@
 
 use std::{fmt, io, path::Path};
 
+use crate::WrittenFile;
+
 /// Nothing was taken, and why.
 ///
 /// `code` is stable and for programs; `message` is one line, lower case, for people.
@@ -16,6 +18,9 @@ pub struct Refusal {
     pub message: String,
     /// What to do next.
     pub hint: Option<String>,
+    /// Quarantine files with the rows that are to blame: all of them, for the caller to keep beside
+    /// the sources. Empty where it was not rows that refused the version.
+    pub quarantine: Vec<WrittenFile>,
 }
 
 /// Codes that speak of the machine or the caller, not of the source.
@@ -66,7 +71,7 @@ impl Refusal {
     pub const INTERNAL: &'static str = "internal";
 
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None }
+        Self { code, message: message.into(), hint: None, quarantine: Vec::new() }
     }
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -1,6 +1,8 @@
 //! Stray quotes, with known answers: what is not read as it was meant is in the quarantine, and as
 //! little as can be else (D-80).
 
+use std::path::Path;
+
 use lakebed_core::{DecodeOptions, Header};
 use proptest::prelude::*;
 
@@ -231,6 +233,46 @@ fn quotes_that_go_wrong_in_a_header_are_refused() {
     let bench = bench(0, 100);
     let decoded = bench.decode(kept.as_bytes()).expect("a table");
     assert_eq!(decoded.schema.fields[1].name, "unit price");
+}
+
+/// A stray quote anywhere in a real file costs its own row at most, or is a character of its cell.
+#[test]
+fn a_stray_quote_in_a_real_file_costs_one_row_at_most() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/data");
+    for name in ["airports.csv", "penguins-raw.csv", "planes.csv"] {
+        let text = std::fs::read_to_string(folder.join(name)).expect("an example");
+        let body = text.find('\n').expect("a header") + 1;
+        let width = text[..body].split(',').count();
+        let clean = read_as_it_is(&text, width);
+        for place in (body..text.len()).step_by(text.len() / 150) {
+            if !text.is_char_boundary(place) {
+                continue;
+            }
+            let read = read_as_it_is(&format!("{}\"{}", &text[..place], &text[place..]), width);
+            let row = text[body..place].matches('\n').count();
+            let (before, after) = (&clean.accepted[..row], &clean.accepted[row + 1..]);
+            assert_eq!(&read.accepted[..row], before, "{name} at {place}");
+            match &read.bad[..] {
+                // The quote is a character of a cell.
+                [] => {
+                    assert_eq!(&read.accepted[row + 1..], after, "{name} at {place}");
+                    let cells = read.accepted[row].iter().flatten();
+                    assert_eq!(cells.filter(|cell| cell.contains('"')).count(), 1);
+                }
+                [(line, _)] => {
+                    assert_eq!(&read.accepted[row..], after, "{name} at {place}");
+                    assert_eq!(*line, row as u64 + 2);
+                }
+                more => panic!("{name} at {place}: {more:?}"),
+            }
+        }
+    }
+}
+
+/// A file whose columns are all text, under names of its own.
+fn read_as_it_is(text: &str, width: usize) -> Read {
+    let (_, rows) = text.split_once('\n').expect("a header");
+    read(width, 4 << 20, &format!("{}\n{rows}", header(width)))
 }
 
 /// A clean row and how it stands in a file.

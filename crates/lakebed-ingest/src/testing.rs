@@ -2,13 +2,17 @@
 
 use std::{fs, path::PathBuf, sync::Arc};
 
-use arrow::util::display::{ArrayFormatter, FormatOptions};
-use lakebed_core::{DecodeOptions, TableSchema};
+use arrow::{
+    array::{Array, ArrayRef, RecordBatch},
+    buffer::BooleanBuffer,
+    util::display::{ArrayFormatter, FormatOptions},
+};
+use lakebed_core::{DecodeOptions, ReasonCode, Severity, TableSchema};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
 
 use crate::{
-    Base, Decoded, LocalSource, NoProgress, Refusal, Request, RowCheck, WrittenFile,
+    Base, Decoded, LocalSource, NoProgress, Refusal, Request, RowCheck, RowRule, WrittenFile,
     decode::decode_with, infer::Tuning,
 };
 
@@ -96,7 +100,7 @@ pub(crate) fn rows(files: &[WrittenFile]) -> Vec<Row> {
                 })
                 .collect();
             for row in 0..batch.num_rows() {
-                let cell = |(column, text): &(&arrow::array::ArrayRef, ArrayFormatter<'_>)| {
+                let cell = |(column, text): &(&ArrayRef, ArrayFormatter<'_>)| {
                     (!column.is_null(row)).then(|| text.value(row).to_string())
                 };
                 rows.push(columns.iter().map(cell).collect());
@@ -117,4 +121,34 @@ pub(crate) fn text(rows: &[Row]) -> String {
     let cell = |cell: &Option<String>| cell.clone().unwrap_or_else(|| "∅".to_owned());
     let line = |row: &Row| row.iter().map(cell).collect::<Vec<_>>().join("|");
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Rules that any table can break: the column `a` is there (an error), so is the last (a warning).
+#[derive(Debug)]
+pub(crate) struct NotNull([RowRule; 2]);
+
+impl NotNull {
+    pub(crate) fn check() -> Arc<dyn RowCheck> {
+        let rule = |rule: &str, severity| RowRule {
+            code: ReasonCode::ConstraintError,
+            rule: rule.to_owned(),
+            columns: vec!["a".to_owned()],
+            severity,
+        };
+        Arc::new(Self([rule("first", Severity::Error), rule("last", Severity::Warning)]))
+    }
+}
+
+impl RowCheck for NotNull {
+    fn rules(&self) -> &[RowRule] {
+        &self.0
+    }
+
+    fn broken(&self, rows: &RecordBatch) -> Vec<Option<BooleanBuffer>> {
+        let nulls = |column: &ArrayRef| {
+            let is_null = |row| column.is_null(row);
+            Some(BooleanBuffer::collect_bool(rows.num_rows(), is_null))
+        };
+        vec![rows.columns().first().and_then(nulls), rows.columns().last().and_then(nulls)]
+    }
 }

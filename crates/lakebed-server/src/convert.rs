@@ -187,6 +187,7 @@ pub(crate) fn event(seen: &service::SeenEvent) -> Result<EventEntry> {
         "quarantined_count",
         "size_bytes",
         "sources",
+        "quarantine",
         "message",
     ];
     let failed = |error: serde_json::Error| Failure::internal(error.to_string());

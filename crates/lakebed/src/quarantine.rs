@@ -2,14 +2,20 @@
 //!
 //! They are Parquet objects like any other: brought to a temporary folder, verified, and read there.
 
-use std::{fs::File, sync::Arc};
+use std::{
+    fs::File,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use arrow::{
     array::{Array, ArrayRef, AsArray as _, RecordBatch, StringArray, StructArray},
     error::ArrowError,
 };
 use lakebed_api::FileLink;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use lakebed_ingest::{QuarantineReader, QuarantinedRow};
+use parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder};
 
 use crate::{
     app::App,
@@ -19,12 +25,13 @@ use crate::{
     problem::{Problem, Result},
 };
 
-/// Prints the first `limit` rows of `files` (0: all), in source order.
+/// Prints the first `limit` rows of `files` (0: all), in source order; `all` is how one asks for all.
 pub(crate) async fn print(
     app: &App,
     session: &Session,
     files: &[FileLink],
     limit: u64,
+    all: &str,
 ) -> Result<()> {
     let total: u64 = files.iter().filter_map(|file| file.row_count).sum();
     if total == 0 {
@@ -60,9 +67,81 @@ pub(crate) async fn print(
     let printed = printer.finish()?;
     if printed < total {
         let (printed, total) = (human::count(printed), human::count(total));
-        app.terminal.note(format!("{printed} of {total} quarantined rows: --limit 0 prints all"));
+        app.terminal.note(format!("{printed} of {total} quarantined rows: {all} prints all"));
     }
     Ok(())
+}
+
+/// Hands over every row of `files`, in source order.
+pub(crate) async fn each(
+    session: &Session,
+    files: &[FileLink],
+    take: &mut dyn FnMut(QuarantinedRow) -> Result<()>,
+) -> Result<()> {
+    let folder = Brought::new()?;
+    for file in files {
+        let path = folder.bring(session, file).await?;
+        let rows = QuarantineReader::open(&path).map_err(|error| unreadable(file, &error))?;
+        for row in rows {
+            take(row.map_err(|error| unreadable(file, &error))?)?;
+        }
+        folder.remove(&path)?;
+    }
+    Ok(())
+}
+
+/// Writes the rows of `files` as one table; gives how many there are.
+pub(crate) async fn write_table(
+    session: &Session,
+    files: &[FileLink],
+    out: &mut (impl Write + Send),
+) -> Result<u64> {
+    let folder = Brought::new()?;
+    let mut writer: Option<ArrowWriter<_>> = None;
+    let mut rows = 0;
+    let mut out = Some(out);
+    for file in files {
+        let path = folder.bring(session, file).await?;
+        let opened = File::open(&path).map_err(|error| Problem::io("read", &path, &error))?;
+        for batch in read(opened).map_err(|error| unreadable(file, &error))? {
+            let batch = batch.map_err(|error| unreadable(file, &error))?;
+            if let Some(out) = out.take() {
+                let begun = ArrowWriter::try_new(out, batch.schema(), None);
+                writer = Some(begun.map_err(|error| unreadable(file, &error))?);
+            }
+            if let Some(writer) = &mut writer {
+                writer.write(&batch).map_err(|error| unreadable(file, &error))?;
+            }
+            rows += batch.num_rows() as u64;
+        }
+        folder.remove(&path)?;
+    }
+    if let Some(writer) = writer {
+        writer.close().map_err(|error| Problem::internal(error.to_string()))?;
+    }
+    Ok(rows)
+}
+
+/// Quarantine files on this machine, for as long as they are read.
+struct Brought(tempfile::TempDir);
+
+impl Brought {
+    fn new() -> Result<Self> {
+        tempfile::tempdir()
+            .map(Self)
+            .map_err(|error| Problem::io("write to", &std::env::temp_dir(), &error))
+    }
+
+    async fn bring(&self, session: &Session, file: &FileLink) -> Result<PathBuf> {
+        let path = self.0.path().join(file.object.to_string());
+        let nobody: OnBytes = Arc::new(|_| {});
+        transfer::bring(session, file, &path, &nobody).await?;
+        Ok(path)
+    }
+
+    fn remove(&self, path: &Path) -> Result<()> {
+        std::fs::remove_file(path).map_err(|error| Problem::io("remove", path, &error))
+    }
 }
 
 fn read(

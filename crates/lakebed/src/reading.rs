@@ -96,6 +96,7 @@ impl ReadingArgs {
             null_tokens: self.null_tokens.clone(),
             types,
             max_quarantined: None,
+            max_quarantined_rows: None,
         })
     }
 }

@@ -73,6 +73,7 @@ pub(crate) fn refused(dataset: &str, seed: &str) -> EventBody {
         sources: vec![KeptSource { name: seed.to_owned(), object }],
         code: "not-a-table".to_owned(),
         message: "the source is no table".to_owned(),
+        quarantine: Vec::new(),
         objects: vec![object],
     })
 }

@@ -135,7 +135,7 @@ proptest! {
             let before = charset.0.decode_without_bom_handling(&bytes[..offset]).0;
             prop_assert_eq!(line as u64, line_ends(before.as_bytes()) + 1);
         }
-        let again = recount_with(&source, &counted.decode, tuning(chunk * 2), 2).expect("once more");
+        let again = recount_with(&source, &counted.decode, None, tuning(chunk * 2), 2).expect("once more");
         prop_assert_eq!((again.accepted, again.quarantined, &again.skipped),
             (counted.accepted, counted.quarantined, &counted.skipped));
     }

@@ -17,6 +17,14 @@ pub(crate) struct RuleCount {
     pub(crate) first: Option<u64>,
 }
 
+impl RuleCount {
+    /// Counts a row; line ends before it.
+    pub(crate) fn add(&mut self, before: u64) {
+        self.rows += 1;
+        self.first.get_or_insert(before);
+    }
+}
+
 /// Judges the rows in `columns`, whose records are `records`. What they break joins the faults in
 /// `bad`; the places of rows that are bad only now join `dropped`. Both are ascending, and stay so.
 pub(super) fn judge(
@@ -33,9 +41,7 @@ pub(super) fn judge(
     for (rule, rows) in broken.iter().enumerate() {
         let rows = rows.iter().flat_map(|rows| rows.set_indices());
         for row in rows.filter(|row| is_judged(checking, rule, &records[*row], bad)) {
-            let count = &mut counts.rules[rule];
-            count.rows += 1;
-            count.first.get_or_insert(u64::from(records[row].line));
+            counts.rules[rule].add(u64::from(records[row].line));
             if checking.rules()[rule].severity >= Severity::Error {
                 faults.push((row, rule as u32));
             }
@@ -45,7 +51,7 @@ pub(super) fn judge(
     let mut new = Vec::new();
     for of_row in faults.chunk_by(|one, other| one.0 == other.0) {
         let row = of_row[0].0;
-        let faults = of_row.iter().map(|(_, rule)| fault(checking, *rule));
+        let faults = of_row.iter().map(|(_, rule)| checking.fault(*rule));
         match find(bad, &records[row]) {
             Some(place) => bad[place].faults.extend(faults),
             None => {
@@ -72,12 +78,4 @@ fn is_judged(checking: &Checking, rule: usize, record: &Record, bad: &[BadRow]) 
 
 fn find(bad: &[BadRow], record: &Record) -> Option<usize> {
     bad.binary_search_by_key(&record.start, |bad| bad.record.start).ok()
-}
-
-fn fault(checking: &Checking, rule: u32) -> Fault {
-    let column = match checking.columns(rule as usize) {
-        [column] => Some(*column),
-        _ => None,
-    };
-    Fault { code: checking.rules()[rule as usize].code, column, rule: Some(rule) }
 }

@@ -95,7 +95,7 @@ impl Bench {
 }
 
 pub(crate) fn refusal_text(refusal: Refusal) -> String {
-    let Refusal { code, message, hint } = refusal;
+    let Refusal { code, message, hint, .. } = refusal;
     format!("{code}: {message}\nhint: {}", hint.unwrap_or_default())
 }
 

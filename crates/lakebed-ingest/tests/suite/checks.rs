@@ -8,7 +8,7 @@ use arrow::{
     datatypes::Int64Type,
 };
 use lakebed_core::{ReasonCode, Severity};
-use lakebed_ingest::{RowCheck, RowRule};
+use lakebed_ingest::{LocalSource, QuarantineReader, RowCheck, RowRule, recount, recount_checked};
 
 use crate::bench::{Bench, refusal_text, rows, table};
 
@@ -201,4 +201,68 @@ fn a_check_that_miscounts_is_an_internal_fault() {
     bench.check = Some(Arc::new(Wrong));
     let refusal = bench.decode(&[bench.source("a.csv", "n\n1\n")]).unwrap_err();
     assert!(refusal_text(refusal).starts_with("internal: "));
+}
+
+/// Rows of a Parquet file are judged like those of a text; where they have no bytes of their own, they
+/// are kept as JSON.
+#[test]
+fn rows_of_parquet_files_are_judged_and_kept_as_json() {
+    let plain = Bench::with_null("NA");
+    let made = plain.text(
+        "n,m,t,d,x,s\n\
+         1,2,2024-01-01T00:00:00Z,1.50,0.5,good\n\
+         -1,NA,2024-01-02T10:20:30Z,2.50,1e300,\"two\nrules\"\n\
+         -2,5,NA,NA,NA,NA\n",
+    );
+    let source = LocalSource { name: "a.parquet".into(), path: made.tables[0].path.clone() };
+    let mut bench = Bench::new();
+    bench.options.max_quarantined = Some(1.0);
+    bench.check = Some(Rules::of(&[MINIMUM, with(Severity::Warning, REQUIRED)]));
+    let decoded = bench.decode(std::slice::from_ref(&source)).unwrap();
+    assert_eq!(rows(&decoded.tables).len(), 1);
+    let told: Vec<String> = QuarantineReader::open(&decoded.quarantine[0].path)
+        .unwrap()
+        .map(|row| row.unwrap())
+        .map(|row| {
+            let rules: Vec<&str> = row.reasons.iter().map(|reason| reason.rule.as_str()).collect();
+            format!(
+                "{} {} {}",
+                row.line,
+                String::from_utf8_lossy(&row.raw).trim_end(),
+                rules.join(" ")
+            )
+        })
+        .collect();
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    2 {"n":-1,"m":null,"t":"2024-01-02T10:20:30Z","d":2.50,"x":1.0e300,"s":"two\nrules"} n.minimum
+    3 {"n":-2,"m":5,"t":null,"d":null,"x":null,"s":null} n.minimum
+    "#);
+    let broken: Vec<_> = decoded.rules.iter().map(|rule| (rule.rows, rule.first.clone())).collect();
+    let first = Some(("a.parquet".to_owned(), 2));
+    assert_eq!(broken, [(2, first.clone()), (1, first)]);
+    let counted = &decoded.sources[0];
+    let plan = bench.plan(std::slice::from_ref(&source)).unwrap();
+    assert_eq!(plan.sources[0].quarantined, counted.quarantined);
+    let again = recount_checked(&source, &counted.decode, bench.check.as_ref().unwrap()).unwrap();
+    assert_eq!((again.accepted, again.quarantined), (counted.accepted, counted.quarantined));
+    assert_eq!((again.accepted.rows, again.quarantined.rows), (1, 2));
+}
+
+/// P6: what rules set aside is counted again by the rules of then; a plan says it before.
+#[test]
+fn p6_judged_rows_are_planned_and_counted_again() {
+    let bench = checked(&[MINIMUM, REQUIRED, ORDERED]);
+    let lines: String = (0..50_000).map(|n| format!("{},{}\n", n % 7 - 1, n % 5)).collect();
+    let source = bench.source("a.csv", format!("n,m\n{lines}x,1\n1\n"));
+    let decoded = bench.decode(std::slice::from_ref(&source)).unwrap();
+    let counted = &decoded.sources[0];
+    assert!(counted.quarantined.rows > 10_000, "{counted:?}");
+    let plan = bench.plan(std::slice::from_ref(&source)).unwrap();
+    assert_eq!(plan.sources[0].accepted, counted.accepted);
+    assert_eq!(plan.sources[0].quarantined, counted.quarantined);
+    let again = recount_checked(&source, &counted.decode, bench.check.as_ref().unwrap()).unwrap();
+    assert_eq!((again.accepted, again.quarantined), (counted.accepted, counted.quarantined));
+    assert_eq!(again.skipped, counted.skipped);
+    let unjudged = recount(&source, &counted.decode).unwrap();
+    assert_eq!(unjudged.quarantined.rows, 2);
 }

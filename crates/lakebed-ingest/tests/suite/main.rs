@@ -7,6 +7,7 @@ mod checks;
 mod encodings;
 mod messy;
 mod parquet_sources;
+mod quarantines;
 mod real;
 mod refusals;
 mod rows;

@@ -5,7 +5,7 @@ use std::io::Write;
 use lakebed_core::{DataType, Header};
 use lakebed_ingest::{LocalSource, Phase, Progress, Request, decode};
 
-use crate::bench::{Bench, refusal_text};
+use crate::bench::{Bench, refusal_text, table};
 
 #[test]
 fn empty_and_missing_files() {
@@ -114,6 +114,28 @@ fn compressed_files_that_are_cut_off_or_damaged() {
         bench.decode(&[bench.source("b.csv.gz", &gzip)]).unwrap().sources[0].accepted.rows,
         20_000
     );
+}
+
+/// A number of rows is a limit, too, exact; and the rows that refuse are there to be kept.
+#[test]
+fn a_number_of_rows_is_a_limit() {
+    let mut bench = Bench::new();
+    let text = "a,b\n1,2\n3\n4,5\n6\n7,8\n";
+    bench.options.max_quarantined_rows = Some(2);
+    assert_eq!(bench.text(text).sources[0].quarantined.rows, 2);
+    bench.options.max_quarantined_rows = Some(1);
+    insta::assert_snapshot!(bench.refusal("a.csv", text), @r"
+    too-many-quarantined: 2 of 5 rows would be quarantined, the limit is 1 rows: missing-cell 2; the first on line 3 of `a.csv`
+    hint: check the delimiter with `--plan`, or allow more with `--max-quarantined`
+    ");
+    let refusal = bench.decode(&[bench.source("a.csv", text)]).unwrap_err();
+    insta::assert_snapshot!(table(&refusal.quarantine).replace(", severity: error", ""), @r"
+    a.csv|3|8|2|330a|[{code: missing-cell, column: , rule: 2 fields}]
+    a.csv|5|14|2|360a|[{code: missing-cell, column: , rule: 2 fields}]
+    ");
+    bench.options.max_quarantined = Some(0.2);
+    bench.options.max_quarantined_rows = Some(3);
+    assert!(bench.refusal("a.csv", text).contains("the limit is 20 %"));
 }
 
 #[test]

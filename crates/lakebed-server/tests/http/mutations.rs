@@ -260,6 +260,7 @@ const KEYS: &[&str] = &[
     "null_tokens",
     "types",
     "max_quarantined",
+    "max_quarantined_rows",
     "unknown",
     "__proto__",
     "",

@@ -309,19 +309,23 @@ impl<'a> Attempt<'a> {
             return Ok(not_the_source(refusal));
         }
         let lake = &self.lake.inner;
-        let objects = self.unnamed(kept.iter().map(|source| source.object).collect()).await?;
+        let Refusal { code, message, hint, quarantine } = refusal;
+        let quarantine = self.publish_files(quarantine).await?;
+        let rows = quarantine.iter().map(|file| file.object);
+        let all = kept.iter().map(|source| source.object).chain(rows).collect();
+        let objects = self.unnamed(all).await?;
         let body = EventBody::IngestRefused(IngestRefused {
             dataset: self.request.dataset.clone(),
             sources: kept.to_vec(),
-            code: refusal.code.to_owned(),
-            message: refusal.message.clone(),
+            code: code.to_owned(),
+            message: message.clone(),
+            quarantine,
             objects,
         });
         let granted = self.granted().await?;
         let committed = lake.catalog.commit(self.commit_of(&granted, vec![body], None)).await?;
         let event = committed.events.last().map_or(0, |event| event.seq);
         lake.journal.publish_through(event).await?;
-        let Refusal { code, message, hint } = refusal;
         Ok(Error::Refused { code, message, hint, event })
     }
 

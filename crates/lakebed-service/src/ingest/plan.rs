@@ -80,6 +80,6 @@ fn refused(refusal: Refusal) -> Error {
     if !refusal.is_about_the_source() {
         return not_the_source(refusal);
     }
-    let Refusal { code, message, hint } = refusal;
+    let Refusal { code, message, hint, .. } = refusal;
     Error::Invalid { code, message, hint }
 }

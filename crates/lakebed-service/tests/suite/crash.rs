@@ -178,6 +178,36 @@ async fn p1_refused_sources_are_kept_and_found_again() {
     assert_eq!(none.expect_err("no version, no dataset").code(), "not-found");
 }
 
+/// P1: the rows that refused a version are kept beside its sources, and the event names both.
+#[tokio::test]
+async fn p1_the_rows_that_refuse_a_version_are_kept() {
+    let test = TestLake::new().await;
+    let mut options = DecodeOptions { max_quarantined: Some(0.2), ..Default::default() };
+    options.types.insert("id".to_owned(), lakebed_core::DataType::Long);
+    let bytes = "id,name\n1,a\nx,b\ny,c\n4,d\n";
+    let error = test
+        .ingest_with("a.b", "bad.csv", bytes, IngestMode::Replace, options)
+        .await
+        .expect_err("it is refused");
+    assert_eq!(error.code(), "too-many-quarantined");
+    let events = test.events(0, 10).await;
+    let lakebed_core::EventBody::IngestRefused(refused) = &events[0].body else {
+        panic!("no refusal: {events:?}")
+    };
+    let [file] = &refused.quarantine[..] else { panic!("one file: {refused:?}") };
+    assert_eq!(file.row_count, 2);
+    let ids = [refused.sources[0].object, file.object];
+    assert!(ids.iter().all(|object| refused.objects.contains(object)));
+    let kept = test.lake.find_object(&test.ctx(), file.object.id).await.expect("kept");
+    assert_eq!(kept, file.object);
+    let read = test.lake.store().get(&kept).await.expect("readable");
+    assert!(read.starts_with(b"PAR1") && read.ends_with(b"PAR1"));
+    test.lake
+        .verify(&test.ctx(), Default::default(), Arc::new(NoProgress))
+        .await
+        .expect("verified");
+}
+
 /// Nobody else can ingest what I uploaded, and what nobody ingested is in no lake.
 #[tokio::test]
 async fn uploads_belong_to_who_sent_them() {

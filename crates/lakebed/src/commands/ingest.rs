@@ -55,9 +55,9 @@ pub(crate) struct IngestArgs {
     name: Option<String>,
     #[command(flatten)]
     reading: ReadingArgs,
-    /// Refuse the version when more of its rows would be quarantined: `1%` or `0.01`
-    #[arg(long, value_name = "SHARE", value_parser = parse_share)]
-    max_quarantined: Option<f64>,
+    /// Refuse the version when more of its rows would be quarantined: `1%`, `0.01` or `25 rows`
+    #[arg(long, value_name = "LIMIT", value_parser = parse_limit)]
+    max_quarantined: Option<Limit>,
     /// Once more, on purpose: make a version though these sources are in already
     #[arg(long, value_name = "WORD", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     again: Option<String>,
@@ -72,13 +72,36 @@ pub(crate) struct IngestArgs {
     idempotency_key: Option<String>,
 }
 
-fn parse_share(text: &str) -> Result<f64, String> {
-    let wrong = || "expected a share of the rows: `1%` or `0.01`".to_owned();
+/// How many rows may be quarantined.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Limit {
+    /// A part of all rows.
+    Share(f64),
+    Rows(u64),
+}
+
+impl Limit {
+    /// The reading options with this limit.
+    fn of(limit: Option<Self>, options: DecodeOptions) -> DecodeOptions {
+        match limit {
+            None => options,
+            Some(Self::Share(share)) => DecodeOptions { max_quarantined: Some(share), ..options },
+            Some(Self::Rows(rows)) => DecodeOptions { max_quarantined_rows: Some(rows), ..options },
+        }
+    }
+}
+
+fn parse_limit(text: &str) -> Result<Limit, String> {
+    let wrong =
+        || "expected a share of the rows, `1%` or `0.01`, or a number, `25 rows`".to_owned();
+    if let Some(rows) = text.strip_suffix("rows").or_else(|| text.strip_suffix("row")) {
+        return rows.trim().parse().map(Limit::Rows).map_err(|_| wrong());
+    }
     let share = match text.strip_suffix('%') {
         Some(percent) => percent.trim().parse::<f64>().map(|percent| percent / 100.0),
         None => text.parse(),
     };
-    share.ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(wrong)
+    share.ok().filter(|share| (0.0..=1.0).contains(share)).map(Limit::Share).ok_or_else(wrong)
 }
 
 pub(crate) async fn run(app: &App, args: IngestArgs) -> Result<Exit> {
@@ -98,7 +121,7 @@ pub(crate) async fn run(app: &App, args: IngestArgs) -> Result<Exit> {
         dataset: args.to.to_string(),
         mode: if args.append { IngestMode::Append } else { IngestMode::Replace },
         again: again(args.again.as_deref())?,
-        options: DecodeOptions { max_quarantined: args.max_quarantined, ..args.reading.options()? },
+        options: Limit::of(args.max_quarantined, args.reading.options()?),
         sources: hand_over(&session, found.sources, &mut bar).await?,
     };
     if args.plan {
@@ -372,10 +395,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_read_as_people_write_them() {
-        assert_eq!(parse_share("1%"), Ok(0.01));
-        assert_eq!(parse_share("0.5"), Ok(0.5));
-        assert!(["-1", "101%", "NaN", "x", ""].iter().all(|text| parse_share(text).is_err()));
+    fn limits_are_read_as_people_write_them() {
+        assert_eq!(parse_limit("1%"), Ok(Limit::Share(0.01)));
+        assert_eq!(parse_limit("0.5"), Ok(Limit::Share(0.5)));
+        assert_eq!(parse_limit("25 rows"), Ok(Limit::Rows(25)));
+        assert_eq!(parse_limit("1row"), Ok(Limit::Rows(1)));
+        for bad in ["-1", "101%", "NaN", "x", "", "rows", "-1 rows", "1.5 rows"] {
+            assert!(parse_limit(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

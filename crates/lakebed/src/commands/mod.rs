@@ -17,6 +17,7 @@ pub(crate) mod lock;
 pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod ls;
+pub(crate) mod quarantine;
 pub(crate) mod ready;
 pub(crate) mod rebuild;
 pub(crate) mod resolve;

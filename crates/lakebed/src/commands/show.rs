@@ -42,7 +42,7 @@ pub(crate) async fn run(app: &App, args: ShowArgs) -> Result<Exit> {
     let session = Session::open(app).await?;
     let answer = session.client.version(&args.reference.to_string()).await?;
     if args.quarantine {
-        quarantine::print(app, &session, &answer.quarantine, args.limit).await?;
+        quarantine::print(app, &session, &answer.quarantine, args.limit, "--limit 0").await?;
         session.close().await;
         return Ok(Exit::Ok);
     }
