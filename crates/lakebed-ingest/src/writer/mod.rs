@@ -147,7 +147,7 @@ impl TableWriter {
         while self.groups.len() > self.limits.groups {
             self.wait(engine)?;
         }
-        self.absorb(engine)
+        self.absorb(engine).map(drop)
     }
 
     /// Writes what is left and returns the files, in order.
@@ -266,16 +266,22 @@ impl TableWriter {
         engine.encode(move || job.run())
     }
 
+    /// Goes on when something was encoded. It may have come while the driver waited for rows: then
+    /// perhaps nothing else will.
     fn wait<'e, T: Send + 'e>(&mut self, engine: &mut Engine<'e, T>) -> Result<(), Refusal> {
+        if self.absorb(engine)? {
+            return Ok(());
+        }
         engine.pump()?;
-        self.absorb(engine)
+        self.absorb(engine).map(drop)
     }
 
-    /// Takes back what workers encoded, and writes the row groups that are complete.
-    fn absorb<'e, T: Send + 'e>(&mut self, engine: &mut Engine<'e, T>) -> Result<(), Refusal> {
-        for Encoded { group, column, outcome, .. } in
-            engine.take_encoded(|encoded| encoded.writer == self.id)
-        {
+    /// Takes back what workers encoded, and writes the row groups that are complete; says whether
+    /// there was anything.
+    fn absorb<'e, T: Send + 'e>(&mut self, engine: &mut Engine<'e, T>) -> Result<bool, Refusal> {
+        let encoded = engine.take_encoded(|encoded| encoded.writer == self.id);
+        let is_any = !encoded.is_empty();
+        for Encoded { group, column, outcome, .. } in encoded {
             let index = usize::try_from(group - self.first_group).map_err(Refusal::internal)?;
             let state = &mut self.groups[index].columns[column];
             match outcome.map_err(Refusal::internal)? {
@@ -286,7 +292,8 @@ impl TableWriter {
                 encode::Outcome::Done(chunks) => state.done = Some(chunks),
             }
         }
-        self.write_complete()
+        self.write_complete()?;
+        Ok(is_any)
     }
 
     fn write_complete(&mut self) -> Result<(), Refusal> {
@@ -312,5 +319,64 @@ impl TableWriter {
             false => self.file = Some(file),
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use arrow::{
+        array::Int64Array,
+        datatypes::{DataType as ArrowType, Field},
+    };
+
+    use super::*;
+    use crate::{
+        Phase, Progress,
+        engine::{Feeder, run},
+    };
+
+    /// Ends what hangs.
+    struct Patient(Instant);
+
+    impl Progress for Patient {
+        fn phase(&self, _phase: Phase) {}
+        fn bytes(&self, _count: u64) {}
+        fn rows(&self, _count: u64) {}
+        fn cancelled(&self) -> bool {
+            self.0.elapsed() > Duration::from_secs(20)
+        }
+    }
+
+    /// What was encoded while the driver waited for rows is there, and nothing else will come.
+    #[test]
+    fn what_was_encoded_early_is_not_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let schema = Schema::new(vec![Field::new("n", ArrowType::Int64, true)]);
+        let limits = WriterLimits { groups: 1, patience: usize::MAX };
+        let progress = Patient(Instant::now());
+        let (done, is_done) = crossbeam_channel::bounded::<()>(0);
+        let feed = move |feeder: &mut Feeder<'_, usize>| {
+            feeder.send(GROUP_ROWS)?;
+            // The driver waits for the next rows, and hears of the encoded row group meanwhile.
+            std::thread::sleep(Duration::from_secs(2));
+            feeder.send(SLICE_ROWS)?;
+            // Nothing more happens until the driver goes on.
+            let _ = is_done.recv();
+            Ok(())
+        };
+        let files = run(2, &progress, feed, move |engine| {
+            let mut writer = TableWriter::new(0, schema, folder.path(), 0, limits)?;
+            for _ in 0..2 {
+                let rows = engine.next()?.expect("two parts come");
+                let column: ArrayRef = Arc::new(Int64Array::from(vec![1; rows]));
+                writer.push(engine, &[column], rows)?;
+            }
+            drop(done);
+            let files = writer.finish(engine)?;
+            Ok(files.iter().map(|file| file.row_count).collect::<Vec<_>>())
+        });
+        assert_eq!(files.expect("they are written"), [(GROUP_ROWS + SLICE_ROWS) as u64]);
     }
 }
