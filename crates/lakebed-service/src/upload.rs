@@ -24,7 +24,7 @@ use crate::{Ctx, Error, Lake, Result, lake::random_id};
 
 /// What is kept at once of a body: where a connection breaks, what came before is not lost.
 const SEGMENT_BYTES: u64 = 16 << 20;
-/// How often a lost race for a place is looked at again.
+/// How often a race for a place is lost, without the upload going on, before its client is told.
 const TRIES: usize = 8;
 /// How often left-overs are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
@@ -526,7 +526,9 @@ impl Lake {
         let end = at + staged.size_bytes();
         self.check_growth(upload, end).await?;
         let (mut at, mut staged) = (at, staged);
-        for _ in 0..TRIES {
+        let mut tries = TRIES;
+        while tries > 0 {
+            let before = upload.received_bytes;
             if at < upload.received_bytes {
                 let parts = store.waiting_parts(&upload.id).await?;
                 if !store.waiting_equals(&parts, at, &staged).await? {
@@ -558,6 +560,8 @@ impl Lake {
             if is_ours && upload.received_bytes >= end {
                 return Ok(end);
             }
+            // Where others go on with small parts, a large one is overtaken often; it gets there.
+            tries = if upload.received_bytes > before { TRIES } else { tries - 1 };
         }
         Err(Error::Conflict { message: "another client sends this upload, too".to_owned() })
     }
