@@ -2,14 +2,15 @@
 //!
 //! Plain values; what they add up to for somebody is decided in `lakebed-govern`.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     DatasetName, GroupName, NamespaceName, PrincipalName, StageName, Timestamp,
     name::printable,
     principal::{GROUP_PREFIX, PrincipalError},
+    serde_text::serde_as_text,
 };
 
 /// What can be done.
@@ -185,18 +186,7 @@ impl FromStr for Grantee {
     }
 }
 
-impl Serialize for Grantee {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Grantee {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+serde_as_text!(Grantee);
 
 /// One permission. Grants add up; none takes anything away.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

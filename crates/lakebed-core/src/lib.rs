@@ -36,6 +36,7 @@ mod name;
 mod principal;
 mod reference;
 mod schema;
+mod serde_text;
 mod time;
 mod token;
 

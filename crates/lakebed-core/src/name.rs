@@ -2,7 +2,9 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
+
+use crate::serde_text::serde_as_text;
 
 /// The longest namespace, dataset or stage name, in bytes.
 const MAX_NAME: usize = 63;
@@ -240,22 +242,6 @@ impl fmt::Display for DatasetKind {
     }
 }
 
-macro_rules! serde_as_text {
-    ($($name:ty),+) => {$(
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
-            }
-        }
-    )+};
-}
 serde_as_text!(DatasetName, NamespaceName, StageName, ColumnName, crate::DatasetRef);
 
 #[cfg(test)]

@@ -3,15 +3,14 @@
 //! What somebody may do is not here: grants are in `grant.rs`, the decision in `lakebed-govern`.
 
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fmt,
     str::FromStr,
 };
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use crate::{Action, Target, name::printable};
+use crate::{Action, Target, name::printable, serde_text::serde_as_text};
 
 /// The longest name of a principal or group, in bytes: what an event's actor may be.
 const MAX_NAME: usize = 255;
@@ -77,18 +76,7 @@ macro_rules! name_type {
             }
         }
 
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = Cow::<str>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
-            }
-        }
+        serde_as_text!($name);
     };
 }
 

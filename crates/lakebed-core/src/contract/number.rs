@@ -5,7 +5,7 @@
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use crate::serde_text::serde_as_text;
 
 /// The most significant digits: those of the widest decimal column.
 const MAX_DIGITS: u32 = 38;
@@ -270,18 +270,7 @@ fn parse(text: &str) -> Option<Number> {
     (exponent.abs() <= MAX_EXPONENT).then_some(Number { coefficient, exponent })
 }
 
-impl Serialize for Number {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Number {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+serde_as_text!(Number);
 
 #[cfg(test)]
 mod tests {
