@@ -7,7 +7,8 @@ use std::{collections::HashSet, fmt, fs::File, path::PathBuf};
 
 use arrow::{
     array::{
-        Array, ArrayRef, ArrowPrimitiveType, AsArray as _, BinaryArray, RecordBatch, StringArray,
+        Array, ArrayRef, ArrowPrimitiveType, AsArray as _, BinaryArray, RecordBatch,
+        RecordBatchReader as _, StringArray,
     },
     buffer::BooleanBuffer,
     datatypes::{
@@ -16,7 +17,7 @@ use arrow::{
     },
     row::{RowConverter, SortField},
 };
-use lakebed_contract::{BoundCheck, Cell, Comparison, Pattern, RowRules, Scalar, ValueRule};
+use lakebed_contract::{BoundCheck, Cell, Comparison, RowRules, Scalar, ValueRule};
 use lakebed_core::{ReasonCode, contract::Severity};
 
 use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
@@ -80,111 +81,75 @@ impl RowCheck for ContractCheck {
 #[derive(Debug)]
 struct Measure {
     column: String,
-    checks: Vec<Fast>,
+    checks: Vec<(BoundCheck, Option<Set>)>,
 }
 
-/// A check, with what makes it fast.
+/// Valid values, where they can be looked up.
 #[derive(Debug)]
-enum Fast {
-    NotNull,
-    Compare(Comparison, Scalar),
-    Length {
-        least: u64,
-        most: u64,
-    },
-    Pattern(Pattern),
-    /// One of these texts.
+enum Set {
     Texts(HashSet<String>),
-    /// One of these whole numbers.
     Wholes(HashSet<i128>),
-    /// Everything else, one value at a time.
-    Slow(BoundCheck),
 }
 
-impl Fast {
-    fn new(check: &BoundCheck) -> Self {
-        match check {
-            BoundCheck::NotNull => Self::NotNull,
-            BoundCheck::Compare(comparison, bound) => Self::Compare(*comparison, bound.clone()),
-            BoundCheck::MinLength(least) => Self::Length { least: *least, most: u64::MAX },
-            BoundCheck::MaxLength(most) => Self::Length { least: 0, most: *most },
-            BoundCheck::Pattern(pattern) => Self::Pattern(pattern.clone()),
-            BoundCheck::OneOf(values) => {
-                one_of(values).unwrap_or_else(|| Self::Slow(check.clone()))
-            }
-            other => Self::Slow(other.clone()),
-        }
-    }
-
-    /// Sets the rows that break it.
-    fn mark(&self, column: &ArrayRef, broken: &mut Broken) {
-        let is_done = match self {
-            Self::NotNull => {
-                broken.mark_nulls(column);
-                true
-            }
-            Self::Compare(comparison, bound) => compare(*comparison, bound, column, broken),
-            Self::Length { least, most } => lengths(*least..=*most, column, broken),
-            Self::Pattern(pattern) => texts(column, broken, |text| pattern.is_match(text)),
-            Self::Texts(values) => texts(column, broken, |text| values.contains(text)),
-            Self::Wholes(values) => wholes(column, broken, |value| values.contains(&value)),
-            Self::Slow(_) => false,
+impl Set {
+    /// None for other checks, and for values that are neither texts nor whole numbers.
+    fn of(check: &BoundCheck) -> Option<Self> {
+        let BoundCheck::OneOf(values) = check else { return None };
+        let text = |value: &Scalar| match value {
+            Scalar::Text(text) => Some(text.clone()),
+            _ => None,
         };
-        if !is_done {
-            let check = self.plain();
-            broken.mark(column.len(), |row| !check.holds(cell(column, row)));
-        }
+        let whole = |value: &Scalar| match value {
+            Scalar::Integer(whole) => Some(*whole),
+            _ => None,
+        };
+        let texts = || values.iter().map(text).collect::<Option<_>>().map(Self::Texts);
+        let wholes = || values.iter().map(whole).collect::<Option<_>>().map(Self::Wholes);
+        texts().or_else(wholes)
     }
-
-    /// The check itself, for columns of another type than its own.
-    fn plain(&self) -> BoundCheck {
-        match self {
-            Self::NotNull => BoundCheck::NotNull,
-            Self::Compare(comparison, bound) => BoundCheck::Compare(*comparison, bound.clone()),
-            Self::Length { least: 0, most } => BoundCheck::MaxLength(*most),
-            Self::Length { least, .. } => BoundCheck::MinLength(*least),
-            Self::Pattern(pattern) => BoundCheck::Pattern(pattern.clone()),
-            Self::Texts(values) => {
-                BoundCheck::OneOf(values.iter().cloned().map(Scalar::Text).collect())
-            }
-            Self::Wholes(values) => {
-                BoundCheck::OneOf(values.iter().copied().map(Scalar::Integer).collect())
-            }
-            Self::Slow(check) => check.clone(),
-        }
-    }
-}
-
-fn one_of(values: &[Scalar]) -> Option<Fast> {
-    let text = |value: &Scalar| match value {
-        Scalar::Text(text) => Some(text.clone()),
-        _ => None,
-    };
-    let whole = |value: &Scalar| match value {
-        Scalar::Integer(whole) => Some(*whole),
-        _ => None,
-    };
-    let texts = || values.iter().map(text).collect::<Option<_>>().map(Fast::Texts);
-    let wholes = || values.iter().map(whole).collect::<Option<_>>().map(Fast::Wholes);
-    if values.is_empty() { None } else { texts().or_else(wholes) }
 }
 
 impl Measure {
     fn new(rule: &ValueRule) -> Self {
-        Self { column: rule.column.clone(), checks: rule.checks.iter().map(Fast::new).collect() }
+        let checks = rule.checks.iter().map(|check| (check.clone(), Set::of(check)));
+        Self { column: rule.column.clone(), checks: checks.collect() }
     }
 
     fn broken(&self, rows: &RecordBatch) -> Option<BooleanBuffer> {
         let mut broken = Broken::default();
         match rows.column_by_name(&self.column) {
-            Some(column) => self.checks.iter().for_each(|check| check.mark(column, &mut broken)),
+            Some(column) => {
+                self.checks.iter().for_each(|(check, set)| {
+                    judge(check, set.as_ref(), column, &mut broken);
+                });
+            }
             // A column that a source does not have is null in all of its rows.
             None => {
-                let breaks = self.checks.iter().any(|check| !check.plain().holds(Cell::Null));
+                let breaks = self.checks.iter().any(|(check, _)| !check.holds(Cell::Null));
                 broken.mark(rows.num_rows(), |_| breaks);
             }
         }
         broken.0
+    }
+}
+
+/// Marks the rows that break a check: many at once where there is a way, else one by one.
+fn judge(check: &BoundCheck, set: Option<&Set>, column: &ArrayRef, broken: &mut Broken) {
+    let is_done = match (check, set) {
+        (BoundCheck::NotNull, _) => {
+            broken.mark_nulls(column);
+            true
+        }
+        (BoundCheck::Compare(comparison, bound), _) => compare(*comparison, bound, column, broken),
+        (BoundCheck::MinLength(least), _) => lengths(*least..=u64::MAX, column, broken),
+        (BoundCheck::MaxLength(most), _) => lengths(0..=*most, column, broken),
+        (BoundCheck::Pattern(pattern), _) => texts(column, broken, |text| pattern.is_match(text)),
+        (_, Some(Set::Texts(values))) => texts(column, broken, |text| values.contains(text)),
+        (_, Some(Set::Wholes(values))) => wholes(column, broken, |value| values.contains(&value)),
+        _ => false,
+    };
+    if !is_done {
+        broken.mark(column.len(), |row| !check.holds(cell(column, row)));
     }
 }
 
@@ -399,10 +364,11 @@ pub fn count_duplicates(files: &[PathBuf], columns: &[usize]) -> Result<u64, Ref
         let builder = builder.map_err(|error| failed(&error))?;
         let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
         let reader = builder.with_projection(mask).build().map_err(|error| failed(&error))?;
+        let schema = reader.schema();
+        let sorts = schema.fields().iter().map(|field| SortField::new(field.data_type().clone()));
+        let converter = RowConverter::new(sorts.collect()).map_err(|error| failed(&error))?;
         for batch in reader {
             let batch = batch.map_err(|error| failed(&error))?;
-            let sorts = batch.columns().iter().map(|c| SortField::new(c.data_type().clone()));
-            let converter = RowConverter::new(sorts.collect()).map_err(|error| failed(&error))?;
             let rows =
                 converter.convert_columns(batch.columns()).map_err(|error| failed(&error))?;
             for (row, bytes) in rows.iter().enumerate() {

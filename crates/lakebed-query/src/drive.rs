@@ -97,8 +97,6 @@ fn batches(
             None => Some((Err(internal("the statement's task ended without a word")), None)),
         }
     })
-    // Whoever finds no rows at the beginning looks for the end once more.
-    .fuse()
     .boxed()
 }
 

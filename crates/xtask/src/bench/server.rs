@@ -21,7 +21,7 @@ use super::{
     Bench, peers, report,
     stats::{Spread, ratios},
 };
-use crate::services::postgres::Cluster;
+use crate::{services::postgres::Cluster, setup};
 
 /// How long a load of requests lasts.
 const LOAD: Duration = Duration::from_secs(4);
@@ -36,6 +36,7 @@ const GRANTS: &str = "grants:\n  - { to: bench, on: lake, may: [read, ingest] }\
 
 /// Measures both.
 pub(crate) fn run(bench: &Bench) -> Result<Map<String, Value>> {
+    setup::postgres()?;
     let cluster = Cluster::start_durable().context("cannot start PostgreSQL")?;
     let mut all = Map::new();
     for (name, catalog) in [("SQLite", None), ("PostgreSQL", Some(cluster.url()))] {
