@@ -76,6 +76,10 @@ pub enum FormatSchema {
     Csv,
     /// Apache Parquet.
     Parquet,
+    /// JSON: objects in an array, or one after the other.
+    Json,
+    /// JSON: an object on each line.
+    Ndjson,
     /// No table: kept as it is.
     Files,
 }
@@ -109,6 +113,8 @@ pub enum CompressionSchema {
 pub enum DecodeSchema {
     /// Delimited text.
     Csv(CsvDecodeSchema),
+    /// JSON.
+    Json(JsonDecodeSchema),
     /// Apache Parquet.
     Parquet {
         /// The columns in the source's order and the types they were read as.
@@ -139,6 +145,36 @@ pub struct CsvDecodeSchema {
     pub null_tokens: Vec<String>,
     /// The columns in the source's order and the types they were read as.
     pub columns: Vec<ColumnSchema>,
+}
+
+/// Resolved options of JSON.
+#[derive(ToSchema)]
+#[schema(as = JsonDecode)]
+pub struct JsonDecodeSchema {
+    /// The compression around it.
+    pub compression: Option<CompressionSchema>,
+    /// How records follow each other.
+    pub form: JsonFormSchema,
+    /// Texts that mean "no value", besides null; sorted.
+    pub null_tokens: Vec<String>,
+    /// The keys of the columns, where some are not the columns' names; else empty.
+    #[schema(required = false)]
+    pub keys: Vec<String>,
+    /// The columns in the order their keys first appear, and the types they were read as.
+    pub columns: Vec<ColumnSchema>,
+}
+
+/// How the records of JSON follow each other.
+#[derive(ToSchema)]
+#[schema(as = JsonForm)]
+#[serde(rename_all = "lowercase")]
+pub enum JsonFormSchema {
+    /// One on each line.
+    Lines,
+    /// As the elements of one array.
+    Array,
+    /// One after the other, on as many lines as they take.
+    Values,
 }
 
 /// A column of a source and the type it was read as.
@@ -188,6 +224,8 @@ pub enum SkipKindSchema {
     Header,
     /// Blank lines.
     Blank,
+    /// Brackets, commas and white space around the records of JSON.
+    Punctuation,
 }
 
 /// The columns of a table, as in Iceberg's schema JSON.

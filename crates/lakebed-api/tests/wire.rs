@@ -17,9 +17,9 @@ use lakebed_api::{
 };
 use lakebed_core::{
     Action, AttributeValue, Column, Compression, CsvDecode, DataType, DatasetKind, Declared,
-    Decode, DecodeOptions, Event, EventBody, Field, FormatName, Header, IngestMode, LakeId,
-    ObjectId, ScopeEntry, SkipKind, Skipped, TableSchema, Tally, Target, Timestamp, TokenScope,
-    VersionId,
+    Decode, DecodeOptions, Event, EventBody, Field, FormatName, Header, IngestMode, JsonDecode,
+    JsonForm, LakeId, ObjectId, ScopeEntry, SkipKind, Skipped, TableSchema, Tally, Target,
+    Timestamp, TokenScope, VersionId,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -488,4 +488,12 @@ fn the_schemas_of_core_values_name_what_core_writes() {
     let mut csv = written(decode());
     assert!(csv.remove("format"), "the tag");
     assert_eq!(documented::<schemas::CsvDecodeSchema>(), csv);
+    let json = written(JsonDecode {
+        compression: Some(Compression::Zstd),
+        form: JsonForm::Lines,
+        null_tokens: Vec::new(),
+        keys: vec!["".to_owned()],
+        columns: Vec::new(),
+    });
+    assert_eq!(documented::<schemas::JsonDecodeSchema>(), json);
 }

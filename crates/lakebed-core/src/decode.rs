@@ -40,6 +40,10 @@ pub enum FormatName {
     Csv,
     /// Apache Parquet.
     Parquet,
+    /// JSON: objects in an array, or one after the other.
+    Json,
+    /// JSON: an object on each line.
+    Ndjson,
     /// No table: kept as it is.
     Files,
 }
@@ -70,6 +74,8 @@ pub enum Compression {
 pub enum Decode {
     /// Delimited text.
     Csv(CsvDecode),
+    /// JSON.
+    Json(JsonDecode),
     /// Apache Parquet; `columns` in the source's order.
     Parquet {
         /// The columns and the types they were read as.
@@ -115,6 +121,36 @@ const fn first_reader() -> u32 {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 const fn is_first_reader(reader: &u32) -> bool {
     *reader == 1
+}
+
+/// Resolved options of JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JsonDecode {
+    /// The compression around it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compression: Option<Compression>,
+    /// How records follow each other.
+    pub form: JsonForm,
+    /// Texts that mean "no value", besides null; sorted, no duplicates.
+    pub null_tokens: Vec<String>,
+    /// The keys of the columns, where some are not the columns' names; else empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
+    /// The columns in the order their keys first appear, and the types they were read as.
+    pub columns: Vec<Column>,
+}
+
+/// How the records of JSON follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JsonForm {
+    /// One on each line.
+    Lines,
+    /// As the elements of one array.
+    Array,
+    /// One after the other, on as many lines as they take.
+    Values,
 }
 
 /// A column of a source and the type it was read as.

@@ -44,7 +44,8 @@ pub use check::{Check, Outcome};
 pub use contract::Severity;
 pub use declared::{Declared, DeclaredPrincipal};
 pub use decode::{
-    Column, Compression, CsvDecode, Decode, DecodeOptions, FormatName, Header, Reason, ReasonCode,
+    Column, Compression, CsvDecode, Decode, DecodeOptions, FormatName, Header, JsonDecode,
+    JsonForm, Reason, ReasonCode,
 };
 pub use event::{
     CatalogApplied, Event, EventBody, HeadMoved, IngestRefused, KeptSource, TokenCreated,

@@ -240,6 +240,8 @@ pub enum SkipKind {
     Header,
     /// Blank lines.
     Blank,
+    /// Brackets, commas and white space around the records of JSON.
+    Punctuation,
 }
 
 /// A version that another was computed from.

@@ -19,6 +19,7 @@ pub(crate) struct Account {
     pub(crate) accepted: Tally,
     pub(crate) quarantined: Tally,
     blank: Tally,
+    punctuation: Tally,
     /// Line ends so far.
     pub(crate) lines: u64,
     pub(crate) columns: Vec<ColumnCounts>,
@@ -45,6 +46,7 @@ impl Account {
         add(&mut self.accepted, counts.accepted);
         add(&mut self.quarantined, counts.quarantined);
         add(&mut self.blank, counts.blank);
+        add(&mut self.punctuation, counts.punctuation);
         for (sum, column) in self.columns.iter_mut().zip(&counts.columns) {
             sum.add(*column);
         }
@@ -94,6 +96,7 @@ impl Account {
             skipped(SkipKind::Bom, u64::from(bom > 0), bom),
             skipped(SkipKind::Header, u64::from(header_bytes > 0), header_bytes),
             skipped(SkipKind::Blank, self.blank.rows + blank_lines, self.blank.bytes + blank_bytes),
+            skipped(SkipKind::Punctuation, self.punctuation.rows, self.punctuation.bytes),
         ];
         all.into_iter().filter(|skipped| skipped.ranges > 0).collect()
     }

@@ -17,8 +17,9 @@ use crate::{
     engine::{Engine, Feeder, Gone, run},
     feed::{Fed, feed_text, refuse_fault, refuse_trouble},
     infer::{Findings, Tuning, accounts, look_at_all, look_at_heads},
+    json_in,
     judged::JudgedBatch,
-    layout::{Layout, Settled},
+    layout::{Format, Layout, Settled},
     limits, notes, parquet_in, quarantine,
     rows::{self, ChunkRows, Reading, Trouble},
     writer::{TableWriter, WriterLimits},
@@ -27,7 +28,7 @@ use crate::{
 /// [`crate::decode`], with sizes that tests choose.
 pub(crate) fn decode_with(request: Request<'_>, tuning: Tuning) -> Result<Decoded, Refusal> {
     limits::check_option(request.options)?;
-    let layout = Layout::new(request.sources, request.options, request.schema)?;
+    let layout = Layout::new(request, tuning)?;
     let mut findings = guess(&layout, request, tuning)?;
     let settled = layout.settle(&findings.verdicts(), request.schema)?;
     if let Some(decoded) = attempt(&layout, &settled, &findings, request, tuning)? {
@@ -148,6 +149,17 @@ fn feed_sources(
             reading.checking = checking;
             let (reading, sizes) = (Arc::new(reading), tuning.sizes);
             feed_text(feeder, index, source, &reading, sizes, request.progress, decode_chunk)?;
+            continue;
+        }
+        if let (Format::Json(json), Some(mut reading)) =
+            (&source.format, layout.json_reading(index, settled, tuning.sizes.record))
+        {
+            reading.checking = checking;
+            let (reading, progress) = (Arc::new(reading), Some(request.progress));
+            let work = move |cut| {
+                json_in::decode(&cut, &reading).map(|(rows, raw)| Decoding { rows, raw })
+            };
+            json_in::feed(feeder, index, &source.path, json, tuning.sizes, progress, work)?;
             continue;
         }
         let types: Vec<ArrowType> =
@@ -349,6 +361,7 @@ impl Driver<'_> {
             columns: &columns,
             rules: self.request.check.map_or(&[], |check| check.rules()),
             encoding: self.layout.encoding(source),
+            sound: self.layout.sound(source),
         };
         let arrays = quarantine::arrays(&origin, entries)?;
         self.quarantine.push(engine, &arrays, entries.len())

@@ -19,7 +19,7 @@ pub fn resolve(
     options: &DecodeOptions,
     schema: Option<&TableSchema>,
 ) -> Result<Option<Vec<Decode>>, Refusal> {
-    let layout = Layout::new(sources, options, schema)?;
+    let Some(layout) = Layout::of_heads(sources, options, schema)? else { return Ok(None) };
     if !layout.is_known() {
         return Ok(None);
     }

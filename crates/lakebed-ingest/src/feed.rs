@@ -10,7 +10,7 @@ use crate::{
     chunks::{ChunkFault, Sizes},
     encoding::{Passage, Passages},
     engine::{Feeder, Gone},
-    input,
+    input, json_in,
     judged::JudgedBatch,
     layout::{Format, Source},
     refusal::shown,
@@ -91,6 +91,9 @@ fn fault<R>(source: usize, fault: ChunkFault) -> Fed<R> {
 
 /// The refusal for a source that cannot be cut into chunks; `lines` line ends are before it.
 pub(crate) fn refuse_fault(source: &Source, fault: &ChunkFault, lines: u64) -> Refusal {
+    if let Format::Json(json) = &source.format {
+        return json_in::refuse_fault(&source.name, json.compression, fault, lines);
+    }
     match fault {
         ChunkFault::Io(error) => input::refuse(&source.name, compression(source), error),
         ChunkFault::Unclosed { line } => unclosed_quote(&source.name, lines + line + 1),
@@ -102,7 +105,11 @@ pub(crate) fn refuse_fault(source: &Source, fault: &ChunkFault, lines: u64) -> R
 
 /// The refusal for a chunk that cannot be decoded; `lines` line ends are before it.
 pub(crate) fn refuse_trouble(source: &Source, trouble: &Trouble, lines: u64) -> Refusal {
+    if let Format::Json(_) = &source.format {
+        return json_in::refuse_trouble(&source.name, trouble, lines);
+    }
     match trouble {
+        Trouble::Broken { .. } => Refusal::internal("delimited text was read as JSON"),
         Trouble::TooLong { line } => too_long(source, lines + u64::from(*line) + 1, None),
         Trouble::Unclosed { line } => unclosed_quote(&source.name, lines + u64::from(*line) + 1),
         Trouble::Contradicted => Refusal::internal("a known type was contradicted"),
@@ -123,6 +130,7 @@ fn too_long(source: &Source, line: u64, quote: Option<u64>) -> Refusal {
 fn compression(source: &Source) -> Option<Compression> {
     match &source.format {
         Format::Text(text) => text.compression,
+        Format::Json(json) => json.compression,
         Format::Parquet => None,
     }
 }

@@ -177,6 +177,7 @@ fn collect(
 pub(crate) fn accounts(layout: &Layout) -> Vec<Account> {
     let account = |source: &Source| match &source.format {
         Format::Text(text) => Account::new(text.preamble, source.columns.len()),
+        Format::Json(json) => Account::new(json.preamble(), source.columns.len()),
         Format::Parquet => Account::default(),
     };
     layout.sources.iter().map(account).collect()

@@ -9,16 +9,18 @@ mod meet;
 use std::{collections::HashMap, path::PathBuf};
 
 use lakebed_core::{
-    Column, CsvDecode, DataType, Decode, DecodeOptions, Field, SchemaChange, SchemaError,
-    TableSchema,
+    Column, CsvDecode, DataType, Decode, DecodeOptions, Field, JsonDecode, SchemaChange,
+    SchemaError, TableSchema,
 };
 
 use meet::{Seen, bring_together, check_none_missing, check_width, see};
 
 use crate::{
-    LocalSource, Refusal,
+    LocalSource, Refusal, Request,
     cell::Verdict,
     encoding::Charset,
+    infer::Tuning,
+    json_in::{Json, JsonColumn, JsonReading},
     refusal::shown,
     rows::{ColumnReading, NullTokens, Reading},
     sniff::Text,
@@ -45,6 +47,7 @@ pub(crate) struct Source {
 #[derive(Debug)]
 pub(crate) enum Format {
     Text(Box<Text>),
+    Json(Box<Json>),
     Parquet,
 }
 
@@ -80,18 +83,37 @@ pub(crate) struct SettledColumn {
 }
 
 impl Layout {
-    /// Looks at the head of every source.
-    pub(crate) fn new(
+    /// Looks at the head of every source, and through those whose columns may begin anywhere.
+    pub(crate) fn new(request: Request<'_>, tuning: Tuning) -> Result<Self, Refusal> {
+        let Request { sources, options, schema, threads, progress, .. } = request;
+        let mut seen = see_all(sources, options)?;
+        for (seen, source) in seen.iter_mut().zip(sources) {
+            if let Format::Json(json) = &mut seen.format {
+                json.look_through(source, tuning, threads, progress)?;
+                seen.columns = json.columns().map(|(name, _)| (name.to_owned(), None)).collect();
+            }
+        }
+        Self::of(seen, options, schema)
+    }
+
+    /// The same from heads alone; none where heads do not tell.
+    pub(crate) fn of_heads(
         sources: &[LocalSource],
         options: &DecodeOptions,
         schema: Option<&TableSchema>,
-    ) -> Result<Self, Refusal> {
-        let seen: Vec<Seen> =
-            sources.iter().map(|source| see(source, options)).collect::<Result<_, _>>()?;
-        if seen.is_empty() {
-            return Err(Refusal::new(Refusal::EMPTY_SOURCE, "no sources were given")
-                .hint("name at least one file"));
+    ) -> Result<Option<Self>, Refusal> {
+        let seen = see_all(sources, options)?;
+        match seen.iter().any(|seen| matches!(seen.format, Format::Json(_))) {
+            true => Ok(None),
+            false => Self::of(seen, options, schema).map(Some),
         }
+    }
+
+    fn of(
+        seen: Vec<Seen>,
+        options: &DecodeOptions,
+        schema: Option<&TableSchema>,
+    ) -> Result<Self, Refusal> {
         seen.iter().try_for_each(check_width)?;
         check_none_missing(&seen)?;
         let columns = bring_together(&seen, options, schema)?;
@@ -173,6 +195,29 @@ impl Layout {
         })
     }
 
+    /// How the records of a source of JSON are read; none for other formats.
+    pub(crate) fn json_reading(
+        &self,
+        source: usize,
+        settled: &Settled,
+        longest_record: usize,
+    ) -> Option<JsonReading> {
+        let source = &self.sources[source];
+        let Format::Json(json) = &source.format else { return None };
+        let column = |(key, place): (&String, &usize)| JsonColumn {
+            key: key.clone(),
+            data_type: settled.columns[*place].data_type.clone(),
+            declared: self.columns[*place].known.as_ref().is_some_and(|known| known.declared),
+        };
+        Some(JsonReading {
+            form: json.form,
+            columns: json.keys.iter().zip(&source.columns).map(column).collect(),
+            nulls: NullTokens::new(&self.null_tokens),
+            longest_record,
+            checking: None,
+        })
+    }
+
     /// The names and types of a source's columns, in its order.
     pub(crate) fn typed_columns(
         &self,
@@ -196,9 +241,19 @@ impl Layout {
                 declared: known.as_ref().is_some_and(|known| known.declared),
             }
         };
-        let columns = source.columns.iter().map(column).collect();
+        let columns: Vec<Column> = source.columns.iter().map(column).collect();
         match &source.format {
             Format::Parquet => Decode::Parquet { columns },
+            Format::Json(json) => {
+                let are_names = json.keys.iter().zip(&columns).all(|(key, c)| *key == c.name);
+                Decode::Json(JsonDecode {
+                    compression: json.compression,
+                    form: json.form,
+                    null_tokens: self.null_tokens.clone(),
+                    keys: if are_names { Vec::new() } else { json.keys.clone() },
+                    columns,
+                })
+            }
             Format::Text(text) => Decode::Csv(CsvDecode {
                 compression: text.compression,
                 encoding: text.charset.map(Charset::name),
@@ -216,9 +271,19 @@ impl Layout {
     pub(crate) fn encoding(&self, source: usize) -> String {
         match &self.sources[source].format {
             Format::Text(text) => text.charset.map(Charset::name),
-            Format::Parquet => None,
+            Format::Json(_) | Format::Parquet => None,
         }
         .unwrap_or_else(|| Charset::UTF_8.to_owned())
+    }
+
+    /// What a record of a source must be so that it can be told apart from others.
+    pub(crate) fn sound(&self, source: usize) -> &'static str {
+        match &self.sources[source].format {
+            Format::Json(_) => "one JSON object without a key that comes twice",
+            Format::Text(_) | Format::Parquet => {
+                "nothing between a closing quote and the delimiter"
+            }
+        }
     }
 
     fn check_text_can_hold(&self) -> Result<(), Refusal> {
@@ -240,6 +305,14 @@ impl Layout {
             }
         }
         Ok(())
+    }
+}
+
+fn see_all(sources: &[LocalSource], options: &DecodeOptions) -> Result<Vec<Seen>, Refusal> {
+    match sources {
+        [] => Err(Refusal::new(Refusal::EMPTY_SOURCE, "no sources were given")
+            .hint("name at least one file")),
+        _ => sources.iter().map(|source| see(source, options)).collect(),
     }
 }
 

@@ -32,6 +32,7 @@ mod fence;
 mod footer;
 mod infer;
 mod input;
+mod json_in;
 mod judged;
 #[cfg(test)]
 mod laws;

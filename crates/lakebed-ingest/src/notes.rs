@@ -12,6 +12,7 @@ use crate::{
         oddity::{NULL_LIKE, Oddity, SPELLINGS},
     },
     infer::Findings,
+    json_in,
     layout::{Format, Layout, Source, listed},
     refusal::shown,
     sniff::Text,
@@ -53,8 +54,12 @@ pub(crate) fn notes(layout: &Layout, findings: &Findings, accounts: &[Account]) 
 fn on_files(layout: &Layout) -> Vec<String> {
     let mut notes: Vec<(String, Vec<String>)> = Vec::new();
     for source in &layout.sources {
-        let Format::Text(text) = &source.format else { continue };
-        for note in on_file(text) {
+        let on_source = match &source.format {
+            Format::Text(text) => on_file(text),
+            Format::Json(json) => json_in::notes(json),
+            Format::Parquet => continue,
+        };
+        for note in on_source {
             let name = format!("`{}`", shown(&source.name));
             match notes.iter_mut().find(|(other, _)| *other == note) {
                 Some((_, names)) => names.push(name),
@@ -187,7 +192,11 @@ fn on_spelling(name: &str, evidence: &Evidence) -> Option<String> {
     if evidence.verdict() != Verdict::Text {
         return None;
     }
-    let oddities = SPELLINGS.iter().filter(|(oddity, _)| evidence.has(*oddity));
+    // Where some dates tell day from month, so do the others, most likely.
+    let told = evidence.has(Oddity::DayFirst) != evidence.has(Oddity::MonthFirst);
+    let oddities = SPELLINGS.iter().filter(|(oddity, _)| {
+        evidence.has(*oddity) && !(told && *oddity == Oddity::DayOrMonthFirst)
+    });
     let reasons: Vec<&str> = oddities.clone().map(|(_, words)| *words).collect();
     let plain = match evidence.plain_verdict() {
         Verdict::Typed(data_type) => Some(data_type),
@@ -199,8 +208,12 @@ fn on_spelling(name: &str, evidence: &Evidence) -> Option<String> {
     }
     let name = shown(name);
     let has = |oddity: Oddity| evidence.has(oddity);
-    let way_out = if has(Oddity::Thousands) || has(Oddity::OtherDate) {
-        String::new()
+    let other_dates =
+        [Oddity::OtherDate, Oddity::DayFirst, Oddity::MonthFirst, Oddity::DayOrMonthFirst];
+    let way_out = if other_dates.into_iter().any(has) {
+        "; dates are what is written YYYY-MM-DD".to_owned()
+    } else if has(Oddity::Thousands) || has(Oddity::DecimalComma) {
+        "; numbers are what is written 1234.5".to_owned()
     } else if has(Oddity::TooManyDigits) {
         format!("; `--type '{name}=double'` rounds it, a `decimal(38,…)` may hold it")
     } else {
@@ -213,8 +226,10 @@ fn on_spelling(name: &str, evidence: &Evidence) -> Option<String> {
 const fn meant(oddity: Oddity) -> Option<DataType> {
     match oddity {
         Oddity::LeadingZeros | Oddity::PlusSign | Oddity::Thousands => Some(DataType::Long),
-        Oddity::TooManyDigits | Oddity::NonFinite => Some(DataType::Double),
-        Oddity::OtherDate => Some(DataType::Date),
+        Oddity::TooManyDigits | Oddity::NonFinite | Oddity::DecimalComma => Some(DataType::Double),
+        Oddity::OtherDate | Oddity::DayFirst | Oddity::MonthFirst | Oddity::DayOrMonthFirst => {
+            Some(DataType::Date)
+        }
         Oddity::ShortBoolean => Some(DataType::Boolean),
         Oddity::Spaces | Oddity::NullLike(_) => None,
     }

@@ -19,7 +19,7 @@ use crate::{
     encoding::Passages,
     engine::Gone,
     infer::{Tuning, look_at_all},
-    input,
+    input, json_in,
     layout::{Format, Layout, Settled},
     limits, notes, parquet_in, rows,
 };
@@ -29,14 +29,14 @@ const SAMPLE_ROWS: usize = 10;
 
 pub(crate) fn plan_with(request: Request<'_>, tuning: Tuning) -> Result<Plan, Refusal> {
     limits::check_option(request.options)?;
-    let layout = Layout::new(request.sources, request.options, request.schema)?;
+    let layout = Layout::new(request, tuning)?;
     let nothing = vec![Verdict::Unknown; layout.columns.len()];
     let settled = layout.settle(&nothing, request.schema)?;
     let mut findings = look_at_all(&layout, &settled, tuning, request.threads, request.progress)?;
     let verdicts: Vec<Verdict> = findings.evidence.iter().map(Evidence::verdict).collect();
     let settled = layout.settle(&verdicts, request.schema)?;
     match request.check {
-        None => count_binary(&layout, request, &mut findings.accounts)?,
+        None => count_others(&layout, &settled, request, tuning, &mut findings.accounts)?,
         Some(_) => findings.accounts = count(&layout, &settled, request, tuning)?,
     }
     limits::check(&layout, &settled, &findings.accounts, request)?;
@@ -56,14 +56,23 @@ pub(crate) fn plan_with(request: Request<'_>, tuning: Tuning) -> Result<Plan, Re
     })
 }
 
-fn count_binary(
+/// Counts what [`look_at_all`] does not look at.
+fn count_others(
     layout: &Layout,
+    settled: &Settled,
     request: Request<'_>,
+    tuning: Tuning,
     accounts: &mut [Account],
 ) -> Result<(), Refusal> {
     for (index, source) in layout.sources.iter().enumerate() {
-        if matches!(source.format, Format::Parquet) {
-            accounts[index].add_rows(parquet_in::row_count(&request.sources[index])?);
+        let local = &request.sources[index];
+        match (&source.format, layout.json_reading(index, settled, tuning.sizes.record)) {
+            (Format::Parquet, _) => accounts[index].add_rows(parquet_in::row_count(local)?),
+            (Format::Json(json), Some(reading)) => {
+                let (threads, progress) = (request.threads, request.progress);
+                accounts[index] = json_in::count(local, json, &reading, tuning, threads, progress)?;
+            }
+            _ => {}
         }
     }
     Ok(())
@@ -88,6 +97,10 @@ fn sample(
             let decoded = passage.and_then(|(_, passage)| rows::decode(&passage, &reading).ok());
             decoded.map(|rows| rows.columns).unwrap_or_default()
         }
+        (Format::Json(json), _) => layout
+            .json_reading(0, settled, tuning.sizes.record)
+            .map(|reading| json_in::first_columns(&source.path, json, &reading))
+            .unwrap_or_default(),
         _ => {
             let mut first: Vec<ArrayRef> = Vec::new();
             parquet_in::read_source(&source.name, &source.path, &types, &mut |columns, _| {

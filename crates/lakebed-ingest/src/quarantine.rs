@@ -65,6 +65,8 @@ pub(crate) struct Origin<'o> {
     pub(crate) columns: &'o [(String, DataType)],
     /// The rules its rows were judged by.
     pub(crate) rules: &'o [RowRule],
+    /// What a record must be so that it can be told apart from others.
+    pub(crate) sound: &'static str,
     /// The source's encoding.
     pub(crate) encoding: String,
 }
@@ -134,9 +136,7 @@ fn reason(origin: &Origin<'_>, fault: Fault) -> Reason {
         (ReasonCode::TypeError, Some((_, data_type))) => format!("type {data_type}"),
         (ReasonCode::ExtraCell | ReasonCode::MissingCell, _) => fields,
         (ReasonCode::EncodingError, _) => origin.encoding.clone(),
-        (ReasonCode::SourceError, _) => {
-            "nothing between a closing quote and the delimiter".to_owned()
-        }
+        (ReasonCode::SourceError, _) => origin.sound.to_owned(),
         (ReasonCode::UnclosedQuote, _) => {
             format!("quotes that open here close within a row of {fields}")
         }

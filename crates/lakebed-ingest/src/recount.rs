@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lakebed_core::{CsvDecode, DataType, Decode};
+use lakebed_core::{CsvDecode, DataType, Decode, JsonDecode};
 
 use crate::{
     LocalSource, NoProgress, Recount, Refusal, RowCheck,
@@ -13,6 +13,7 @@ use crate::{
     engine::{Gone, run},
     feed::{Fed, feed_text, refuse_fault, refuse_trouble},
     infer::Tuning,
+    json_in::{self, Json, JsonColumn, JsonReading},
     judged::JudgedBatch,
     layout::{Format, Source},
     names::Names,
@@ -34,6 +35,11 @@ pub(crate) fn recount_with(
             let columns: Vec<_> = csv.columns.iter().map(typed).collect();
             let checking = check.map(|check| Checking::new(check, &columns));
             recount_text(source, csv, checking, tuning, threads)
+        }
+        Decode::Json(json) => {
+            let columns: Vec<_> = json.columns.iter().map(typed).collect();
+            let checking = check.map(|check| Checking::new(check, &columns));
+            recount_json(source, json, checking, tuning, threads)
         }
         Decode::Parquet { columns } => {
             let columns: Vec<_> = columns.iter().map(typed).collect();
@@ -69,6 +75,29 @@ fn count_chunk(passage: &Passage, reading: &Reading) -> Result<Counts, Trouble> 
         None => scan(passage, reading).map(|scan| scan.counts),
         Some(_) => decode(passage, reading).map(|rows| rows.counts),
     }
+}
+
+fn recount_json(
+    source: &LocalSource,
+    decode: &JsonDecode,
+    checking: Option<Checking>,
+    tuning: Tuning,
+    threads: usize,
+) -> Result<Recount, Refusal> {
+    let column = |(index, column): (usize, &lakebed_core::Column)| JsonColumn {
+        key: decode.keys.get(index).unwrap_or(&column.name).clone(),
+        data_type: column.data_type.clone(),
+        declared: column.declared,
+    };
+    let reading = JsonReading {
+        form: decode.form,
+        columns: decode.columns.iter().enumerate().map(column).collect(),
+        nulls: NullTokens::new(&decode.null_tokens),
+        longest_record: tuning.sizes.record,
+        checking,
+    };
+    let json = Json::reopen(source, decode.compression, decode.form)?;
+    json_in::recount(source, &json, &reading, tuning, threads)
 }
 
 fn recount_text(

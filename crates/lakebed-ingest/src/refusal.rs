@@ -43,6 +43,8 @@ impl Refusal {
     pub const TRUNCATED_COMPRESSION: &'static str = "truncated-compression";
     /// Compressed data that is damaged.
     pub const DAMAGED_COMPRESSION: &'static str = "damaged-compression";
+    /// JSON that is damaged or cut off.
+    pub const DAMAGED_JSON: &'static str = "damaged-json";
     /// A Parquet file that is damaged or cut off.
     pub const DAMAGED_PARQUET: &'static str = "damaged-parquet";
     /// More columns than a table can have.

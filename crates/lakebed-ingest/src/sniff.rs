@@ -11,6 +11,7 @@ use crate::{
     LocalSource, Refusal,
     encoding::{self, Charset, Found, Transcoder},
     input,
+    json_in::{self, Json},
     names::{self, Names},
     refusal::shown,
     text::{
@@ -36,6 +37,8 @@ const RECORDS: usize = 1000;
 #[derive(Debug, Clone)]
 pub(crate) enum Sniffed {
     Text(Text),
+    /// Keys and types are still to be found out.
+    Json(Json),
     Parquet,
 }
 
@@ -108,6 +111,11 @@ pub(crate) fn sniff(source: &LocalSource, options: &DecodeOptions) -> Result<Sni
         None => raw,
         Some(_) => read_head(source, Wrapping { compression, ..Wrapping::default() }, HEAD_BYTES)?,
     };
+    if let Some(form) = json_in::recognise(&source.name, options.format, &head.bytes) {
+        check_json(source, options, &head)?;
+        let bom = json_in::bom(&head.bytes);
+        return Ok(Sniffed::Json(Json::new(compression, form, bom)));
+    }
     let found = encoding::choose(options, &head.bytes, head.whole)?;
     let wrapping = Wrapping { compression, charset: found.charset };
     let head = match found.charset {
@@ -171,6 +179,23 @@ fn original_of(
     let blank_bytes = preamble.blank_bytes * original.unit as u64;
     let header_bytes = original.bytes.len() as u64 - bom - blank_bytes;
     Ok(Preamble { bom, blank_bytes, header_bytes, ..preamble })
+}
+
+/// JSON is UTF-8 (RFC 8259, section 8.1).
+fn check_json(source: &LocalSource, options: &DecodeOptions, head: &Head) -> Result<(), Refusal> {
+    let told = options.encoding.as_deref().map(Charset::of_label).transpose()?.flatten();
+    let looks_other = head.bytes.iter().take(4).any(|byte| *byte == 0)
+        || head.bytes.starts_with(b"\xff\xfe")
+        || head.bytes.starts_with(b"\xfe\xff");
+    match told.is_some() || looks_other {
+        false => Ok(()),
+        true => {
+            let message =
+                format!("`{}` is JSON in another encoding than UTF-8", shown(&source.name));
+            Err(Refusal::new(Refusal::UNSUPPORTED_ENCODING, message)
+                .hint("convert it first, as in `iconv -f UTF-16 -t UTF-8 in.json > out.json`"))
+        }
+    }
 }
 
 struct Head {

@@ -41,6 +41,8 @@ pub(crate) struct ReadingArgs {
 enum Format {
     Csv,
     Parquet,
+    Json,
+    Ndjson,
     Files,
 }
 
@@ -87,6 +89,8 @@ impl ReadingArgs {
             format: self.format.map(|format| match format {
                 Format::Csv => FormatName::Csv,
                 Format::Parquet => FormatName::Parquet,
+                Format::Json => FormatName::Json,
+                Format::Ndjson => FormatName::Ndjson,
                 Format::Files => FormatName::Files,
             }),
             encoding: self.encoding.clone(),

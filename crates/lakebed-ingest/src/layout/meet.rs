@@ -9,7 +9,7 @@ use lakebed_core::{DataType, DecodeOptions, Field, TableSchema};
 
 use super::{Format, Known, OutColumn, listed};
 use crate::{
-    LocalSource, Refusal, parquet_in,
+    LocalSource, Refusal, json_in, parquet_in,
     refusal::shown,
     sniff::{Sniffed, sniff},
 };
@@ -32,6 +32,9 @@ pub(super) fn see(source: &LocalSource, options: &DecodeOptions) -> Result<Seen,
             let columns = parquet_in::columns(source)?;
             let columns = columns.into_iter().map(|(name, t)| (name, Some(t))).collect();
             Seen { name, path, format: Format::Parquet, columns }
+        }
+        Sniffed::Json(json) => {
+            Seen { name, path, format: Format::Json(Box::new(json)), columns: Vec::new() }
         }
         Sniffed::Text(text) => {
             let columns = text.names.names.iter().map(|name| (name.clone(), None)).collect();
@@ -57,7 +60,8 @@ pub(super) fn check_width(seen: &Seen) -> Result<(), Refusal> {
 /// The first source sets the columns that every other must have.
 pub(super) fn check_none_missing(seen: &[Seen]) -> Result<(), Refusal> {
     let first = &seen[0];
-    for other in &seen[1..] {
+    // A key that no record has is one that every record lacks.
+    for other in seen[1..].iter().filter(|other| !matches!(other.format, Format::Json(_))) {
         let names: HashSet<&str> = other.columns.iter().map(|(name, _)| name.as_str()).collect();
         let missing: Vec<String> = first
             .columns
@@ -88,6 +92,11 @@ pub(super) fn bring_together(
 ) -> Result<Vec<OutColumn>, Refusal> {
     let mut columns: Vec<OutColumn> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
+    let jsons = seen.iter().filter_map(|source| match &source.format {
+        Format::Json(json) => Some(json.as_ref()),
+        Format::Text(_) | Format::Parquet => None,
+    });
+    let found = json_in::types(jsons.clone())?;
     for (name, _) in seen.iter().flat_map(|source| &source.columns) {
         if !places.contains_key(name) {
             places.insert(name.clone(), columns.len());
@@ -95,8 +104,17 @@ pub(super) fn bring_together(
             let inherited = schema.and_then(|schema| schema.field(name));
             let known =
                 declared.or_else(|| inherited.map(|field| (field.data_type.clone(), false)));
+            let known = known.or_else(|| found.get(name).map(|found| (found.clone(), false)));
             let known = known.map(|(data_type, declared)| Known { data_type, declared });
             columns.push(OutColumn { name: name.clone(), known });
+        }
+    }
+    // Records of JSON may lack any key, and so all of them one that the dataset has.
+    for field in schema.iter().filter(|_| jsons.clone().next().is_some()).flat_map(|s| &s.fields) {
+        if !places.contains_key(&field.name) {
+            places.insert(field.name.clone(), columns.len());
+            let known = Some(Known { data_type: field.data_type.clone(), declared: false });
+            columns.push(OutColumn { name: field.name.clone(), known });
         }
     }
     if let Some(unknown) = options.types.keys().find(|name| !places.contains_key(*name)) {

@@ -254,6 +254,38 @@ impl Builder {
         }
     }
 
+    /// Takes in one value of a typed column, which is of its type; none is null.
+    pub(crate) fn push(&mut self, text: Option<&[u8]>) {
+        let (data_type, declared) = (self.data_type.clone(), self.declared == Some(true));
+        macro_rules! push {
+            ($parser:expr) => {
+                self.push_parsed(text.and_then(|text| $parser(text)))
+            };
+        }
+        with_parser!(&data_type, declared, push, self.push_bytes(text));
+    }
+
+    fn push_parsed<T: Store + Default>(&mut self, value: Option<T>) {
+        self.nulls.append(value.is_some());
+        T::of(&mut self.values).push(value.unwrap_or_default());
+    }
+
+    fn push_bytes(&mut self, text: Option<&[u8]>) {
+        let length = match self.data_type {
+            DataType::Fixed(length) => length as usize,
+            _ => 0,
+        };
+        let Values::Bytes { ends, bytes } = &mut self.values else {
+            unreachable!("columns of bytes have a vector of bytes")
+        };
+        match text {
+            Some(text) => bytes.extend_from_slice(text),
+            None => bytes.resize(bytes.len() + length, 0),
+        }
+        ends.push(bytes.len() as i32);
+        self.nulls.append(text.is_some());
+    }
+
     /// The array of all rows taken in, failed ones included.
     pub(crate) fn finish(mut self) -> Result<ArrayRef, Trouble> {
         let nulls = self.nulls.finish();

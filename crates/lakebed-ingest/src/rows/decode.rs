@@ -96,7 +96,7 @@ impl Decoder<'_> {
 }
 
 /// The arrays without the rows that were dropped.
-fn without(
+pub(crate) fn without(
     columns: Vec<ArrayRef>,
     rows: usize,
     dropped: &[usize],

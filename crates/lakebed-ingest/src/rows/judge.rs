@@ -27,7 +27,7 @@ impl RuleCount {
 
 /// Judges the rows in `columns`, whose records are `records`. What they break joins the faults in
 /// `bad`; the places of rows that are bad only now join `dropped`. Both are ascending, and stay so.
-pub(super) fn judge(
+pub(crate) fn judge(
     checking: &Checking,
     columns: &[ArrayRef],
     records: &[Record],

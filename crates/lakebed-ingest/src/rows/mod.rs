@@ -20,8 +20,10 @@ mod walk;
 
 use lakebed_core::{DataType, ReasonCode};
 
-pub(crate) use decode::{ChunkRows, decode};
-pub(crate) use judge::RuleCount;
+pub(crate) use build::Builder;
+pub(crate) use check::is_value;
+pub(crate) use decode::{ChunkRows, decode, without};
+pub(crate) use judge::{RuleCount, judge};
 pub(crate) use scan::{ChunkScan, scan};
 pub(crate) use walk::{BadRow, Counts, Trouble};
 

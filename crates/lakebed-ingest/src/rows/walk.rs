@@ -20,6 +20,8 @@ pub(crate) struct Counts {
     pub(crate) quarantined: Tally,
     /// Blank lines: `rows` counts lines.
     pub(crate) blank: Tally,
+    /// What stands between records: `rows` counts ranges.
+    pub(crate) punctuation: Tally,
     /// Line ends in the chunk.
     pub(crate) lines: u64,
     /// How many bad rows have which fault first.
@@ -63,6 +65,8 @@ pub(crate) enum Trouble {
     Contradicted,
     /// A record is too long; line ends before it in the chunk.
     TooLong { line: u32 },
+    /// What should be JSON is not; line ends before that place.
+    Broken { line: u32 },
     /// Quotes are open at the end; line ends before them.
     Unclosed { line: u32 },
     /// A fault of this program.

@@ -13,7 +13,7 @@ pub(crate) fn check(name: &str, head: &[u8], told: bool) -> Result<(), Refusal> 
     if look.contains(&0) || garbage(look) * 10 > look.len() * 3 {
         return Err(not_a_table(name, what_is(look)));
     }
-    match foreign_text(name, look).filter(|_| !told) {
+    match foreign_text(look).filter(|_| !told) {
         Some(what) => Err(not_a_table(name, what)),
         None => Ok(()),
     }
@@ -28,8 +28,9 @@ pub(crate) fn not_utf8(name: &str) -> Refusal {
 
 fn not_a_table(name: &str, what: &str) -> Refusal {
     let message = format!("`{}` is no table: it looks like {what}", shown(name));
-    Refusal::new(Refusal::NOT_A_TABLE, message)
-        .hint("delimited text and Parquet can be a table; keep anything else with `--as files`")
+    Refusal::new(Refusal::NOT_A_TABLE, message).hint(
+        "delimited text, JSON and Parquet can be a table; keep anything else with `--as files`",
+    )
 }
 
 /// Control characters that no text has, and bytes that are no UTF-8.
@@ -55,36 +56,14 @@ fn what_is(head: &[u8]) -> &'static str {
     MAGIC.iter().find(|(magic, _)| head.starts_with(magic)).map_or("binary data", |(_, what)| what)
 }
 
-fn foreign_text(name: &str, head: &[u8]) -> Option<&'static str> {
+fn foreign_text(head: &[u8]) -> Option<&'static str> {
     let text = head.trim_ascii_start();
     let lower: Vec<u8> = text.iter().take(16).map(u8::to_ascii_lowercase).collect();
-    let name = name.to_ascii_lowercase();
-    let named = |extension: &str| {
-        [extension.to_owned(), format!("{extension}.gz"), format!("{extension}.zst")]
-            .iter()
-            .any(|end| name.ends_with(end))
-    };
-    let json_name = [".json", ".ndjson", ".jsonl", ".geojson"].iter().any(|end| named(end));
     if text.starts_with(b"%PDF") {
         return Some("a PDF document");
     }
-    if (json_name && matches!(text.first(), Some(b'{' | b'['))) || looks_like_json(text) {
-        return Some("JSON");
-    }
     let markup: [&[u8]; 4] = [b"<!doctype", b"<html", b"<?xml", b"<svg"];
     markup.iter().any(|start| lower.starts_with(start)).then_some("HTML or XML")
-}
-
-/// `{"`, `[{`, `[[`, `["`, `[1`, with white space between.
-fn looks_like_json(text: &[u8]) -> bool {
-    let rest = text.get(1..).unwrap_or_default().trim_ascii_start();
-    match text.first() {
-        Some(b'{') => {
-            matches!(rest.first(), Some(b'"' | b'}')) && memchr::memchr(b':', rest).is_some()
-        }
-        Some(b'[') => matches!(rest.first(), Some(b'{' | b'[')),
-        _ => false,
-    }
 }
 
 #[cfg(test)]
@@ -102,8 +81,6 @@ mod tests {
         assert_eq!(code("a.csv", b"na\xefve,b\n1,2\n"), None, "one bad row is the decoder's");
         assert_eq!(code("a.csv", b"a,b\0c\n"), Some("not-a-table"));
         assert_eq!(code("a", &[0x9f; 100]), Some("not-a-table"));
-        assert_eq!(code("a.json", b" [1, 2]"), Some("not-a-table"));
-        assert_eq!(code("a", b"{\"a\": 1}"), Some("not-a-table"));
         assert_eq!(code("a.csv", b"<!DOCTYPE html>"), Some("not-a-table"));
         assert_eq!(code("a.csv", b"[a],b\n"), None);
     }

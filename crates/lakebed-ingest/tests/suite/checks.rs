@@ -266,3 +266,35 @@ fn p6_judged_rows_are_planned_and_counted_again() {
     let unjudged = recount(&source, &counted.decode).unwrap();
     assert_eq!(unjudged.quarantined.rows, 2);
 }
+
+/// Records of JSON are judged as rows of text are, and the quarantine holds their own bytes.
+#[test]
+fn records_of_json_are_judged() {
+    let bench = checked(&[MINIMUM, REQUIRED]);
+    let text =
+        "[{\"n\": 1, \"m\": 2},\n {\"n\": -1},\n {\"m\": 3}, {\"n\": \"x\"}, {\"n\": 5, \"m\": 6}]";
+    let source = bench.source("a.json", text);
+    let decoded = bench.decode(std::slice::from_ref(&source)).unwrap();
+    assert_eq!(table(&decoded.tables), "1|2\n∅|3\n5|6");
+    let files: Vec<_> = decoded.quarantine.iter().map(|file| &file.path).collect();
+    let bad: Vec<_> = QuarantineReader::open(files[0]).unwrap().collect::<Result<_, _>>().unwrap();
+    for row in &bad {
+        let at = row.byte_offset as usize;
+        assert_eq!(&text.as_bytes()[at..at + row.raw.len()], row.raw);
+    }
+    let rows: Vec<String> = bad
+        .iter()
+        .map(|row| {
+            let rules: Vec<&str> = row.reasons.iter().map(|reason| &*reason.rule).collect();
+            format!("{} {} {rules:?}", row.line, String::from_utf8_lossy(&row.raw))
+        })
+        .collect();
+    insta::assert_snapshot!(rows.join("\n"), @r#"
+    2 {"n": -1} ["n.minimum", "m.required"]
+    3 {"n": "x"} ["type long", "m.required"]
+    "#);
+    let check = bench.check.clone().unwrap();
+    let again = recount_checked(&source, &decoded.sources[0].decode, &check).unwrap();
+    assert_eq!((again.accepted, again.quarantined.rows), (decoded.sources[0].accepted, 2));
+    assert_eq!(bench.plan(&[source]).unwrap().sources[0].quarantined.rows, 2);
+}

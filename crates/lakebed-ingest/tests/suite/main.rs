@@ -4,7 +4,9 @@
 
 mod bench;
 mod checks;
+mod corpus;
 mod encodings;
+mod json;
 mod messy;
 mod parquet_sources;
 mod quarantines;

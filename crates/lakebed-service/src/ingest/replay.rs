@@ -97,11 +97,13 @@ impl Lake {
 
 /// Whether a source that was read like this may have been read by these options.
 fn fits(options: &DecodeOptions, decode: &Decode) -> bool {
+    let mut null_tokens = options.null_tokens.clone();
+    null_tokens.sort_unstable();
+    null_tokens.dedup();
     let columns = match decode {
+        Decode::Json(json) if null_tokens == json.null_tokens => &json.columns,
+        Decode::Json(_) => return false,
         Decode::Csv(csv) => {
-            let mut null_tokens = options.null_tokens.clone();
-            null_tokens.sort_unstable();
-            null_tokens.dedup();
             let encoding = csv.encoding.as_deref().unwrap_or("utf-8");
             let is_named =
                 |label: &String| lakebed_ingest::encoding_name(label).as_deref() == Some(encoding);

@@ -151,6 +151,7 @@ fn skipped(source: &SourceFile) -> String {
                 SkipKind::Bom => "byte order mark",
                 SkipKind::Header => "header",
                 SkipKind::Blank => "blank lines",
+                SkipKind::Punctuation => "punctuation",
             };
             format!("{what} ({})", human::bytes(skipped.bytes))
         })

@@ -1,12 +1,13 @@
 //! How a source was read, in a few words.
 
-use lakebed_core::{Compression, CsvDecode, Decode, Header};
+use lakebed_core::{Compression, CsvDecode, Decode, Header, JsonDecode, JsonForm};
 
 /// `csv, gzip, fields between tabs, no header, NA is no value`.
 pub(crate) fn decode(decode: Option<&Decode>) -> String {
     match decode {
         None => "kept as it is".to_owned(),
         Some(Decode::Parquet { .. }) => "parquet".to_owned(),
+        Some(Decode::Json(json)) => json_words(json),
         Some(Decode::Csv(csv)) => csv_words(csv),
     }
 }
@@ -31,6 +32,23 @@ fn csv_words(csv: &CsvDecode) -> String {
     });
     if !csv.null_tokens.is_empty() {
         words.push(format!("no value: {}", quoted(&csv.null_tokens)));
+    }
+    words.join(", ")
+}
+
+fn json_words(json: &JsonDecode) -> String {
+    let mut words = vec!["json".to_owned()];
+    words.extend(json.compression.map(|compression| match compression {
+        Compression::Gzip => "gzip".to_owned(),
+        Compression::Zstd => "zstd".to_owned(),
+    }));
+    words.push(match json.form {
+        JsonForm::Lines => "an object on each line".to_owned(),
+        JsonForm::Array => "objects in an array".to_owned(),
+        JsonForm::Values => "objects one after the other".to_owned(),
+    });
+    if !json.null_tokens.is_empty() {
+        words.push(format!("no value: {}", quoted(&json.null_tokens)));
     }
     words.join(", ")
 }

@@ -23,14 +23,16 @@ pub(crate) fn double_of_form(text: &[u8], form: Form) -> Option<f64> {
     (exact && value.is_finite()).then_some(value)
 }
 
-/// Whether `value`, printed with as many digits as `text` has, is `text`.
+/// Whether `value`, printed with as many digits as `text` has, or with as few as tell it from others,
+/// is `text`. Those differ where the value lies halfway between two texts.
 #[cold]
 fn prints_as(text: &[u8], form: Form, value: f64) -> bool {
     if !value.is_finite() || value == 0.0 || form.significant > 17 {
         return false;
     }
-    let printed = format!("{value:.*e}", form.significant as usize - 1);
-    parts(text).is_some_and(|ours| Some(ours) == parts(printed.as_bytes()))
+    let printed = [format!("{value:.*e}", form.significant as usize - 1), format!("{value:e}")];
+    let ours = parts(text);
+    ours.is_some() && printed.iter().any(|printed| parts(printed.as_bytes()) == ours)
 }
 
 /// Digits without zeros at the ends, and the power of ten of the first.
