@@ -1,4 +1,5 @@
-//! The lake as its people declared it: groups, principals and grants, as one canonical value.
+//! The lake as its people declared it: groups, principals, grants and policies, as one canonical
+//! value.
 //!
 //! How it is written down for people (YAML) and what makes one valid is `lakebed-govern`'s
 //! business. Here is the form that is stored, compared and named by a digest.
@@ -7,7 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{AttributeName, AttributeValue, Grant, GroupName, ObjectId, PrincipalName};
+use crate::{
+    AttributeName, AttributeValue, DatasetName, Grant, GroupName, ObjectId, PrincipalName,
+    policy::{Policy, PolicyName},
+};
 
 /// The shape of the value that this build writes, and the newest it reads.
 const FORMAT: u32 = 1;
@@ -26,6 +30,11 @@ pub struct Declared {
     pub principals: BTreeMap<PrincipalName, DeclaredPrincipal>,
     /// Who may do what.
     pub grants: BTreeSet<Grant>,
+    /// What some do not see of what they may read; each is under its own name.
+    pub policies: BTreeMap<PolicyName, Policy>,
+    /// Columns that somebody has looked at since their dataset came under a policy: of these no
+    /// more is hidden than policies say.
+    pub reviewed: BTreeMap<DatasetName, BTreeSet<String>>,
 }
 
 /// What is declared of a principal.
@@ -88,6 +97,10 @@ struct Stored {
         serialize_with = "sorted_by_text"
     )]
     grants: BTreeSet<Grant>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    policies: Vec<Policy>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    reviewed: BTreeMap<DatasetName, BTreeSet<String>>,
 }
 
 /// The order of grants is that of their texts, which needs no knowledge of their fields.
@@ -103,8 +116,9 @@ fn sorted_by_text<S: Serializer>(
 
 impl From<Declared> for Stored {
     fn from(declared: Declared) -> Self {
-        let Declared { groups, claimed_groups, principals, grants } = declared;
-        Self { format: FORMAT, groups, claimed_groups, principals, grants }
+        let Declared { groups, claimed_groups, principals, grants, policies, reviewed } = declared;
+        let policies = policies.into_values().collect();
+        Self { format: FORMAT, groups, claimed_groups, principals, grants, policies, reviewed }
     }
 }
 
@@ -112,11 +126,19 @@ impl TryFrom<Stored> for Declared {
     type Error = String;
 
     fn try_from(stored: Stored) -> Result<Self, String> {
-        let Stored { format, groups, claimed_groups, principals, grants } = stored;
-        match format {
-            FORMAT => Ok(Self { groups, claimed_groups, principals, grants }),
-            other => Err(format!("the declared catalog has format {other}; this build knows 1")),
+        let Stored { format, groups, claimed_groups, principals, grants, policies, reviewed } =
+            stored;
+        if format != FORMAT {
+            return Err(format!("the declared catalog has format {format}; this build knows 1"));
         }
+        let mut by_name = BTreeMap::new();
+        for policy in policies {
+            let name = policy.name.clone();
+            if by_name.insert(name.clone(), policy).is_some() {
+                return Err(format!("two policies are named `{name}`"));
+            }
+        }
+        Ok(Self { groups, claimed_groups, principals, grants, policies: by_name, reviewed })
     }
 }
 
@@ -169,13 +191,28 @@ mod tests {
         for bad in [
             "{}",
             r#"{"format":2}"#,
-            r#"{"format":1,"policies":[]}"#,
+            r#"{"format":1,"stages":[]}"#,
+            r#"{"format":1,"policies":[{"name":"x","on":"lake","hide":true},{"name":"x","on":"lake","hide":true}]}"#,
             r#"{"format":1,"principals":{"alice":{"atributes":{}}}}"#,
             r#"{"format":1,"grants":[{"to":"alice","may":["fly"],"on":"lake","from_stage":"raw"}]}"#,
             r#"{"format":1,"groups":{"group:x":[]}}"#,
         ] {
             assert!(serde_json::from_str::<Declared>(bad).is_err(), "{bad}");
         }
+    }
+
+    /// Policies are sorted by name, and a filter has one text however it was written.
+    #[test]
+    fn policies_are_part_of_the_value() {
+        let text = r#"{"format":1,"reviewed":{"a.b":["y","x","x"]},"policies":[
+            {"name":"z","hide":true,"columns":["n"],"on":{"dataset":"a.b"}},
+            {"name":"f","on":"lake","row_filter":"region=principal.region","except":["bob","alice"]}]}"#;
+        let declared = serde_json::from_str::<Declared>(text);
+        insta::assert_snapshot!(declared.expect("valid").to_json().replace("},", "},\n"), @r#"
+        {"format":1,"policies":[{"name":"f","on":"lake","row_filter":"region = principal.region","except":["alice","bob"]},
+        {"name":"z","on":{"dataset":"a.b"},
+        "columns":["n"],"hide":true}],"reviewed":{"a.b":["x","y"]}}
+        "#);
     }
 
     #[test]

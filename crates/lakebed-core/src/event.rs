@@ -3,11 +3,13 @@
 //! The catalog's state is a function of its events and nothing else: that is why it can be rebuilt
 //! from the journal.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     DatasetKind, DatasetName, Declared, FileEntry, IngestKey, ObjectId, PrincipalName, StageName,
-    StoredObject, Timestamp, TokenHash, TokenId, TokenScope, VersionId,
+    StoredObject, Timestamp, TokenHash, TokenId, TokenScope, VersionId, policy::MaskKey,
 };
 
 /// A change, in its place.
@@ -136,6 +138,13 @@ pub struct CatalogApplied {
     pub digest: ObjectId,
     /// All that is declared now.
     pub declared: Declared,
+    /// The highest field id of each dataset when it came under a policy: columns with higher ones
+    /// are new, and hidden from the restricted until somebody has reviewed them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub known_fields: BTreeMap<DatasetName, u32>,
+    /// The key of masks that hash: made when the first of them is declared, and kept from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask_key: Option<MaskKey>,
 }
 
 /// An original that made no version.

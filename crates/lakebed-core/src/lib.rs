@@ -14,6 +14,7 @@
 //! | lock | references and the versions they resolved to | [`Lock`] |
 //! | principal, group | who asks; who they belong to | [`PrincipalName`], [`GroupName`], [`Identity`] |
 //! | grant | who may do what where, from which stage up, until when | [`Grant`], [`Action`], [`Target`] |
+//! | policy | a restriction: row filter, mask or hidden columns, for all but those it excepts | [`policy::Policy`], [`policy::Restriction`] |
 //! | declared catalog | what people wrote down of all that, as one value | [`Declared`] |
 //! | contract | what the producer promises of a dataset | [`contract::Contract`] |
 //! | rule, finding | one thing that must hold; what measuring it on a version found | [`contract::Rule`], [`contract::Finding`] |
@@ -33,6 +34,7 @@ mod lake;
 mod lock;
 mod manifest;
 mod name;
+pub mod policy;
 mod principal;
 mod reference;
 mod schema;

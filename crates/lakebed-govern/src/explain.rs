@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lakebed_core::{
     Action, AttributeName, AttributeValue, Declared, Grant, GroupName, Identity, PrincipalName,
-    Standing, Target, Timestamp,
+    Standing, Target, Timestamp, policy::Policy,
 };
 
 use crate::{
-    Rights,
+    Reader, Rights,
     rights::{is_over, is_theirs, reaches_every_version},
 };
 
@@ -33,6 +33,37 @@ pub struct Explanation {
     pub actions: Vec<ActionExplained>,
     /// Every grant, those that apply first.
     pub grants: Vec<GrantExplained>,
+    /// Every policy about the target or a part of it, those that take something away first.
+    pub policies: Vec<PolicyExplained>,
+}
+
+/// A policy, and why it takes nothing away if it does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyExplained {
+    /// The policy.
+    pub policy: Policy,
+    /// None when it takes something away.
+    pub why_not: Option<WhySpared>,
+}
+
+/// Why a policy takes nothing away from somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WhySpared {
+    /// They, or a group of theirs, are excepted.
+    Excepted,
+    /// They own the lake.
+    Owner,
+}
+
+impl WhySpared {
+    /// A stable word for programs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Excepted => "excepted",
+            Self::Owner => "owner",
+        }
+    }
 }
 
 /// Whether one action is allowed.
@@ -90,6 +121,7 @@ pub fn explain(
     now: Timestamp,
 ) -> Explanation {
     let groups = declared.groups_of(&identity.principal, &identity.groups);
+    let reader = Reader::of(identity, declared);
     let rights = Rights::of(identity, declared, now);
     let unscoped = Rights::of(&Identity { scope: None, ..identity.clone() }, declared, now);
     let actions = Action::ALL.into_iter().map(|action| {
@@ -111,22 +143,35 @@ pub fn explain(
     Explanation {
         principal: identity.principal.clone(),
         standing: identity.standing,
-        attributes: attributes_of(identity, declared),
-        groups: groups.into_iter().cloned().collect(),
+        attributes: reader.attributes().clone(),
+        groups: reader.groups().clone(),
         target: target.clone(),
         actions: actions.collect(),
         grants,
+        policies: policies_about(target, &reader, identity, declared),
     }
 }
 
-/// What is declared was reviewed, so it outranks what an identity provider claims.
-fn attributes_of(
+/// Those on a place that meets the target, or on a tag, which may be anywhere.
+fn policies_about(
+    target: &Target,
+    reader: &Reader,
     identity: &Identity,
     declared: &Declared,
-) -> BTreeMap<AttributeName, AttributeValue> {
-    let mut attributes = identity.attributes.clone();
-    if let Some(principal) = declared.principals.get(&identity.principal) {
-        attributes.extend(principal.attributes.clone());
-    }
-    attributes
+) -> Vec<PolicyExplained> {
+    let meets = |policy: &&Policy| {
+        let place = policy.on.place();
+        place.is_none_or(|place| place.covers(target) || target.covers(&place))
+    };
+    let explained = |policy: &Policy| PolicyExplained {
+        policy: policy.clone(),
+        why_not: match policy {
+            _ if identity.is_owner() => Some(WhySpared::Owner),
+            policy if reader.is_excepted(policy) => Some(WhySpared::Excepted),
+            _ => None,
+        },
+    };
+    let mut policies: Vec<_> = declared.policies.values().filter(meets).map(explained).collect();
+    policies.sort_by_key(|explained| explained.why_not);
+    policies
 }

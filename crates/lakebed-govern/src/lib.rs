@@ -6,6 +6,8 @@
 //!   in which line it cannot be meant like that; [`check_declared`] holds the rules for values that
 //!   came another way.
 //! * [`plan_catalog`] says what applying one would change, and who would gain or lose what.
+//! * [`restrict`] says what policies leave of a table for somebody; [`check_policy`] whether a policy
+//!   fits a table.
 //!
 //! It reads no database and no file: what it needs is handed in. Whether something exists is not
 //! its business either: it answers by names alone, the same for what is and for what is not there.
@@ -14,11 +16,18 @@ mod authorize;
 mod declared;
 mod explain;
 mod plan;
+mod restrict;
 mod rights;
 
 pub use authorize::{Denied, Granted, Verdict, authorize};
 pub use declared::{CatalogFile, DeclaredFlaw, check_declared, read_catalog};
-pub use explain::{ActionExplained, Explanation, GrantExplained, WhyNot, explain};
+pub use explain::{
+    ActionExplained, Explanation, GrantExplained, PolicyExplained, WhyNot, WhySpared, explain,
+};
 pub use lakebed_contract::yaml::Mistake;
-pub use plan::{AttributeChange, CatalogPlan, GroupChange, Reach, RightChange, plan_catalog};
+pub use plan::{
+    AttributeChange, CatalogPlan, GroupChange, PolicyChange, Reach, RightChange, SightChange,
+    plan_catalog,
+};
+pub use restrict::{FilterFlaw, PolicyMisfit, Reader, TableFacts, check_policy, restrict};
 pub use rights::Rights;

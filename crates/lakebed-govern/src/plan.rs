@@ -1,13 +1,15 @@
-//! What applying a declared catalog would change: which groups and attributes, and who would gain
-//! or lose what. A value; the command line, the API and the use case show the same one.
+//! What applying a declared catalog would change: which groups, attributes and policies, and who
+//! would gain or lose what right, and sight of what. A value; the command line, the API and the use case show the same one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use lakebed_core::{
-    Action, AttributeName, AttributeValue, Declared, Grant, Grantee, GroupName, ObjectId,
-    PrincipalName, Target, Timestamp,
+    Action, AttributeName, AttributeValue, DatasetName, Declared, Grant, Grantee, GroupName,
+    ObjectId, PrincipalName, Target, Timestamp,
+    policy::{Policy, PolicyName, PolicyTarget},
 };
 
+use crate::Reader;
 use crate::rights::{gives, is_over, is_theirs, reaches_every_version};
 
 /// The difference between two declared catalogs.
@@ -31,6 +33,14 @@ pub struct CatalogPlan {
     pub grants_removed: BTreeSet<Grant>,
     /// Who gains or loses what, as far as it is known by name.
     pub rights: Vec<RightChange>,
+    /// Policies that appear, go or change, by name.
+    pub policies: Vec<PolicyChange>,
+    /// Columns that count as looked at from now on, by dataset and name.
+    pub reviewed_added: BTreeSet<(DatasetName, String)>,
+    /// Columns that do so no more.
+    pub reviewed_removed: BTreeSet<(DatasetName, String)>,
+    /// Who gains or loses sight of what they may read, as far as it is known by name.
+    pub sights: Vec<SightChange>,
     /// Whether the lake would be left without anybody who may admin it, where somebody may now.
     pub loses_last_admin: bool,
 }
@@ -66,6 +76,28 @@ pub struct AttributeChange {
     pub before: Option<AttributeValue>,
     /// Its value then.
     pub after: Option<AttributeValue>,
+}
+
+/// A policy that appears, goes or changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyChange {
+    /// As it is now.
+    pub before: Option<Policy>,
+    /// As it would be.
+    pub after: Option<Policy>,
+}
+
+/// Something that is taken from the sight of some who may read it, or given back.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SightChange {
+    /// Where.
+    pub on: PolicyTarget,
+    /// What the restriction is, in a line: `email as redact`.
+    pub restriction: String,
+    /// Whether it goes: a gain.
+    pub is_gain: bool,
+    /// Whose: principals, and groups that the identity provider fills.
+    pub who: BTreeSet<Grantee>,
 }
 
 /// Something that some may do from now on, or no more, or for another time.
@@ -117,6 +149,10 @@ pub fn plan_catalog(before: Option<&Declared>, after: &Declared, now: Timestamp)
         grants_added: &after.grants - &old.grants,
         grants_removed: &old.grants - &after.grants,
         rights: right_changes(old, after, now),
+        policies: policy_changes(old, after),
+        reviewed_added: &reviewed(after) - &reviewed(old),
+        reviewed_removed: &reviewed(old) - &reviewed(after),
+        sights: sight_changes(old, after, now),
         loses_last_admin: has_admin(old, now) && !has_admin(after, now),
     }
 }
@@ -176,6 +212,54 @@ fn right_changes(old: &Declared, new: &Declared, now: Timestamp) -> Vec<RightCha
     changes.into_iter().map(change).collect()
 }
 
+fn policy_changes(old: &Declared, new: &Declared) -> Vec<PolicyChange> {
+    let names: BTreeSet<&PolicyName> = old.policies.keys().chain(new.policies.keys()).collect();
+    let find = |declared: &Declared, name| declared.policies.get(name).cloned();
+    let change = |name| PolicyChange { before: find(old, name), after: find(new, name) };
+    names.into_iter().map(change).filter(|change| change.before != change.after).collect()
+}
+
+fn reviewed(declared: &Declared) -> BTreeSet<(DatasetName, String)> {
+    let of = |(dataset, columns): (&DatasetName, &BTreeSet<String>)| {
+        let pair = |column: &String| (dataset.clone(), column.clone());
+        columns.iter().map(pair).collect::<Vec<_>>()
+    };
+    declared.reviewed.iter().flat_map(of).collect()
+}
+
+/// Compares which restrictions everybody is under, where they may read anything by then. What they
+/// come to for the rows of a dataset is not known here: these are the restrictions themselves.
+fn sight_changes(old: &Declared, new: &Declared, now: Timestamp) -> Vec<SightChange> {
+    let mut changes: BTreeMap<(PolicyTarget, String, bool), BTreeSet<Grantee>> = BTreeMap::new();
+    for who in everybody(old, new) {
+        let grants = grants_of(new, &who, now);
+        let (before, after) = (restrictions_of(old, &who), restrictions_of(new, &who));
+        for (on, restriction) in before.symmetric_difference(&after) {
+            let is_gain = before.contains(&(on.clone(), restriction.clone()));
+            if reads_some_of(&grants, on) {
+                let key = (on.clone(), restriction.clone(), is_gain);
+                changes.entry(key).or_default().insert(who.clone());
+            }
+        }
+    }
+    let change = |((on, restriction, is_gain), who)| SightChange { on, restriction, is_gain, who };
+    changes.into_iter().map(change).collect()
+}
+
+/// Every restriction that `who` is under, whichever policies it comes from.
+fn restrictions_of(declared: &Declared, who: &Grantee) -> BTreeSet<(PolicyTarget, String)> {
+    let reader = Reader::named(who, declared);
+    let restriction = |policy: &Policy| (policy.on.clone(), policy.rule.to_string());
+    reader.policies(declared).map(restriction).collect()
+}
+
+fn reads_some_of(grants: &[&Grant], on: &PolicyTarget) -> bool {
+    let reads = |grant: &&&Grant| grant.may.iter().any(|may| may.includes(Action::Read));
+    grants.iter().filter(reads).any(|grant| {
+        on.place().is_none_or(|place| place.covers(&grant.on) || grant.on.covers(&place))
+    })
+}
+
 /// All that can be told apart by name: principals, and the groups that the identity provider fills.
 fn everybody(old: &Declared, new: &Declared) -> BTreeSet<Grantee> {
     let mut all = BTreeSet::new();
@@ -184,7 +268,9 @@ fn everybody(old: &Declared, new: &Declared) -> BTreeSet<Grantee> {
         let grantees = declared.grants.iter().map(|grant| grant.to.clone());
         let named = grantees.filter(|to| matches!(to, Grantee::Principal(_)));
         let claimed = declared.claimed_groups.iter().cloned().map(Grantee::Group);
-        all.extend(members.chain(named).chain(claimed));
+        let excepted = declared.policies.values().flat_map(|policy| policy.except.clone());
+        let excepted = excepted.filter(|except| matches!(except, Grantee::Principal(_)));
+        all.extend(members.chain(named).chain(claimed).chain(excepted));
     }
     all
 }

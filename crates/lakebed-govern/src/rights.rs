@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 
 use lakebed_core::{
     Action, DatasetName, Declared, Grant, Grantee, GroupName, Identity, PrincipalName, StageName,
-    Standing, Target, Timestamp, TokenScope,
+    Standing, Target, Timestamp, TokenScope, policy::PolicyTarget,
 };
 
-use crate::{Denied, Granted, Verdict};
+use crate::{Denied, Granted, Reader, Verdict, restrict::is_about};
 
 /// What one identity may do at one moment, found once and asked often.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct Rights {
     scope: Option<TokenScope>,
     /// Actions and targets of the grants that are theirs and in force.
     given: Vec<(BTreeSet<Action>, Target)>,
+    /// What the policies are about that they are not excepted from.
+    restricted: Vec<PolicyTarget>,
 }
 
 impl Rights {
@@ -38,6 +40,10 @@ impl Rights {
             standing: identity.standing,
             scope: identity.scope.clone(),
             given: in_force.map(|grant| (grant.may.clone(), grant.on.clone())).collect(),
+            restricted: Reader::of(identity, declared)
+                .policies(declared)
+                .map(|policy| policy.on.clone())
+                .collect(),
         }
     }
 
@@ -74,10 +80,31 @@ impl Rights {
         self.allows(Action::Discover, &Target::Dataset(dataset.clone()))
     }
 
-    /// Whether `dataset` may be read.
+    /// Whether `dataset` may be read, all of it: its files, and everything computed from them.
+    ///
+    /// Digests are data: whoever a policy keeps from a part of it sees rows through SQL alone,
+    /// which [`queries`](Self::queries) is about.
     #[must_use]
     pub fn reads(&self, dataset: &DatasetName) -> bool {
+        self.queries(dataset) && !self.is_restricted(dataset)
+    }
+
+    /// Whether every dataset may be read, all of it.
+    #[must_use]
+    pub fn reads_everything(&self) -> bool {
+        self.allows(Action::Read, &Target::Lake) && self.restricted.is_empty()
+    }
+
+    /// Whether rows of `dataset` may be asked for, as far as policies leave some.
+    #[must_use]
+    pub fn queries(&self, dataset: &DatasetName) -> bool {
         self.allows(Action::Read, &Target::Dataset(dataset.clone()))
+    }
+
+    /// Whether a policy is about `dataset` that they are not excepted from.
+    #[must_use]
+    pub fn is_restricted(&self, dataset: &DatasetName) -> bool {
+        self.restricted.iter().any(|on| is_about(on, dataset))
     }
 
     /// Whatever the credential's scope says.

@@ -197,7 +197,7 @@ pub(crate) fn event(seen: &service::SeenEvent) -> Result<EventEntry> {
             service::Sight::Outline => OUTLINE.contains(&name.as_str()),
             service::Sight::Data => OUTLINE.iter().chain(DATA).any(|known| known == name),
             // What proves a secret is for nobody's eyes.
-            service::Sight::Whole => name != "hash",
+            service::Sight::Whole => name != "hash" && name != "mask_key",
         });
     }
     serde_json::from_value(value).map_err(failed)

@@ -3,7 +3,7 @@
 //! Applying is one event that holds the whole value. It replaces exactly the value it was planned
 //! against: whoever was faster is not overwritten.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use lakebed_catalog::{Commit, Declaration};
 use lakebed_core::{
@@ -104,7 +104,13 @@ impl Lake {
             });
         }
         let digest = plan.after;
-        let body = CatalogApplied { previous: expected, digest, declared };
+        let body = CatalogApplied {
+            previous: expected,
+            digest,
+            declared,
+            known_fields: BTreeMap::new(),
+            mask_key: None,
+        };
         let commit = Commit {
             actor: granted.principal().to_string(),
             at: now,

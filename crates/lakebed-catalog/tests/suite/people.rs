@@ -17,6 +17,8 @@ pub(crate) fn applied(previous: Option<&Declared>, now: &Declared) -> EventBody 
         previous: previous.map(Declared::digest),
         digest: now.digest(),
         declared: now.clone(),
+        known_fields: Default::default(),
+        mask_key: None,
     })
 }
 
@@ -48,6 +50,8 @@ pub(crate) async fn a_catalog_with_another_digest_is_refused(databases: &Databas
         previous: None,
         digest: ObjectId::of(b"another"),
         declared: declared("a"),
+        known_fields: Default::default(),
+        mask_key: None,
     });
     let error = try_commit(&catalog, 1, vec![body]).await.unwrap_err();
     assert!(matches!(error, Error::Invalid { .. }), "{error:?}");

@@ -3,9 +3,13 @@
 //! `yaml.rs` reads the folder that people edit, and finds the line of each mistake; a value that
 //! came over the wire is held to the same rules by [`check_declared`].
 
+mod policies;
 mod yaml;
 
-use lakebed_core::{Declared, Grant, Grantee, GroupName, PrincipalName, StageName};
+use lakebed_core::{
+    Declared, Grant, Grantee, GroupName, PrincipalName, StageName,
+    policy::{Policy, PolicyName, PolicyRule, PolicyTarget},
+};
 
 pub use yaml::{CatalogFile, read_catalog};
 
@@ -24,6 +28,17 @@ pub enum DeclaredFlaw {
     /// A name that means whoever owns the lake, or everybody.
     #[error("`{0}` is reserved")]
     Reserved(String),
+    /// A policy, which this build does not hold anybody to yet.
+    #[error("policies are not enforced yet")]
+    NotEnforced,
+    /// A policy in which something does not go together.
+    #[error("policy `{policy}`: {why}")]
+    Policy {
+        /// Its name.
+        policy: PolicyName,
+        /// What.
+        why: &'static str,
+    },
 }
 
 impl DeclaredFlaw {
@@ -40,6 +55,11 @@ impl DeclaredFlaw {
             Self::Reserved(_) => {
                 "`local`, `local:…` and `anonymous@loopback` own the lake and need no grant, \
                  `everyone` names nobody: choose another name"
+            }
+            Self::NotEnforced => "leave `policies/` out, lest somebody rely on it",
+            Self::Policy { .. } => {
+                "as in `{ name: mask-email, on: { dataset: crm.customers }, columns: [email], mask: \
+                 redact, except: [group:support] }`"
             }
         }
     }
@@ -61,7 +81,32 @@ pub fn check_declared(declared: &Declared) -> Result<(), Vec<DeclaredFlaw>> {
     for grant in &declared.grants {
         flaws.extend(check_grant(grant, declared));
     }
+    if !declared.policies.is_empty() {
+        flaws.push(DeclaredFlaw::NotEnforced);
+    }
+    for policy in declared.policies.values() {
+        flaws.extend(check_policy_alone(policy));
+        flaws.extend(policy.except.iter().filter_map(|to| check_grantee(to, declared).err()));
+    }
     if flaws.is_empty() { Ok(()) } else { Err(flaws) }
+}
+
+/// What is wrong with a policy whatever the tables are like that it is about.
+fn check_policy_alone(policy: &Policy) -> Vec<DeclaredFlaw> {
+    let flaw = |why| DeclaredFlaw::Policy { policy: policy.name.clone(), why };
+    let mut flaws = Vec::new();
+    let columns = policy.rule.columns();
+    match (&policy.on, columns.map(std::collections::BTreeSet::is_empty)) {
+        (PolicyTarget::Tag(_), _) => {
+            flaws.push(flaw("tags of columns are not known to the lake yet; name the columns"));
+        }
+        (_, Some(true)) => flaws.push(flaw("it names no `columns`")),
+        _ => {}
+    }
+    if let PolicyRule::Mask { mask, .. } = &policy.rule {
+        flaws.extend(mask.flaw().map(flaw));
+    }
+    flaws
 }
 
 fn check_grant(grant: &Grant, declared: &Declared) -> Vec<DeclaredFlaw> {

@@ -1,4 +1,4 @@
-//! The declared catalog as people write it: `groups.yaml` and `grants.yaml`.
+//! The declared catalog as people write it: `groups.yaml`, `grants.yaml` and `policies/*.yaml`.
 //!
 //! Untrusted input, read within the bounds of [`yaml`], 16 levels deep. Unknown keys are refused. Every
 //! mistake names its file, line and column, and all of them are told at once, but for those that end
@@ -13,8 +13,9 @@ use std::{
 
 use lakebed_contract::yaml::{self, Mistake, shown};
 use lakebed_core::{
-    Action, AttributeName, AttributeValue, Declared, DeclaredPrincipal, Grant, Grantee,
-    PrincipalName, StageName, Target, Timestamp,
+    Action, AttributeName, AttributeValue, DatasetName, Declared, DeclaredPrincipal, Grant,
+    Grantee, PrincipalName, StageName, Target, Timestamp,
+    policy::{Policy, PolicyName, PolicyTarget},
 };
 use serde::{
     Deserialize, Deserializer,
@@ -22,7 +23,10 @@ use serde::{
 };
 use serde_saphyr::{Location, Spanned};
 
-use super::{DeclaredFlaw, check_grantee, check_group, check_principal, check_stage};
+use super::{
+    DeclaredFlaw, check_grantee, check_group, check_policy_alone, check_principal, check_stage,
+    policies::{OnPolicy, PoliciesFile, PolicyEntry, is_policies},
+};
 
 /// How deep a file may be.
 const MAX_DEPTH: usize = 16;
@@ -52,13 +56,17 @@ pub fn read_catalog(files: &[CatalogFile]) -> Result<Declared, Vec<Mistake>> {
     for file in files.iter().filter(|file| file.name == GRANTS) {
         reader.grants(file);
     }
-    for file in files.iter().filter(|file| file.name != GROUPS && file.name != GRANTS) {
+    for file in files.iter().filter(|file| is_policies(&file.name)) {
+        reader.policies(file);
+    }
+    let is_known = |name: &str| name == GROUPS || name == GRANTS || is_policies(name);
+    for file in files.iter().filter(|file| !is_known(&file.name)) {
         reader.mistakes.push(Mistake {
             file: file.name.clone(),
             line: 0,
             column: 0,
             message: "this build knows no such file".to_owned(),
-            hint: Some(format!("it reads `{GROUPS}` and `{GRANTS}`")),
+            hint: Some(format!("it reads `{GROUPS}`, `{GRANTS}` and `policies/*.yaml`")),
         });
     }
     reader.mistakes.sort();
@@ -109,10 +117,10 @@ enum On {
 }
 
 /// Text and where it stands.
-type Text = Spanned<String>;
+pub(super) type Text = Spanned<String>;
 
 /// A mapping whose keys know where they stand.
-struct Entries<T>(Vec<(Text, T)>);
+pub(super) struct Entries<T>(pub(super) Vec<(Text, T)>);
 
 impl<T> Default for Entries<T> {
     fn default() -> Self {
@@ -221,6 +229,55 @@ impl Reader {
             Some(text) => self.time(file, text).map(Some),
         };
         Some(Grant { to: to?, may, on: on?, from_stage: from_stage?, until: until? })
+    }
+
+    fn policies(&mut self, file: &CatalogFile) {
+        let Some(read) = self.parse::<PoliciesFile>(file) else { return };
+        for entry in read.policies {
+            if let Some(policy) = self.policy(file, &entry) {
+                if self.declared.policies.contains_key(&policy.name) {
+                    let message = format!("two policies are named `{}`", policy.name);
+                    let hint = "every policy has a name of its own, in all files".to_owned();
+                    self.mistake(file, entry.name.referenced, message, Some(hint));
+                } else {
+                    self.declared.policies.insert(policy.name.clone(), policy);
+                }
+            }
+        }
+        for (dataset, columns) in read.reviewed.0 {
+            if let Some(dataset) = self.name(file, &dataset, |_: &DatasetName| Ok(())) {
+                let columns = columns.into_iter().map(|column| column.value);
+                self.declared.reviewed.entry(dataset).or_default().extend(columns);
+            }
+        }
+    }
+
+    fn policy(&mut self, file: &CatalogFile, entry: &PolicyEntry) -> Option<Policy> {
+        let known = std::mem::take(&mut self.declared);
+        let except = entry
+            .except
+            .iter()
+            .map(|text| self.name(file, text, |except: &Grantee| check_grantee(except, &known)));
+        let except: Option<BTreeSet<Grantee>> = except.collect::<Vec<_>>().into_iter().collect();
+        self.declared = known;
+        let name = self.name(file, &entry.name, |_: &PolicyName| Ok(()));
+        let on = match &entry.on {
+            OnPolicy::Lake => Some(PolicyTarget::Lake),
+            OnPolicy::Namespace(text) => {
+                self.name(file, text, |_| Ok(())).map(PolicyTarget::Namespace)
+            }
+            OnPolicy::Dataset(text) => self.name(file, text, |_| Ok(())).map(PolicyTarget::Dataset),
+            OnPolicy::Tag(text) => self.name(file, text, |_| Ok(())).map(PolicyTarget::Tag),
+        };
+        let rule = entry.rule().map_err(|(location, message, hint)| {
+            self.mistake(file, location, message, Some(hint));
+        });
+        let policy = Policy { name: name?, on: on?, rule: rule.ok()?, except: except? };
+        let flaws = check_policy_alone(&policy);
+        for flaw in &flaws {
+            self.flaw(file, entry.name.referenced, flaw);
+        }
+        flaws.is_empty().then_some(policy)
     }
 
     /// A date means its end, as in references (D-07).

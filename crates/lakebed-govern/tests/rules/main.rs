@@ -5,4 +5,5 @@
 mod catalogs;
 mod laws;
 mod plans;
+mod restrictions;
 mod world;

@@ -100,6 +100,66 @@ fn the_last_admin_is_missed() {
     assert!(!plan_catalog(None, &none, NOW).loses_last_admin, "there was none to lose");
 }
 
+/// Who is newly under a policy, who is under it no more, and for nobody else.
+#[test]
+fn who_loses_sight_is_told_by_name() {
+    let groups = "groups: { analysts: [alice, bob], support: [bob] }\nclaimed_groups: [sales]\n";
+    let grants = "grants:
+- { to: group:analysts, may: [read], on: { namespace: crm } }
+- { to: group:sales, may: [read], on: { dataset: crm.orders } }
+- { to: carol, may: [discover], on: lake }
+";
+    let file = |name: &str, text: &str| CatalogFile { name: name.into(), text: text.into() };
+    let read = |policies: &str| {
+        let files = [
+            file("groups.yaml", groups),
+            file("grants.yaml", grants),
+            file("policies/p.yaml", policies),
+        ];
+        read_catalog(&files).expect("valid")
+    };
+    let before = read("policies:
+  - { name: mail, on: { dataset: crm.customers }, columns: [email], mask: redact, except: [group:support] }
+  - { name: notes, on: { namespace: crm }, columns: [notes], hide: true }
+");
+    let after = read(
+        "policies:
+  - { name: mail, on: { dataset: crm.customers }, columns: [email], mask: redact, except: [alice] }
+  - { name: eu, on: { namespace: crm }, row_filter: region = 'EU', except: [carol] }
+reviewed: { crm.customers: [phone] }
+",
+    );
+    let plan = plan_catalog(Some(&before), &after, NOW);
+    let changed: Vec<_> = plan
+        .policies
+        .iter()
+        .map(|change| {
+            let name = change.before.as_ref().or(change.after.as_ref()).map(|policy| &policy.name);
+            format!("{}: {} -> {}", name.unwrap(), change.before.is_some(), change.after.is_some())
+        })
+        .collect();
+    let sights: Vec<_> = plan
+        .sights
+        .iter()
+        .map(|sight| {
+            let who: Vec<_> = sight.who.iter().map(Grantee::to_string).collect();
+            let verb = if sight.is_gain { "without" } else { "under" };
+            format!("{verb} {}: {}: {}", sight.on, sight.restriction, who.join(", "))
+        })
+        .collect();
+    let told = format!("{}\n{}", changed.join("\n"), sights.join("\n"));
+    insta::assert_snapshot!(told, @"
+    eu: false -> true
+    mail: true -> true
+    notes: true -> false
+    under crm.*: only rows where region = 'EU': alice, bob, group:sales
+    without crm.*: without notes: alice, bob, group:sales
+    under crm.customers: email as redact: bob
+    without crm.customers: email as redact: alice
+    ");
+    assert_eq!(plan.reviewed_added.len(), 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 

@@ -1,0 +1,61 @@
+//! What one reader may see of one version of a dataset: the value that an engine gets.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Mask, MaskKey, Predicate};
+
+/// What a reader may see of a table. There is no default: whoever makes one has decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Restriction {
+    /// All of it.
+    Unrestricted,
+    /// Some of it.
+    Restricted(Sight),
+}
+
+/// What is to be seen where not all is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sight {
+    /// Rows of which this is true are there, no others.
+    pub rows: Predicate,
+    /// Columns by field id; those that are not in it are not there.
+    pub columns: BTreeMap<u32, ColumnSight>,
+    /// The key of masks that hash; a mask that hashes without a key is null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask_key: Option<MaskKey>,
+}
+
+/// How a column is seen that is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnSight {
+    /// As it is.
+    Raw,
+    /// As the mask makes it.
+    Masked(Mask),
+}
+
+impl ColumnSight {
+    /// Both restrictions at once. Two masks that differ give null: neither may show what the other
+    /// covers.
+    #[must_use]
+    pub fn meet(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Raw, other) | (other, Self::Raw) => other,
+            (Self::Masked(one), Self::Masked(other)) if one == other => Self::Masked(one),
+            _ => Self::Masked(Mask::Null),
+        }
+    }
+}
+
+impl Restriction {
+    /// Whether something is not to be seen.
+    #[must_use]
+    pub const fn is_restricted(&self) -> bool {
+        matches!(self, Self::Restricted(_))
+    }
+}
