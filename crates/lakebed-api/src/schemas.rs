@@ -57,6 +57,10 @@ pub struct DecodeOptionsSchema {
     /// Texts that mean "no value", besides the empty unquoted field (CSV).
     #[schema(required = false)]
     pub null_tokens: Vec<String>,
+    /// The sheet of an Excel workbook; the only one that holds something when unsaid.
+    pub sheet: Option<String>,
+    /// The cells of the sheet, as in `A1:F100`; all when unsaid.
+    pub range: Option<String>,
     /// Declared types by column name.
     #[schema(required = false, value_type = BTreeMap<String, DataTypeSchema>)]
     pub types: BTreeMap<String, DataTypeSchema>,
@@ -80,6 +84,8 @@ pub enum FormatSchema {
     Json,
     /// JSON: an object on each line.
     Ndjson,
+    /// An Excel workbook.
+    Xlsx,
     /// No table: kept as it is.
     Files,
 }
@@ -115,6 +121,8 @@ pub enum DecodeSchema {
     Csv(CsvDecodeSchema),
     /// JSON.
     Json(JsonDecodeSchema),
+    /// A sheet of an Excel workbook.
+    Xlsx(XlsxDecodeSchema),
     /// Apache Parquet.
     Parquet {
         /// The columns in the source's order and the types they were read as.
@@ -175,6 +183,22 @@ pub enum JsonFormSchema {
     Array,
     /// One after the other, on as many lines as they take.
     Values,
+}
+
+/// Resolved options of a sheet of an Excel workbook.
+#[derive(ToSchema)]
+#[schema(as = XlsxDecode)]
+pub struct XlsxDecodeSchema {
+    /// The sheet's name.
+    pub sheet: String,
+    /// The cells that were read, as in `A1:F100`.
+    pub range: String,
+    /// Whether the first row names the columns.
+    pub header: HeaderSchema,
+    /// Texts that mean "no value", besides the empty cell; sorted.
+    pub null_tokens: Vec<String>,
+    /// The columns in the sheet's order and the types they were read as.
+    pub columns: Vec<ColumnSchema>,
 }
 
 /// A column of a source and the type it was read as.

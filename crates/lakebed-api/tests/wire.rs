@@ -19,7 +19,7 @@ use lakebed_core::{
     Action, AttributeValue, Column, Compression, CsvDecode, DataType, DatasetKind, Declared,
     Decode, DecodeOptions, Event, EventBody, Field, FormatName, Header, IngestMode, JsonDecode,
     JsonForm, LakeId, ObjectId, ScopeEntry, SkipKind, Skipped, TableSchema, Tally, Target,
-    Timestamp, TokenScope, VersionId,
+    Timestamp, TokenScope, VersionId, XlsxDecode,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -227,6 +227,8 @@ fn options() -> DecodeOptions {
         quote: Some('\''),
         header: Some(Header::Absent),
         null_tokens: vec!["NA".to_owned()],
+        sheet: Some("Orders".to_owned()),
+        range: Some("A1:F100".to_owned()),
         types: [("price".to_owned(), DataType::Double)].into(),
         max_quarantined: Some(0.5),
         max_quarantined_rows: Some(7),
@@ -496,4 +498,12 @@ fn the_schemas_of_core_values_name_what_core_writes() {
         columns: Vec::new(),
     });
     assert_eq!(documented::<schemas::JsonDecodeSchema>(), json);
+    let xlsx = written(XlsxDecode {
+        sheet: "Orders".to_owned(),
+        range: "A1:F100".to_owned(),
+        header: Header::Present,
+        null_tokens: Vec::new(),
+        columns: Vec::new(),
+    });
+    assert_eq!(documented::<schemas::XlsxDecodeSchema>(), xlsx);
 }

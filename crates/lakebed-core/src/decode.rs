@@ -23,6 +23,12 @@ pub struct DecodeOptions {
     pub header: Option<Header>,
     /// Texts that mean "no value", besides the empty unquoted field (CSV).
     pub null_tokens: Vec<String>,
+    /// The sheet of an Excel workbook; the only one that holds something when unsaid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
+    /// The cells of the sheet, as in `A1:F100`; all when unsaid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<String>,
     /// Declared types by column name.
     pub types: BTreeMap<String, DataType>,
     /// The largest part of rows that may be quarantined, 0.0 to 1.0; see `lakebed-ingest`'s default.
@@ -44,6 +50,8 @@ pub enum FormatName {
     Json,
     /// JSON: an object on each line.
     Ndjson,
+    /// An Excel workbook.
+    Xlsx,
     /// No table: kept as it is.
     Files,
 }
@@ -76,6 +84,8 @@ pub enum Decode {
     Csv(CsvDecode),
     /// JSON.
     Json(JsonDecode),
+    /// A sheet of an Excel workbook.
+    Xlsx(XlsxDecode),
     /// Apache Parquet; `columns` in the source's order.
     Parquet {
         /// The columns and the types they were read as.
@@ -151,6 +161,22 @@ pub enum JsonForm {
     Array,
     /// One after the other, on as many lines as they take.
     Values,
+}
+
+/// Resolved options of a sheet of an Excel workbook.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct XlsxDecode {
+    /// The sheet's name.
+    pub sheet: String,
+    /// The cells that were read, as in `A1:F100`.
+    pub range: String,
+    /// Whether the first row names the columns.
+    pub header: Header,
+    /// Texts that mean "no value", besides the empty cell; sorted, no duplicates.
+    pub null_tokens: Vec<String>,
+    /// The columns in the sheet's order and the types they were read as.
+    pub columns: Vec<Column>,
 }
 
 /// A column of a source and the type it was read as.

@@ -47,7 +47,7 @@ pub use contract::Severity;
 pub use declared::{Declared, DeclaredPrincipal};
 pub use decode::{
     Column, Compression, CsvDecode, Decode, DecodeOptions, FormatName, Header, JsonDecode,
-    JsonForm, Reason, ReasonCode,
+    JsonForm, Reason, ReasonCode, XlsxDecode,
 };
 pub use event::{
     CatalogApplied, Event, EventBody, HeadMoved, IngestRefused, KeptSource, TokenCreated,

@@ -16,6 +16,8 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Account {
     preamble: Preamble,
+    /// Whether bytes are those of the source, and not of a text made from it.
+    made: bool,
     pub(crate) accepted: Tally,
     pub(crate) quarantined: Tally,
     blank: Tally,
@@ -39,6 +41,11 @@ impl Account {
     pub(crate) fn new(preamble: Preamble, width: usize) -> Self {
         let columns = vec![ColumnCounts::default(); width];
         Self { preamble, lines: preamble.lines, columns, ..Self::default() }
+    }
+
+    /// The account of a source whose text was made from it: rows are told, bytes are not.
+    pub(crate) fn of_made_text(preamble: Preamble, width: usize) -> Self {
+        Self { made: true, ..Self::new(preamble, width) }
     }
 
     /// Takes in the next chunk.
@@ -115,7 +122,13 @@ impl Account {
     }
 
     pub(crate) fn recount(&self) -> Recount {
-        Recount { accepted: self.accepted, quarantined: self.quarantined, skipped: self.skipped() }
+        let (mut accepted, mut quarantined) = (self.accepted, self.quarantined);
+        let mut skipped = self.skipped();
+        if self.made {
+            (accepted.bytes, quarantined.bytes) = (0, 0);
+            skipped.iter_mut().for_each(|skipped| skipped.bytes = 0);
+        }
+        Recount { accepted, quarantined, skipped }
     }
 }
 

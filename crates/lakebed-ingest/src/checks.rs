@@ -125,11 +125,11 @@ pub(crate) fn broken_rules(
 ) -> Vec<BrokenRule> {
     let count = check.map_or(0, |check| check.rules().len());
     let mut broken = vec![BrokenRule::default(); count];
-    for (source, account) in layout.sources.iter().zip(accounts) {
+    for (index, (source, account)) in layout.sources.iter().zip(accounts).enumerate() {
         for (sum, count) in broken.iter_mut().zip(&account.rules) {
             sum.rows += count.rows;
             if let (None, Some(line)) = (&sum.first, count.first) {
-                sum.first = Some((source.name.clone(), line));
+                sum.first = Some((source.name.clone(), layout.place(index, line)));
             }
         }
     }

@@ -307,10 +307,11 @@ impl Driver<'_> {
         for bad in &rows.bad {
             let (ours, others) = raw.split_at(bad.record.range().len());
             raw = others;
+            let told = self.layout.tells_bytes(source);
             entries.push(quarantine::Entry {
-                line: lines + u64::from(bad.record.line) + 1,
-                byte_offset: offset + u64::from(bad.record.start),
-                byte_length: ours.len() as u64,
+                line: self.layout.place(source, lines + u64::from(bad.record.line) + 1),
+                byte_offset: if told { offset + u64::from(bad.record.start) } else { 0 },
+                byte_length: if told { ours.len() as u64 } else { 0 },
                 raw: ours,
                 faults: &bad.faults,
             });

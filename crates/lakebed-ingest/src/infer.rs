@@ -176,7 +176,7 @@ fn collect(
 /// An empty account per source.
 pub(crate) fn accounts(layout: &Layout) -> Vec<Account> {
     let account = |source: &Source| match &source.format {
-        Format::Text(text) => Account::new(text.preamble, source.columns.len()),
+        Format::Text(text) => text.account(source.columns.len()),
         Format::Json(json) => Account::new(json.preamble(), source.columns.len()),
         Format::Parquet => Account::default(),
     };

@@ -9,7 +9,7 @@ use std::{
 use flate2::bufread::MultiGzDecoder;
 use lakebed_core::Compression;
 
-use crate::{Progress, Refusal, refusal::shown};
+use crate::{Progress, Refusal, refusal::shown, xlsx_in};
 
 const BUFFER: usize = 256 * 1024;
 
@@ -60,6 +60,9 @@ impl Read for Counted<'_> {
 
 /// What an error while reading says about the source.
 pub(crate) fn refuse(name: &str, compression: Option<Compression>, error: &io::Error) -> Refusal {
+    if let Some(refusal) = xlsx_in::refusal_of(name, error) {
+        return refusal;
+    }
     let Some(compression) = compression else { return Refusal::unreadable(name, error) };
     let what = match compression {
         Compression::Gzip => "gzip",

@@ -10,7 +10,7 @@ use std::{collections::HashMap, path::PathBuf};
 
 use lakebed_core::{
     Column, CsvDecode, DataType, Decode, DecodeOptions, Field, JsonDecode, SchemaChange,
-    SchemaError, TableSchema,
+    SchemaError, TableSchema, XlsxDecode,
 };
 
 use meet::{Seen, bring_together, check_none_missing, check_width, see};
@@ -190,7 +190,7 @@ impl Layout {
             nulls: NullTokens::new(&self.null_tokens),
             columns: source.columns.iter().map(|c| settled.columns[*c].reading.clone()).collect(),
             longest_record,
-            judges_quotes: true,
+            judges_quotes: text.sheet.is_none(),
             checking: None,
         })
     }
@@ -254,6 +254,16 @@ impl Layout {
                     columns,
                 })
             }
+            Format::Text(text) if text.sheet.is_some() => {
+                let sheet = text.sheet.as_ref();
+                Decode::Xlsx(XlsxDecode {
+                    sheet: sheet.map(|sheet| sheet.name.clone()).unwrap_or_default(),
+                    range: sheet.map(|sheet| sheet.range.to_string()).unwrap_or_default(),
+                    header: text.header,
+                    null_tokens: self.null_tokens.clone(),
+                    columns,
+                })
+            }
             Format::Text(text) => Decode::Csv(CsvDecode {
                 compression: text.compression,
                 encoding: text.charset.map(Charset::name),
@@ -274,6 +284,21 @@ impl Layout {
             Format::Json(_) | Format::Parquet => None,
         }
         .unwrap_or_else(|| Charset::UTF_8.to_owned())
+    }
+
+    /// What a user calls a line of a source: its number, or that of a sheet's row.
+    pub(crate) fn place(&self, source: usize, line: u64) -> u64 {
+        match &self.sources[source].format {
+            Format::Text(text) => {
+                text.sheet.as_ref().map_or(line, |sheet| sheet.numbers.row_of(line))
+            }
+            Format::Json(_) | Format::Parquet => line,
+        }
+    }
+
+    /// Whether a source's bytes are told: those of binary formats are not.
+    pub(crate) fn tells_bytes(&self, source: usize) -> bool {
+        !matches!(&self.sources[source].format, Format::Text(text) if text.sheet.is_some())
     }
 
     /// What a record of a source must be so that it can be told apart from others.

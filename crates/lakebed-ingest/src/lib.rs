@@ -54,6 +54,7 @@ mod strays;
 mod testing;
 mod text;
 mod writer;
+mod xlsx_in;
 
 pub use arrow_types::arrow_schema;
 pub use checks::{BrokenRule, RowCheck, RowRule};

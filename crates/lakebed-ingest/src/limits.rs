@@ -136,8 +136,9 @@ fn reasons(accounts: &[Account]) -> BTreeMap<ReasonCode, u64> {
 fn why(layout: &Layout, accounts: &[Account]) -> String {
     let counted = |(code, count): (ReasonCode, u64)| format!("{} {count}", code.as_str());
     let counts: Vec<String> = reasons(accounts).into_iter().map(counted).collect();
-    let first = layout.sources.iter().zip(accounts).find_map(|(source, account)| {
-        let line = account.first_bad_line?;
+    let sources = layout.sources.iter().zip(accounts).enumerate();
+    let first = sources.into_iter().find_map(|(index, (source, account))| {
+        let line = layout.place(index, account.first_bad_line?);
         Some(format!("; the first on line {line} of `{}`", shown(&source.name)))
     });
     format!("{}{}", counts.join(", "), first.unwrap_or_default()) + &worst_columns(layout, accounts)

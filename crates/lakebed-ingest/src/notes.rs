@@ -93,8 +93,14 @@ fn on_doubts(layout: &Layout, accounts: &[Account]) -> Vec<String> {
 }
 
 fn on_file(text: &Text) -> Vec<String> {
-    let mut notes = encoding(text);
-    notes.push(detected(text));
+    let mut notes = match &text.sheet {
+        Some(sheet) => sheet.notes.clone(),
+        None => encoding(text),
+    };
+    notes.push(match &text.sheet {
+        Some(_) => header(text).to_owned(),
+        None => detected(text),
+    });
     let names = &text.names;
     if text.header == Header::Present && !names.unnamed.is_empty() {
         let numbers: Vec<String> = names.unnamed.iter().map(|n| format!("`column_{n}`")).collect();
@@ -143,7 +149,12 @@ fn detected(text: &Text) -> String {
     };
     let how = if text.detected.delimiter { " (detected)" } else { "" };
     let quote = shown(&char::from(text.dialect.quote).to_string());
-    let header = match (text.header, text.detected.header) {
+    let header = header(text);
+    format!("delimiter {delimiter}{how}, quote `{quote}`, {header}")
+}
+
+const fn header(text: &Text) -> &'static str {
+    match (text.header, text.detected.header) {
         (Header::Present, true) => {
             "the first record names the columns (detected; `--header absent` reads it as data)"
         }
@@ -152,8 +163,7 @@ fn detected(text: &Text) -> String {
         }
         (Header::Present, false) => "the first record names the columns",
         (Header::Absent, false) => "the first record is data",
-    };
-    format!("delimiter {delimiter}{how}, quote `{quote}`, {header}")
+    }
 }
 
 /// `NA` is text in …; `--null NA` reads it as no value, and makes `temp` a double.

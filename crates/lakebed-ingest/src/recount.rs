@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lakebed_core::{CsvDecode, DataType, Decode, JsonDecode};
+use lakebed_core::{CsvDecode, DataType, Decode, JsonDecode, XlsxDecode};
 
 use crate::{
     LocalSource, NoProgress, Recount, Refusal, RowCheck,
@@ -20,6 +20,7 @@ use crate::{
     parquet_in,
     rows::{ColumnReading, Counts, NullTokens, Reading, Trouble, decode, scan},
     sniff::{Detected, Text, Wrapping, dialect_of, preamble_of},
+    xlsx_in::Sheet,
 };
 
 pub(crate) fn recount_with(
@@ -34,7 +35,16 @@ pub(crate) fn recount_with(
         Decode::Csv(csv) => {
             let columns: Vec<_> = csv.columns.iter().map(typed).collect();
             let checking = check.map(|check| Checking::new(check, &columns));
-            recount_text(source, csv, checking, tuning, threads)
+            let charset = csv.encoding.as_deref().map(Charset::of_label).transpose()?.flatten();
+            let wrapping = Wrapping { compression: csv.compression, charset, sheet: None };
+            recount_text(source, csv, wrapping, checking, tuning, threads)
+        }
+        Decode::Xlsx(xlsx) => {
+            let columns: Vec<_> = xlsx.columns.iter().map(typed).collect();
+            let checking = check.map(|check| Checking::new(check, &columns));
+            let sheet = Some(Arc::new(Sheet::reopen(xlsx)?));
+            let wrapping = Wrapping { sheet, ..Wrapping::default() };
+            recount_text(source, &as_text(xlsx), wrapping, checking, tuning, threads)
         }
         Decode::Json(json) => {
             let columns: Vec<_> = json.columns.iter().map(typed).collect();
@@ -100,17 +110,30 @@ fn recount_json(
     json_in::recount(source, &json, &reading, tuning, threads)
 }
 
+/// How the text is read that a sheet is read as.
+fn as_text(xlsx: &XlsxDecode) -> CsvDecode {
+    CsvDecode {
+        compression: None,
+        encoding: None,
+        delimiter: ',',
+        quote: '"',
+        header: xlsx.header,
+        reader: CsvDecode::READER,
+        null_tokens: xlsx.null_tokens.clone(),
+        columns: xlsx.columns.clone(),
+    }
+}
+
 fn recount_text(
     local: &LocalSource,
     csv: &CsvDecode,
+    wrapping: Wrapping,
     checking: Option<Checking>,
     tuning: Tuning,
     threads: usize,
 ) -> Result<Recount, Refusal> {
     let dialect = dialect_of(csv.delimiter, csv.quote)?;
-    let charset = csv.encoding.as_deref().map(Charset::of_label).transpose()?.flatten();
-    let wrapping = Wrapping { compression: csv.compression, charset };
-    let (preamble, skip) = preamble_of(local, wrapping, dialect, csv.header)?;
+    let (preamble, skip) = preamble_of(local, &wrapping, dialect, csv.header)?;
     let typed = |column: &lakebed_core::Column| ColumnReading::Typed {
         data_type: column.data_type.clone(),
         declared: column.declared,
@@ -120,12 +143,13 @@ fn recount_text(
         nulls: NullTokens::new(&csv.null_tokens),
         columns: csv.columns.iter().map(typed).collect(),
         longest_record: tuning.sizes.record,
-        judges_quotes: csv.reader >= 2,
+        judges_quotes: csv.reader >= 2 && wrapping.sheet.is_none(),
         checking,
     });
     let text = Text {
-        compression: csv.compression,
-        charset,
+        compression: wrapping.compression,
+        charset: wrapping.charset,
+        sheet: wrapping.sheet,
         proposed: None,
         dialect,
         header: csv.header,
@@ -134,6 +158,7 @@ fn recount_text(
         preamble,
         skip,
     };
+    let account = text.account(csv.columns.len());
     let source = Source {
         name: local.name.clone(),
         path: local.path.clone(),
@@ -150,7 +175,7 @@ fn recount_text(
             })
         },
         |engine| {
-            let mut account = Account::new(preamble, csv.columns.len());
+            let mut account = account;
             while let Some(part) = engine.next()? {
                 add(&mut account, &source, part)?;
             }

@@ -47,6 +47,14 @@ impl Refusal {
     pub const DAMAGED_JSON: &'static str = "damaged-json";
     /// A Parquet file that is damaged or cut off.
     pub const DAMAGED_PARQUET: &'static str = "damaged-parquet";
+    /// An Excel workbook that is damaged or cut off.
+    pub const DAMAGED_WORKBOOK: &'static str = "damaged-workbook";
+    /// An Excel workbook that only a password opens.
+    pub const ENCRYPTED_WORKBOOK: &'static str = "encrypted-workbook";
+    /// An Excel workbook that claims to hold more than it has use for.
+    pub const WORKBOOK_TOO_LARGE: &'static str = "workbook-too-large";
+    /// An Excel workbook of several sheets, none of which was named.
+    pub const SEVERAL_SHEETS: &'static str = "several-sheets";
     /// More columns than a table can have.
     pub const TOO_MANY_COLUMNS: &'static str = "too-many-columns";
     /// A column type that no lake type holds without loss.

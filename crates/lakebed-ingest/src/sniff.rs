@@ -3,12 +3,16 @@
 //! What is found depends on those bytes, the source's name and the options, and never on the
 //! dataset: the same file is always seen the same way.
 
-use std::io::Read;
+use std::{
+    io::{self, Read},
+    sync::Arc,
+};
 
 use lakebed_core::{Compression, DecodeOptions, FormatName, Header};
 
 use crate::{
     LocalSource, Refusal,
+    account::Account,
     encoding::{self, Charset, Found, Transcoder},
     input,
     json_in::{self, Json},
@@ -18,6 +22,7 @@ use crate::{
         Dialect, RawField, RowShape, Tokeniser,
         torn::{Verdict, judge},
     },
+    xlsx_in::{self, Sheet},
 };
 
 mod binary;
@@ -28,6 +33,8 @@ mod header;
 const HEAD_BYTES: usize = 256 * 1024;
 /// The longest header that is taken.
 const LONGEST_HEADER: usize = 16 << 20;
+/// What workbooks of before 2007 begin with, and encrypted ones.
+const OLD_WORKBOOK: &[u8] = b"\xd0\xcf\x11\xe0";
 const UNCLOSED_HINT: &str =
     "repair that line, or name another quote character if `\"` is ordinary text here";
 /// How many records are compared.
@@ -48,6 +55,8 @@ pub(crate) struct Text {
     pub(crate) compression: Option<Compression>,
     /// None is UTF-8.
     pub(crate) charset: Option<Charset>,
+    /// The sheet that it is the text of, if it is one's.
+    pub(crate) sheet: Option<Arc<Sheet>>,
     /// What lines look like that are no UTF-8, though the text is.
     pub(crate) proposed: Option<Charset>,
     pub(crate) dialect: Dialect,
@@ -58,6 +67,16 @@ pub(crate) struct Text {
     pub(crate) preamble: Preamble,
     /// The bytes of the preamble as UTF-8.
     pub(crate) skip: u64,
+}
+
+impl Text {
+    /// An account of its rows, of which there are none yet.
+    pub(crate) fn account(&self, width: usize) -> Account {
+        match self.sheet.is_some() {
+            true => Account::of_made_text(self.preamble, width),
+            false => Account::new(self.preamble, width),
+        }
+    }
 }
 
 /// What was not told and had to be found out.
@@ -91,9 +110,12 @@ impl Preamble {
 
 /// Looks at the head of `source`.
 pub(crate) fn sniff(source: &LocalSource, options: &DecodeOptions) -> Result<Sniffed, Refusal> {
-    let raw = read_head(source, Wrapping::default(), HEAD_BYTES)?;
+    let raw = read_head(source, &Wrapping::default(), HEAD_BYTES)?;
     if raw.bytes.is_empty() {
         return Err(empty(source));
+    }
+    if let Some(text) = sniff_workbook(source, options, &raw)? {
+        return Ok(Sniffed::Text(text));
     }
     if raw.bytes.starts_with(b"PAR1") {
         return match options.format {
@@ -109,7 +131,7 @@ pub(crate) fn sniff(source: &LocalSource, options: &DecodeOptions) -> Result<Sni
     let compression = input::compression_of(&raw.bytes);
     let head = match compression {
         None => raw,
-        Some(_) => read_head(source, Wrapping { compression, ..Wrapping::default() }, HEAD_BYTES)?,
+        Some(_) => read_head(source, &Wrapping { compression, ..Wrapping::default() }, HEAD_BYTES)?,
     };
     if let Some(form) = json_in::recognise(&source.name, options.format, &head.bytes) {
         check_json(source, options, &head)?;
@@ -117,12 +139,44 @@ pub(crate) fn sniff(source: &LocalSource, options: &DecodeOptions) -> Result<Sni
         return Ok(Sniffed::Json(Json::new(compression, form, bom)));
     }
     let found = encoding::choose(options, &head.bytes, head.whole)?;
-    let wrapping = Wrapping { compression, charset: found.charset };
+    let wrapping = Wrapping { compression, charset: found.charset, sheet: None };
     let head = match found.charset {
         None => head,
-        Some(_) => read_head(source, wrapping, HEAD_BYTES)?,
+        Some(_) => read_head(source, &wrapping, HEAD_BYTES)?,
     };
     sniff_text(source, options, wrapping, found, head).map(Sniffed::Text)
+}
+
+/// The sheet of a workbook as text; none if the source is no workbook.
+fn sniff_workbook(
+    source: &LocalSource,
+    options: &DecodeOptions,
+    raw: &Head,
+) -> Result<Option<Text>, Refusal> {
+    let is_asked = options.format == Some(FormatName::Xlsx);
+    if raw.bytes.starts_with(OLD_WORKBOOK) && (is_asked || options.format.is_none()) {
+        let what = "an old Excel workbook (.xls), or one with a password";
+        return Err(xlsx_in::of_another_kind(&source.name, what));
+    }
+    let sheet = match raw.bytes.starts_with(b"PK\x03\x04") {
+        true if is_asked || options.format.is_none() => xlsx_in::find(source, options)?,
+        _ => None,
+    };
+    let Some(sheet) = sheet.map(Arc::new) else {
+        return match is_asked || options.sheet.is_some() || options.range.is_some() {
+            true => Err(not_a_workbook(source)),
+            false => Ok(None),
+        };
+    };
+    let wrapping = Wrapping { sheet: Some(sheet), ..Wrapping::default() };
+    let head = read_head(source, &wrapping, HEAD_BYTES)?;
+    sniff_text(source, options, wrapping, Found::default(), head).map(Some)
+}
+
+fn not_a_workbook(source: &LocalSource) -> Refusal {
+    let message = format!("`{}` is no Excel workbook (.xlsx)", shown(&source.name));
+    Refusal::new(Refusal::BAD_OPTION, message)
+        .hint("leave `--as`, `--sheet` and `--range` out to have the format detected")
 }
 
 /// The dialect of those two characters.
@@ -137,7 +191,7 @@ pub(crate) fn dialect_of(delimiter: char, quote: char) -> Result<Dialect, Refusa
 /// known.
 pub(crate) fn preamble_of(
     source: &LocalSource,
-    wrapping: Wrapping,
+    wrapping: &Wrapping,
     dialect: Dialect,
     header: Header,
 ) -> Result<(Preamble, u64), Refusal> {
@@ -151,26 +205,42 @@ pub(crate) fn preamble_of(
 }
 
 /// What lies around a text.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Wrapping {
     pub(crate) compression: Option<Compression>,
     /// None is UTF-8.
     pub(crate) charset: Option<Charset>,
+    /// The sheet of a workbook, if it is one.
+    pub(crate) sheet: Option<Arc<Sheet>>,
+}
+
+impl Wrapping {
+    /// The bytes inside, in their own encoding.
+    fn open(&self, source: &LocalSource) -> Result<Box<dyn Read + Send>, Refusal> {
+        match &self.sheet {
+            None => input::open(&source.path, self.compression, None)
+                .map_err(|error| Refusal::unreadable(&source.name, &error)),
+            Some(sheet) => {
+                sheet.open(&source.path, None).map_err(|error| self.refuse(source, &error))
+            }
+        }
+    }
+
+    fn refuse(&self, source: &LocalSource, error: &io::Error) -> Refusal {
+        input::refuse(&source.name, self.compression, error)
+    }
 }
 
 /// The preamble in the source's encoding, given what it is as UTF-8.
 fn original_of(
     source: &LocalSource,
-    wrapping: Wrapping,
+    wrapping: &Wrapping,
     preamble: Preamble,
 ) -> Result<Preamble, Refusal> {
     let Some(charset) = wrapping.charset else { return Ok(preamble) };
-    let refuse = |error| input::refuse(&source.name, wrapping.compression, &error);
-    let input = input::open(&source.path, wrapping.compression, None)
-        .map_err(|error| Refusal::unreadable(&source.name, &error))?;
-    let mut input = Transcoder::new(input, charset);
-    std::io::copy(&mut input.by_ref().take(preamble.bytes()), &mut std::io::sink())
-        .map_err(refuse)?;
+    let refuse = |error| wrapping.refuse(source, &error);
+    let mut input = Transcoder::new(wrapping.open(source)?, charset);
+    io::copy(&mut input.by_ref().take(preamble.bytes()), &mut io::sink()).map_err(refuse)?;
     let length = usize::try_from(preamble.bytes()).map_err(Refusal::internal)?;
     let original = input
         .take_original(length)
@@ -204,10 +274,9 @@ struct Head {
     whole: bool,
 }
 
-fn read_head(source: &LocalSource, wrapping: Wrapping, limit: usize) -> Result<Head, Refusal> {
-    let refuse = |error| input::refuse(&source.name, wrapping.compression, &error);
-    let reader = input::open(&source.path, wrapping.compression, None)
-        .map_err(|error| Refusal::unreadable(&source.name, &error))?;
+fn read_head(source: &LocalSource, wrapping: &Wrapping, limit: usize) -> Result<Head, Refusal> {
+    let refuse = |error| wrapping.refuse(source, &error);
+    let reader = wrapping.open(source)?;
     let reader: Box<dyn Read + Send> = match wrapping.charset {
         None => reader,
         Some(charset) => Box::new(Transcoder::new(reader, charset)),
@@ -237,13 +306,24 @@ fn sniff_text(
     if head.bytes.is_empty() {
         return Err(empty(source));
     }
-    let told = options.format == Some(FormatName::Csv);
-    binary::check(&source.name, &head.bytes, told)?;
+    let is_sheet = wrapping.sheet.is_some();
+    if !is_sheet {
+        let told = options.format == Some(FormatName::Csv);
+        binary::check(&source.name, &head.bytes, told)?;
+    }
     let bom = bom_of(&head.bytes);
-    let (dialect, mut detected) = dialect::choose(source, options, &head.bytes[bom..], head.whole)?;
-    let (preamble, head) = first_record(source, wrapping, dialect, head)?;
-    check_first(source, &head, preamble, dialect)?;
-    let records = records_of(&head, bom, dialect);
+    let (dialect, mut detected) = match is_sheet {
+        false => dialect::choose(source, options, &head.bytes[bom..], head.whole)?,
+        true => (Dialect { delimiter: b',', quote: b'"' }, Detected::default()),
+    };
+    let (preamble, head) = first_record(source, &wrapping, dialect, head)?;
+    let records = match is_sheet {
+        false => {
+            check_first(source, &head, preamble, dialect)?;
+            records_of(&head, bom, dialect)
+        }
+        true => records_in(&head.bytes, head.whole, dialect, Quotes::Believed),
+    };
     let first = records.first().ok_or_else(|| no_rows(source))?;
     let header = match options.header {
         Some(header) => header,
@@ -259,9 +339,20 @@ fn sniff_text(
         }
     };
     let skip = preamble.bytes();
-    let preamble = original_of(source, wrapping, preamble)?;
-    let (Wrapping { compression, charset }, proposed) = (wrapping, found.proposed);
-    Ok(Text { compression, charset, proposed, dialect, header, detected, names, preamble, skip })
+    let preamble = original_of(source, &wrapping, preamble)?;
+    let (Wrapping { compression, charset, sheet }, proposed) = (wrapping, found.proposed);
+    Ok(Text {
+        compression,
+        charset,
+        sheet,
+        proposed,
+        dialect,
+        header,
+        detected,
+        names,
+        preamble,
+        skip,
+    })
 }
 
 const fn without_header(preamble: Preamble) -> Preamble {
@@ -281,7 +372,7 @@ fn no_rows(source: &LocalSource) -> Refusal {
 /// Finds the first record, reading on where the head does not hold all of it.
 fn first_record(
     source: &LocalSource,
-    wrapping: Wrapping,
+    wrapping: &Wrapping,
     dialect: Dialect,
     mut head: Head,
 ) -> Result<(Preamble, Head), Refusal> {
@@ -378,10 +469,17 @@ pub(crate) struct HeadRecord<'t> {
 
 /// The first records of the head, without blank lines and without one that may be cut off.
 fn records_of(head: &Head, bom: usize, dialect: Dialect) -> Vec<HeadRecord<'_>> {
-    records_in(&head.bytes[bom..], head.whole, dialect)
+    records_in(&head.bytes[bom..], head.whole, dialect, Quotes::Judged)
 }
 
-fn records_in(text: &[u8], whole: bool, dialect: Dialect) -> Vec<HeadRecord<'_>> {
+/// Whether quotes that hold line ends may be wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quotes {
+    Judged,
+    Believed,
+}
+
+fn records_in(text: &[u8], whole: bool, dialect: Dialect, quotes: Quotes) -> Vec<HeadRecord<'_>> {
     let mut tokens = Tokeniser::new(text, dialect);
     let mut records = Vec::new();
     let mut ends = Vec::new();
@@ -398,7 +496,7 @@ fn records_in(text: &[u8], whole: bool, dialect: Dialect) -> Vec<HeadRecord<'_>>
         }
         let fields = crate::text::tokens::fields_of(text, record, &ends);
         records.push(HeadRecord { fields });
-        if records.len() == 1 {
+        if records.len() == 1 && quotes == Quotes::Judged {
             tokens.judge_by(Some(RowShape { width: record.fields, longest: LONGEST_HEADER }));
         }
     }

@@ -28,6 +28,12 @@ pub(crate) struct ReadingArgs {
     /// The same as `--header absent`
     #[arg(long)]
     no_header: bool,
+    /// The sheet of an Excel workbook; needed where several hold something
+    #[arg(long, value_name = "NAME")]
+    sheet: Option<String>,
+    /// The cells of the sheet, as in A1:F100 or A:F
+    #[arg(long, value_name = "CELLS")]
+    range: Option<String>,
     /// A text that means "no value", besides the empty field; may be given again
     #[arg(long = "null", value_name = "TOKEN")]
     null_tokens: Vec<String>,
@@ -43,6 +49,7 @@ enum Format {
     Parquet,
     Json,
     Ndjson,
+    Xlsx,
     Files,
 }
 
@@ -91,6 +98,7 @@ impl ReadingArgs {
                 Format::Parquet => FormatName::Parquet,
                 Format::Json => FormatName::Json,
                 Format::Ndjson => FormatName::Ndjson,
+                Format::Xlsx => FormatName::Xlsx,
                 Format::Files => FormatName::Files,
             }),
             encoding: self.encoding.clone(),
@@ -98,6 +106,8 @@ impl ReadingArgs {
             quote: self.quote,
             header,
             null_tokens: self.null_tokens.clone(),
+            sheet: self.sheet.clone(),
+            range: self.range.clone(),
             types,
             max_quarantined: None,
             max_quarantined_rows: None,

@@ -96,7 +96,10 @@ impl<'p> Passages<Box<dyn Read + Send + 'p>> {
         sizes: Sizes,
         progress: Option<&'p dyn Progress>,
     ) -> io::Result<Self> {
-        let input = input::open(path, text.compression, progress)?;
+        let input = match &text.sheet {
+            None => input::open(path, text.compression, progress)?,
+            Some(sheet) => sheet.open(path, progress)?,
+        };
         let input = match text.charset {
             None => Characters::Given(input),
             Some(charset) => Characters::Made(Box::new(Transcoder::new(input, charset))),

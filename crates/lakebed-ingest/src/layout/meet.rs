@@ -53,8 +53,13 @@ pub(super) fn check_width(seen: &Seen) -> Result<(), Refusal> {
         "`{}` has {count} columns, more than the {MOST_COLUMNS} a table can have",
         shown(&seen.name)
     );
-    Err(Refusal::new(Refusal::TOO_MANY_COLUMNS, message)
-        .hint("is it delimited text with line ends? keep anything else with `--as files`"))
+    let hint = match &seen.format {
+        Format::Text(text) if text.sheet.is_some() => {
+            "name the cells of the table, as in `--range A1:F100`"
+        }
+        _ => "is it delimited text with line ends? keep anything else with `--as files`",
+    };
+    Err(Refusal::new(Refusal::TOO_MANY_COLUMNS, message).hint(hint))
 }
 
 /// The first source sets the columns that every other must have.

@@ -29,7 +29,7 @@ pub(crate) fn not_utf8(name: &str) -> Refusal {
 fn not_a_table(name: &str, what: &str) -> Refusal {
     let message = format!("`{}` is no table: it looks like {what}", shown(name));
     Refusal::new(Refusal::NOT_A_TABLE, message).hint(
-        "delimited text, JSON and Parquet can be a table; keep anything else with `--as files`",
+        "delimited text, JSON, Excel workbooks and Parquet can be a table; keep anything else with `--as files`",
     )
 }
 
@@ -42,7 +42,7 @@ fn garbage(head: &[u8]) -> usize {
 
 fn what_is(head: &[u8]) -> &'static str {
     const MAGIC: [(&[u8], &str); 10] = [
-        (b"PK\x03\x04", "a zip archive or an Excel workbook"),
+        (b"PK\x03\x04", "a zip archive"),
         (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
         (b"%PDF", "a PDF document"),
         (b"SQLite format 3", "an SQLite database"),

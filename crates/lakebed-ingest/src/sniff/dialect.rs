@@ -5,7 +5,7 @@
 
 use lakebed_core::DecodeOptions;
 
-use super::{Detected, HeadRecord, records_in};
+use super::{Detected, HeadRecord, Quotes, records_in};
 use crate::{LocalSource, Refusal, text::Dialect};
 
 const CANDIDATES: [u8; 4] = [b',', b'\t', b';', b'|'];
@@ -73,7 +73,7 @@ fn detect_delimiter(source: &LocalSource, text: &[u8], whole: bool, quote: u8) -
 /// How well a delimiter cuts: how many records of a hundred have as many fields as the most, then
 /// whether fields look like decimals with a comma, then how many fields. None if it cuts nothing.
 fn score(text: &[u8], whole: bool, dialect: Dialect) -> Option<(usize, bool, usize)> {
-    let records = records_in(text, whole, dialect);
+    let records = records_in(text, whole, dialect, Quotes::Judged);
     let widths: Vec<usize> = records.iter().take(LOOK).map(|record| record.fields.len()).collect();
     let most = |width: &usize| (widths.iter().filter(|other| *other == width).count(), *width);
     let (count, width) = widths.iter().map(most).max()?;
@@ -103,7 +103,7 @@ fn has_decimal_commas(records: &[HeadRecord<'_>], dialect: Dialect) -> bool {
 
 fn detect_quote(text: &[u8], whole: bool, delimiter: u8) -> u8 {
     const SINGLE: u8 = b'\'';
-    let as_double = records_in(text, whole, Dialect { delimiter, quote: QUOTE });
+    let as_double = records_in(text, whole, Dialect { delimiter, quote: QUOTE }, Quotes::Judged);
     let starts = |record: &HeadRecord<'_>| record.fields.iter().any(|field| field.quoted);
     if as_double.iter().any(starts) {
         return QUOTE;
@@ -122,7 +122,7 @@ fn detect_quote(text: &[u8], whole: bool, delimiter: u8) -> u8 {
     }
     // Delimiters within single quotes cut fields in half: it is the quote if reading it as one
     // leaves no halves and all records equally wide.
-    let as_single = records_in(text, whole, Dialect { delimiter, quote: SINGLE });
+    let as_single = records_in(text, whole, Dialect { delimiter, quote: SINGLE }, Quotes::Judged);
     let widths = |records: &[HeadRecord<'_>]| {
         records.windows(2).filter(|pair| pair[0].fields.len() != pair[1].fields.len()).count()
     };

@@ -91,10 +91,18 @@ fn are_years(first: &HeadRecord<'_>, rest: &[HeadRecord<'_>], signs: &[Sign]) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{sniff::records_in, text::Dialect};
+    use crate::{
+        sniff::{Quotes, records_in},
+        text::Dialect,
+    };
 
     fn header(text: &str) -> Header {
-        detect(&records_in(text.as_bytes(), true, Dialect { delimiter: b',', quote: b'"' }))
+        detect(&records_in(
+            text.as_bytes(),
+            true,
+            Dialect { delimiter: b',', quote: b'"' },
+            Quotes::Judged,
+        ))
     }
 
     #[test]

@@ -14,3 +14,4 @@ mod real;
 mod refusals;
 mod rows;
 mod several;
+mod workbooks;

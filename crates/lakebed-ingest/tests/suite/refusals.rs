@@ -50,11 +50,11 @@ fn what_is_no_table() {
         (0..5000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     insta::assert_snapshot!(bench.refusal("a.csv", garbage), @r"
     not-a-table: `a.csv` is no table: it looks like binary data
-    hint: delimited text, JSON and Parquet can be a table; keep anything else with `--as files`
+    hint: delimited text, JSON, Excel workbooks and Parquet can be a table; keep anything else with `--as files`
     ");
     insta::assert_snapshot!(bench.refusal("a.xlsx", b"PK\x03\x04\x14\0\x06\0"), @r"
-    not-a-table: `a.xlsx` is no table: it looks like a zip archive or an Excel workbook
-    hint: delimited text, JSON and Parquet can be a table; keep anything else with `--as files`
+    damaged-workbook: `a.xlsx` is damaged: it is cut off: the archive's directory is gone
+    hint: open it in a spreadsheet program and save it again, or copy the file again
     ");
 }
 

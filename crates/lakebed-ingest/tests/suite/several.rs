@@ -27,6 +27,7 @@ fn columns_are_matched_by_name_and_later_ones_added() {
         .map(|source| match &source.decode {
             lakebed_core::Decode::Csv(csv) => csv.columns.len(),
             lakebed_core::Decode::Json(json) => json.columns.len(),
+            lakebed_core::Decode::Xlsx(xlsx) => xlsx.columns.len(),
             lakebed_core::Decode::Parquet { columns } => columns.len(),
         })
         .collect();

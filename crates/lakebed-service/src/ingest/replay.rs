@@ -103,6 +103,15 @@ fn fits(options: &DecodeOptions, decode: &Decode) -> bool {
     let columns = match decode {
         Decode::Json(json) if null_tokens == json.null_tokens => &json.columns,
         Decode::Json(_) => return false,
+        Decode::Xlsx(xlsx) => {
+            let is_same = options.sheet.as_ref().is_none_or(|sheet| *sheet == xlsx.sheet)
+                && options.header.is_none_or(|header| header == xlsx.header)
+                && null_tokens == xlsx.null_tokens;
+            if !is_same {
+                return false;
+            }
+            &xlsx.columns
+        }
         Decode::Csv(csv) => {
             let encoding = csv.encoding.as_deref().unwrap_or("utf-8");
             let is_named =

@@ -45,7 +45,7 @@ pub(crate) struct ContractArgs {
 #[derive(Debug, Subcommand)]
 enum ContractCommand {
     /// Measure files or a version against a contract; files need no lake
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
     /// Write a first contract from a version of a dataset
     Infer(InferArgs),
 }
@@ -90,7 +90,7 @@ struct InferArgs {
 
 pub(crate) async fn run(app: &App, args: ContractArgs) -> Result<Exit> {
     match args.command {
-        ContractCommand::Check(args) => check(app, args).await,
+        ContractCommand::Check(args) => check(app, *args).await,
         ContractCommand::Infer(args) => infer(app, args).await,
     }
 }

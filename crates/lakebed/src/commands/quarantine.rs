@@ -192,6 +192,11 @@ fn header_of(sources: &[SourceFile]) -> Option<String> {
             let names = csv.columns.iter().map(|column| quoted(&column.name, csv.quote));
             Some(names.collect::<Vec<_>>().join(&csv.delimiter.to_string()) + "\n")
         }
+        // Their rows are kept as delimited text.
+        Some(Decode::Xlsx(xlsx)) if xlsx.header == Header::Present => {
+            let names = xlsx.columns.iter().map(|column| quoted(&column.name, '"'));
+            Some(names.collect::<Vec<_>>().join(",") + "\n")
+        }
         _ => None,
     });
     let first = headers.next()??;

@@ -1,6 +1,6 @@
 //! How a source was read, in a few words.
 
-use lakebed_core::{Compression, CsvDecode, Decode, Header, JsonDecode, JsonForm};
+use lakebed_core::{Compression, CsvDecode, Decode, Header, JsonDecode, JsonForm, XlsxDecode};
 
 /// `csv, gzip, fields between tabs, no header, NA is no value`.
 pub(crate) fn decode(decode: Option<&Decode>) -> String {
@@ -8,6 +8,7 @@ pub(crate) fn decode(decode: Option<&Decode>) -> String {
         None => "kept as it is".to_owned(),
         Some(Decode::Parquet { .. }) => "parquet".to_owned(),
         Some(Decode::Json(json)) => json_words(json),
+        Some(Decode::Xlsx(xlsx)) => xlsx_words(xlsx),
         Some(Decode::Csv(csv)) => csv_words(csv),
     }
 }
@@ -49,6 +50,18 @@ fn json_words(json: &JsonDecode) -> String {
     });
     if !json.null_tokens.is_empty() {
         words.push(format!("no value: {}", quoted(&json.null_tokens)));
+    }
+    words.join(", ")
+}
+
+fn xlsx_words(xlsx: &XlsxDecode) -> String {
+    let sheet = xlsx.sheet.escape_debug();
+    let mut words = vec!["xlsx".to_owned(), format!("sheet `{sheet}`"), xlsx.range.clone()];
+    if xlsx.header == Header::Absent {
+        words.push("no header".to_owned());
+    }
+    if !xlsx.null_tokens.is_empty() {
+        words.push(format!("no value: {}", quoted(&xlsx.null_tokens)));
     }
     words.join(", ")
 }
