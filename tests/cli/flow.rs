@@ -32,6 +32,41 @@ fn ls_show_history_and_log_say_what_there_is() {
 }
 
 #[test]
+fn a_profile_shows_what_rows_look_like() {
+    let world = World::new();
+    world.ok(&["ingest", &weather(), "--to", "nyc.weather", "--null", "NA"]);
+    world.tell(0, &["show", "nyc.weather", "--profile"]);
+    world.tell(0, &["show", "nyc.weather", "--profile", "--column", "temp", "--column", "origin"]);
+    world.tell(3, &["show", "nyc.weather", "--profile", "--column", "nothing"]);
+    let profile = world.json(&["show", "nyc.weather", "--profile"]);
+    let origin = profile["columns"].as_array().unwrap().iter().find(|c| c["name"] == "origin");
+    assert_eq!(origin.unwrap()["distinct"]["is_exact"], true);
+    assert_snapshot!(world.told());
+}
+
+#[test]
+fn a_difference_is_told_by_column_row_and_cell() {
+    let world = World::new();
+    let before = "id,name,price\n1,one,1.50\n2,two,2.50\n3,three,\n4,four,4.00\n";
+    let after = "id,name,price,note\n4,four,4.25,x\n2,two,2.50,\n3,THREE,3.00,\n5,,5.00,\n";
+    world.write("x.csv", before);
+    world.ok(&["ingest", "x.csv", "--to", "sales.orders"]);
+    world.tell(2, &["diff", "sales.orders"]);
+    world.write("x.csv", after);
+    world.ok(&["ingest", "x.csv", "--to", "sales.orders"]);
+    world.tell(0, &["diff", "sales.orders"]);
+    world.tell(1, &["diff", "sales.orders", "v1", "v2", "--key", "id", "--check"]);
+    world.tell(0, &["diff", "sales.orders@v1", "v2", "--key", "name", "--show", "1"]);
+    world.tell(0, &["diff", "sales.orders", "v2", "sales.orders@latest", "--check"]);
+    world.tell(2, &["diff", "sales.orders@v1", "v1", "v2"]);
+    world.tell(2, &["diff", "sales.orders", "v0"]);
+    world.tell(4, &["diff", "sales.orders", "v1", "--key", "nothing"]);
+    let diff = world.json(&["diff", "sales.orders", "v1", "v2", "--key", "id"]);
+    assert_eq!(diff["rows"]["changed_rows"][0]["cells"][0]["before"], "three");
+    assert_snapshot!(world.told());
+}
+
+#[test]
 fn an_empty_lake_says_how_to_go_on() {
     let world = World::with_airlines();
     world.tell(0, &["ls", "elsewhere"]);

@@ -8,6 +8,8 @@
 //! | lake | [`LakeInfo`], [`Health`] | `/v1/lake`, `/health/live`, `/health/ready` |
 //! | dataset | [`DatasetList`], [`DatasetAnswer`] | `/v1/datasets` |
 //! | version | [`VersionPage`], [`VersionAnswer`] | `/v1/datasets/{namespace}/{name}/versions`, `/v1/versions` |
+//! | profile | [`ProfileAnswer`] | `/v1/profiles` |
+//! | difference | [`DiffRequest`], [`DiffAnswer`] | `/v1/diffs` |
 //! | reference | [`ResolveRequest`], [`ResolveResponse`] | `/v1/resolve` |
 //! | upload | [`Uploaded`], [`UploadState`] | `/v1/uploads`, `/v1/uploads/{id}` |
 //! | ingest | [`IngestRequest`], [`IngestPlan`], [`IngestResponse`] | `/v1/ingest-plans`, `/v1/ingests` |
@@ -27,6 +29,7 @@
 
 mod catalog;
 mod dataset;
+mod diff;
 mod event;
 mod ingest;
 mod job;
@@ -34,6 +37,7 @@ mod lake;
 mod line;
 pub mod media;
 mod problem;
+mod profile;
 mod resolve;
 pub mod schemas;
 mod sql;
@@ -48,6 +52,9 @@ pub use catalog::{
     RightChange,
 };
 pub use dataset::{DatasetAnswer, DatasetList, DatasetSummary, Head};
+pub use diff::{
+    CellChange, CellCount, ChangedRow, ColumnChange, ColumnDiff, DiffAnswer, DiffRequest, RowDiff,
+};
 pub use event::{EventEntry, EventPage};
 pub use ingest::{
     IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus, PlannedSource,
@@ -57,6 +64,9 @@ pub use job::{Job, JobList, JobState};
 pub use lake::{Health, LakeInfo, Snapshot};
 pub use line::{Line, Progress};
 pub use problem::{BrokenStream, Problem};
+pub use profile::{
+    ColumnProfile, DistinctCount, Distribution, FrequentValue, ProfileAnswer, Quantile,
+};
 pub use resolve::{FileLink, ResolveRequest, ResolveResponse, ResolvedVersion};
 pub use sql::{
     ResolvedInput, SqlColumn, SqlLimits, SqlParameters, SqlRequest, SqlResult, decode_resolved,

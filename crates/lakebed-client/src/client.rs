@@ -6,8 +6,9 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response};
 use lakebed_api::{
     AccessExplanation, CatalogAnswer, CatalogApplied, CatalogApplyRequest, CatalogPlan,
-    CatalogPlanRequest, DatasetAnswer, DatasetList, DatasetSummary, EventPage, Health, IngestPlan,
-    IngestRequest, LakeInfo, ResolveRequest, ResolveResponse, VersionAnswer, VersionPage, media,
+    CatalogPlanRequest, DatasetAnswer, DatasetList, DatasetSummary, DiffAnswer, DiffRequest,
+    EventPage, Health, IngestPlan, IngestRequest, LakeInfo, ProfileAnswer, ResolveRequest,
+    ResolveResponse, VersionAnswer, VersionPage, media,
 };
 use lakebed_core::{DatasetName, PrincipalName};
 use tower::Service;
@@ -163,6 +164,22 @@ impl Client {
     /// [`ClientError`].
     pub async fn version(&self, reference: &str) -> Result<VersionAnswer, ClientError> {
         self.get(&["v1", "versions"]).query("ref", Some(reference)).fetch().await
+    }
+
+    /// What the rows of the version that `reference` resolves to look like.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn profile(&self, reference: &str) -> Result<ProfileAnswer, ClientError> {
+        self.get(&["v1", "profiles"]).query("ref", Some(reference)).fetch().await
+    }
+
+    /// What differs between two versions.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn diff(&self, request: &DiffRequest) -> Result<DiffAnswer, ClientError> {
+        self.post(&["v1", "diffs"]).json(request).fetch().await
     }
 
     /// What references resolve to, all against one snapshot.

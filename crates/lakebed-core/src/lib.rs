@@ -16,10 +16,11 @@
 //! | grant | who may do what where, from which stage up, until when | [`Grant`], [`Action`], [`Target`] |
 //! | policy | a restriction: row filter, mask or hidden columns, for all but those it excepts | [`policy::Policy`], [`policy::Restriction`] |
 //! | declared catalog | what people wrote down of all that, as one value | [`Declared`] |
+//! | profile | what a version's accepted rows look like | [`profile::Profile`] |
 //! | contract | what the producer promises of a dataset | [`contract::Contract`] |
 //! | rule, finding | one thing that must hold; what measuring it on a version found | [`contract::Rule`], [`contract::Finding`] |
 //!
-//! Every stored format (manifest, file list, event, lock) carries a version number and is written
+//! Every stored format (manifest, file list, profile, event, lock) carries a version number and is written
 //! by exactly one function here, so that equal values are equal bytes.
 
 mod check;
@@ -36,6 +37,7 @@ mod manifest;
 mod name;
 pub mod policy;
 mod principal;
+pub mod profile;
 mod reference;
 mod schema;
 mod serde_text;

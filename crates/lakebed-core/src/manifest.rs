@@ -39,6 +39,10 @@ pub struct Manifest {
     pub quarantine: Vec<ListRef>,
     /// The originals.
     pub sources: Vec<ListRef>,
+    /// What the accepted rows look like: a [`crate::profile::Profile`]. None for kind `files`, of
+    /// builds that made none, and for what was appended to a version without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<StoredObject>,
     /// The contract in force, by digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<ObjectId>,
@@ -62,6 +66,7 @@ impl Manifest {
             tables: Vec::new(),
             quarantine: Vec::new(),
             sources: Vec::new(),
+            profile: None,
             contract: None,
             inputs: Vec::new(),
         }
@@ -83,10 +88,11 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Every object the manifest names directly: its lists and its contract.
+    /// Every object the manifest names directly: its lists, its profile and its contract.
     pub fn named_objects(&self) -> impl Iterator<Item = ObjectId> + '_ {
         let lists = self.tables.iter().chain(&self.quarantine).chain(&self.sources);
-        lists.map(|list| list.object.id).chain(self.contract)
+        let profile = self.profile.map(|profile| profile.id);
+        lists.map(|list| list.object.id).chain(profile).chain(self.contract)
     }
 }
 

@@ -202,7 +202,8 @@ impl DataType {
     }
 
     /// Equal but for field ids.
-    fn is_same_shape(&self, other: &Self) -> bool {
+    #[must_use]
+    pub fn is_same_shape(&self, other: &Self) -> bool {
         let (ours, theirs) = (self.nested(), other.nested());
         if ours.is_empty() && theirs.is_empty() {
             return self == other;

@@ -8,7 +8,7 @@ use arrow::{
 };
 
 use crate::{
-    Decoded, DecodedSource, Phase, Refusal, Request,
+    Decoded, DecodedSource, Phase, Refusal, Request, WrittenFile,
     account::Account,
     arrow_schema,
     arrow_types::arrow_type,
@@ -24,6 +24,7 @@ use crate::{
     rows::{self, ChunkRows, Reading, Trouble},
     writer::{TableWriter, WriterLimits},
 };
+use lakebed_core::profile::{Profile, TableProfile};
 
 /// [`crate::decode`], with sizes that tests choose.
 pub(crate) fn decode_with(request: Request<'_>, tuning: Tuning) -> Result<Decoded, Refusal> {
@@ -66,6 +67,10 @@ fn attempt(
 ) -> Result<Option<Decoded>, Refusal> {
     let schema = arrow_schema(&settled.schema);
     let start_row = request.base.map_or(0, |base| base.start_row);
+    let before = match request.base {
+        Some(base) if start_row > 0 => base.profile.clone(),
+        _ => Some(TableProfile::default()),
+    };
     let limits = WriterLimits { groups: request.threads + 1, patience: tuning.patience };
     let writer =
         |id, schema, start_row| TableWriter::new(id, schema, request.out, start_row, limits);
@@ -73,7 +78,10 @@ fn attempt(
         layout,
         settled,
         types: schema.fields().iter().map(|field| field.data_type().clone()).collect(),
-        table: writer(0, schema.clone(), start_row)?,
+        table: match before {
+            Some(before) => writer(0, schema.clone(), start_row)?.profiled(before),
+            None => writer(0, schema.clone(), start_row)?,
+        },
         quarantine: writer(1, quarantine::schema(), 0)?,
         accounts: accounts(layout),
         request,
@@ -84,7 +92,7 @@ fn attempt(
         feed(feeder, layout, settled, &schema, request, tuning)
     };
     let files = run(request.threads, request.progress, feed, |engine| driver.drive(engine))?;
-    let Some((tables, quarantine, accounts)) = files else { return Ok(None) };
+    let Some(Files { tables, profile, quarantine, accounts }) = files else { return Ok(None) };
     let source = |(index, account): (usize, &Account)| {
         let crate::Recount { accepted, quarantined, skipped } = account.recount();
         let decode = layout.decode(index, settled);
@@ -95,6 +103,7 @@ fn attempt(
         schema: settled.schema.clone(),
         changes: settled.changes.clone(),
         tables,
+        profile,
         quarantine,
         sources: accounts.iter().enumerate().map(source).collect(),
         notes: notes::notes(layout, findings, &accounts),
@@ -242,7 +251,12 @@ struct Driver<'d> {
     in_tail: bool,
 }
 
-type Files = (Vec<crate::WrittenFile>, Vec<crate::WrittenFile>, Vec<Account>);
+struct Files {
+    tables: Vec<WrittenFile>,
+    profile: Option<Profile>,
+    quarantine: Vec<WrittenFile>,
+    accounts: Vec<Account>,
+}
 
 impl Driver<'_> {
     fn drive(mut self, engine: &mut Engine<'_, Fed<Decoding>>) -> Result<Option<Files>, Refusal> {
@@ -279,12 +293,12 @@ impl Driver<'_> {
         let checked = limits::check(self.layout, self.settled, &self.accounts, self.request);
         if let Err(refusal) = checked {
             // They are the evidence, and what a repair starts from.
-            let quarantine = self.quarantine.finish(engine)?;
+            let (quarantine, _) = self.quarantine.finish(engine)?;
             return Err(Refusal { quarantine, ..refusal });
         }
-        let tables = self.table.finish(engine)?;
-        let quarantine = self.quarantine.finish(engine)?;
-        Ok(Some((tables, quarantine, self.accounts)))
+        let (tables, profile) = self.table.finish(engine)?;
+        let (quarantine, _) = self.quarantine.finish(engine)?;
+        Ok(Some(Files { tables, profile, quarantine, accounts: self.accounts }))
     }
 
     fn leave_tail(&mut self) {

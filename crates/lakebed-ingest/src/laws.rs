@@ -1,11 +1,11 @@
 //! Laws of decoding, for arbitrary texts: nothing lost (P6), types from all cells, and bytes that
 //! depend on rows alone.
 
-use lakebed_core::{Decode, DecodeOptions, SkipKind};
+use lakebed_core::{Decode, DecodeOptions, SkipKind, profile::Profile};
 use proptest::prelude::*;
 
 use crate::{
-    Base, Decoded, Recount,
+    Base, Decoded, Recount, TableProfiler,
     cell::Evidence,
     chunks::Sizes,
     infer::Tuning,
@@ -88,6 +88,8 @@ proptest! {
                 prop_assert_eq!(&whole.schema, &parts.schema);
                 prop_assert_eq!(&whole.sources, &parts.sources);
                 prop_assert_eq!(digests(&whole.tables), digests(&parts.tables));
+                prop_assert_eq!(&whole.profile, &parts.profile);
+                prop_assert_eq!(&whole.profile, &Some(profile_of(&whole)));
                 prop_assert_eq!(digests(&whole.quarantine), digests(&parts.quarantine));
                 prop_assert_eq!(&whole.rules, &parts.rules);
             }
@@ -193,14 +195,24 @@ proptest! {
         let mut bench = Bench::new();
         let first = bench.decode(text(&lines[..split]).as_bytes()).expect("a table");
         let (head, tail) = (&lines[..split], &lines[split..]);
-        bench.base = Some(Base { start_row: 0, tail: paths(&first.tables) });
+        bench.base = Some(Base { tail: paths(&first.tables), ..Base::default() });
         bench.schema = Some(first.schema);
         let appended = bench.decode(text(tail).as_bytes()).expect("a longer table");
         bench.base = None;
         let all: Vec<String> = [head, &["x,1".to_owned()], tail].concat();
         let replaced = bench.decode(text(&all).as_bytes()).expect("the same table");
         prop_assert_eq!(digests(&appended.tables), digests(&replaced.tables));
+        prop_assert_eq!(appended.profile, replaced.profile);
     }
+}
+
+/// The profile of files that are there.
+fn profile_of(decoded: &Decoded) -> Profile {
+    let mut profiler = TableProfiler::new(&decoded.schema);
+    for path in paths(&decoded.tables) {
+        profiler.add(&path, &|| true).expect("a table file");
+    }
+    profiler.finish()
 }
 
 /// The records that have `width` fields, the header first.
@@ -346,7 +358,8 @@ fn the_limit_of_a_record_is_exact() {
     }
 }
 
-/// A table of more than a file's rows shares every full file with a longer one.
+/// A table of more than a file's rows shares every full file with a longer one; its profile goes on
+/// from what was noted of them.
 #[test]
 fn a_longer_table_shares_all_full_files() {
     let bench = Bench::new();
@@ -363,6 +376,24 @@ fn a_longer_table_shares_all_full_files() {
     );
     assert_eq!(short_digests[0], long_digests[0]);
     assert_ne!(short_digests[1], long_digests[1]);
+
+    let noted = short.profile.as_ref().expect("a profile").first(full.into());
+    assert!(noted.is_some(), "of the full file alone");
+    let base = |profile| {
+        let tail = paths(&short.tables[1..]);
+        Some(Base { start_row: full.into(), tail, profile })
+    };
+    let mut bench = Bench::new();
+    bench.schema = Some(short.schema.clone());
+    let more = lines(full + 5000).split_off(lines(full + 10).len());
+    let more = format!("n\n{more}");
+    bench.base = base(None);
+    assert_eq!(bench.decode(more.as_bytes()).expect("an append").profile, None, "not half of it");
+    bench.base = base(noted);
+    let appended = bench.decode(more.as_bytes()).expect("an append");
+    assert_eq!(digests(&appended.tables)[..], long_digests[1..]);
+    assert_eq!(appended.profile, long.profile);
+    assert_eq!(long.profile, Some(profile_of(&long)));
 }
 
 /// A golden file: if this digest changes, so do the names of everyone's data. Then the writer's
@@ -387,6 +418,8 @@ fn the_bytes_of_a_table_are_pinned() {
     let decoded = bench.decode(text.as_bytes()).expect("a table");
     insta::assert_snapshot!(schema_text(&decoded.schema), @"id long, temp decimal(18,2), x double, day date, at timestamp, flag boolean, name string, key string");
     insta::assert_snapshot!(digests(&decoded.tables)[0], @"22b4e33631e57804079a6168ec80e156cd2b520c9668ba02ed991019201f4c70");
+    let profile = decoded.profile.as_ref().expect("a profile").to_bytes();
+    insta::assert_snapshot!(blake3::hash(&profile).to_hex().as_str(), @"bc77ba46bb9be0f5eeadb769f4591b7e6806b55afe53cb21b98b96dd7b89a26b");
     insta::assert_snapshot!(digests(&decoded.quarantine)[0], @"d3aa81ea3dc261595555ddf87fcfb6d362f31cf44106e1d527fed76ad07d0999");
     insta::assert_snapshot!(text_of_first(&decoded), @r"
     0|∅|5.0|2024-02-01|2024-02-01T10:00:00|true|row 0|k0

@@ -6,6 +6,7 @@
 //! | which columns and types; what would change them | [`plan`] |
 //! | rows into table files, bad rows into quarantine files | [`decode`] |
 //! | rules on rows, judged on the way: the seam for contracts | [`RowCheck`] |
+//! | what accepted rows look like, of files that were written without saying | [`TableProfiler`] |
 //! | the same again without writing, for `verify` | [`recount`] |
 //! | quarantine files, of any version | [`QuarantineReader`] |
 //! | the Arrow side of a table schema | [`arrow_schema`] |
@@ -42,6 +43,7 @@ mod names;
 mod notes;
 mod parquet_in;
 mod plan;
+mod profile;
 mod quarantine;
 mod recount;
 mod refusal;
@@ -62,6 +64,7 @@ pub use contract::{ContractCheck, count_duplicates};
 pub use encoding::encoding_name;
 pub use entry::{decode, plan, recount, recount_checked, resolve};
 pub use footer::parquet_rows;
+pub use profile::TableProfiler;
 pub use quarantine::{QuarantineError, QuarantineReader, QuarantinedRow};
 pub use refusal::Refusal;
 pub use request::{

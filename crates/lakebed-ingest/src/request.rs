@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use lakebed_core::{Decode, DecodeOptions, SchemaChange, Skipped, TableSchema, Tally};
+use lakebed_core::{
+    Decode, DecodeOptions, SchemaChange, Skipped, TableSchema, Tally,
+    profile::{Profile, TableProfile},
+};
 
 use crate::{BrokenRule, RowCheck};
 
@@ -40,7 +43,7 @@ pub struct Request<'a> {
 }
 
 /// What an append goes on from.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Base {
     /// Rows that stay in files the new version shares with its parent; the first file written
     /// starts at this row.
@@ -48,6 +51,8 @@ pub struct Base {
     /// Local copies of the parent's files from that row on, in order: their rows are written
     /// again, before the new ones.
     pub tail: Vec<PathBuf>,
+    /// What the rows before `start_row` look like, where that is known.
+    pub profile: Option<TableProfile>,
 }
 
 /// What a decode is doing.
@@ -95,6 +100,9 @@ pub struct Decoded {
     pub changes: Vec<SchemaChange>,
     /// Table files in row order, from `base.start_row` on.
     pub tables: Vec<WrittenFile>,
+    /// What all accepted rows look like, those before `base.start_row` included; none when it is not
+    /// known of those.
+    pub profile: Option<Profile>,
     /// Quarantine files, in source order.
     pub quarantine: Vec<WrittenFile>,
     /// What became of each source.

@@ -22,6 +22,7 @@ impl Class {
         match route {
             _ if is_safe => Self::Read,
             "/v1/resolve" | "-" => Self::Read,
+            "/v1/diffs" => Self::Statement,
             _ if is_below(route, "/v1/sql") || is_below(route, "/v1/statements") => Self::Statement,
             _ if is_below(route, "/v1/uploads") => Self::Upload,
             _ => Self::Write,
@@ -45,6 +46,7 @@ mod tests {
             (Method::POST, "/v1/resolve", Class::Read),
             (Method::POST, "-", Class::Read),
             (Method::POST, "/v1/sql", Class::Statement),
+            (Method::POST, "/v1/diffs", Class::Statement),
             (Method::POST, "/v1/statements/{id}/cancel", Class::Statement),
             (Method::POST, "/v1/sqlite", Class::Write),
             (Method::POST, "/v1/uploads", Class::Upload),

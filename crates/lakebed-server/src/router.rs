@@ -23,8 +23,8 @@ use crate::{
     AppState,
     front::{caught, front, no_such_method, no_such_route},
     routes::{
-        catalog, dataset, event, ingest, job, lake, object, resolve, sql, token, upload, verify,
-        version,
+        catalog, dataset, diff, event, ingest, job, lake, object, profile, resolve, sql, token,
+        upload, verify, version,
     },
 };
 
@@ -57,7 +57,9 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(dataset::get_dataset))
         .routes(routes!(version::list_versions))
         .routes(routes!(version::get_version))
+        .routes(routes!(profile::get_profile))
         .routes(routes!(resolve::resolve))
+        .routes(routes!(diff::diff))
         .routes(routes!(object::get_object))
         .routes(routes!(upload::upload))
         .routes(routes!(upload::get_upload, upload::append_upload, upload::abort_upload))

@@ -129,7 +129,7 @@ impl Cache {
     }
 }
 
-fn unreadable(what: &str, id: ObjectId, error: serde_json::Error) -> Error {
+pub(crate) fn unreadable(what: &str, id: ObjectId, error: serde_json::Error) -> Error {
     Error::Stopped {
         message: format!("{what} `{id}` cannot be read: {error}"),
         hint: "use the build that wrote it, or a newer one".to_owned(),

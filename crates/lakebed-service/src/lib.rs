@@ -11,6 +11,7 @@ mod browse;
 mod cache;
 mod contract;
 mod ctx;
+mod diff;
 mod doctor;
 pub mod engine;
 /// The rules that the use cases follow.
@@ -24,6 +25,7 @@ mod lake;
 mod observe;
 mod people;
 mod probe;
+mod profile;
 mod progress;
 mod query;
 mod rebuild;
@@ -38,6 +40,7 @@ pub use contract::{
     ContractCheckError, ContractCheckRequest, ContractFinding, ContractReport, check_contract,
 };
 pub use ctx::{Clock, Ctx, SystemClock};
+pub use diff::{CellCount, ColumnChange, ColumnDiff, DiffAnswer, DiffRequest, RowDiff, RowSamples};
 pub use doctor::examine;
 pub use error::{Error, Result};
 pub use event::{EventsSeen, SeenEvent, Sight};
@@ -57,6 +60,7 @@ pub use lakebed_ingest::LocalSource;
 pub use observe::{IngestEnded, IngestEnding, Observer, SegmentOrigin};
 pub use people::{AppliedCatalog, ApplyCatalog, DeclaredCatalog};
 pub use probe::{NoProbe, Probe};
+pub use profile::ProfileAnswer;
 pub use progress::{NoProgress, Progress, ProgressSink};
 pub use query::{QueryAnswer, QueryRequest};
 pub use rebuild::{RebuildReport, rebuild};

@@ -77,7 +77,7 @@ impl Lake {
         })
     }
 
-    async fn bind(&self, resolved: &ResolvedVersion) -> Result<BoundTable> {
+    pub(crate) async fn bind(&self, resolved: &ResolvedVersion) -> Result<BoundTable> {
         let version = &resolved.version;
         let (store, cache) = (&self.inner.store, &self.inner.cache);
         let manifest = cache.manifest(store, version).await?;
@@ -117,7 +117,7 @@ impl Lake {
     }
 }
 
-fn no_table(reference: &DatasetRef) -> Error {
+pub(crate) fn no_table(reference: &DatasetRef) -> Error {
     Error::Invalid {
         code: "not-a-table",
         message: format!("`{reference}` is of kind `{}`: it has no rows", DatasetKind::Files),

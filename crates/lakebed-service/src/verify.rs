@@ -71,6 +71,8 @@ struct Scope {
     sources: Vec<(VersionRecord, SourceEntry)>,
     counted: HashSet<(ObjectId, Option<Decode>)>,
     files: BTreeMap<ObjectId, u64>,
+    /// Profiles, and the rows they are of.
+    profiles: BTreeMap<ObjectId, u64>,
 }
 
 impl Lake {
@@ -167,6 +169,10 @@ impl Lake {
         for list in manifest.tables.iter().chain(&manifest.quarantine).chain(&manifest.sources) {
             scope.want(list.object, "list", version);
         }
+        if let Some(profile) = manifest.profile {
+            scope.want(profile, "profile", version);
+            scope.profiles.insert(profile.id, manifest.row_count);
+        }
         for file in &detail.tables {
             scope.want(file.object, "table file", version);
             scope.files.insert(file.object.id, file.row_count);
@@ -248,6 +254,19 @@ impl Lake {
         for (id, row_count) in scope.files.iter().filter(|(id, _)| !damaged.contains(id)) {
             let wanted = &scope.objects[id];
             let problem = self.recount_file(&wanted.object, *row_count).await?;
+            report.findings.extend(problem.iter().flat_map(|problem| wanted.findings(problem)));
+        }
+        for (id, row_count) in scope.profiles.iter().filter(|(id, _)| !damaged.contains(id)) {
+            let wanted = &scope.objects[id];
+            let problem = match self.read_profile(&wanted.object).await {
+                Ok(profile) if profile.whole.rows == *row_count => None,
+                Ok(profile) => Some(format!(
+                    "it is of {} rows, the version has {row_count}",
+                    profile.whole.rows
+                )),
+                Err(Error::Stopped { message, .. }) => Some(message),
+                Err(error) => return Err(error),
+            };
             report.findings.extend(problem.iter().flat_map(|problem| wanted.findings(problem)));
         }
         Ok(())

@@ -151,6 +151,7 @@ async fn dispatch(app: &App, command: Command) -> Result<Exit> {
         Command::Ls(args) => commands::ls::run(app, args).await,
         Command::Quarantine(args) => commands::quarantine::run(app, args).await,
         Command::Show(args) => commands::show::run(app, args).await,
+        Command::Diff(args) => commands::diff::run(app, args).await,
         Command::History(args) => commands::history::run(app, args).await,
         Command::Log(args) => commands::log::run(app, args).await,
         Command::Plan(args) => commands::catalog::plan(app, args).await,

@@ -8,9 +8,9 @@ use lakebed_core::PrincipalName;
 
 use crate::{
     commands::{
-        access, catalog, completions, config as config_command, contract, demo, doctor, fetch,
-        history, ingest, job, lock, log, login, ls, quarantine, ready, rebuild, resolve, serve,
-        show, sql, token, verify, whoami,
+        access, catalog, completions, config as config_command, contract, demo, diff, doctor,
+        fetch, history, ingest, job, lock, log, login, ls, quarantine, ready, rebuild, resolve,
+        serve, show, sql, token, verify, whoami,
     },
     config::{ColorWhen, Flags},
     output::style,
@@ -176,6 +176,8 @@ pub(crate) enum Command {
     Ls(ls::LsArgs),
     /// Describe a version: columns, sources, files, quarantined rows
     Show(show::ShowArgs),
+    /// Compare two versions: columns, distributions and, by a key, rows and cells
+    Diff(diff::DiffArgs),
     /// Count, show or export the rows of a version that were set aside
     Quarantine(quarantine::QuarantineArgs),
     /// List the versions of a dataset

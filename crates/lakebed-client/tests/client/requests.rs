@@ -14,8 +14,8 @@ use http::Request;
 use http_body_util::Full;
 use insta::assert_snapshot;
 use lakebed_api::{
-    CatalogApplyRequest, CatalogPlanRequest, IngestRequest, IngestSource, Problem, ResolveRequest,
-    SqlRequest, VerifyRequest, media::SqlFormat,
+    CatalogApplyRequest, CatalogPlanRequest, DiffRequest, IngestRequest, IngestSource, Problem,
+    ResolveRequest, SqlRequest, VerifyRequest, media::SqlFormat,
 };
 use lakebed_client::{Client, ClientBody, ClientError};
 use lakebed_core::ObjectId;
@@ -37,6 +37,10 @@ async fn every_method_asks_for_its_resource() {
     let _ = client.dataset(&dataset).await;
     let _ = client.history(&dataset, Some(7), Some(2)).await;
     let _ = client.version("sales.orders@2026-11-01T08:00:00+02:00").await;
+    let _ = client.profile("sales.orders@v3").await;
+    let (from, to) = ("a.b@v1".to_owned(), "a.b".to_owned());
+    let diff = DiffRequest { from, to, key: vec!["id".to_owned()], show: None };
+    let _ = client.diff(&diff).await;
     let _ = client
         .resolve(&ResolveRequest {
             refs: vec!["a.b".to_owned()],

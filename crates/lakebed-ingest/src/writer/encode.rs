@@ -8,12 +8,14 @@ use arrow::{
     datatypes::{DataType, FieldRef},
     error::ArrowError,
 };
+use lakebed_core::profile::ColumnProfile;
 use parquet::{
     arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, compute_leaves},
     errors::ParquetError,
 };
 
 use super::{Slice, choice::wants_dictionary};
+use crate::profile::ColumnProfiler;
 
 /// More text than this in one slice does not fit 32-bit offsets; kept well below.
 const NARROW_BYTES: usize = 1 << 30;
@@ -26,6 +28,8 @@ pub(crate) struct Job {
     pub(crate) field: FieldRef,
     pub(crate) writers: Writers,
     pub(crate) slices: Vec<Slice>,
+    /// Sees every slice on its way, where the table is profiled.
+    pub(crate) profiler: Option<ColumnProfiler>,
     /// Whether the column chunk ends with these slices.
     pub(crate) last: bool,
 }
@@ -61,15 +65,15 @@ pub(crate) struct Encoded {
 }
 
 pub(crate) enum Outcome {
-    /// Encoders that wait for more slices.
-    More(Writers),
-    Done(Vec<ArrowColumnChunk>),
+    /// Encoders that wait for more slices, and who sees them.
+    More(Writers, Option<ColumnProfiler>),
+    Done(Vec<ArrowColumnChunk>, Option<Box<ColumnProfile>>),
 }
 
 impl Job {
     pub(crate) fn run(self) -> Encoded {
-        let Self { writer, group, column, field, writers, slices, last } = self;
-        let outcome = encode(&field, writers, slices, last, NARROW_BYTES);
+        let Self { writer, group, column, field, writers, slices, profiler, last } = self;
+        let outcome = encode(&field, writers, slices, profiler, last, NARROW_BYTES);
         Encoded { writer, group, column, outcome }
     }
 }
@@ -78,12 +82,16 @@ fn encode(
     field: &FieldRef,
     mut writers: Writers,
     slices: Vec<Slice>,
+    mut profiler: Option<ColumnProfiler>,
     last: bool,
     narrow_bytes: usize,
 ) -> Result<Outcome, ParquetError> {
     for slice in slices {
-        let array = without_idle_bitmaps(&join(&slice, narrow_bytes)?);
+        let array = without_idle_bitmaps(&join_below(&slice, narrow_bytes)?);
         drop(slice);
+        if let Some(profiler) = &mut profiler {
+            profiler.add(&array);
+        }
         let mut chosen = writers.chosen(Some(&array));
         for (writer, leaf) in chosen.iter_mut().zip(compute_leaves(field, &array)?) {
             writer.write(&leaf)?;
@@ -91,15 +99,19 @@ fn encode(
         writers = Writers::Chosen(chosen);
     }
     if !last {
-        return Ok(Outcome::More(writers));
+        return Ok(Outcome::More(writers, profiler));
     }
     let writers = writers.chosen(None);
     let chunks = writers.into_iter().map(ArrowColumnWriter::close).collect::<Result<_, _>>()?;
-    Ok(Outcome::Done(chunks))
+    Ok(Outcome::Done(chunks, profiler.map(ColumnProfiler::finish)))
 }
 
-/// One array of the parts, with 64-bit offsets if the text is too much for 32.
-fn join(parts: &[ArrayRef], narrow_bytes: usize) -> Result<ArrayRef, ArrowError> {
+/// One array of the parts of a slice, with 64-bit offsets if the text is too much for 32.
+pub(crate) fn join(parts: &[ArrayRef]) -> Result<ArrayRef, ArrowError> {
+    join_below(parts, NARROW_BYTES)
+}
+
+fn join_below(parts: &[ArrayRef], narrow_bytes: usize) -> Result<ArrayRef, ArrowError> {
     let refs: Vec<&dyn Array> = parts.iter().map(|part| part.as_ref()).collect();
     let wide = match parts.first().map(|part| part.data_type()) {
         Some(DataType::Utf8) => DataType::LargeUtf8,
@@ -180,9 +192,9 @@ mod tests {
         };
         let part = |texts: &&[&str]| Arc::new(StringArray::from(texts.to_vec())) as ArrayRef;
         let slice: Slice = parts.iter().map(part).collect();
-        match encode(&field, writers, vec![slice], true, narrow_bytes).expect("chunks") {
-            Outcome::Done(chunks) => chunks[0].close().metadata.num_values() as usize,
-            Outcome::More(_) => panic!("it was the last slice"),
+        match encode(&field, writers, vec![slice], None, true, narrow_bytes).expect("chunks") {
+            Outcome::Done(chunks, _) => chunks[0].close().metadata.num_values() as usize,
+            Outcome::More(..) => panic!("it was the last slice"),
         }
     }
 

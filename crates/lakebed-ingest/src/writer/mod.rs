@@ -19,19 +19,23 @@ use std::{collections::VecDeque, path::Path, sync::Arc};
 
 use arrow::{
     array::ArrayRef,
-    datatypes::{Schema, SchemaRef},
+    datatypes::{FieldRef, Schema, SchemaRef},
 };
-use lakebed_core::rows_in_file_at;
+use lakebed_core::{
+    profile::{ColumnProfile, Profile, TableProfile},
+    rows_in_file_at,
+};
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory};
 
-use crate::{Refusal, WrittenFile, engine::Engine};
-pub(crate) use encode::Encoded;
+use crate::{Refusal, WrittenFile, engine::Engine, profile::ColumnProfiler};
+pub(crate) use encode::{Encoded, join};
 use file::{Finished, OpenFile, Plan};
 
 /// Rows of a row group.
-const GROUP_ROWS: usize = 131_072;
+pub(crate) const GROUP_ROWS: usize = 131_072;
 /// Rows an encoder gets at once; divides [`GROUP_ROWS`].
-const SLICE_ROWS: usize = 16_384;
+pub(crate) const SLICE_ROWS: usize = 16_384;
+
 /// What bounds memory; never the bytes written.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WriterLimits {
@@ -66,7 +70,16 @@ pub(crate) struct TableWriter {
     next_row: u64,
     file: Option<OpenFile>,
     finished: Vec<Finished>,
+    /// What was written so far looks like; none where nobody asked.
+    profile: Option<Profiling>,
     limits: WriterLimits,
+}
+
+/// Profiles of the rows that were written, in order.
+struct Profiling {
+    whole: TableProfile,
+    /// Of the rows of full files.
+    full: TableProfile,
 }
 
 #[derive(Default)]
@@ -84,7 +97,9 @@ struct Column {
     writers: Option<encode::Writers>,
     /// What they have not had yet.
     slices: Vec<Slice>,
-    done: Option<Vec<ArrowColumnChunk>>,
+    /// Who sees them, unless a worker has it.
+    profiler: Option<ColumnProfiler>,
+    done: Option<(Vec<ArrowColumnChunk>, Option<Box<ColumnProfile>>)>,
 }
 
 impl TableWriter {
@@ -115,8 +130,15 @@ impl TableWriter {
             next_row: start_row,
             file: None,
             finished: Vec::new(),
+            profile: None,
             limits,
         })
+    }
+
+    /// Makes a profile on the way that goes on from `before`: the rows before the first.
+    pub(crate) fn profiled(self, before: TableProfile) -> Self {
+        let (whole, full) = (before.clone(), before);
+        Self { profile: Some(Profiling { whole, full }), ..self }
     }
 
     /// Takes in `rows` rows: one array per column, of the schema's types. Waits where too much is
@@ -150,11 +172,11 @@ impl TableWriter {
         self.absorb(engine).map(drop)
     }
 
-    /// Writes what is left and returns the files, in order.
+    /// Writes what is left and returns the files, in order, and the profile that was asked for.
     pub(crate) fn finish<'e, T: Send + 'e>(
         mut self,
         engine: &mut Engine<'e, T>,
-    ) -> Result<Vec<WrittenFile>, Refusal> {
+    ) -> Result<(Vec<WrittenFile>, Option<Profile>), Refusal> {
         if self.slice_rows > 0 {
             self.seal_slice(engine)?;
         }
@@ -167,8 +189,10 @@ impl TableWriter {
         if let Some(file) = self.file.take() {
             self.finished.push(file.finish()?);
         }
+        let profile = self.profile.map(|profile| Profile::new(profile.whole, profile.full));
         // Only now, when nothing can go wrong any more, do the files outlive this writer.
-        self.finished.into_iter().map(Finished::keep).collect()
+        let files = self.finished.into_iter().map(Finished::keep).collect::<Result<_, _>>()?;
+        Ok((files, profile))
     }
 
     fn seal_slice<'e, T: Send + 'e>(&mut self, engine: &mut Engine<'e, T>) -> Result<(), Refusal> {
@@ -190,14 +214,16 @@ impl TableWriter {
             factory.create_column_writers(0).map(Vec::into_iter).map_err(Refusal::internal)
         };
         let (mut dictionary, mut plain) = (create(dictionary)?, create(plain)?);
-        let column = |leaves: &usize| {
+        let is_profiled = self.profile.is_some();
+        let column = |(leaves, field): (&usize, &FieldRef)| {
             let writers = encode::Writers::Open {
                 dictionary: dictionary.by_ref().take(*leaves).collect(),
                 plain: plain.by_ref().take(*leaves).collect(),
             };
-            Column { writers: Some(writers), ..Column::default() }
+            let profiler = is_profiled.then(|| ColumnProfiler::new(field));
+            Column { writers: Some(writers), profiler, ..Column::default() }
         };
-        let columns = self.leaves.iter().map(column).collect();
+        let columns = self.leaves.iter().zip(self.schema.fields()).map(column).collect();
         Ok(Group { columns, ..Group::default() })
     }
 
@@ -261,6 +287,7 @@ impl TableWriter {
             field: self.schema.fields()[column].clone(),
             writers,
             slices: std::mem::take(&mut state.slices),
+            profiler: state.profiler.take(),
             last: group.full,
         };
         engine.encode(move || job.run())
@@ -285,11 +312,12 @@ impl TableWriter {
             let index = usize::try_from(group - self.first_group).map_err(Refusal::internal)?;
             let state = &mut self.groups[index].columns[column];
             match outcome.map_err(Refusal::internal)? {
-                encode::Outcome::More(writers) => {
+                encode::Outcome::More(writers, profiler) => {
                     state.writers = Some(writers);
+                    state.profiler = profiler;
                     self.dispatch_column(engine, group, column)?;
                 }
-                encode::Outcome::Done(chunks) => state.done = Some(chunks),
+                encode::Outcome::Done(chunks, profile) => state.done = Some((chunks, profile)),
             }
         }
         self.write_complete()?;
@@ -311,9 +339,20 @@ impl TableWriter {
             Some(file) => file,
             None => self.plan.open(rows_in_file_at(self.next_row))?,
         };
-        let chunks = group.columns.into_iter().filter_map(|column| column.done).flatten();
-        file.append(chunks, group.rows as u64)?;
-        self.next_row += group.rows as u64;
+        let rows = group.rows as u64;
+        let (chunks, profiles): (Vec<_>, Vec<_>) =
+            group.columns.into_iter().filter_map(|column| column.done).unzip();
+        file.append(chunks.into_iter().flatten(), rows)?;
+        self.next_row += rows;
+        if let Some(profile) = &mut self.profile {
+            let mut columns: Vec<ColumnProfile> =
+                profiles.into_iter().flatten().map(|profile| *profile).collect();
+            columns.sort_by_key(|column| column.id);
+            profile.whole.append(&TableProfile { rows, columns });
+            if file.is_full() {
+                profile.full = profile.whole.clone();
+            }
+        }
         match file.is_full() {
             true => self.finished.push(file.finish()?),
             false => self.file = Some(file),
@@ -374,7 +413,7 @@ mod tests {
                 writer.push(engine, &[column], rows)?;
             }
             drop(done);
-            let files = writer.finish(engine)?;
+            let (files, _) = writer.finish(engine)?;
             Ok(files.iter().map(|file| file.row_count).collect::<Vec<_>>())
         });
         assert_eq!(files.expect("they are written"), [(GROUP_ROWS + SLICE_ROWS) as u64]);

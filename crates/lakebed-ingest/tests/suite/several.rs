@@ -73,7 +73,7 @@ fn an_append_brings_older_rows_to_the_new_schema() {
     bench.schema = Some(first.schema);
     bench.options.types.insert("v".into(), lakebed_core::DataType::Long);
     let tail: Vec<_> = first.tables.iter().map(|file| file.path.clone()).collect();
-    bench.base = Some(Base { start_row: 1 << 19, tail });
+    bench.base = Some(Base { start_row: 1 << 19, tail, profile: None });
     let second = bench.text("id,v,note\n3,9999999999,new\n");
     insta::assert_snapshot!(schema_text(&second.schema), @"id long, v long, note string");
     insta::assert_snapshot!(table(&second.tables), @r"
@@ -89,7 +89,7 @@ fn a_tail_that_cannot_be_read_back_is_not_the_sources_fault() {
     let mut bench = Bench::new();
     bench.schema = Some(bench.text("id\n1\n").schema);
     let broken = bench.source("broken.parquet", "PAR1 and nothing").path;
-    bench.base = Some(Base { start_row: 0, tail: vec![broken] });
+    bench.base = Some(Base { tail: vec![broken], ..Base::default() });
     let refusal = bench.decode(&[bench.source("a.csv", "id\n2\n")]).unwrap_err();
     assert_eq!((refusal.code, refusal.is_about_the_source()), ("io-failed", false));
 }

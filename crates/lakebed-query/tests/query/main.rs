@@ -6,6 +6,7 @@
 
 mod answers;
 mod corruption;
+mod diff;
 mod evolution;
 mod limits;
 mod planning;

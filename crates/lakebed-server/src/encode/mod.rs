@@ -88,6 +88,25 @@ pub(crate) fn encoder(
     })
 }
 
+/// A few rows as one JSON list of lists.
+pub(crate) fn json_rows(rows: &RecordBatch) -> Result<Vec<u8>, BoxError> {
+    let options = values::options(Int64::Number);
+    let mut writers = values::writers(rows, &options)?;
+    let mut out = vec![b'['];
+    for row in 0..rows.num_rows() {
+        out.extend_from_slice(if row == 0 { b"[" } else { b",[" });
+        for (index, writer) in writers.iter_mut().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            values::write_value(writer, row, &mut out);
+        }
+        out.push(b']');
+    }
+    out.push(b']');
+    Ok(out)
+}
+
 /// A second column of the same name would silently take the place of the first.
 fn refuse_repeated_names(schema: &Schema, what: &str) -> Result<()> {
     let mut seen = std::collections::HashSet::new();

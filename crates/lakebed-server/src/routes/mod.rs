@@ -2,12 +2,14 @@
 
 pub(crate) mod catalog;
 pub(crate) mod dataset;
+pub(crate) mod diff;
 pub(crate) mod event;
 pub(crate) mod ingest;
 pub(crate) mod job;
 pub(crate) mod lake;
 pub(crate) mod object;
 mod problems;
+pub(crate) mod profile;
 pub(crate) mod resolve;
 pub(crate) mod sql;
 pub(crate) mod token;

@@ -100,6 +100,20 @@ fn probes(operation: &str, thing: &Thing) -> Option<Vec<Probe>> {
         "GET /v1/versions" => {
             references.map(|reference| get(format!("/v1/versions?ref={reference}"))).collect()
         }
+        "GET /v1/profiles" => {
+            references.map(|reference| get(format!("/v1/profiles?ref={reference}"))).collect()
+        }
+        "POST /v1/diffs" => references
+            .flat_map(|reference| {
+                [
+                    post("/v1/diffs", json!({ "from": "hr.people", "to": &reference })),
+                    post(
+                        "/v1/diffs",
+                        json!({ "from": &reference, "to": "hr.people", "key": ["id"] }),
+                    ),
+                ]
+            })
+            .collect(),
         "POST /v1/resolve" => references
             .flat_map(|reference| {
                 [

@@ -10,6 +10,7 @@ use lakebed_core::{
     IngestRefused, KeptSource, Manifest, ObjectId, SchemaChange, SourceEntry, StoredObject,
     TableSchema, Tally, Target as Place, VersionCommitted, VersionId, content_id_of_files,
     content_id_of_table,
+    profile::{Profile, TableProfile},
 };
 use lakebed_govern::Granted;
 use lakebed_ingest::{Base, Decoded, Refusal, WrittenFile};
@@ -49,6 +50,8 @@ struct Work {
     /// Files written now, in row order after `shared`.
     tables: Vec<FileEntry>,
     quarantine: Vec<FileEntry>,
+    /// Of all rows; none when it is not known of those that are shared.
+    profile: Option<Profile>,
     sources: Vec<SourceEntry>,
 }
 
@@ -163,7 +166,8 @@ impl<'a> Attempt<'a> {
             .prefix("ingest-")
             .tempdir_in(self.lake.inner.store.scratch_dir())
             .map_err(|error| Error::io(self.lake.inner.store.scratch_dir(), error))?;
-        let decoding = self.run_decoder(sources, &before.0, &split, out.path());
+        let shared = self.profile_of_shared(target, &split).await?;
+        let decoding = self.run_decoder(sources, &before.0, &split, shared, out.path());
         // The originals become durable while they are decoded.
         let (decoded, kept) = tokio::join!(decoding, self.publish_sources(&staged));
         let (decoded, kept) = (decoded?, kept?);
@@ -193,6 +197,7 @@ impl<'a> Attempt<'a> {
             shared: split.full,
             tables: self.publish_files(decoded.tables).await?,
             quarantine: self.publish_files(decoded.quarantine).await?,
+            profile: decoded.profile,
             sources,
         })
     }
@@ -219,6 +224,7 @@ impl<'a> Attempt<'a> {
             shared: Vec::new(),
             tables: Vec::new(),
             quarantine: Vec::new(),
+            profile: None,
             sources: sources.collect(),
         })
     }
@@ -232,11 +238,23 @@ impl<'a> Attempt<'a> {
         Ok(split_at_tail(files))
     }
 
+    /// What the rows look like that stay where they are; none when nobody noted it.
+    async fn profile_of_shared(
+        &self,
+        target: &Target,
+        split: &Split,
+    ) -> Result<Option<TableProfile>> {
+        let Some((_, manifest)) = target.base(self.request.mode) else { return Ok(None) };
+        let stored = self.lake.stored_profile(manifest).await?;
+        Ok(stored.and_then(|profile| profile.first(split.start_row)))
+    }
+
     async fn run_decoder(
         &self,
         sources: &Sources,
         schema: &Option<TableSchema>,
         split: &Split,
+        profile: Option<TableProfile>,
         out: &std::path::Path,
     ) -> Result<std::result::Result<Decoded, Refusal>> {
         let mut tail = Vec::new();
@@ -244,7 +262,9 @@ impl<'a> Attempt<'a> {
             tail.push(self.lake.inner.store.copy_to_scratch(&file.object).await?);
         }
         let base = match self.request.mode {
-            IngestMode::Append => Some(Base { start_row: split.start_row, tail: tail.clone() }),
+            IngestMode::Append => {
+                Some(Base { start_row: split.start_row, tail: tail.clone(), profile })
+            }
             IngestMode::Replace => None,
         };
         let (local, options) = (sources.local(), self.request.options.clone());
@@ -390,6 +410,10 @@ impl<'a> Attempt<'a> {
         let tables = writer.tables(&base.tables, &full, &tail).await?;
         let quarantine = writer.more_tables(&base.quarantine, &work.quarantine).await?;
         let sources = writer.more_sources(&base.sources, &work.sources).await?;
+        let profile = match &work.profile {
+            Some(profile) => Some(writer.put_profile(profile).await?),
+            None => None,
+        };
         let rows = |files: &[FileEntry]| files.iter().map(|file| file.row_count).sum::<u64>();
         let content_id = match &work.schema {
             Some(schema) => content_id_of_table(schema, full.iter().chain(&tail)),
@@ -411,6 +435,7 @@ impl<'a> Attempt<'a> {
             tables,
             quarantine,
             sources,
+            profile,
             ..empty
         };
         Ok((manifest, writer.written))

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use lakebed_core::{
     FileEntry, LIST_LIMIT, ListRef, SourceEntry, SourceList, StoredObject, TableList,
-    rows_in_file_at,
+    profile::Profile, rows_in_file_at,
 };
 use lakebed_store::{Store, Trust};
 
@@ -127,9 +127,19 @@ impl ListWriter<'_> {
     }
 
     async fn put(&mut self, bytes: Vec<u8>, count: usize, row_count: u64) -> Result<ListRef> {
+        let object = self.put_object(bytes).await?;
+        Ok(ListRef { object, entry_count: count as u64, row_count })
+    }
+
+    /// What stands beside the lists.
+    pub(crate) async fn put_profile(&mut self, profile: &Profile) -> Result<StoredObject> {
+        self.put_object(profile.to_bytes()).await
+    }
+
+    async fn put_object(&mut self, bytes: Vec<u8>) -> Result<StoredObject> {
         let object = self.store.put(Bytes::from(bytes), Trust::Unnamed).await?;
         self.written.push(object);
-        Ok(ListRef { object, entry_count: count as u64, row_count })
+        Ok(object)
     }
 }
 

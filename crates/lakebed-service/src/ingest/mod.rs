@@ -13,6 +13,7 @@ mod target;
 
 use std::{path::PathBuf, sync::Arc};
 
+pub(crate) use attempt::not_the_source;
 pub(crate) use replay::key_reused;
 pub(crate) use sources::blocking;
 

@@ -9,6 +9,7 @@ mod ingest;
 mod journal;
 mod people;
 mod places;
+mod profile;
 mod races;
 mod servers;
 mod verify;

@@ -21,9 +21,9 @@ async fn p10_the_same_inputs_give_the_same_version_ids() {
         .map(|made| format!("{} {}", made.version.dataset, made.version.version_id))
         .collect();
     insta::assert_snapshot!(lines.join("\n"), @r"
-    a.b 18155d88b1481a69b1b1922248e3927c6aec69e95bf13e7572df908b48c79d02
-    a.b e6144d1b51ac79849ee203e4865e1e5f7d23f599fd758e1f473bfb863bf5a127
-    a.b 10b305b42e63ffecb4aa497ef575bb0bcf549ff40f533b65e6de671926ec2008
+    a.b ffd35de105e5de34245f4284b815c8cdc533556652ba74a01675ad900bb492fe
+    a.b 7ae6c47b8d23363897f57900c8954a5efc434f1634b8f926220b477e3cd2fb76
+    a.b 2b82fbee311e4145cfde0fda8c2914b505fb12d87336d306fc3072f0921d19a3
     a.files eef9aab3c88b8b05add0a24a03a861c3b92cd21c24e89912709510864df57019
     ");
 }

@@ -1,24 +1,26 @@
-//! `lakebed show`: everything about one version.
+//! `lakebed show`: everything about one version, or what its rows look like.
 
 use clap::Args;
-use lakebed_api::{SourceFile, VersionAnswer};
+use lakebed_api::{ProfileAnswer, ResolvedInput, SourceFile, VersionAnswer};
 use lakebed_core::{DatasetRef, SkipKind, TableSchema};
 
 use crate::{
     app::App,
     commands::resolve::files_table,
     connect::Session,
-    output::{Table, describe, human, style},
-    problem::{Exit, Result},
+    output::{Table, describe, human, profile, style},
+    problem::{Exit, Problem, Result},
     quarantine,
 };
 
-/// Describe a version: columns, sources, files, quarantined rows.
+/// Describe a version: columns, sources, files, quarantined rows, or what its rows look like.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   lakebed show nyc.weather
   lakebed show nyc.weather@v1 --sources
+  lakebed show nyc.weather --profile                 # a line a column, with a small histogram
+  lakebed show nyc.weather --profile --column temp   # one column in full
   lakebed show sales.orders --quarantine --limit 100")]
 pub(crate) struct ShowArgs {
     /// A reference, `namespace.name[@selector]`
@@ -33,6 +35,12 @@ pub(crate) struct ShowArgs {
     /// The quarantined rows, with line, column and reason
     #[arg(long)]
     quarantine: bool,
+    /// What the rows look like, column by column: nulls, distinct values, range, distribution
+    #[arg(long, conflicts_with_all = ["sources", "files", "quarantine"])]
+    profile: bool,
+    /// These columns alone, with quantiles and the most frequent values; may be given again
+    #[arg(long = "column", value_name = "NAME", requires = "profile")]
+    columns: Vec<String>,
     /// At most so many quarantined rows; 0 for all
     #[arg(long, default_value_t = 20, value_name = "N", requires = "quarantine")]
     limit: u64,
@@ -40,6 +48,11 @@ pub(crate) struct ShowArgs {
 
 pub(crate) async fn run(app: &App, args: ShowArgs) -> Result<Exit> {
     let session = Session::open(app).await?;
+    if args.profile {
+        let profile = session.client.profile(&args.reference.to_string()).await?;
+        session.close().await;
+        return show_profile(app, profile, &args.columns);
+    }
     let answer = session.client.version(&args.reference.to_string()).await?;
     if args.quarantine {
         quarantine::print(app, &session, &answer.quarantine, args.limit, "--limit 0").await?;
@@ -66,6 +79,38 @@ pub(crate) async fn run(app: &App, args: ShowArgs) -> Result<Exit> {
         app.terminal.print("\n")?;
         app.terminal
             .print_whole_table(&files_table(version.files.as_deref().unwrap_or_default()))?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn show_profile(app: &App, mut profile: ProfileAnswer, columns: &[String]) -> Result<Exit> {
+    for name in columns {
+        if !profile.columns.iter().any(|column| column.name == *name) {
+            let names: Vec<&str> = profile.columns.iter().map(|column| &*column.name).collect();
+            return Err(Problem::not_found(format!("there is no column `{name}`"))
+                .hint(format!("the columns are {}", names.join(", "))));
+        }
+    }
+    if !columns.is_empty() {
+        profile.columns.retain(|column| columns.contains(&column.name));
+    }
+    if app.terminal.json {
+        app.terminal.print_json(&profile)?;
+        return Ok(Exit::Ok);
+    }
+    if columns.is_empty() {
+        app.terminal.print_table(&profile::overview(&profile))?;
+    }
+    for (place, column) in profile.columns.iter().enumerate().filter(|_| !columns.is_empty()) {
+        app.terminal.print(if place == 0 { "" } else { "\n" })?;
+        app.terminal.print(profile::details(column, profile.row_count))?;
+    }
+    let ResolvedInput { dataset, version, newest, .. } = &profile.resolved;
+    let rows = human::counted(profile.row_count, "row");
+    let newer = if newest > version { format!("; newest is v{newest}") } else { String::new() };
+    app.terminal.note(format!("{dataset}@v{version}: {rows}{newer}"));
+    if !profile.is_stored {
+        app.terminal.hint("this version has no profile of its own: its files were read for it");
     }
     Ok(Exit::Ok)
 }

@@ -6,6 +6,7 @@
 pub(crate) mod describe;
 pub(crate) mod human;
 pub(crate) mod line_ends;
+pub(crate) mod profile;
 pub(crate) mod rows;
 pub(crate) mod sink;
 pub(crate) mod style;

@@ -194,6 +194,16 @@ impl Table {
         Self { columns: titles.into_iter().map(column).collect(), rows: Vec::new() }
     }
 
+    /// As many columns as there are titles, all left-aligned.
+    pub(crate) fn of(titles: &[String]) -> Self {
+        let column = |title: &String| Column::new(title, Align::Left);
+        Self { columns: titles.iter().map(column).collect(), rows: Vec::new() }
+    }
+
+    pub(crate) fn push_row(&mut self, cells: Vec<Cell>) {
+        self.rows.push(cells);
+    }
+
     pub(crate) fn push<const N: usize>(&mut self, cells: [Cell; N]) {
         self.rows.push(cells.into());
     }

@@ -21,8 +21,13 @@ fn backticked(page: &str) -> Vec<String> {
 /// `D-07` and the like, as numbers.
 fn decisions_in(text: &str) -> BTreeSet<u32> {
     let parts = text.split("D-").skip(1);
-    let numbers = parts.filter_map(|rest| rest.get(..2)).filter_map(|digits| digits.parse().ok());
-    numbers.collect()
+    parts.filter_map(decision_at).collect()
+}
+
+/// The number of a decision that `text` begins with: at least two digits.
+fn decision_at(text: &str) -> Option<u32> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).map_or(text, |end| &text[..end]);
+    (digits.len() >= 2).then(|| digits.parse().ok()).flatten()
 }
 
 #[test]
@@ -52,7 +57,7 @@ fn decisions_are_numbered_in_order() {
     let architecture = page("ARCHITECTURE.md");
     let headings = architecture.lines().filter_map(|line| line.strip_prefix("### D-"));
     let numbers: Vec<u32> =
-        headings.map(|heading| heading[..2].parse().expect("D- and two digits")).collect();
+        headings.map(|heading| decision_at(heading).expect("D- and two digits")).collect();
     assert!(!numbers.is_empty(), "no decisions were found");
     assert!(numbers.is_sorted_by(|one, next| one < next), "out of order: {numbers:?}");
 }
