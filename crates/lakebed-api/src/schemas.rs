@@ -57,6 +57,15 @@ pub struct DecodeOptionsSchema {
     /// Texts that mean "no value", besides the empty unquoted field (CSV).
     #[schema(required = false)]
     pub null_tokens: Vec<String>,
+    /// Lines before the table (CSV) or rows before it (Excel); detected when unsaid.
+    pub skip_lines: Option<u64>,
+    /// The character that comment lines begin with (CSV), or `none`; detected when unsaid.
+    pub comment: Option<String>,
+    /// What becomes of rows that repeat the header; skipped when unsaid.
+    pub repeated_headers: Option<RepeatedHeadersSchema>,
+    /// How numbers and dates are written; as in `1234.5` and `2024-12-31` when unsaid.
+    #[schema(required = false)]
+    pub spelling: SpellingSchema,
     /// The sheet of an Excel workbook; the only one that holds something when unsaid.
     pub sheet: Option<String>,
     /// The cells of the sheet, as in `A1:F100`; all when unsaid.
@@ -99,6 +108,56 @@ pub enum HeaderSchema {
     Present,
     /// It is data; columns are named `column_1`, `column_2` …
     Absent,
+}
+
+/// What becomes of rows that repeat the header, as in files that were joined.
+#[derive(ToSchema)]
+#[schema(as = RepeatedHeaders)]
+#[serde(rename_all = "lowercase")]
+pub enum RepeatedHeadersSchema {
+    /// They are rows.
+    Kept,
+    /// They are no rows.
+    Skipped,
+}
+
+/// The lines of a text that are comments.
+#[derive(ToSchema)]
+#[schema(as = Comment)]
+pub struct CommentSchema {
+    /// What they begin with.
+    #[schema(min_length = 1, max_length = 1)]
+    pub begin: String,
+    /// Whether a line that begins with it is a row all the same if it has a row's fields; absent means no.
+    #[schema(required = false)]
+    pub except_rows: bool,
+}
+
+/// How numbers and dates are written, where not as in `1234.5` and `2024-12-31`.
+#[derive(ToSchema)]
+#[schema(as = Spelling)]
+pub struct SpellingSchema {
+    /// What stands before the fraction of a number; a point when unsaid.
+    #[schema(min_length = 1, max_length = 1)]
+    pub decimal: Option<String>,
+    /// What stands between groups of three digits; nothing when unsaid.
+    #[schema(min_length = 1, max_length = 1)]
+    pub thousands: Option<String>,
+    /// The order of day, month and year, apart from ISO 8601's.
+    pub dates: Option<DateOrderSchema>,
+}
+
+/// The order of day, month and year.
+#[derive(ToSchema)]
+#[schema(as = DateOrder)]
+#[serde(rename_all = "lowercase")]
+pub enum DateOrderSchema {
+    /// `31/12/2024`.
+    Dmy,
+    /// `12/31/2024`.
+    Mdy,
+    /// `2024/12/31`.
+    Ymd,
 }
 
 /// Compression around a source.
@@ -146,6 +205,17 @@ pub struct CsvDecodeSchema {
     pub quote: String,
     /// Whether the first record names the columns.
     pub header: HeaderSchema,
+    /// Lines before the table that are no part of it; absent means none.
+    #[schema(required = false)]
+    pub skip_lines: u64,
+    /// Lines that are comments, if any are.
+    pub comment: Option<CommentSchema>,
+    /// What became of rows that repeat the header; absent means kept.
+    #[schema(required = false)]
+    pub repeated_headers: RepeatedHeadersSchema,
+    /// How numbers and dates are written.
+    #[schema(required = false)]
+    pub spelling: SpellingSchema,
     /// The rules by which records are told apart; absent means 1, those of the first builds.
     #[schema(required = false)]
     pub reader: u32,
@@ -193,8 +263,17 @@ pub struct XlsxDecodeSchema {
     pub sheet: String,
     /// The cells that were read, as in `A1:F100`.
     pub range: String,
+    /// Rows before the table that are no part of it; absent means none.
+    #[schema(required = false)]
+    pub skip_rows: u64,
     /// Whether the first row names the columns.
     pub header: HeaderSchema,
+    /// What became of rows that repeat the header; absent means kept.
+    #[schema(required = false)]
+    pub repeated_headers: RepeatedHeadersSchema,
+    /// How numbers and dates in texts are written.
+    #[schema(required = false)]
+    pub spelling: SpellingSchema,
     /// Texts that mean "no value", besides the empty cell; sorted.
     pub null_tokens: Vec<String>,
     /// The columns in the sheet's order and the types they were read as.
@@ -246,6 +325,12 @@ pub enum SkipKindSchema {
     Bom,
     /// The names of the columns.
     Header,
+    /// Lines before the table that are no part of it.
+    Preamble,
+    /// Lines of comment.
+    Comment,
+    /// Rows that repeat the header.
+    Repeated,
     /// Blank lines.
     Blank,
     /// Brackets, commas and white space around the records of JSON.

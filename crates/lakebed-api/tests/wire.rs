@@ -16,10 +16,10 @@ use lakebed_api::{
     schemas,
 };
 use lakebed_core::{
-    Action, AttributeValue, Column, Compression, CsvDecode, DataType, DatasetKind, Declared,
-    Decode, DecodeOptions, Event, EventBody, Field, FormatName, Header, IngestMode, JsonDecode,
-    JsonForm, LakeId, ObjectId, ScopeEntry, SkipKind, Skipped, TableSchema, Tally, Target,
-    Timestamp, TokenScope, VersionId, XlsxDecode,
+    Action, AttributeValue, Column, Comment, Compression, CsvDecode, DataType, DatasetKind,
+    DateOrder, Declared, Decode, DecodeOptions, Event, EventBody, Field, FormatName, Header,
+    IngestMode, JsonDecode, JsonForm, LakeId, ObjectId, RepeatedHeaders, ScopeEntry, SkipKind,
+    Skipped, Spelling, TableSchema, Tally, Target, Timestamp, TokenScope, VersionId, XlsxDecode,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -71,6 +71,10 @@ fn decode() -> Decode {
         delimiter: ',',
         quote: '"',
         header: Header::Present,
+        skip_lines: 3,
+        comment: Some(Comment { begin: '#', except_rows: true }),
+        repeated_headers: RepeatedHeaders::Skipped,
+        spelling: options().spelling,
         reader: CsvDecode::READER,
         null_tokens: vec!["NA".to_owned()],
         columns: vec![Column {
@@ -227,6 +231,14 @@ fn options() -> DecodeOptions {
         quote: Some('\''),
         header: Some(Header::Absent),
         null_tokens: vec!["NA".to_owned()],
+        skip_lines: Some(3),
+        comment: Some("#".to_owned()),
+        repeated_headers: Some(RepeatedHeaders::Kept),
+        spelling: Spelling {
+            decimal: Some(','),
+            thousands: Some('.'),
+            dates: Some(DateOrder::Dmy),
+        },
         sheet: Some("Orders".to_owned()),
         range: Some("A1:F100".to_owned()),
         types: [("price".to_owned(), DataType::Double)].into(),
@@ -501,9 +513,14 @@ fn the_schemas_of_core_values_name_what_core_writes() {
     let xlsx = written(XlsxDecode {
         sheet: "Orders".to_owned(),
         range: "A1:F100".to_owned(),
+        skip_rows: 3,
         header: Header::Present,
+        repeated_headers: RepeatedHeaders::Skipped,
+        spelling: options().spelling,
         null_tokens: Vec::new(),
         columns: Vec::new(),
     });
+    assert_eq!(documented::<schemas::CommentSchema>(), written(decoded.comment));
+    assert_eq!(documented::<schemas::SpellingSchema>(), written(decoded.spelling));
     assert_eq!(documented::<schemas::XlsxDecodeSchema>(), xlsx);
 }

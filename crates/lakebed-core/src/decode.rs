@@ -23,6 +23,18 @@ pub struct DecodeOptions {
     pub header: Option<Header>,
     /// Texts that mean "no value", besides the empty unquoted field (CSV).
     pub null_tokens: Vec<String>,
+    /// Lines before the table (CSV) or rows before it (Excel); detected when unsaid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip_lines: Option<u64>,
+    /// The character that comment lines begin with (CSV), or `none`; detected when unsaid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// What becomes of rows that repeat the header; skipped when unsaid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeated_headers: Option<RepeatedHeaders>,
+    /// How numbers and dates are written; as in `1234.5` and `2024-12-31` when unsaid.
+    #[serde(skip_serializing_if = "Spelling::is_plain")]
+    pub spelling: Spelling,
     /// The sheet of an Excel workbook; the only one that holds something when unsaid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sheet: Option<String>,
@@ -64,6 +76,71 @@ pub enum Header {
     Present,
     /// It is data; columns are named `column_1`, `column_2` …
     Absent,
+}
+
+/// What becomes of rows that repeat the header, as in files that were joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RepeatedHeaders {
+    /// They are rows.
+    #[default]
+    Kept,
+    /// They are no rows.
+    Skipped,
+}
+
+impl RepeatedHeaders {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    fn are_kept(&self) -> bool {
+        *self == Self::Kept
+    }
+}
+
+/// The lines of a text that are comments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Comment {
+    /// What they begin with (ASCII).
+    pub begin: char,
+    /// Whether a line that begins with it is a row all the same if it has a row's fields: so where
+    /// comments were detected, and not declared.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub except_rows: bool,
+}
+
+/// How numbers and dates are written, where not as in `1234.5` and `2024-12-31`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Spelling {
+    /// What stands before the fraction of a number; a point when unsaid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decimal: Option<char>,
+    /// What stands between groups of three digits; nothing when unsaid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thousands: Option<char>,
+    /// The order of day, month and year, apart from ISO 8601's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dates: Option<DateOrder>,
+}
+
+impl Spelling {
+    /// Whether nothing is said.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The order of day, month and year.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DateOrder {
+    /// `31/12/2024`.
+    Dmy,
+    /// `12/31/2024`.
+    Mdy,
+    /// `2024/12/31`.
+    Ymd,
 }
 
 /// Compression around a source.
@@ -109,6 +186,18 @@ pub struct CsvDecode {
     pub quote: char,
     /// Whether the first record names the columns.
     pub header: Header,
+    /// Lines before the header, or before the first row, that are no part of the table.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skip_lines: u64,
+    /// Lines that are comments, if any are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Comment>,
+    /// What became of rows that repeat the header.
+    #[serde(default, skip_serializing_if = "RepeatedHeaders::are_kept")]
+    pub repeated_headers: RepeatedHeaders,
+    /// How numbers and dates are written.
+    #[serde(default, skip_serializing_if = "Spelling::is_plain")]
+    pub spelling: Spelling,
     /// The rules by which records are told apart: [`CsvDecode::READER`], or those of a build before.
     #[serde(default = "first_reader", skip_serializing_if = "is_first_reader")]
     pub reader: u32,
@@ -122,6 +211,11 @@ impl CsvDecode {
     /// The rules this build reads by: quotes that hold line ends are judged (ARCHITECTURE.md, D-80).
     /// 1, of builds before, always believed them.
     pub const READER: u32 = 2;
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 const fn first_reader() -> u32 {
@@ -171,8 +265,17 @@ pub struct XlsxDecode {
     pub sheet: String,
     /// The cells that were read, as in `A1:F100`.
     pub range: String,
+    /// Rows before the header, or before the first row of data, that are no part of the table.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skip_rows: u64,
     /// Whether the first row names the columns.
     pub header: Header,
+    /// What became of rows that repeat the header.
+    #[serde(default, skip_serializing_if = "RepeatedHeaders::are_kept")]
+    pub repeated_headers: RepeatedHeaders,
+    /// How numbers and dates in texts are written.
+    #[serde(default, skip_serializing_if = "Spelling::is_plain")]
+    pub spelling: Spelling,
     /// Texts that mean "no value", besides the empty cell; sorted, no duplicates.
     pub null_tokens: Vec<String>,
     /// The columns in the sheet's order and the types they were read as.

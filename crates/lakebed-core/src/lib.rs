@@ -48,8 +48,8 @@ pub use check::{Check, Outcome};
 pub use contract::Severity;
 pub use declared::{Declared, DeclaredPrincipal};
 pub use decode::{
-    Column, Compression, CsvDecode, Decode, DecodeOptions, FormatName, Header, JsonDecode,
-    JsonForm, Reason, ReasonCode, XlsxDecode,
+    Column, Comment, Compression, CsvDecode, DateOrder, Decode, DecodeOptions, FormatName, Header,
+    JsonDecode, JsonForm, Reason, ReasonCode, RepeatedHeaders, Spelling, XlsxDecode,
 };
 pub use event::{
     CatalogApplied, Event, EventBody, HeadMoved, IngestRefused, KeptSource, TokenCreated,

@@ -244,6 +244,12 @@ pub enum SkipKind {
     Bom,
     /// The names of the columns.
     Header,
+    /// Lines before the table that are no part of it.
+    Preamble,
+    /// Lines of comment.
+    Comment,
+    /// Rows that repeat the header.
+    Repeated,
     /// Blank lines.
     Blank,
     /// Brackets, commas and white space around the records of JSON.

@@ -21,6 +21,8 @@ pub(crate) struct Account {
     pub(crate) accepted: Tally,
     pub(crate) quarantined: Tally,
     blank: Tally,
+    comment: Tally,
+    repeated: Tally,
     punctuation: Tally,
     /// Line ends so far.
     pub(crate) lines: u64,
@@ -53,6 +55,8 @@ impl Account {
         add(&mut self.accepted, counts.accepted);
         add(&mut self.quarantined, counts.quarantined);
         add(&mut self.blank, counts.blank);
+        add(&mut self.comment, counts.comment);
+        add(&mut self.repeated, counts.repeated);
         add(&mut self.punctuation, counts.punctuation);
         for (sum, column) in self.columns.iter_mut().zip(&counts.columns) {
             sum.add(*column);
@@ -97,13 +101,19 @@ impl Account {
 
     /// The ranges that hold no row, by kind.
     pub(crate) fn skipped(&self) -> Vec<Skipped> {
-        let Preamble { bom, blank_lines, blank_bytes, header_bytes, .. } = self.preamble;
+        let Preamble { bom, blank, comment, lead, header_bytes, .. } = self.preamble;
         let skipped = |what, ranges, bytes| Skipped { what, ranges, bytes };
+        let tally = |what, one: Tally, other: Tally| {
+            skipped(what, one.rows + other.rows, one.bytes + other.bytes)
+        };
         let all = [
             skipped(SkipKind::Bom, u64::from(bom > 0), bom),
+            tally(SkipKind::Preamble, lead, Tally::default()),
+            tally(SkipKind::Comment, comment, self.comment),
             skipped(SkipKind::Header, u64::from(header_bytes > 0), header_bytes),
-            skipped(SkipKind::Blank, self.blank.rows + blank_lines, self.blank.bytes + blank_bytes),
-            skipped(SkipKind::Punctuation, self.punctuation.rows, self.punctuation.bytes),
+            tally(SkipKind::Repeated, self.repeated, Tally::default()),
+            tally(SkipKind::Blank, blank, self.blank),
+            tally(SkipKind::Punctuation, self.punctuation, Tally::default()),
         ];
         all.into_iter().filter(|skipped| skipped.ranges > 0).collect()
     }

@@ -44,6 +44,29 @@ fn table() -> impl Strategy<Value = String> {
         .prop_map(|(header, lines)| format!("{header}{}", lines.concat()))
 }
 
+/// The same with titles, comments and headers between.
+fn messy_table() -> impl Strategy<Value = String> {
+    let line = prop::sample::select(vec![
+        "# note\n",
+        "#1,2\n",
+        "a,b\n",
+        "a,b,c\r\n",
+        "\u{feff}a,b\n",
+        "title\n",
+        "#\"\n",
+        "# \"x\r",
+    ]);
+    (table(), prop::collection::vec((line, any::<prop::sample::Index>()), 0..4)).prop_map(
+        |(text, lines)| {
+            let mut parts: Vec<&str> = text.split_inclusive('\n').collect();
+            for (line, at) in &lines {
+                parts.insert(at.index(parts.len() + 1), *line);
+            }
+            parts.concat()
+        },
+    )
+}
+
 fn lenient() -> DecodeOptions {
     DecodeOptions {
         max_quarantined: Some(1.0),
@@ -70,7 +93,8 @@ proptest! {
     /// guess types, however many threads work.
     #[test]
     fn bytes_depend_on_the_text_alone(
-        text in table(),
+        text in prop_oneof![table(), messy_table()],
+        comment in prop::sample::select(vec![None, Some("#".to_owned()), Some("none".to_owned())]),
         chunk in 1_usize..200,
         sample in 1_usize..200,
         patience in prop::sample::select(vec![1, 1 << 30]),
@@ -78,7 +102,7 @@ proptest! {
         judged in any::<bool>(),
     ) {
         let mut bench = Bench::new();
-        bench.options = lenient();
+        bench.options = DecodeOptions { comment, ..lenient() };
         bench.check = judged.then(NotNull::check);
         let whole = bench.decode(text.as_bytes());
         bench.tuning = tuning(chunk, sample, patience);
@@ -108,13 +132,16 @@ proptest! {
     fn no_byte_disappears(
         bytes in prop_oneof![
             table().prop_map(String::into_bytes),
-            prop::collection::vec(prop::sample::select(b"a,\"\n\r1.\xff\xc3".to_vec()), 1..200),
+            messy_table().prop_map(String::into_bytes),
+            prop::collection::vec(prop::sample::select(b"a,\"\n\r1.#\xff\xc3".to_vec()), 1..200),
         ],
+        comment in prop::sample::select(vec![None, Some("#".to_owned()), Some("none".to_owned())]),
+        skip_lines in prop::sample::select(vec![None, Some(0), Some(1), Some(3)]),
         chunk in 1_usize..100,
         judged in any::<bool>(),
     ) {
         let mut bench = Bench::new();
-        bench.options = lenient();
+        bench.options = DecodeOptions { comment, skip_lines, ..lenient() };
         bench.check = judged.then(NotNull::check);
         bench.options.format = Some(lakebed_core::FormatName::Csv);
         bench.tuning = tuning(chunk, 50, 1 << 30);

@@ -190,6 +190,9 @@ impl Layout {
             nulls: NullTokens::new(&self.null_tokens),
             columns: source.columns.iter().map(|c| settled.columns[*c].reading.clone()).collect(),
             longest_record,
+            comment: text.lead.comment,
+            header: text.header_text.clone(),
+            spelling: text.spelling,
             judges_quotes: text.sheet.is_none(),
             checking: None,
         })
@@ -259,7 +262,10 @@ impl Layout {
                 Decode::Xlsx(XlsxDecode {
                     sheet: sheet.map(|sheet| sheet.name.clone()).unwrap_or_default(),
                     range: sheet.map(|sheet| sheet.range.to_string()).unwrap_or_default(),
+                    skip_rows: text.lead.skip_lines,
                     header: text.header,
+                    repeated_headers: text.repeated_headers(),
+                    spelling: text.spelling,
                     null_tokens: self.null_tokens.clone(),
                     columns,
                 })
@@ -270,6 +276,10 @@ impl Layout {
                 delimiter: text.dialect.delimiter.into(),
                 quote: text.dialect.quote.into(),
                 header: text.header,
+                skip_lines: text.lead.skip_lines,
+                comment: text.lead.comment,
+                repeated_headers: text.repeated_headers(),
+                spelling: text.spelling,
                 reader: CsvDecode::READER,
                 null_tokens: self.null_tokens.clone(),
                 columns,

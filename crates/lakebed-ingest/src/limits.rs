@@ -7,6 +7,7 @@ use lakebed_core::{DecodeOptions, ReasonCode, Severity};
 use crate::{
     DEFAULT_MAX_QUARANTINED, FREE_QUARANTINED_ROWS, Refusal, Request,
     account::Account,
+    cell::spelling,
     checks,
     layout::{Layout, Settled, listed},
     refusal::shown,
@@ -15,6 +16,7 @@ use crate::{
 
 /// Refuses limits that are no part of a whole.
 pub(crate) fn check_option(options: &DecodeOptions) -> Result<(), Refusal> {
+    spelling::check(options.spelling)?;
     match options.max_quarantined {
         Some(limit) if !(0.0..=1.0).contains(&limit) => Err(Refusal::new(
             Refusal::BAD_OPTION,

@@ -3,7 +3,7 @@
 //! Notes speak of columns and options. The only values in them are tokens from a fixed list of
 //! those that many tools write for "no value".
 
-use lakebed_core::{DataType, Header};
+use lakebed_core::{DataType, Header, SkipKind, Skipped};
 
 use crate::{
     account::Account,
@@ -22,6 +22,7 @@ use crate::{
 pub(crate) fn notes(layout: &Layout, findings: &Findings, accounts: &[Account]) -> Vec<String> {
     let mut notes = on_files(layout);
     notes.extend(on_doubts(layout, accounts));
+    notes.extend(on_skipped(layout, accounts));
     let inferred = || {
         let columns = layout.columns.iter().zip(&findings.evidence);
         columns
@@ -92,6 +93,38 @@ fn on_doubts(layout: &Layout, accounts: &[Account]) -> Vec<String> {
     layout.sources.iter().zip(accounts).filter_map(note).collect()
 }
 
+/// Lines that were passed over: what stands before the table, comments, headers that come again.
+fn on_skipped(layout: &Layout, accounts: &[Account]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (source, account) in layout.sources.iter().zip(accounts) {
+        let Format::Text(text) = &source.format else { continue };
+        let name = shown(&source.name);
+        for Skipped { what, ranges, .. } in account.skipped() {
+            let note = match what {
+                SkipKind::Preamble if text.lead.detects_lines => format!(
+                    "{ranges} lines before line {} are no part of the table (detected; `--skip-lines 0` reads them)",
+                    text.lead.skip_lines + 1
+                ),
+                SkipKind::Preamble => format!("the first {ranges} lines are skipped"),
+                SkipKind::Comment => {
+                    let begin = text.lead.comment.map_or('#', |comment| comment.begin);
+                    let how = match text.lead.detects_comment {
+                        true => " (detected; `--comment none` reads them)",
+                        false => "",
+                    };
+                    format!("{ranges} lines that begin with `{begin}` are comments{how}")
+                }
+                SkipKind::Repeated => format!(
+                    "{ranges} rows repeat the header and are skipped (`--repeated-headers kept` keeps them)"
+                ),
+                _ => continue,
+            };
+            notes.push(format!("`{name}`: {note}"));
+        }
+    }
+    notes
+}
+
 fn on_file(text: &Text) -> Vec<String> {
     let mut notes = match &text.sheet {
         Some(sheet) => sheet.notes.clone(),
@@ -101,6 +134,12 @@ fn on_file(text: &Text) -> Vec<String> {
         Some(_) => header(text).to_owned(),
         None => detected(text),
     });
+    if text.detected.second_header {
+        notes.push(
+            "the row below the header looks like a header, too, and is read as data: if it is one, leave it out"
+                .to_owned(),
+        );
+    }
     let names = &text.names;
     if text.header == Header::Present && !names.unnamed.is_empty() {
         let numbers: Vec<String> = names.unnamed.iter().map(|n| format!("`column_{n}`")).collect();
@@ -221,9 +260,20 @@ fn on_spelling(name: &str, evidence: &Evidence) -> Option<String> {
     let other_dates =
         [Oddity::OtherDate, Oddity::DayFirst, Oddity::MonthFirst, Oddity::DayOrMonthFirst];
     let way_out = if other_dates.into_iter().any(has) {
-        "; dates are what is written YYYY-MM-DD".to_owned()
-    } else if has(Oddity::Thousands) || has(Oddity::DecimalComma) {
-        "; numbers are what is written 1234.5".to_owned()
+        let order = match (has(Oddity::DayFirst), has(Oddity::MonthFirst)) {
+            (true, false) => "`--dates dmy` reads them as dates",
+            (false, true) => "`--dates mdy` reads them as dates",
+            (false, false) if has(Oddity::DayOrMonthFirst) => {
+                "`--dates dmy` or `--dates mdy` reads them as dates"
+            }
+            _ => "dates are what is written YYYY-MM-DD",
+        };
+        format!("; {order}")
+    } else if has(Oddity::DecimalComma) {
+        "; `--decimal , --thousands .` reads them as numbers".to_owned()
+    } else if has(Oddity::Thousands) {
+        "; `--thousands ,` reads them as numbers, or `--decimal ,` if the comma stands before a fraction"
+            .to_owned()
     } else if has(Oddity::TooManyDigits) {
         format!("; `--type '{name}=double'` rounds it, a `decimal(38,…)` may hold it")
     } else {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lakebed_core::{CsvDecode, DataType, Decode, JsonDecode, XlsxDecode};
+use lakebed_core::{CsvDecode, DataType, Decode, JsonDecode, RepeatedHeaders, XlsxDecode};
 
 use crate::{
     LocalSource, NoProgress, Recount, Refusal, RowCheck,
@@ -19,7 +19,7 @@ use crate::{
     names::Names,
     parquet_in,
     rows::{ColumnReading, Counts, NullTokens, Reading, Trouble, decode, scan},
-    sniff::{Detected, Text, Wrapping, dialect_of, preamble_of},
+    sniff::{Detected, Lead, Text, Wrapping, dialect_of, preamble_of},
     xlsx_in::Sheet,
 };
 
@@ -118,6 +118,10 @@ fn as_text(xlsx: &XlsxDecode) -> CsvDecode {
         delimiter: ',',
         quote: '"',
         header: xlsx.header,
+        skip_lines: xlsx.skip_rows,
+        comment: None,
+        repeated_headers: xlsx.repeated_headers,
+        spelling: xlsx.spelling,
         reader: CsvDecode::READER,
         null_tokens: xlsx.null_tokens.clone(),
         columns: xlsx.columns.clone(),
@@ -133,7 +137,11 @@ fn recount_text(
     threads: usize,
 ) -> Result<Recount, Refusal> {
     let dialect = dialect_of(csv.delimiter, csv.quote)?;
-    let (preamble, skip) = preamble_of(local, &wrapping, dialect, csv.header)?;
+    let (skip_lines, comment) = (csv.skip_lines, csv.comment);
+    let lead = Lead { skip_lines, comment, ..Lead::default() };
+    let (preamble, skip, header) = preamble_of(local, &wrapping, dialect, csv.header, lead)?;
+    let skips = csv.repeated_headers == RepeatedHeaders::Skipped;
+    let header_text: Option<Arc<[u8]>> = skips.then(|| header.into());
     let typed = |column: &lakebed_core::Column| ColumnReading::Typed {
         data_type: column.data_type.clone(),
         declared: column.declared,
@@ -143,6 +151,9 @@ fn recount_text(
         nulls: NullTokens::new(&csv.null_tokens),
         columns: csv.columns.iter().map(typed).collect(),
         longest_record: tuning.sizes.record,
+        comment,
+        header: header_text.clone(),
+        spelling: csv.spelling,
         judges_quotes: csv.reader >= 2 && wrapping.sheet.is_none(),
         checking,
     });
@@ -157,6 +168,9 @@ fn recount_text(
         names: Names::default(),
         preamble,
         skip,
+        lead,
+        header_text,
+        spelling: csv.spelling,
     };
     let account = text.account(csv.columns.len());
     let source = Source {

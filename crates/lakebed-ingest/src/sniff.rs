@@ -8,11 +8,14 @@ use std::{
     sync::Arc,
 };
 
-use lakebed_core::{Compression, DecodeOptions, FormatName, Header};
+use lakebed_core::{
+    Compression, DecodeOptions, FormatName, Header, RepeatedHeaders, SkipKind, Spelling, Tally,
+};
 
 use crate::{
     LocalSource, Refusal,
     account::Account,
+    chunks::line_ends,
     encoding::{self, Charset, Found, Transcoder},
     input,
     json_in::{self, Json},
@@ -28,6 +31,9 @@ use crate::{
 mod binary;
 mod dialect;
 mod header;
+mod lead;
+
+pub(crate) use lead::Lead;
 
 /// How much of a source is looked at, unless its first record is longer.
 const HEAD_BYTES: usize = 256 * 1024;
@@ -67,9 +73,20 @@ pub(crate) struct Text {
     pub(crate) preamble: Preamble,
     /// The bytes of the preamble as UTF-8.
     pub(crate) skip: u64,
+    pub(crate) lead: Lead,
+    /// The header as UTF-8, without its line end, where rows that repeat it are none.
+    pub(crate) header_text: Option<Arc<[u8]>>,
+    pub(crate) spelling: Spelling,
 }
 
 impl Text {
+    pub(crate) const fn repeated_headers(&self) -> RepeatedHeaders {
+        match self.header_text {
+            Some(_) => RepeatedHeaders::Skipped,
+            None => RepeatedHeaders::Kept,
+        }
+    }
+
     /// An account of its rows, of which there are none yet.
     pub(crate) fn account(&self, width: usize) -> Account {
         match self.sheet.is_some() {
@@ -86,6 +103,8 @@ pub(crate) struct Detected {
     pub(crate) delimiter: bool,
     pub(crate) quote: bool,
     pub(crate) header: bool,
+    /// Whether the row below the header looks like one, too: units, or a name's second line.
+    pub(crate) second_header: bool,
 }
 
 /// The bytes before the first data record, in the source's encoding.
@@ -94,8 +113,11 @@ pub(crate) struct Preamble {
     /// A byte order mark, or 0.
     pub(crate) bom: u64,
     /// Blank lines before the header, and their bytes.
-    pub(crate) blank_lines: u64,
-    pub(crate) blank_bytes: u64,
+    pub(crate) blank: Tally,
+    /// The same of comments.
+    pub(crate) comment: Tally,
+    /// The same of other lines that are no part of the table.
+    pub(crate) lead: Tally,
     /// The header with its line end; 0 without one.
     pub(crate) header_bytes: u64,
     /// Line ends in all of it.
@@ -104,7 +126,7 @@ pub(crate) struct Preamble {
 
 impl Preamble {
     pub(crate) const fn bytes(&self) -> u64 {
-        self.bom + self.blank_bytes + self.header_bytes
+        self.bom + self.blank.bytes + self.comment.bytes + self.lead.bytes + self.header_bytes
     }
 }
 
@@ -187,21 +209,20 @@ pub(crate) fn dialect_of(delimiter: char, quote: char) -> Result<Dialect, Refusa
     })
 }
 
-/// The preamble of a source that was decoded before, and its bytes as UTF-8: dialect and header are
-/// known.
+/// The preamble of a source that was decoded before, its bytes as UTF-8, and its header: dialect and
+/// what stands before the table are known.
 pub(crate) fn preamble_of(
     source: &LocalSource,
     wrapping: &Wrapping,
     dialect: Dialect,
     header: Header,
-) -> Result<(Preamble, u64), Refusal> {
+    lead: Lead,
+) -> Result<(Preamble, u64, Vec<u8>), Refusal> {
     let head = read_head(source, wrapping, HEAD_BYTES)?;
-    let (preamble, _) = first_record(source, wrapping, dialect, head)?;
-    let preamble = match header {
-        Header::Present => preamble,
-        Header::Absent => without_header(preamble),
-    };
-    Ok((original_of(source, wrapping, preamble)?, preamble.bytes()))
+    let (opening, head) = first_record(source, wrapping, dialect, lead, head)?;
+    let skip = opening.preamble(header).bytes();
+    let header_text = opening.header_text(&head.bytes).to_vec();
+    Ok((original_of(source, wrapping, &opening, header)?, skip, header_text))
 }
 
 /// What lies around a text.
@@ -231,24 +252,95 @@ impl Wrapping {
     }
 }
 
-/// The preamble in the source's encoding, given what it is as UTF-8.
+/// The preamble in the source's encoding.
 fn original_of(
     source: &LocalSource,
     wrapping: &Wrapping,
-    preamble: Preamble,
+    opening: &Opening,
+    header: Header,
 ) -> Result<Preamble, Refusal> {
+    let preamble = opening.preamble(header);
     let Some(charset) = wrapping.charset else { return Ok(preamble) };
     let refuse = |error| wrapping.refuse(source, &error);
     let mut input = Transcoder::new(wrapping.open(source)?, charset);
     io::copy(&mut input.by_ref().take(preamble.bytes()), &mut io::sink()).map_err(refuse)?;
-    let length = usize::try_from(preamble.bytes()).map_err(Refusal::internal)?;
-    let original = input
-        .take_original(length)
-        .ok_or_else(|| Refusal::internal("the preamble ends within a line"))?;
-    let bom = if preamble.bom > 0 { charset.mark().len() as u64 } else { 0 };
-    let blank_bytes = preamble.blank_bytes * original.unit as u64;
-    let header_bytes = original.bytes.len() as u64 - bom - blank_bytes;
-    Ok(Preamble { bom, blank_bytes, header_bytes, ..preamble })
+    let mut length_of = |bytes: u64| {
+        let original = input.take_original(bytes as usize);
+        let lost = || Refusal::internal("the preamble ends within a line");
+        original.map(|original| original.bytes.len() as u64).ok_or_else(lost)
+    };
+    let mut original = Opening { bom: length_of(opening.bom)?, ..opening.clone() };
+    let count = opening.lines_of(header).len();
+    for (_, bytes) in &mut original.lines[..count] {
+        *bytes = length_of(*bytes)?;
+    }
+    if header == Header::Present {
+        original.header = length_of(opening.header)?;
+    }
+    Ok(original.preamble(header))
+}
+
+/// The lines that a text begins with, up to its first record.
+#[derive(Debug, Clone, Default)]
+struct Opening {
+    bom: u64,
+    /// Lines before the first record: what they are, and their bytes.
+    lines: Vec<(SkipKind, u64)>,
+    /// How many of them are there whether or not the first record is a header.
+    lead: usize,
+    /// Line ends within them, as rows of a sheet may have.
+    inner_lines: u64,
+    /// The bytes of the first record, and its line ends.
+    header: u64,
+    header_lines: u64,
+}
+
+impl Opening {
+    /// The lines that belong to the preamble. Without a header, blank lines and comments before the
+    /// first row are the decoder's to count.
+    fn lines_of(&self, header: Header) -> &[(SkipKind, u64)] {
+        match header {
+            Header::Present => &self.lines,
+            Header::Absent => &self.lines[..self.lead],
+        }
+    }
+
+    fn preamble(&self, header: Header) -> Preamble {
+        let lines = self.lines_of(header);
+        let tally = |kind: SkipKind| {
+            let of_kind = lines.iter().filter(|(other, _)| *other == kind);
+            let (rows, bytes) = of_kind.fold((0, 0), |(n, sum), (_, bytes)| (n + 1, sum + bytes));
+            Tally { rows, bytes }
+        };
+        let (header_bytes, header_lines) = match header {
+            Header::Present => (self.header, self.header_lines),
+            Header::Absent => (0, 0),
+        };
+        Preamble {
+            bom: self.bom,
+            blank: tally(SkipKind::Blank),
+            comment: tally(SkipKind::Comment),
+            lead: tally(SkipKind::Preamble),
+            header_bytes,
+            lines: lines.len() as u64 + self.inner_lines + header_lines,
+        }
+    }
+
+    /// Where the first record begins.
+    fn start(&self) -> usize {
+        (self.bom + self.lines.iter().map(|(_, bytes)| bytes).sum::<u64>()) as usize
+    }
+
+    /// The first record without its line end.
+    fn header_text<'h>(&self, head: &'h [u8]) -> &'h [u8] {
+        let start = self.start();
+        without_line_end(&head[start..start + self.header as usize])
+    }
+}
+
+pub(crate) fn without_line_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 /// JSON is UTF-8 (RFC 8259, section 8.1).
@@ -316,14 +408,21 @@ fn sniff_text(
         false => dialect::choose(source, options, &head.bytes[bom..], head.whole)?,
         true => (Dialect { delimiter: b',', quote: b'"' }, Detected::default()),
     };
-    let (preamble, head) = first_record(source, &wrapping, dialect, head)?;
-    let records = match is_sheet {
-        false => {
-            check_first(source, &head, preamble, dialect)?;
-            records_of(&head, bom, dialect)
-        }
-        true => records_in(&head.bytes, head.whole, dialect, Quotes::Believed),
-    };
+    let quotes = if is_sheet { Quotes::Believed } else { Quotes::Judged };
+    let looked_at = records_in(&head.bytes[bom..], head.whole, dialect, quotes);
+    let lead = lead::choose(options, &looked_at, is_sheet)?;
+    let (opening, head) = first_record(source, &wrapping, dialect, lead, head)?;
+    if !is_sheet {
+        check_first(source, &head, &opening, dialect)?;
+    }
+    let mut records = records_in(&head.bytes[opening.start()..], head.whole, dialect, quotes);
+    let width = records.first().ok_or_else(|| no_rows(source))?.fields.len();
+    records.retain(|record| {
+        lead.comment.is_none_or(|comment| {
+            !record.begins_with(comment.begin as u8)
+                || (comment.except_rows && record.fields.len() == width)
+        })
+    });
     let first = records.first().ok_or_else(|| no_rows(source))?;
     let header = match options.header {
         Some(header) => header,
@@ -331,15 +430,19 @@ fn sniff_text(
     };
     detected.header = options.header.is_none();
     detected.encoding = found.detected;
-    let (names, preamble) = match header {
-        Header::Present => (names::usable(names_in(source, first, dialect)?), preamble),
-        Header::Absent => {
-            let names = names::usable(names::numbered(first.fields.len()));
-            (names, without_header(preamble))
-        }
+    let below: Vec<&HeadRecord<'_>> = records.iter().skip(1).collect();
+    detected.second_header =
+        header == Header::Present && below.len() > 2 && header::names_values(&below);
+    let names = match header {
+        Header::Present => names::usable(names_in(source, first, dialect)?),
+        Header::Absent => names::usable(names::numbered(width)),
     };
-    let skip = preamble.bytes();
-    let preamble = original_of(source, &wrapping, preamble)?;
+    let skips =
+        options.repeated_headers.unwrap_or(RepeatedHeaders::Skipped) == RepeatedHeaders::Skipped;
+    let header_text = (skips && header == Header::Present && width > 1)
+        .then(|| opening.header_text(&head.bytes).into());
+    let skip = opening.preamble(header).bytes();
+    let preamble = original_of(source, &wrapping, &opening, header)?;
     let (Wrapping { compression, charset, sheet }, proposed) = (wrapping, found.proposed);
     Ok(Text {
         compression,
@@ -352,12 +455,10 @@ fn sniff_text(
         names,
         preamble,
         skip,
+        lead,
+        header_text,
+        spelling: options.spelling,
     })
-}
-
-const fn without_header(preamble: Preamble) -> Preamble {
-    // Blank lines before the first data record are the decoder's to count.
-    Preamble { bom: preamble.bom, blank_lines: 0, blank_bytes: 0, header_bytes: 0, lines: 0 }
 }
 
 fn bom_of(head: &[u8]) -> usize {
@@ -374,15 +475,20 @@ fn first_record(
     source: &LocalSource,
     wrapping: &Wrapping,
     dialect: Dialect,
+    lead: Lead,
     mut head: Head,
-) -> Result<(Preamble, Head), Refusal> {
+) -> Result<(Opening, Head), Refusal> {
     loop {
         let bom = bom_of(&head.bytes);
-        if let Some(preamble) = preamble_in(&head, bom, dialect) {
-            return Ok((preamble, head));
+        let is_sheet = wrapping.sheet.is_some();
+        if let Some(opening) = opening_in(&head, bom, dialect, lead, is_sheet) {
+            return Ok((opening, head));
         }
         if head.whole {
-            return Err(unclosed_or_empty(source, &head, bom, dialect));
+            return Err(match lead.skip_lines {
+                0 => unclosed_or_empty(source, &head, bom, dialect),
+                _ => no_rows(source),
+            });
         }
         if head.bytes.len() >= LONGEST_HEADER {
             let message =
@@ -399,23 +505,23 @@ fn first_record(
 fn check_first(
     source: &LocalSource,
     head: &Head,
-    preamble: Preamble,
+    opening: &Opening,
     dialect: Dialect,
 ) -> Result<(), Refusal> {
-    let (start, stop) = ((preamble.bom + preamble.blank_bytes) as usize, preamble.bytes() as usize);
-    let text = &head.bytes[..stop];
+    let start = opening.start();
+    let text = &head.bytes[..start + opening.header as usize];
     let record = Tokeniser::new(&text[start..], dialect).next(&mut Vec::new(), 0);
     let Ok(Some(record)) = record else { return Ok(()) };
     let shape = RowShape { width: record.fields, longest: LONGEST_HEADER };
-    let last_line = preamble.lines - u64::from(text.ends_with(b"\n") || text.ends_with(b"\r"));
-    let is_one_line = last_line == preamble.blank_lines;
+    let inner = opening.header_lines - u64::from(text.ends_with(b"\n") || text.ends_with(b"\r"));
+    let is_one_line = inner == 0;
     match is_one_line || !matches!(judge(text, start, dialect, shape, true), Verdict::Torn { .. }) {
         true => Ok(()),
         false => {
-            let (name, line) = (shown(&source.name), preamble.blank_lines + 1);
+            let (name, line) = (shown(&source.name), opening.lines.len() as u64 + 1);
             let message = format!(
                 "the first record of `{name}` has quotes that open on line {line} and go wrong before line {}",
-                last_line + 2
+                line + inner + 1
             );
             Err(Refusal::new(Refusal::UNCLOSED_QUOTE, message).hint(UNCLOSED_HINT))
         }
@@ -442,34 +548,97 @@ pub(crate) fn unclosed_quote(name: &str, line: u64) -> Refusal {
     Refusal::new(Refusal::UNCLOSED_QUOTE, message).hint(UNCLOSED_HINT)
 }
 
-fn preamble_in(head: &Head, bom: usize, dialect: Dialect) -> Option<Preamble> {
+/// The lines up to the first record, and that; none where the head does not hold all of it.
+fn opening_in(
+    head: &Head,
+    bom: usize,
+    dialect: Dialect,
+    lead: Lead,
+    is_sheet: bool,
+) -> Option<Opening> {
     let text = &head.bytes[bom..];
-    let mut tokens = Tokeniser::new(text, dialect);
-    let mut preamble = Preamble { bom: bom as u64, ..Preamble::default() };
-    loop {
-        let record = tokens.next(&mut Vec::new(), 0).ok()??;
-        let length = u64::from(record.stop - record.start);
-        if record.stop as usize == text.len() && !head.whole {
-            return None;
-        }
-        preamble.lines = u64::from(tokens.line());
-        if !record.blank {
-            preamble.header_bytes = length;
-            return Some(preamble);
-        }
-        preamble.blank_lines += 1;
-        preamble.blank_bytes += length;
+    let mut opening = Opening { bom: bom as u64, ..Opening::default() };
+    let comment = lead.comment.map(|comment| comment.begin as u8);
+    let mut at = 0;
+    while (opening.lines.len() as u64) < lead.skip_lines {
+        // A row of a sheet may be several lines.
+        let line = match is_sheet {
+            true => row_at(text, at, dialect, head.whole)?,
+            false => line_at(text, at, head.whole)?,
+        };
+        let kind = match line {
+            line if without_line_end(line).is_empty() => SkipKind::Blank,
+            line if line.first().copied() == comment => SkipKind::Comment,
+            _ => SkipKind::Preamble,
+        };
+        opening.inner_lines += line_ends(line).saturating_sub(1);
+        opening.lines.push((kind, line.len() as u64));
+        at += line.len();
     }
+    opening.lead = opening.lines.len();
+    // Comments that were detected stand before the lines that were skipped.
+    let comment = comment.filter(|_| lead.comment.is_some_and(|comment| !comment.except_rows));
+    loop {
+        let line = line_at(text, at, head.whole)?;
+        let kind = match line {
+            line if without_line_end(line).is_empty() => SkipKind::Blank,
+            line if comment.is_some() && line.first().copied() == comment => SkipKind::Comment,
+            _ => break,
+        };
+        opening.lines.push((kind, line.len() as u64));
+        at += line.len();
+    }
+    let mut tokens = Tokeniser::new(&text[at..], dialect);
+    let record = tokens.next(&mut Vec::new(), 0).ok()??;
+    if at + record.stop as usize == text.len() && !head.whole {
+        return None;
+    }
+    opening.header = u64::from(record.stop);
+    opening.header_lines = u64::from(tokens.line());
+    Some(opening)
+}
+
+/// The record that begins at `at`; none at the end, or where it may go on.
+fn row_at(text: &[u8], at: usize, dialect: Dialect, whole: bool) -> Option<&[u8]> {
+    let record = Tokeniser::new(&text[at..], dialect).next(&mut Vec::new(), 0).ok()??;
+    let stop = at + record.stop as usize;
+    (whole || stop < text.len()).then(|| &text[at..stop])
+}
+
+/// The line that begins at `at`, with its end; none at the end, or where it may go on.
+fn line_at(text: &[u8], at: usize, whole: bool) -> Option<&[u8]> {
+    let rest = &text[at..];
+    let end = match memchr::memchr2(b'\n', b'\r', rest) {
+        Some(end) if rest[end] == b'\r' && rest.get(end + 1) == Some(&b'\n') => end + 2,
+        Some(end) if rest[end] == b'\r' && end + 1 == rest.len() && !whole => return None,
+        Some(end) => end + 1,
+        None if whole && !rest.is_empty() => rest.len(),
+        None => return None,
+    };
+    Some(&rest[..end])
 }
 
 /// A record of the head.
 pub(crate) struct HeadRecord<'t> {
     pub(crate) fields: Vec<RawField<'t>>,
+    /// Line ends before it, and before what follows it.
+    pub(crate) line: u32,
+    pub(crate) next_line: u32,
+    /// Records before it, blank lines included.
+    pub(crate) row: u32,
 }
 
-/// The first records of the head, without blank lines and without one that may be cut off.
-fn records_of(head: &Head, bom: usize, dialect: Dialect) -> Vec<HeadRecord<'_>> {
-    records_in(&head.bytes[bom..], head.whole, dialect, Quotes::Judged)
+impl HeadRecord<'_> {
+    /// Whether it holds the same fields.
+    fn is_like(&self, other: &Self) -> bool {
+        self.fields.len() == other.fields.len()
+            && self.fields.iter().zip(&other.fields).all(|(one, other)| one.bytes == other.bytes)
+    }
+
+    /// Whether its line begins with that byte, and not with a quote.
+    fn begins_with(&self, byte: u8) -> bool {
+        self.fields.first().is_some_and(|field| !field.quoted && field.bytes.first() == Some(&byte))
+    }
 }
 
 /// Whether quotes that hold line ends may be wrong.
@@ -479,13 +648,16 @@ enum Quotes {
     Believed,
 }
 
+/// The first records of a text, without blank lines and without one that may be cut off.
 fn records_in(text: &[u8], whole: bool, dialect: Dialect, quotes: Quotes) -> Vec<HeadRecord<'_>> {
     let mut tokens = Tokeniser::new(text, dialect);
     let mut records = Vec::new();
-    let mut ends = Vec::new();
+    let (mut ends, mut next_row) = (Vec::new(), 0);
     while records.len() < RECORDS {
         ends.clear();
         let Ok(Some(record)) = tokens.next(&mut ends, u32::MAX) else { break };
+        let row = next_row;
+        next_row += 1;
         if record.torn && tokens.is_torn_to_the_end() && !whole {
             // A cell of several lines, perhaps, of which the head holds the first ones only.
             break;
@@ -495,7 +667,7 @@ fn records_in(text: &[u8], whole: bool, dialect: Dialect, quotes: Quotes) -> Vec
             continue;
         }
         let fields = crate::text::tokens::fields_of(text, record, &ends);
-        records.push(HeadRecord { fields });
+        records.push(HeadRecord { fields, line: record.line, next_line: tokens.line(), row });
         if records.len() == 1 && quotes == Quotes::Judged {
             tokens.judge_by(Some(RowShape { width: record.fields, longest: LONGEST_HEADER }));
         }

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, str::FromStr};
 
 use clap::{Args, ValueEnum};
-use lakebed_core::{DataType, DecodeOptions, FormatName, Header};
+use lakebed_core::{
+    DataType, DateOrder, DecodeOptions, FormatName, Header, RepeatedHeaders, Spelling,
+};
 
 use crate::problem::{Problem, Result};
 
@@ -28,6 +30,24 @@ pub(crate) struct ReadingArgs {
     /// The same as `--header absent`
     #[arg(long)]
     no_header: bool,
+    /// Lines before the table that are no part of it; detected when unsaid
+    #[arg(long, value_name = "N")]
+    skip_lines: Option<u64>,
+    /// The character that lines of comment begin with, or `none`; detected when unsaid
+    #[arg(long, value_name = "CHAR")]
+    comment: Option<String>,
+    /// Whether rows that repeat the header are rows; they are skipped when unsaid
+    #[arg(long, value_name = "WHICH")]
+    repeated_headers: Option<RepeatedArg>,
+    /// What stands before the fraction of numbers, where no point does
+    #[arg(long, value_name = "CHAR", value_parser = parse_separator)]
+    decimal: Option<char>,
+    /// What stands between groups of three digits, where anything does
+    #[arg(long, value_name = "CHAR", value_parser = parse_separator)]
+    thousands: Option<char>,
+    /// The order of day, month and year in dates that are not written YYYY-MM-DD
+    #[arg(long, value_name = "ORDER")]
+    dates: Option<DatesArg>,
     /// The sheet of an Excel workbook; needed where several hold something
     #[arg(long, value_name = "NAME")]
     sheet: Option<String>,
@@ -57,6 +77,27 @@ enum Format {
 enum HeaderArg {
     Present,
     Absent,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RepeatedArg {
+    Kept,
+    Skipped,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum DatesArg {
+    Dmy,
+    Mdy,
+    Ymd,
+}
+
+fn parse_separator(text: &str) -> Result<char, String> {
+    let mut characters = text.chars();
+    match (characters.next(), characters.next()) {
+        (Some(character), None) => Ok(character),
+        _ => Err("expected one character".to_owned()),
+    }
 }
 
 fn parse_character(text: &str) -> Result<char, String> {
@@ -106,6 +147,21 @@ impl ReadingArgs {
             quote: self.quote,
             header,
             null_tokens: self.null_tokens.clone(),
+            skip_lines: self.skip_lines,
+            comment: self.comment.clone(),
+            repeated_headers: self.repeated_headers.map(|which| match which {
+                RepeatedArg::Kept => RepeatedHeaders::Kept,
+                RepeatedArg::Skipped => RepeatedHeaders::Skipped,
+            }),
+            spelling: Spelling {
+                decimal: self.decimal,
+                thousands: self.thousands,
+                dates: self.dates.map(|order| match order {
+                    DatesArg::Dmy => DateOrder::Dmy,
+                    DatesArg::Mdy => DateOrder::Mdy,
+                    DatesArg::Ymd => DateOrder::Ymd,
+                }),
+            },
             sheet: self.sheet.clone(),
             range: self.range.clone(),
             types,

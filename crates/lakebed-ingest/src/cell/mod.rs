@@ -8,6 +8,7 @@ pub(crate) mod civil;
 pub(crate) mod evidence;
 pub(crate) mod number;
 pub(crate) mod oddity;
+pub(crate) mod spelling;
 
 pub(crate) use evidence::{Evidence, Verdict};
 

@@ -2,10 +2,11 @@
 
 use std::{
     io::{self, Read},
+    ops::Range,
     path::Path,
 };
 
-use lakebed_core::Tally;
+use lakebed_core::{SkipKind, Tally};
 
 use super::{Transcoder, transcode::Original};
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
     input,
     rows::{BadRow, Counts, Reading, Trouble},
     sniff::Text,
+    text::Record,
 };
 
 /// Some whole records.
@@ -33,31 +35,55 @@ impl Passage {
     }
 
     /// Turns places and byte counts of the text into those of the original.
-    pub(crate) fn settle(&self, counts: &mut Counts, bad: &mut [BadRow]) -> Result<(), Trouble> {
+    pub(crate) fn settle(
+        &self,
+        counts: &mut Counts,
+        bad: &mut [BadRow],
+        skipped: &[(SkipKind, Record)],
+    ) -> Result<(), Trouble> {
         let Some(original) = &self.original else { return Ok(()) };
-        let Counts { accepted, quarantined, blank, .. } = counts;
-        if accepted.bytes + quarantined.bytes + blank.bytes != self.text.len() as u64 {
+        let Counts { accepted, quarantined, blank, comment, repeated, .. } = counts;
+        let all = [*accepted, *quarantined, *blank, *comment, *repeated];
+        if all.iter().map(|tally| tally.bytes).sum::<u64>() != self.text.len() as u64 {
             return Err(Trouble::Internal("a passage is not accounted for".to_owned()));
         }
         quarantined.bytes = 0;
         for row in bad {
-            for place in [&mut row.record.start, &mut row.record.stop] {
-                let found = original.place(*place as usize);
-                let found =
-                    found.or((*place as usize == self.text.len()).then_some(original.bytes.len()));
-                *place = found.and_then(|found| u32::try_from(found).ok()).ok_or_else(lost)?;
-            }
-            quarantined.bytes += row.record.range().len() as u64;
+            let range = self.original_range(original, &row.record)?;
+            (row.record.start, row.record.stop) = (range.start, range.end);
+            quarantined.bytes += u64::from(range.end - range.start);
+        }
+        (comment.bytes, repeated.bytes) = (0, 0);
+        for (kind, record) in skipped {
+            let range = self.original_range(original, record)?;
+            let tally = match kind {
+                SkipKind::Comment => &mut *comment,
+                _ => &mut *repeated,
+            };
+            tally.bytes += u64::from(range.end - range.start);
         }
         // A blank line is its line end, and a line end is one character, or two.
         blank.bytes *= original.unit as u64;
-        let others = quarantined.bytes + blank.bytes;
+        let others = quarantined.bytes + blank.bytes + comment.bytes + repeated.bytes;
         let rest = (original.bytes.len() as u64).checked_sub(others).ok_or_else(lost)?;
         *accepted = Tally { bytes: rest, ..*accepted };
         match accepted.rows == 0 && rest > 0 {
             true => Err(lost()),
             false => Ok(()),
         }
+    }
+}
+
+impl Passage {
+    /// Where a record stands in the original.
+    fn original_range(&self, original: &Original, record: &Record) -> Result<Range<u32>, Trouble> {
+        let place = |place: u32| {
+            let is_end = place as usize == self.text.len();
+            let found = original.place(place as usize);
+            let found = found.or(is_end.then_some(original.bytes.len()));
+            found.and_then(|found| u32::try_from(found).ok()).ok_or_else(lost)
+        };
+        Ok(place(record.start)?..place(record.stop)?)
     }
 }
 

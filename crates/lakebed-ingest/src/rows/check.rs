@@ -2,11 +2,11 @@
 //!
 //! One parser per type and manner, shared by those who build arrays and those who only count.
 
-use lakebed_core::DataType;
+use lakebed_core::{DataType, Spelling};
 
-use super::{NullTokens, Reading};
+use super::{ColumnReading, NullTokens, Reading};
 use crate::{
-    cell::{self, civil, number},
+    cell::{self, Verdict, civil, number, spelling},
     text::{RawField, RowBlock},
 };
 
@@ -17,6 +17,8 @@ pub(crate) struct Cells<'c> {
     pub(crate) column: usize,
     pub(crate) nulls: &'c NullTokens,
     pub(crate) quote: u8,
+    /// How values of the column are written, where that is not how they are read.
+    spelling: Option<Spelling>,
 }
 
 /// What one cell holds.
@@ -35,13 +37,18 @@ impl<'c> Cells<'c> {
         column: usize,
         reading: &'c Reading,
     ) -> Self {
-        Self { text, block, column, nulls: &reading.nulls, quote: reading.dialect.quote }
+        let spelling = spelling_of(&reading.columns[column], reading);
+        let (nulls, quote) = (&reading.nulls, reading.dialect.quote);
+        Self { text, block, column, nulls, quote, spelling }
     }
 
     /// The cell in a row; `scratch` takes its text where that has to be unescaped.
     #[inline(always)]
     pub(crate) fn get<'s>(&'s self, row: usize, scratch: &'s mut Vec<u8>) -> Cell<'s> {
         let field: RawField<'_> = self.block.field(self.text, row, self.column);
+        if let Some(spelling) = self.spelling {
+            return self.get_spelled(field, spelling, scratch);
+        }
         let bytes = match field.escaped {
             false => field.bytes,
             true => {
@@ -56,6 +63,39 @@ impl<'c> Cells<'c> {
             (true, true) => Cell::Silent(bytes),
         }
     }
+}
+
+impl Cells<'_> {
+    #[cold]
+    fn get_spelled<'s>(
+        &self,
+        field: RawField<'_>,
+        spelling: Spelling,
+        scratch: &'s mut Vec<u8>,
+    ) -> Cell<'s> {
+        let mut text = Vec::new();
+        field.unescape_into(self.quote, &mut text);
+        let is_null = self.nulls.is_null(&text);
+        match is_null {
+            true => text.clone_into(scratch),
+            false => spelling::plain_into(&text, spelling, scratch),
+        }
+        match (is_null, field.quoted) {
+            (false, _) => Cell::Value(scratch),
+            (true, false) => Cell::Null,
+            (true, true) => Cell::Silent(scratch),
+        }
+    }
+}
+
+/// How the values of a column are written, where that matters.
+pub(super) fn spelling_of(column: &ColumnReading, reading: &Reading) -> Option<Spelling> {
+    let concerned = !reading.spelling.is_plain()
+        && match column {
+            ColumnReading::Typed { data_type, .. } => spelling::concerns(data_type),
+            ColumnReading::Guessed(verdict) => *verdict != Verdict::Text,
+        };
+    concerned.then_some(reading.spelling)
 }
 
 /// Calls `$then!(parser)` with the parser of a type's values, for every type but strings, bytes

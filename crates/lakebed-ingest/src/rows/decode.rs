@@ -11,7 +11,7 @@ use super::{
     build::Builder,
     check::{Cell, Cells, is_value},
     judge::judge,
-    walk::{BadRow, Counts, Trouble, Visit, Visitor, walk},
+    walk::{BadRow, Counts, Trouble, Visit, Visitor, Walked, walk},
 };
 use crate::{cell::Verdict, encoding::Passage, text::Record};
 
@@ -30,7 +30,8 @@ pub(crate) fn decode(passage: &Passage, reading: &Reading) -> Result<ChunkRows, 
     let builders = reading.columns.iter().map(Builder::new).collect();
     let (dropped, records) = (Vec::new(), Vec::new());
     let mut decoder = Decoder { reading, builders, rows: 0, dropped, records };
-    let (mut counts, mut bad) = walk(&passage.text, reading, &mut decoder)?;
+    let walked = walk(&passage.text, reading, &mut decoder)?;
+    let Walked { mut counts, mut bad, skipped } = walked;
     let Decoder { builders, rows, mut dropped, records, .. } = decoder;
     let columns: Vec<ArrayRef> =
         builders.into_iter().map(Builder::finish).collect::<Result<_, _>>()?;
@@ -38,7 +39,7 @@ pub(crate) fn decode(passage: &Passage, reading: &Reading) -> Result<ChunkRows, 
         judge(checking, &columns, &records, &mut dropped, &mut counts, &mut bad)?;
     }
     let columns = without(columns, rows, &dropped)?;
-    passage.settle(&mut counts, &mut bad)?;
+    passage.settle(&mut counts, &mut bad, &skipped)?;
     Ok(ChunkRows { counts, columns, bad })
 }
 

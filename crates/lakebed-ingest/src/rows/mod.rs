@@ -18,7 +18,9 @@ mod scan;
 mod shape;
 mod walk;
 
-use lakebed_core::{DataType, ReasonCode};
+use std::sync::Arc;
+
+use lakebed_core::{Comment, DataType, ReasonCode, Spelling};
 
 pub(crate) use build::Builder;
 pub(crate) use check::is_value;
@@ -42,6 +44,12 @@ pub(crate) struct Reading {
     pub(crate) columns: Vec<ColumnReading>,
     /// The longest record that is taken.
     pub(crate) longest_record: usize,
+    /// Lines that are comments, if any are.
+    pub(crate) comment: Option<Comment>,
+    /// The header, where rows that repeat it are none.
+    pub(crate) header: Option<Arc<[u8]>>,
+    /// How numbers and dates are written.
+    pub(crate) spelling: Spelling,
     /// Whether quotes that hold line ends are judged. Versions of before are counted without.
     pub(crate) judges_quotes: bool,
     /// The rules its rows are judged by, where they are decoded.

@@ -3,7 +3,7 @@
 use super::{
     ColumnReading, Reading,
     check::{Cell, Cells, is_value, keeps_silent},
-    walk::{Counts, Trouble, Visit, Visitor, walk},
+    walk::{Counts, Trouble, Visit, Visitor, Walked, walk},
 };
 use crate::{cell::Evidence, encoding::Passage};
 
@@ -20,8 +20,9 @@ pub(crate) struct ChunkScan {
 pub(crate) fn scan(passage: &Passage, reading: &Reading) -> Result<ChunkScan, Trouble> {
     let evidence = vec![Evidence::default(); reading.columns.len()];
     let mut scanner = Scanner { reading, evidence, scratch: Vec::new() };
-    let (mut counts, mut bad) = walk(&passage.text, reading, &mut scanner)?;
-    passage.settle(&mut counts, &mut bad)?;
+    let walked = walk(&passage.text, reading, &mut scanner)?;
+    let Walked { mut counts, mut bad, skipped } = walked;
+    passage.settle(&mut counts, &mut bad, &skipped)?;
     Ok(ChunkScan { counts, evidence: scanner.evidence })
 }
 

@@ -6,10 +6,13 @@ use lakebed_core::ReasonCode;
 
 use super::{
     ColumnReading, Fault, Reading,
-    check::{is_value, keeps_silent},
+    check::{is_value, keeps_silent, spelling_of},
     walk::is_utf8,
 };
-use crate::text::{Record, Tokeniser, tokens::fields_of};
+use crate::{
+    cell::spelling,
+    text::{Record, Tokeniser, tokens::fields_of},
+};
 
 /// The defects of `record`, at least one. Cells of a record with too many or too few of them stand
 /// in no column, and are not looked at.
@@ -61,5 +64,15 @@ fn faults_of_cells(record: &[u8], reading: &Reading) -> Vec<Fault> {
 fn is_of_type(cell: &[u8], is_quoted: bool, column: &ColumnReading, reading: &Reading) -> bool {
     let ColumnReading::Typed { data_type, declared } = column else { return true };
     let is_nothing = reading.nulls.is_null(cell) && !(is_quoted && keeps_silent(data_type));
-    is_nothing || is_value(cell, data_type, *declared)
+    if is_nothing {
+        return true;
+    }
+    match spelling_of(column, reading) {
+        None => is_value(cell, data_type, *declared),
+        Some(spelling) => {
+            let mut plain = Vec::new();
+            spelling::plain_into(cell, spelling, &mut plain);
+            is_value(&plain, data_type, *declared)
+        }
+    }
 }

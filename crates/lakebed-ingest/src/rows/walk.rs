@@ -5,10 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use lakebed_core::{ReasonCode, Tally};
+use lakebed_core::{Comment, ReasonCode, SkipKind, Tally};
 
 use super::{ColumnCounts, Fault, Reading, judge::RuleCount, shape};
-use crate::text::{Record, RowBlock, Tokeniser, tokens::Doubts};
+use crate::{
+    sniff::without_line_end,
+    text::{Record, RowBlock, Tokeniser, tokens::Doubts},
+};
 
 /// Rows of a block: few enough for a core's cache.
 pub(crate) const BLOCK_ROWS: usize = 1024;
@@ -20,6 +23,10 @@ pub(crate) struct Counts {
     pub(crate) quarantined: Tally,
     /// Blank lines: `rows` counts lines.
     pub(crate) blank: Tally,
+    /// Lines of comment.
+    pub(crate) comment: Tally,
+    /// Rows that repeat the header.
+    pub(crate) repeated: Tally,
     /// What stands between records: `rows` counts ranges.
     pub(crate) punctuation: Tally,
     /// Line ends in the chunk.
@@ -125,23 +132,36 @@ pub(crate) trait Visitor {
     fn visit(&mut self, visit: &mut Visit<'_>) -> Result<(), Trouble>;
 }
 
-/// Goes through `text`, which begins and ends at borders of records. Bad rows come out in the order
-/// of the text.
+/// What became of a chunk.
+pub(crate) struct Walked {
+    pub(crate) counts: Counts,
+    /// In the order of the text.
+    pub(crate) bad: Vec<BadRow>,
+    /// Comments and repeated headers.
+    pub(crate) skipped: Vec<(SkipKind, Record)>,
+}
+
+/// Goes through `text`, which begins and ends at borders of records.
 pub(crate) fn walk(
     text: &[u8],
     reading: &Reading,
     visitor: &mut impl Visitor,
-) -> Result<(Counts, Vec<BadRow>), Trouble> {
+) -> Result<Walked, Trouble> {
     let width = reading.columns.len();
     let mut counts = Counts { columns: vec![ColumnCounts::default(); width], ..Counts::default() };
-    let mut bad_rows = Vec::new();
+    let (mut bad_rows, mut skipped) = (Vec::new(), Vec::new());
+    let skips = Skips { text, reading };
     let mut tokens = Tokeniser::new(text, reading.dialect);
     tokens.judge_by(reading.shape());
     let mut block = RowBlock::new(width);
     let checks_utf8 = simdutf8::basic::from_utf8(text).is_err();
     let mut more = true;
     while more {
-        let is_sound = |record: &Record| !checks_utf8 || is_utf8(text, record);
+        let is_sound = |record: &Record| {
+            (!checks_utf8 || is_utf8(text, record))
+                && !skips.comment(record)
+                && !skips.header(record)
+        };
         let mut misfits = Vec::new();
         more = block
             .fill(&mut tokens, BLOCK_ROWS, is_sound, |record| misfits.push(record))
@@ -150,6 +170,12 @@ pub(crate) fn walk(
         for record in misfits {
             if record.blank {
                 add(&mut counts.blank, &record);
+            } else if skips.comment(&record) {
+                add(&mut counts.comment, &record);
+                skipped.push((SkipKind::Comment, record));
+            } else if skips.header(&record) {
+                add(&mut counts.repeated, &record);
+                skipped.push((SkipKind::Repeated, record));
             } else {
                 let faults = shape::faults(text, &record, reading);
                 bad_rows.push(BadRow { record, faults });
@@ -178,7 +204,48 @@ pub(crate) fn walk(
     bad_rows.sort_unstable_by_key(|bad| bad.record.start);
     bad_rows.iter().for_each(|bad| counts.quarantine(bad));
     counts.first_bad = bad_rows.first().map(|bad| u64::from(bad.record.line));
-    Ok((counts, bad_rows))
+    Ok(Walked { counts, bad: bad_rows, skipped })
+}
+
+/// Tells records that are no rows, though they are there.
+struct Skips<'s> {
+    text: &'s [u8],
+    reading: &'s Reading,
+}
+
+impl Skips<'_> {
+    /// Whether a record is a line of comment.
+    #[inline(always)]
+    fn comment(&self, record: &Record) -> bool {
+        self.reading.comment.is_some_and(|comment| {
+            self.text.get(record.start as usize) == Some(&(comment.begin as u8))
+                && self.is_comment(comment, record)
+        })
+    }
+
+    #[cold]
+    fn is_comment(&self, comment: Comment, record: &Record) -> bool {
+        let is_row =
+            record.fields as usize == self.reading.columns.len() && !record.odd && !record.torn;
+        // What a quote in a comment draws in from lines below is not for a comment to hide.
+        let is_line = memchr::memchr2(b'\n', b'\r', without_line_end(&self.text[record.range()]));
+        !(comment.except_rows && is_row) && is_line.is_none()
+    }
+
+    /// Whether a record is the header once more, as in files that were joined.
+    #[inline(always)]
+    fn header(&self, record: &Record) -> bool {
+        let Some(header) = &self.reading.header else { return false };
+        let length = record.range().len();
+        // A byte order mark may stand before it, a line end of two bytes behind.
+        (header.len()..=header.len() + 5).contains(&length) && self.is_header(header, record)
+    }
+
+    #[inline(never)]
+    fn is_header(&self, header: &[u8], record: &Record) -> bool {
+        let text = without_line_end(&self.text[record.range()]);
+        text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text) == header
+    }
 }
 
 fn add(tally: &mut Tally, record: &Record) {

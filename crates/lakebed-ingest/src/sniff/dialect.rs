@@ -5,7 +5,7 @@
 
 use lakebed_core::DecodeOptions;
 
-use super::{Detected, HeadRecord, Quotes, records_in};
+use super::{Detected, HeadRecord, Quotes, lead, records_in};
 use crate::{LocalSource, Refusal, text::Dialect};
 
 const CANDIDATES: [u8; 4] = [b',', b'\t', b';', b'|'];
@@ -67,7 +67,14 @@ fn detect_delimiter(source: &LocalSource, text: &[u8], whole: bool, quote: u8) -
         .rev()
         .filter(|delimiter| rank(delimiter).is_some())
         .max_by_key(|d| rank(d));
-    best.copied().unwrap_or(if name.ends_with(".tsv") { b'\t' } else { b',' })
+    // Titles and remarks before a table hold no delimiters, or others.
+    let below = || {
+        CANDIDATES.iter().find(|delimiter| {
+            let dialect = Dialect { delimiter: **delimiter, quote };
+            lead::stands_before(&records_in(text, whole, dialect, Quotes::Judged))
+        })
+    };
+    best.or_else(below).copied().unwrap_or(if name.ends_with(".tsv") { b'\t' } else { b',' })
 }
 
 /// How well a delimiter cuts: how many records of a hundred have as many fields as the most, then

@@ -23,20 +23,41 @@ enum Sign {
 
 /// Whether the first of `records` (there is one) names the columns.
 pub(crate) fn detect(records: &[HeadRecord<'_>]) -> Header {
-    let (first, rest) = (&records[0], &records[1..]);
-    let signs: Vec<Sign> =
-        (0..first.fields.len()).map(|column| sign(first, rest, column)).collect();
+    let records: Vec<&HeadRecord<'_>> = records.iter().collect();
+    if names_values(&records) {
+        return Header::Present;
+    }
+    of_signs(&records, &signs(&records))
+}
+
+/// Whether the first of `records` names columns of values: words over numbers, over dates.
+/// Rows that are the first once more say nothing.
+pub(super) fn names_values(records: &[&HeadRecord<'_>]) -> bool {
+    let (first, rest) = (records[0], &records[1..]);
+    let others = rest.iter().copied().filter(|record| !first.is_like(record));
+    let records: Vec<&HeadRecord<'_>> = [first].into_iter().chain(others).collect();
+    let signs = signs(&records);
+    signs.contains(&Sign::Name) && of_signs(&records, &signs) == Header::Present
+}
+
+fn signs(records: &[&HeadRecord<'_>]) -> Vec<Sign> {
+    let (first, rest) = (records[0], &records[1..]);
+    (0..first.fields.len()).map(|column| sign(first, rest, column)).collect()
+}
+
+fn of_signs(records: &[&HeadRecord<'_>], signs: &[Sign]) -> Header {
+    let (first, rest) = (records[0], &records[1..]);
     let count = |sign: Sign| signs.iter().filter(|other| **other == sign).count();
     let (names, values, repeated) = (count(Sign::Name), count(Sign::Value), count(Sign::Repeated));
     let is_data = match (names, values) {
         (0, 0) => repeated > 0 && repeated * 2 >= signs.len(),
-        (0, _) => !are_years(first, rest, &signs),
-        _ => values > names && !are_years(first, rest, &signs),
+        (0, _) => !are_years(first, rest, signs),
+        _ => values > names && !are_years(first, rest, signs),
     };
     if is_data { Header::Absent } else { Header::Present }
 }
 
-fn sign(first: &HeadRecord<'_>, rest: &[HeadRecord<'_>], column: usize) -> Sign {
+fn sign(first: &HeadRecord<'_>, rest: &[&HeadRecord<'_>], column: usize) -> Sign {
     let cell = first.fields[column].bytes;
     if cell.is_empty() {
         return Sign::Open;
@@ -72,7 +93,7 @@ fn is_alike(ours: &DataType, theirs: &DataType) -> bool {
 
 /// Whether the numbers of the first record are years that head columns of other numbers, as in
 /// `country,1990,1991`.
-fn are_years(first: &HeadRecord<'_>, rest: &[HeadRecord<'_>], signs: &[Sign]) -> bool {
+fn are_years(first: &HeadRecord<'_>, rest: &[&HeadRecord<'_>], signs: &[Sign]) -> bool {
     let year = |bytes: &[u8]| number::long(bytes).filter(|year| (1500..=2200).contains(year));
     let columns: Vec<usize> =
         (0..signs.len()).filter(|column| signs[*column] == Sign::Value).collect();

@@ -7,6 +7,7 @@ mod checks;
 mod corpus;
 mod encodings;
 mod json;
+mod lead;
 mod messy;
 mod parquet_sources;
 mod quarantines;

@@ -74,8 +74,8 @@ fn what_would_lose_something_stays_text() {
     `zip` is string because of leading zeros; `--type 'zip=long'` reads it as that
     `phone` is string because of plus signs; `--type 'phone=long'` reads it as that
     `big` is string because of more digits than a number type holds; `--type 'big=double'` rounds it, a `decimal(38,…)` may hold it
-    `price` is string because of thousands separators; numbers are what is written 1234.5
-    `when` is string because of dates with the day first; dates are what is written YYYY-MM-DD
+    `price` is string because of thousands separators; `--thousands ,` reads them as numbers, or `--decimal ,` if the comma stands before a fraction
+    `when` is string because of dates with the day first; `--dates dmy` reads them as dates
     `flag` is string because of short words for true and false; `--type 'flag=boolean'` reads it as that
     `spaced` is string because of spaces around values; `--type 'spaced=long'` reads it as that
     ");

@@ -5,8 +5,8 @@
 //! was done, or the key was used for two things.
 
 use lakebed_core::{
-    Action, Decode, DecodeOptions, EventBody, IngestKey, ObjectId, SourceEntry, Target,
-    VersionCommitted,
+    Action, Decode, DecodeOptions, EventBody, IngestKey, ObjectId, RepeatedHeaders, SourceEntry,
+    Target, VersionCommitted,
 };
 
 use crate::{
@@ -95,6 +95,11 @@ impl Lake {
     }
 }
 
+/// Whether headers that come again may have become of what these options say.
+fn keeps_as(options: &DecodeOptions, done: RepeatedHeaders) -> bool {
+    options.repeated_headers != Some(RepeatedHeaders::Kept) || done == RepeatedHeaders::Kept
+}
+
 /// Whether a source that was read like this may have been read by these options.
 fn fits(options: &DecodeOptions, decode: &Decode) -> bool {
     let mut null_tokens = options.null_tokens.clone();
@@ -106,6 +111,9 @@ fn fits(options: &DecodeOptions, decode: &Decode) -> bool {
         Decode::Xlsx(xlsx) => {
             let is_same = options.sheet.as_ref().is_none_or(|sheet| *sheet == xlsx.sheet)
                 && options.header.is_none_or(|header| header == xlsx.header)
+                && options.skip_lines.is_none_or(|count| count == xlsx.skip_rows)
+                && options.spelling == xlsx.spelling
+                && keeps_as(options, xlsx.repeated_headers)
                 && null_tokens == xlsx.null_tokens;
             if !is_same {
                 return false;
@@ -120,6 +128,13 @@ fn fits(options: &DecodeOptions, decode: &Decode) -> bool {
                 && options.delimiter.is_none_or(|delimiter| delimiter == csv.delimiter)
                 && options.quote.is_none_or(|quote| quote == csv.quote)
                 && options.header.is_none_or(|header| header == csv.header)
+                && options.skip_lines.is_none_or(|count| count == csv.skip_lines)
+                && options.comment.as_ref().is_none_or(|comment| {
+                    comment.chars().next().filter(|_| comment != "none")
+                        == csv.comment.map(|comment| comment.begin)
+                })
+                && options.spelling == csv.spelling
+                && keeps_as(options, csv.repeated_headers)
                 && null_tokens == csv.null_tokens;
             if !is_same {
                 return false;

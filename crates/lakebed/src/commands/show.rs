@@ -195,6 +195,9 @@ fn skipped(source: &SourceFile) -> String {
             let what = match skipped.what {
                 SkipKind::Bom => "byte order mark",
                 SkipKind::Header => "header",
+                SkipKind::Preamble => "lines before the table",
+                SkipKind::Comment => "comments",
+                SkipKind::Repeated => "repeated headers",
                 SkipKind::Blank => "blank lines",
                 SkipKind::Punctuation => "punctuation",
             };

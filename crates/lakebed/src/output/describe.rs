@@ -1,6 +1,8 @@
 //! How a source was read, in a few words.
 
-use lakebed_core::{Compression, CsvDecode, Decode, Header, JsonDecode, JsonForm, XlsxDecode};
+use lakebed_core::{
+    Compression, CsvDecode, DateOrder, Decode, Header, JsonDecode, JsonForm, Spelling, XlsxDecode,
+};
 
 /// `csv, gzip, fields between tabs, no header, NA is no value`.
 pub(crate) fn decode(decode: Option<&Decode>) -> String {
@@ -34,7 +36,28 @@ fn csv_words(csv: &CsvDecode) -> String {
     if !csv.null_tokens.is_empty() {
         words.push(format!("no value: {}", quoted(&csv.null_tokens)));
     }
+    words.extend(count(csv.skip_lines, "lines before the table"));
+    words.extend(csv.comment.map(|comment| format!("comments after `{}`", comment.begin)));
+    words.extend(spelling(csv.spelling));
     words.join(", ")
+}
+
+fn count(count: u64, what: &str) -> Option<String> {
+    (count > 0).then(|| format!("{count} {what}"))
+}
+
+/// `decimal ,`, `thousands .`, `dates dmy`.
+fn spelling(spelling: Spelling) -> Vec<String> {
+    let dates = spelling.dates.map(|order| match order {
+        DateOrder::Dmy => "dates dmy".to_owned(),
+        DateOrder::Mdy => "dates mdy".to_owned(),
+        DateOrder::Ymd => "dates ymd".to_owned(),
+    });
+    let of = |what: &str, character: Option<char>| {
+        character.map(|character| format!("{what} `{}`", character.escape_debug()))
+    };
+    let all = [of("decimal", spelling.decimal), of("thousands", spelling.thousands), dates];
+    all.into_iter().flatten().collect()
 }
 
 fn json_words(json: &JsonDecode) -> String {
@@ -57,6 +80,8 @@ fn json_words(json: &JsonDecode) -> String {
 fn xlsx_words(xlsx: &XlsxDecode) -> String {
     let sheet = xlsx.sheet.escape_debug();
     let mut words = vec!["xlsx".to_owned(), format!("sheet `{sheet}`"), xlsx.range.clone()];
+    words.extend(count(xlsx.skip_rows, "rows before the table"));
+    words.extend(spelling(xlsx.spelling));
     if xlsx.header == Header::Absent {
         words.push("no header".to_owned());
     }
@@ -72,6 +97,8 @@ fn quoted(tokens: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use lakebed_core::{Comment, RepeatedHeaders};
+
     use super::*;
 
     #[test]
@@ -82,13 +109,21 @@ mod tests {
             delimiter: '\t',
             quote: '\'',
             header: Header::Absent,
+            skip_lines: 3,
+            comment: Some(Comment { begin: '#', except_rows: false }),
+            repeated_headers: RepeatedHeaders::Skipped,
+            spelling: Spelling {
+                decimal: Some(','),
+                thousands: Some('.'),
+                dates: Some(DateOrder::Dmy),
+            },
             reader: CsvDecode::READER,
             null_tokens: vec!["NA".to_owned(), "-".to_owned()],
             columns: Vec::new(),
         };
         assert_eq!(
             decode(Some(&Decode::Csv(csv))),
-            "csv, gzip, windows-1252, fields between tabs, quoted by `'`, no header, no value: `NA` `-`"
+            "csv, gzip, windows-1252, fields between tabs, quoted by `'`, no header, no value: `NA` `-`, 3 lines before the table, comments after `#`, decimal `,`, thousands `.`, dates dmy"
         );
         assert_eq!(decode(None), "kept as it is");
     }
