@@ -18,6 +18,7 @@ usage: cargo xtask <command>
   test [ARGS]      run all tests; ARGS go to `cargo test` (`-p lakebed-core`, `-- name`)
   bench ingest     lakebed beside DuckDB: ingest, the same file again, 1 % more rows, resolve
   bench resolve    resolve alone, with 1 version and with 1,000
+  bench messy      polluted files: who loads what is wrong and does not say so
       --rounds N       clean rounds to measure (7)
       --others CORES   reject a round while the rest of the machine keeps more busy (0.25)
       --versions N     length of the long history (1000)

@@ -7,6 +7,7 @@
 pub(crate) mod hash;
 mod ingest;
 pub(crate) mod measure;
+mod messy;
 mod peers;
 mod report;
 mod resolve;
@@ -26,7 +27,7 @@ use serde_json::{Map, Value};
 use crate::workspace::Workspace;
 
 /// What can be measured.
-const MEASURED: &str = "`ingest`, `resolve` or `server`";
+const MEASURED: &str = "`ingest`, `resolve`, `messy` or `server`";
 
 /// What the command line asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,6 +67,7 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
             Ok(report)
         },
         "resolve" => resolve::run,
+        "messy" => messy::run,
         "server" => server::run,
         unknown => bail!("`{unknown}` cannot be measured: say {MEASURED}"),
     };

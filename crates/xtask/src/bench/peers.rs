@@ -55,6 +55,58 @@ for count, _ in enumerate(sys.stdin):
     print((time.perf_counter() - start) * 1000, flush=True)
 "#;
 
+/// What reads files that are not as they should be.
+const MESSY_PACKAGES: [&str; 3] = ["duckdb==2.0.0", "pandas==3.1.1", "polars==2.1.0"];
+
+/// Reads every file with every reader as it comes, and writes a line of JSON for each: the rows as texts,
+/// and whether it said that something is wrong, by an exception or a warning.
+const MESSY_READ: &str = r#"
+import json, sys, warnings
+import duckdb, pandas, polars
+
+def with_duckdb(name):
+    return duckdb.connect().read_csv(name).fetchall()
+
+def with_pandas(name):
+    table = pandas.read_csv(name)
+    return table.astype(object).where(table.notna(), None).values.tolist()
+
+def with_polars(name):
+    return polars.read_csv(name).rows()
+
+for reader, read in (("duckdb", with_duckdb), ("pandas", with_pandas), ("polars", with_polars)):
+    for name in sys.argv[1:]:
+        rows, said = [], False
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            try:
+                rows = [["" if cell is None else str(cell) for cell in row] for row in read(name)]
+            except BaseException:
+                said = True
+        print(json.dumps({"reader": reader, "rows": rows, "said": said or bool(told)}))
+"#;
+
+/// The peers that read polluted files.
+#[derive(Debug)]
+pub(crate) struct Messy {
+    folder: PathBuf,
+}
+
+impl Messy {
+    /// Installs the peers into `parent` when they are missing.
+    pub(crate) fn install(parent: &Path) -> Result<Self> {
+        let name = "peers-messy-duckdb-2.0.0-pandas-3.1.1-polars-2.1.0";
+        Ok(Self { folder: install(parent, name, &MESSY_PACKAGES)? })
+    }
+
+    /// Python that runs [`MESSY_READ`] on those files.
+    pub(crate) fn read(&self, files: &[PathBuf]) -> Command {
+        let mut command = Command::new(self.folder.join("bin/python"));
+        command.args(["-c", MESSY_READ]).args(files);
+        command
+    }
+}
+
 /// Python that runs [`DUCKLAKE_COMMITS`] with a catalog on PostgreSQL and files in `folder`.
 pub(crate) fn ducklake_commits(parent: &Path, catalog: &str, folder: &Path) -> Result<Command> {
     let home = install(parent, "peers-ducklake-1.5.5", &DUCKLAKE_PACKAGES)?;
