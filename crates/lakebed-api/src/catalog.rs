@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lakebed_core::{
-    Action, AttributeName, AttributeValue, Declared, Grant, Grantee, GroupName, ObjectId,
-    PrincipalName, Target, Timestamp,
+    Action, AttributeName, AttributeValue, DatasetName, Declared, Grant, Grantee, GroupName,
+    ObjectId, PrincipalName, Target, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -95,6 +95,46 @@ pub struct CatalogPlan {
     pub grants_removed: BTreeSet<Grant>,
     /// Who gains or loses what, by target and action.
     pub rights: Vec<RightChange>,
+    /// Contracts that are new, go or change, by dataset.
+    #[serde(default)]
+    pub contracts: Vec<ContractChange>,
+}
+
+/// A contract that is new, goes or changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ContractChange {
+    /// Whose.
+    #[schema(value_type = String)]
+    pub dataset: DatasetName,
+    /// The version in force, in the producer's words; none where there is no contract.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// The version that would be; none where the contract goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// What the change asks of consumers: `none`, `patch`, `minor` or `major`; none where a contract
+    /// begins or ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
+    /// What makes it so, the gravest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<ContractReason>,
+    /// Why the new version does not say what changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_flaw: Option<String>,
+}
+
+/// One thing that is promised otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ContractReason {
+    /// `patch`, `minor` or `major`.
+    pub level: String,
+    /// A column, rule or key of the contract.
+    pub element: String,
+    /// What happened to it.
+    pub what: String,
+    /// Why that is of this level.
+    pub why: String,
 }
 
 /// Who enters and leaves a group.

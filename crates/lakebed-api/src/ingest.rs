@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    SourceFile, VersionSummary,
+    RuleFinding, SourceFile, VersionSummary,
     schemas::{
         DataTypeSchema, DatasetNameSchema, DecodeOptionsSchema, DecodeSchema, DigestSchema,
         IngestModeSchema, TableSchemaSchema, TallySchema,
@@ -27,6 +27,11 @@ pub struct IngestRequest {
     /// another version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<String>,
+    /// The version, `namespace.dataset[@selector]`, whose quarantined rows the sources hold,
+    /// corrected: the new version cites it. Only with mode `append`, for those who may read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "sales.orders@v3")]
+    pub repairs: Option<String>,
     /// The sources, in the order they are read; at least one.
     #[schema(min_items = 1)]
     pub sources: Vec<IngestSource>,
@@ -117,7 +122,7 @@ pub struct PlannedSource {
 }
 
 /// What an ingest did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct IngestResponse {
     /// Whether there is a new version.
     pub status: IngestStatus,
@@ -129,6 +134,10 @@ pub struct IngestResponse {
     pub notes: Vec<String>,
     /// The sources and what became of their rows, in the order given; empty when unchanged.
     pub sources: Vec<SourceFile>,
+    /// What the contract in force promises, and whether it holds: every rule, in the contract's order;
+    /// empty without a contract, when unchanged, and for those who may not read the dataset.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<RuleFinding>,
     /// Bytes the lake did not have before; only for those who may read all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_bytes: Option<u64>,

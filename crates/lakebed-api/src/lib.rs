@@ -28,6 +28,7 @@
 //! must ignore fields of responses that they do not know.
 
 mod catalog;
+mod contract;
 mod dataset;
 mod diff;
 mod event;
@@ -48,9 +49,10 @@ mod version;
 
 pub use catalog::{
     AccessExplanation, ActionExplained, AttributeChange, CatalogAnswer, CatalogApplied,
-    CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, GrantExplained, GroupChange, Reach,
-    RightChange,
+    CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, ContractChange, ContractReason,
+    GrantExplained, GroupChange, Reach, RightChange,
 };
+pub use contract::{ContractCheckRequest, ContractReport, FirstBroken, RuleFinding};
 pub use dataset::{DatasetAnswer, DatasetList, DatasetSummary, Head};
 pub use diff::{
     CellChange, CellCount, ChangedRow, ColumnChange, ColumnDiff, DiffAnswer, DiffRequest, RowDiff,

@@ -537,6 +537,27 @@ pub struct DeclaredSchema {
     /// Who may do what.
     #[schema(required = false)]
     pub grants: Vec<GrantSchema>,
+    /// What is promised of datasets, by name: contracts as ARCHITECTURE.md says they are stored.
+    #[schema(required = false)]
+    pub contracts: BTreeMap<String, ContractSchema>,
+}
+
+/// What a producer promises of a dataset, as it is stored.
+#[derive(ToSchema)]
+#[schema(as = Contract)]
+pub struct ContractSchema {
+    /// Which contract this is, for ever.
+    #[schema(min_length = 1)]
+    pub id: String,
+    /// Its version, by semantic versioning.
+    #[schema(example = "1.0.0", min_length = 1)]
+    pub version: String,
+    /// Where it is in its life: `proposed`, `draft`, `active`, `deprecated`, `retired`.
+    #[schema(example = "active")]
+    pub status: String,
+    /// What the contract calls the table.
+    #[schema(min_length = 1)]
+    pub object: String,
 }
 
 /// What is declared of a principal.

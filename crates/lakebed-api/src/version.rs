@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    FileLink, ResolvedVersion, Snapshot,
+    ContractReport, FileLink, ResolvedVersion, Snapshot,
     schemas::{DatasetKindSchema, DecodeSchema, SkippedSchema, TableSchemaSchema, TallySchema},
 };
 
@@ -81,6 +81,9 @@ pub struct VersionAnswer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub contract: Option<ObjectId>,
+    /// What that contract says of the version; none where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ContractReport>,
     /// The versions it was computed from, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<InputVersion>,

@@ -6,14 +6,15 @@ use std::collections::BTreeSet;
 
 use lakebed_api::{
     CatalogAnswer, CatalogApplied, CatalogApplyRequest, CatalogPlan, CatalogPlanRequest,
-    DatasetAnswer, DatasetList, DatasetSummary, EventEntry, EventPage, FileLink, Finding, Head,
+    ContractChange, ContractCheckRequest, ContractReason, ContractReport, DatasetAnswer,
+    DatasetList, DatasetSummary, EventEntry, EventPage, FileLink, Finding, FirstBroken, Head,
     Health, IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus, InputVersion,
     LakeInfo, Line, NewToken, PlannedSource, Problem, Progress, Reach, ResolveRequest,
-    ResolveResponse, ResolvedInput, ResolvedVersion, RightChange, SchemaChange, SchemaChangeKind,
-    Snapshot, SourceFile, SqlColumn, SqlLimits, SqlParameters, SqlRequest, SqlResult, TokenList,
-    TokenRequest, TokenSummary, Uploaded, VerifyReport, VerifyRequest, VersionAnswer, VersionPage,
-    VersionSummary, WhoAmI, decode_resolved, encode_resolved, format_snapshot, parse_snapshot,
-    schemas,
+    ResolveResponse, ResolvedInput, ResolvedVersion, RightChange, RuleFinding, SchemaChange,
+    SchemaChangeKind, Snapshot, SourceFile, SqlColumn, SqlLimits, SqlParameters, SqlRequest,
+    SqlResult, TokenList, TokenRequest, TokenSummary, Uploaded, VerifyReport, VerifyRequest,
+    VersionAnswer, VersionPage, VersionSummary, WhoAmI, decode_resolved, encode_resolved,
+    format_snapshot, parse_snapshot, schemas,
 };
 use lakebed_core::{
     Action, AttributeValue, Column, Comment, Compression, CsvDecode, DataType, DatasetKind,
@@ -196,6 +197,8 @@ fn declared() -> Declared {
         "principals": { "alice": { "attributes": { "region": "EU" } } },
         "grants": [{ "to": "group:analysts", "may": ["read"], "on": { "namespace": "crm" },
                      "from_stage": "raw", "until": at() }],
+        "contracts": { "crm.orders": { "id": "c", "version": "1.0.0", "status": "active",
+                                       "object": "orders", "columns": [{ "name": "price" }] } },
     }))
     .unwrap()
 }
@@ -219,6 +222,19 @@ fn catalog_plan() -> CatalogPlan {
             on: "crm.*".parse().unwrap(),
             before: Reach::Never,
             after: Reach::Until(at()),
+        }],
+        contracts: vec![ContractChange {
+            dataset: "crm.orders".parse().unwrap(),
+            before: Some("1.0.0".to_owned()),
+            after: Some("1.1.0".to_owned()),
+            level: Some("minor".to_owned()),
+            reasons: vec![ContractReason {
+                level: "minor".to_owned(),
+                element: "price.minimum".to_owned(),
+                what: "was added".to_owned(),
+                why: "a promise more".to_owned(),
+            }],
+            version_flaw: None,
         }],
     }
 }
@@ -254,7 +270,41 @@ fn ingest_response() -> IngestResponse {
         changes: vec![change()],
         notes: vec!["delimiter is `;`".to_owned()],
         sources: vec![source()],
+        findings: vec![finding()],
         new_bytes: Some(0),
+    }
+}
+
+fn finding() -> RuleFinding {
+    RuleFinding {
+        rule: "price.minimum".to_owned(),
+        column: Some("price".to_owned()),
+        severity: "warning".to_owned(),
+        measured: 3.into(),
+        threshold: "0".to_owned(),
+        passed: false,
+        consequence: Some("warned".to_owned()),
+        problem: None,
+        first: Some(FirstBroken { source: "a.csv".to_owned(), line: 7 }),
+    }
+}
+
+fn contract_report() -> ContractReport {
+    ContractReport {
+        dataset: "sales.orders".parse().unwrap(),
+        number: 3,
+        contract: object("contract"),
+        id: "c-1".to_owned(),
+        version: "1.0.0".to_owned(),
+        status: "active".to_owned(),
+        owners: vec!["carol".to_owned()],
+        description: Some("orders".to_owned()),
+        tags: vec!["pii".to_owned()],
+        accepted: 7,
+        quarantined: 1,
+        findings: vec![finding()],
+        refusals: Vec::new(),
+        held_back_by: vec!["rowCount".to_owned()],
     }
 }
 
@@ -303,11 +353,14 @@ fn every_type_reads_back_what_it_wrote() {
         schema: Some(schema()),
         quarantine: vec![file(None)],
         contract: Some(object("contract")),
+        report: Some(contract_report()),
         inputs: vec![InputVersion {
             dataset: "sales.customers".parse().unwrap(),
             version_id: VersionId::new(object("customers")),
         }],
     });
+    reads_back(contract_report());
+    reads_back(ContractCheckRequest { reference: "sales.orders@v3".to_owned() });
     reads_back(Uploaded {
         upload: object("upload"),
         size_bytes: 5,
@@ -317,6 +370,7 @@ fn every_type_reads_back_what_it_wrote() {
         dataset: "sales.orders".to_owned(),
         mode: IngestMode::Append,
         again: Some("once more".to_owned()),
+        repairs: Some("sales.orders@v3".to_owned()),
         sources: vec![
             IngestSource::upload("a.csv", object("upload")),
             IngestSource::path("b.csv", "/data/b.csv"),

@@ -161,6 +161,7 @@ const fn type_name(body: &EventBody) -> &'static str {
         EventBody::VersionCommitted(_) => "version_committed",
         EventBody::HeadMoved(_) => "head_moved",
         EventBody::IngestRefused(_) => "ingest_refused",
+        EventBody::ContractMeasured(_) => "contract_measured",
         EventBody::CatalogApplied(_) => "catalog_applied",
         EventBody::TokenCreated(_) => "token_created",
         EventBody::TokenRevoked(_) => "token_revoked",

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{Catalog, Result, connection::Connection, statement::query};
 
 /// Every table with all its columns, in the order of its key.
-const TABLES: [(&str, &str); 11] = [
+const TABLES: [(&str, &str); 12] = [
     (
         "meta",
         "SELECT lake, last_seq, last_at_micros, journaled_seq, segment, segment_digest FROM meta",
@@ -25,6 +25,11 @@ const TABLES: [(&str, &str); 11] = [
     (
         "head_moves",
         "SELECT dataset_id, stage, seq, number FROM head_moves ORDER BY dataset_id, stage, seq",
+    ),
+    (
+        "findings",
+        "SELECT dataset_id, number, contract, engine, object_id, seq FROM findings \
+         ORDER BY dataset_id, number, contract, engine",
     ),
     ("declarations", "SELECT seq, digest FROM declarations ORDER BY seq"),
     (

@@ -16,6 +16,7 @@
 //! | `datasets`, `versions`, `objects` | what the events made | insert only |
 //! | `declarations` | the catalogs that people applied | insert only |
 //! | `object_datasets` | which datasets name an object | insert only |
+//! | `findings` | which contracts were measured on which versions | insert only |
 //! | `head_moves` | every head a stage ever had | insert only |
 //! | `tokens`, `token_revocations` | API tokens, and which were taken back | insert only |
 //! | `heads` | the heads now, above the mark too: for compare-and-swap | updated |
@@ -35,6 +36,7 @@ mod error;
 mod event;
 mod examine;
 mod export;
+mod findings;
 mod flaw;
 mod job;
 mod journal;
@@ -62,6 +64,7 @@ pub use database::Catalog;
 pub use dataset::{DatasetFilter, DatasetRecord, NewestState};
 pub use declaration::Declaration;
 pub use error::{BoxError, Entity, Error, Result};
+pub use findings::FindingsRecord;
 pub use job::{JobRecord, JobState, UnfinishedJob};
 pub use journal::{JournalMark, JournalState};
 pub use lease::Lease;

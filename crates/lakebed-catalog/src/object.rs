@@ -89,7 +89,7 @@ async fn select(
     rows.iter().map(from_row).collect()
 }
 
-fn from_row(row: &Row) -> Result<StoredObject> {
+pub(crate) fn from_row(row: &Row) -> Result<StoredObject> {
     Ok(StoredObject {
         id: row.digest("id")?,
         size_bytes: row.number("size_bytes")?,

@@ -13,6 +13,7 @@ use crate::{
     connection::Connection,
     declaration,
     event::{self, saturate},
+    findings,
     flaw::{Flaw, to_i64},
     meta, object, object_dataset,
     statement::query,
@@ -55,6 +56,7 @@ async fn apply(connection: &mut Connection, event: &Event) -> Result<()> {
         EventBody::VersionCommitted(version) => commit_version(connection, seq, version).await,
         EventBody::HeadMoved(moved) => move_head(connection, seq, moved).await,
         EventBody::IngestRefused(refused) => keep_refused(connection, seq, refused).await,
+        EventBody::ContractMeasured(measured) => findings::insert(connection, seq, measured).await,
         EventBody::CatalogApplied(applied) => declaration::insert(connection, seq, applied).await,
         EventBody::TokenCreated(token) => token::create(connection, seq, token).await,
         EventBody::TokenRevoked(revoked) => token::revoke(connection, seq, revoked).await,
@@ -196,7 +198,11 @@ async fn keep_refused(
     object_dataset::insert(connection, seq, &refused.dataset, named).await
 }
 
-async fn require_object(connection: &mut Connection, seq: u64, id: ObjectId) -> Result<()> {
+pub(crate) async fn require_object(
+    connection: &mut Connection,
+    seq: u64,
+    id: ObjectId,
+) -> Result<()> {
     match object::is_recorded(connection, id).await? {
         true => Ok(()),
         false => Err(Error::invalid(seq, Flaw::ObjectUnknown { object: id })),
@@ -232,7 +238,7 @@ pub(crate) async fn find_dataset(
     row.map(|row| Ok((saturate(row.number("id")?), row.kind("kind")?))).transpose()
 }
 
-async fn get_dataset(connection: &mut Connection, dataset: &DatasetName) -> Result<i64> {
+pub(crate) async fn get_dataset(connection: &mut Connection, dataset: &DatasetName) -> Result<i64> {
     match find_dataset(connection, dataset).await? {
         Some((dataset_id, _)) => Ok(dataset_id),
         None => Err(Error::NotFound { entity: Entity::Dataset(dataset.clone()) }),

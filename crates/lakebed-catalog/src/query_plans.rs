@@ -2,7 +2,7 @@
 //! database's own query plans: every step is a search in an index, nothing is scanned or sorted.
 
 use crate::{
-    Catalog, dataset, declaration, object, object_dataset, resolve,
+    Catalog, dataset, declaration, findings, object, object_dataset, resolve,
     statement::{Statement, Value},
     version,
 };
@@ -37,6 +37,7 @@ async fn every_resolve_is_a_chain_of_index_seeks() {
         object::OF_SIZE,
         object_dataset::OF_OBJECT,
         declaration::NOW,
+        findings::OF_VERSION,
     ] {
         let steps = plan(&catalog, sql).await;
         let is_seek = |step: &String| {

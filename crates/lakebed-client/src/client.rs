@@ -6,9 +6,9 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response};
 use lakebed_api::{
     AccessExplanation, CatalogAnswer, CatalogApplied, CatalogApplyRequest, CatalogPlan,
-    CatalogPlanRequest, DatasetAnswer, DatasetList, DatasetSummary, DiffAnswer, DiffRequest,
-    EventPage, Health, IngestPlan, IngestRequest, LakeInfo, ProfileAnswer, ResolveRequest,
-    ResolveResponse, VersionAnswer, VersionPage, media,
+    CatalogPlanRequest, ContractCheckRequest, ContractReport, DatasetAnswer, DatasetList,
+    DatasetSummary, DiffAnswer, DiffRequest, EventPage, Health, IngestPlan, IngestRequest,
+    LakeInfo, ProfileAnswer, ResolveRequest, ResolveResponse, VersionAnswer, VersionPage, media,
 };
 use lakebed_core::{DatasetName, PrincipalName};
 use tower::Service;
@@ -239,6 +239,15 @@ impl Client {
             draft = draft.header(media::IDEMPOTENCY_KEY, key)?;
         }
         draft.fetch().await
+    }
+
+    /// Measures the declared contract on a version.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn check_contract(&self, reference: &str) -> Result<ContractReport, ClientError> {
+        let request = ContractCheckRequest { reference: reference.to_owned() };
+        self.post(&["v1", "contract-checks"]).json(&request).fetch().await
     }
 
     /// Why the caller, or `principal`, may do what with a target: `lake`, `crm.*`, `crm.customers`.

@@ -147,6 +147,7 @@ fn finding(rule: &Rule, measured: Value, threshold: String, passed: bool) -> Fin
         unit: Unit::Rows,
         threshold,
         passed,
+        problem: None,
     }
 }
 
@@ -170,6 +171,7 @@ pub fn freshness_finding(promise: &Freshness, newest: Option<Timestamp>, at: Tim
         unit: Unit::Rows,
         threshold: format!("at most {} seconds", promise.max_age_seconds),
         passed: age.is_some_and(|micros| i128::from(micros) <= limit),
+        problem: None,
     }
 }
 

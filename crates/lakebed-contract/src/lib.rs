@@ -2,6 +2,7 @@
 //!
 //! * [`read_contract`] makes a [`Contract`] out of the YAML of the Open Data Contract Standard, or
 //!   says in which lines it cannot be meant like that, and what of it is kept without being enforced.
+//! * [`check_contract`] holds one that came another way to the same rules.
 //! * [`bind`] fits its rules to a table; [`ValueRule::holds`] is what measuring a value must say.
 //! * [`count_finding`] and its like make facts of what was measured; [`decide`] says what they do to
 //!   a version.
@@ -21,11 +22,12 @@ mod odcs;
 mod pattern;
 mod scalar;
 mod semver;
+mod value;
 pub mod yaml;
 
 pub use bind::{
-    BindFlaw, BoundCheck, Cell, Comparison, DuplicateRule, RowRules, Scalar, ValueRule, bind,
-    decode_type,
+    BindFlaw, BoundCheck, Cell, Comparison, DuplicateRule, RelationshipRule, RowRules, Scalar,
+    ValueRule, bind, decode_type, fits_type,
 };
 pub use classify::{Change, Level, Reason, VersionFlaw, check_version, classify};
 pub use infer::{ColumnProfile, Profile, infer_contract};
@@ -35,3 +37,4 @@ pub use judge::{
 };
 pub use odcs::{Note, NoteKind, ReadContract, dataset_of_file, read_contract};
 pub use pattern::{Pattern, PatternError};
+pub use value::{ContractFlaw, check_contract};

@@ -1,4 +1,4 @@
-//! The lake as its people declared it: groups, principals, grants and policies, as one canonical
+//! The lake as its people declared it: groups, principals, grants, policies and contracts, as one canonical
 //! value.
 //!
 //! How it is written down for people (YAML) and what makes one valid is `lakebed-govern`'s
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     AttributeName, AttributeValue, DatasetName, Grant, GroupName, ObjectId, PrincipalName,
+    contract::Contract,
     policy::{Policy, PolicyName},
 };
 
@@ -35,6 +36,8 @@ pub struct Declared {
     /// Columns that somebody has looked at since their dataset came under a policy: of these no
     /// more is hidden than policies say.
     pub reviewed: BTreeMap<DatasetName, BTreeSet<String>>,
+    /// What is promised of datasets, whether they exist or not.
+    pub contracts: BTreeMap<DatasetName, Contract>,
 }
 
 /// What is declared of a principal.
@@ -101,6 +104,8 @@ struct Stored {
     policies: Vec<Policy>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     reviewed: BTreeMap<DatasetName, BTreeSet<String>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    contracts: BTreeMap<DatasetName, Contract>,
 }
 
 /// The order of grants is that of their texts, which needs no knowledge of their fields.
@@ -116,9 +121,19 @@ fn sorted_by_text<S: Serializer>(
 
 impl From<Declared> for Stored {
     fn from(declared: Declared) -> Self {
-        let Declared { groups, claimed_groups, principals, grants, policies, reviewed } = declared;
+        let Declared { groups, claimed_groups, principals, grants, policies, reviewed, contracts } =
+            declared;
         let policies = policies.into_values().collect();
-        Self { format: FORMAT, groups, claimed_groups, principals, grants, policies, reviewed }
+        Self {
+            format: FORMAT,
+            groups,
+            claimed_groups,
+            principals,
+            grants,
+            policies,
+            reviewed,
+            contracts,
+        }
     }
 }
 
@@ -126,8 +141,16 @@ impl TryFrom<Stored> for Declared {
     type Error = String;
 
     fn try_from(stored: Stored) -> Result<Self, String> {
-        let Stored { format, groups, claimed_groups, principals, grants, policies, reviewed } =
-            stored;
+        let Stored {
+            format,
+            groups,
+            claimed_groups,
+            principals,
+            grants,
+            policies,
+            reviewed,
+            contracts,
+        } = stored;
         if format != FORMAT {
             return Err(format!("the declared catalog has format {format}; this build knows 1"));
         }
@@ -138,7 +161,15 @@ impl TryFrom<Stored> for Declared {
                 return Err(format!("two policies are named `{name}`"));
             }
         }
-        Ok(Self { groups, claimed_groups, principals, grants, policies: by_name, reviewed })
+        Ok(Self {
+            groups,
+            claimed_groups,
+            principals,
+            grants,
+            policies: by_name,
+            reviewed,
+            contracts,
+        })
     }
 }
 

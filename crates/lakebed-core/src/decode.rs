@@ -170,6 +170,19 @@ pub enum Decode {
     },
 }
 
+impl Decode {
+    /// The columns in the source's order and the types they were read as.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        match self {
+            Self::Csv(csv) => &csv.columns,
+            Self::Json(json) => &json.columns,
+            Self::Xlsx(xlsx) => &xlsx.columns,
+            Self::Parquet { columns } => columns,
+        }
+    }
+}
+
 /// Resolved options of a delimited text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

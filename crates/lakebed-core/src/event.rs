@@ -46,6 +46,8 @@ pub enum EventBody {
     HeadMoved(HeadMoved),
     /// Sources were kept, but made no version.
     IngestRefused(IngestRefused),
+    /// A contract was measured on a version.
+    ContractMeasured(ContractMeasured),
     /// Another catalog is declared.
     CatalogApplied(CatalogApplied),
     /// Somebody can prove who they are with a new API token.
@@ -63,6 +65,7 @@ impl EventBody {
             Self::VersionCommitted(version) => Some(&version.dataset),
             Self::HeadMoved(moved) => Some(&moved.dataset),
             Self::IngestRefused(refused) => Some(&refused.dataset),
+            Self::ContractMeasured(measured) => Some(&measured.dataset),
             Self::CatalogApplied(_) | Self::TokenCreated(_) | Self::TokenRevoked(_) => None,
         }
     }
@@ -126,6 +129,24 @@ pub struct IngestRefused {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quarantine: Vec<FileEntry>,
     /// Every object that this event names and no earlier event named. Sorted.
+    pub objects: Vec<StoredObject>,
+}
+
+/// See [`EventBody::ContractMeasured`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContractMeasured {
+    /// The dataset.
+    pub dataset: DatasetName,
+    /// The version's number.
+    pub number: u64,
+    /// The contract, by the digest of its canonical text.
+    pub contract: ObjectId,
+    /// The rule engine that measured.
+    pub engine: u32,
+    /// What it found: [`crate::contract::Findings`].
+    pub findings: StoredObject,
+    /// Every object that this event names and no earlier event named: the findings and, if it is
+    /// new, the contract. Sorted.
     pub objects: Vec<StoredObject>,
 }
 

@@ -52,8 +52,8 @@ pub use decode::{
     JsonDecode, JsonForm, Reason, ReasonCode, RepeatedHeaders, Spelling, XlsxDecode,
 };
 pub use event::{
-    CatalogApplied, Event, EventBody, HeadMoved, IngestRefused, KeptSource, TokenCreated,
-    TokenRevoked, VersionCommitted,
+    CatalogApplied, ContractMeasured, Event, EventBody, HeadMoved, IngestRefused, KeptSource,
+    TokenCreated, TokenRevoked, VersionCommitted,
 };
 pub use grant::{Action, ActionError, Grant, Grantee, Target, TargetError};
 pub use id::{LakeId, ObjectId, StoredObject, VersionId};
@@ -69,7 +69,7 @@ pub use principal::{
     AttributeName, AttributeValue, GroupName, Identity, PrincipalError, PrincipalName, ScopeEntry,
     Standing, TokenScope,
 };
-pub use reference::{DatasetRef, RefError, Selector};
+pub use reference::{DatasetRef, RefError, Selector, TablePart, TableRef};
 pub use schema::{DataType, Field, SchemaChange, SchemaError, TableSchema};
 pub use time::Timestamp;
 pub use token::{SecretToken, TokenError, TokenHash, TokenId};

@@ -196,6 +196,9 @@ pub struct SourceEntry {
     /// How it was read; none for kind `files`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decode: Option<Decode>,
+    /// The contract its rows were judged by, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<ObjectId>,
     /// What was accepted.
     pub accepted: Tally,
     /// What was quarantined.

@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
 
 use crate::{DatasetName, NameError, StageName, Timestamp, name::printable};
 
@@ -74,6 +75,58 @@ impl FromStr for DatasetRef {
                 Ok(Self { dataset: dataset.parse()?, selector: selector.parse()? })
             }
         }
+    }
+}
+
+/// What SQL may name: the rows of a version, or those that were set aside.
+///
+/// Written `namespace.dataset[@selector][!quarantine]`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TableRef {
+    /// The version.
+    pub reference: DatasetRef,
+    /// Its accepted rows, or its quarantine.
+    pub part: TablePart,
+}
+
+/// Which rows of a version are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TablePart {
+    /// Those that were accepted.
+    Rows,
+    /// Those that were set aside.
+    Quarantine,
+}
+
+/// Behind the reference, where a quarantine is meant.
+const QUARANTINE: &str = "!quarantine";
+
+impl FromStr for TableRef {
+    type Err = RefError;
+
+    fn from_str(text: &str) -> Result<Self, RefError> {
+        let (reference, part) = match text.strip_suffix(QUARANTINE) {
+            Some(reference) => (reference, TablePart::Quarantine),
+            None => (text, TablePart::Rows),
+        };
+        Ok(Self { reference: reference.parse()?, part })
+    }
+}
+
+impl fmt::Display for TableRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reference.fmt(f)?;
+        match self.part {
+            TablePart::Rows => Ok(()),
+            TablePart::Quarantine => f.write_str(QUARANTINE),
+        }
+    }
+}
+
+impl From<DatasetRef> for TableRef {
+    fn from(reference: DatasetRef) -> Self {
+        Self { reference, part: TablePart::Rows }
     }
 }
 
@@ -204,6 +257,17 @@ mod tests {
         fn any_text_is_a_reference_or_one_clear_line(text in any::<String>()) {
             if let Err(error) = text.parse::<DatasetRef>() {
                 prop_assert!(!error.to_string().chars().any(char::is_control));
+            }
+        }
+
+        /// A quarantine is named by its version's reference and one word behind it.
+        #[test]
+        fn a_quarantine_is_named_behind_its_version(text in r"[a-z]{1,3}\.[a-z_0-9]{1,4}(@v[1-9])?(!quarantine)?!?") {
+            if let Ok(parsed) = text.parse::<TableRef>() {
+                prop_assert_eq!(parsed.to_string(), text.clone());
+                prop_assert_eq!(parsed.part == TablePart::Quarantine, text.ends_with("!quarantine"));
+            } else {
+                prop_assert!(text.ends_with('!') || text.trim_end_matches("!quarantine").parse::<DatasetRef>().is_err());
             }
         }
 

@@ -20,14 +20,14 @@ mod restrict;
 mod rights;
 
 pub use authorize::{Denied, Granted, Verdict, authorize};
-pub use declared::{CatalogFile, DeclaredFlaw, check_declared, read_catalog};
+pub use declared::{CatalogFile, DeclaredFlaw, ReadCatalog, check_declared, read_catalog};
 pub use explain::{
     ActionExplained, Explanation, GrantExplained, PolicyExplained, WhyNot, WhySpared, explain,
 };
-pub use lakebed_contract::yaml::Mistake;
+pub use lakebed_contract::{Change, Level, Note, NoteKind, Reason, VersionFlaw, yaml::Mistake};
 pub use plan::{
-    AttributeChange, CatalogPlan, GroupChange, PolicyChange, Reach, RightChange, SightChange,
-    plan_catalog,
+    AttributeChange, CatalogPlan, ContractChange, GroupChange, PolicyChange, Reach, RightChange,
+    SightChange, plan_catalog,
 };
 pub use restrict::{FilterFlaw, PolicyMisfit, Reader, TableFacts, check_policy, restrict};
 pub use rights::Rights;

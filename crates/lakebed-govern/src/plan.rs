@@ -1,8 +1,10 @@
-//! What applying a declared catalog would change: which groups, attributes and policies, and who
-//! would gain or lose what right, and sight of what. A value; the command line, the API and the use case show the same one.
+//! What applying a declared catalog would change: which groups, attributes, policies and contracts, and
+//! who would gain or lose what right, and sight of what. A value; the command line, the API and the use
+//! case show the same one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lakebed_contract::{Change, VersionFlaw, check_version, classify};
 use lakebed_core::{
     Action, AttributeName, AttributeValue, DatasetName, Declared, Grant, Grantee, GroupName,
     ObjectId, PrincipalName, Target, Timestamp,
@@ -41,6 +43,8 @@ pub struct CatalogPlan {
     pub reviewed_removed: BTreeSet<(DatasetName, String)>,
     /// Who gains or loses sight of what they may read, as far as it is known by name.
     pub sights: Vec<SightChange>,
+    /// Contracts that are new, go or change, by dataset.
+    pub contracts: Vec<ContractChange>,
     /// Whether the lake would be left without anybody who may admin it, where somebody may now.
     pub loses_last_admin: bool,
 }
@@ -100,6 +104,21 @@ pub struct SightChange {
     pub who: BTreeSet<Grantee>,
 }
 
+/// A contract that is new, goes or changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContractChange {
+    /// Whose.
+    pub dataset: DatasetName,
+    /// The version in force, in the producer's words; none where there is no contract.
+    pub before: Option<String>,
+    /// The version that would be; none where the contract goes.
+    pub after: Option<String>,
+    /// What the change means for consumers; none where a contract begins or ends.
+    pub change: Option<Change>,
+    /// Why the new version does not say what changed.
+    pub version_flaw: Option<VersionFlaw>,
+}
+
 /// Something that some may do from now on, or no more, or for another time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RightChange {
@@ -153,6 +172,7 @@ pub fn plan_catalog(before: Option<&Declared>, after: &Declared, now: Timestamp)
         reviewed_added: &reviewed(after) - &reviewed(old),
         reviewed_removed: &reviewed(old) - &reviewed(after),
         sights: sight_changes(old, after, now),
+        contracts: contract_changes(old, after),
         loses_last_admin: has_admin(old, now) && !has_admin(after, now),
     }
 }
@@ -191,6 +211,29 @@ fn attribute_changes(old: &Declared, new: &Declared) -> Vec<AttributeChange> {
     };
     let all = &keys(old) | &keys(new);
     all.into_iter().map(change).filter(|change| change.before != change.after).collect()
+}
+
+fn contract_changes(old: &Declared, new: &Declared) -> Vec<ContractChange> {
+    let names: BTreeSet<&DatasetName> = old.contracts.keys().chain(new.contracts.keys()).collect();
+    let change = |dataset: &DatasetName| {
+        let (before, after) = (old.contracts.get(dataset), new.contracts.get(dataset));
+        if before == after {
+            return None;
+        }
+        let both = before.zip(after);
+        let change = both.map(|(before, after)| classify(before, after));
+        let version_flaw = both
+            .zip(change.as_ref())
+            .and_then(|((before, after), change)| check_version(before, after, change).err());
+        Some(ContractChange {
+            dataset: dataset.clone(),
+            before: before.map(|contract| contract.version.clone()),
+            after: after.map(|contract| contract.version.clone()),
+            change,
+            version_flaw,
+        })
+    };
+    names.into_iter().filter_map(change).collect()
 }
 
 /// Compares what everybody may do before and after, and puts together those for whom it is the

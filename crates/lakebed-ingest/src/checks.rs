@@ -10,9 +10,16 @@ use arrow::{
     buffer::BooleanBuffer,
     datatypes::{Field, Schema, SchemaRef},
 };
-use lakebed_core::{DataType, ReasonCode, Severity};
+use lakebed_core::{DataType, ReasonCode, Severity, TableSchema};
 
-use crate::{account::Account, arrow_types::arrow_type, layout::Layout, rows::Fault};
+use crate::{
+    Refusal,
+    account::Account,
+    arrow_types::arrow_type,
+    layout::Layout,
+    rows::Fault,
+    unique::{Turn, Unique, Uniqueness, keys},
+};
 
 /// A rule on rows: what it is called, and what breaking it means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,11 +48,42 @@ pub trait RowCheck: fmt::Debug + Send + Sync {
     /// and with its types, in the source's order; those it lacks are null in all of its rows, and
     /// are not there. Cells that are not of their type hold a default.
     fn broken(&self, rows: &RecordBatch) -> Vec<Option<BooleanBuffer>>;
+
+    /// Rules that no row breaks by itself, but by what came before it; [`RowCheck::broken`] says
+    /// nothing of them. Asked of rows that nothing else sets aside, in the order of the sources.
+    fn unique(&self) -> &[Unique] {
+        &[]
+    }
+}
+
+/// What becomes the rules of a table, once its columns are known.
+pub trait Rules: Sync {
+    /// The type of a column that a source has, where the user declares none: text is read as it,
+    /// leniently. `inherited` is the dataset's own, if it has the column.
+    fn type_of(&self, column: &str, inherited: Option<&DataType>) -> Option<DataType> {
+        let _ = (column, inherited);
+        None
+    }
+
+    /// The rules, for a table of that schema.
+    ///
+    /// # Errors
+    /// [`Refusal`] when they do not fit it.
+    fn bind(&self, schema: &TableSchema) -> Result<Arc<dyn RowCheck>, Refusal>;
+}
+
+/// Rules that fit any table.
+impl Rules for Arc<dyn RowCheck> {
+    fn bind(&self, _schema: &TableSchema) -> Result<Arc<dyn RowCheck>, Refusal> {
+        Ok(Self::clone(self))
+    }
 }
 
 /// How many rows broke a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BrokenRule {
+    /// [`RowRule::rule`].
+    pub rule: String,
     /// Rows that broke it, in all sources.
     pub rows: u64,
     /// The first of them: the source's name, and its line or, in a binary format, its number among
@@ -60,10 +98,16 @@ pub(crate) struct Checking {
     schema: SchemaRef,
     /// Per rule, the places of its columns in the source.
     columns: Vec<Vec<u32>>,
+    unique: Option<Arc<Uniqueness>>,
 }
 
 impl Checking {
-    pub(crate) fn new(check: &Arc<dyn RowCheck>, columns: &[(String, DataType)]) -> Self {
+    /// Without `unique` what came before is nobody's question.
+    pub(crate) fn new(
+        check: &Arc<dyn RowCheck>,
+        columns: &[(String, DataType)],
+        unique: Option<&Arc<Uniqueness>>,
+    ) -> Self {
         let field =
             |(name, data_type): &(String, DataType)| Field::new(name, arrow_type(data_type), true);
         let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
@@ -72,7 +116,35 @@ impl Checking {
             rule.columns.iter().filter_map(place).map(|place| place as u32).collect()
         };
         let columns = check.rules().iter().map(places).collect();
-        Self { check: Arc::clone(check), schema, columns }
+        Self { check: Arc::clone(check), schema, columns, unique: unique.map(Arc::clone) }
+    }
+
+    /// The turn of the chunk that is fed now; none where nothing is asked of the order.
+    pub(crate) fn draw(&self) -> Option<Turn> {
+        self.unique.as_ref().map(Uniqueness::draw)
+    }
+
+    /// Rows whose values came before, by row and rule; `is_out` says which are set aside anyway.
+    pub(crate) fn repeated(
+        &self,
+        columns: &[ArrayRef],
+        rows: usize,
+        turn: Option<Turn>,
+        is_out: impl Fn(usize) -> bool,
+    ) -> Result<Vec<(usize, usize)>, String> {
+        let (Some(unique), Some(turn)) = (&self.unique, turn) else { return Ok(Vec::new()) };
+        let of_rule = |unique: &Unique| {
+            let places = self.columns(unique.rule);
+            if places.len() < unique.columns.len() {
+                // A column that the source lacks is null in all rows.
+                return Ok(vec![None; rows]);
+            }
+            let columns: Vec<&ArrayRef> =
+                places.iter().map(|place| &columns[*place as usize]).collect();
+            keys(&columns, rows)
+        };
+        let keys: Vec<_> = unique.rules().iter().map(of_rule).collect::<Result<_, _>>()?;
+        Ok(turn.judge(&keys, rows, is_out))
     }
 
     pub(crate) fn rules(&self) -> &[RowRule] {
@@ -123,8 +195,9 @@ pub(crate) fn broken_rules(
     accounts: &[Account],
     check: Option<&Arc<dyn RowCheck>>,
 ) -> Vec<BrokenRule> {
-    let count = check.map_or(0, |check| check.rules().len());
-    let mut broken = vec![BrokenRule::default(); count];
+    let named = |rule: &RowRule| BrokenRule { rule: rule.rule.clone(), ..BrokenRule::default() };
+    let rules = check.map_or(&[][..], |check| check.rules());
+    let mut broken: Vec<BrokenRule> = rules.iter().map(named).collect();
     for (index, (source, account)) in layout.sources.iter().zip(accounts).enumerate() {
         for (sum, count) in broken.iter_mut().zip(&account.rules) {
             sum.rows += count.rows;

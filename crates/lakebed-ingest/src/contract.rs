@@ -1,70 +1,252 @@
-//! The rules of a contract on single values, measured on Arrow arrays.
+//! The rules of a contract on rows, measured on Arrow arrays: on single values, on what came before,
+//! and on what stands in another table.
 //!
-//! What each says is `lakebed-contract`'s to decide; its `holds` is the reference, and what is faster
-//! here must answer the same.
+//! What each says of a value is `lakebed-contract`'s to decide; its `holds` is the reference, and what
+//! is faster here must answer the same.
 
-use std::{collections::HashSet, fmt, fs::File, path::PathBuf};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::Path,
+    sync::Arc,
+};
 
 use arrow::{
     array::{
         Array, ArrayRef, ArrowPrimitiveType, AsArray as _, BinaryArray, RecordBatch,
-        RecordBatchReader as _, StringArray,
+        RecordBatchOptions, StringArray,
     },
     buffer::BooleanBuffer,
     datatypes::{
         DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int32Type,
         Int64Type, Time64MicrosecondType, TimestampMicrosecondType,
     },
-    row::{RowConverter, SortField},
 };
-use lakebed_contract::{BoundCheck, Cell, Comparison, RowRules, Scalar, ValueRule};
-use lakebed_core::{ReasonCode, contract::Severity};
+use lakebed_contract::{
+    BoundCheck, Cell, Comparison, RowRules, Scalar, ValueRule, bind, decode_type, fits_type,
+};
+use lakebed_core::{
+    DataType, ReasonCode, TableSchema,
+    contract::{Contract, Rule, Severity},
+};
 
-use parquet::arrow::{ProjectionMask, arrow_reader::ParquetRecordBatchReaderBuilder};
+use crate::{
+    KeySet, Refusal, RowCheck, RowRule, Rules, Unique, arrow_schema,
+    engine::Gone,
+    parquet_in,
+    refusal::shown,
+    unique::{are_comparable, keys},
+};
 
-use crate::{Refusal, RowCheck, RowRule};
+/// How many flaws of a contract that does not fit are told.
+const TOLD_FLAWS: usize = 10;
 
-/// The value rules of a contract that is bound to a table, as a check of rows.
+/// A contract, to be bound to the table that a decode makes, and what is known beside it.
+#[derive(Debug, Clone)]
+pub struct ContractRules<'c> {
+    contract: &'c Contract,
+    /// Whether nothing refuses the version, so that everything is counted.
+    counting: bool,
+    before: BTreeMap<Vec<String>, Arc<KeySet>>,
+    references: BTreeMap<String, Reference>,
+}
+
+/// Where the values of a relationship must be found.
+#[derive(Debug, Clone)]
+pub struct Reference {
+    /// The types of the columns, in the order of the rule's.
+    pub types: Vec<DataType>,
+    /// What stands in them.
+    pub keys: Arc<KeySet>,
+}
+
+impl<'c> ContractRules<'c> {
+    /// All rules on rows, without relationships, for a version of nothing but the sources.
+    #[must_use]
+    pub const fn new(contract: &'c Contract) -> Self {
+        Self { contract, counting: false, before: BTreeMap::new(), references: BTreeMap::new() }
+    }
+
+    /// The same for those who only want to know: what would refuse the version quarantines rows, so
+    /// that everything is counted.
+    #[must_use]
+    pub const fn counting(mut self) -> Self {
+        self.counting = true;
+        self
+    }
+
+    /// Rows that are in the version already, for the rules about values that come twice in `columns`.
+    #[must_use]
+    pub fn with_before(mut self, columns: Vec<String>, keys: Arc<KeySet>) -> Self {
+        self.before.insert(columns, keys);
+        self
+    }
+
+    /// Has the relationship `rule` measured, too.
+    #[must_use]
+    pub fn with_reference(mut self, rule: String, reference: Reference) -> Self {
+        self.references.insert(rule, reference);
+        self
+    }
+
+    /// By name, how many rows of one of our own table files break a rule that a single row can break;
+    /// the file is of a table of `schema`, or older. Blocks.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the contract does not fit the schema, or the file cannot be read.
+    pub fn count_broken(
+        &self,
+        path: &Path,
+        schema: &TableSchema,
+    ) -> Result<Vec<(String, u64)>, Refusal> {
+        let check = self.bind(schema)?;
+        let unique: HashSet<usize> = check.unique().iter().map(|unique| unique.rule).collect();
+        let mut counts = vec![0; check.rules().len()];
+        let arrow = Arc::new(arrow_schema(schema));
+        let mut wrong = None;
+        parquet_in::read_tail(path, &arrow, &mut |columns, rows| {
+            let options = RecordBatchOptions::new().with_row_count(Some(rows));
+            match RecordBatch::try_new_with_options(Arc::clone(&arrow), columns, &options) {
+                Ok(batch) => {
+                    for (count, broken) in counts.iter_mut().zip(check.broken(&batch)) {
+                        *count += broken.map_or(0, |broken| broken.count_set_bits() as u64);
+                    }
+                    Ok(())
+                }
+                Err(error) => {
+                    wrong = Some(error.to_string());
+                    Err(Gone)
+                }
+            }
+        })?;
+        if let Some(wrong) = wrong {
+            return Err(Refusal::internal(wrong));
+        }
+        let counted = check.rules().iter().zip(counts).enumerate();
+        let counted = counted.filter(|(place, _)| !unique.contains(place));
+        Ok(counted.map(|(_, (rule, count))| (rule.rule.clone(), count)).collect())
+    }
+
+    fn check(&self, rules: &RowRules, schema: &TableSchema) -> Result<ContractCheck, Refusal> {
+        let mut check = ContractCheck::new(rules);
+        for duplicates in &rules.duplicates {
+            let columns = names(schema, &duplicates.column_indexes);
+            let before = self.before.get(&columns).cloned().unwrap_or_default();
+            let rule = check.rules.len();
+            check.add(&duplicates.rule, columns.clone());
+            check.unique.push(Unique { rule, columns, before });
+        }
+        for relationship in &rules.relationships {
+            let Some(reference) = self.references.get(&relationship.rule.id) else { continue };
+            let columns = names(schema, &relationship.column_indexes);
+            let types = relationship.column_indexes.iter().map(|at| &schema.fields[*at].data_type);
+            for ((name, ours), theirs) in columns.iter().zip(types).zip(&reference.types) {
+                if !are_comparable(ours, theirs) {
+                    let rule = &relationship.rule.id;
+                    let message = format!(
+                        "`{rule}`: `{}` is {ours}, and {theirs} where it must be found",
+                        shown(name)
+                    );
+                    return Err(unfit(self.contract, 1, &message, None));
+                }
+            }
+            check.add(&relationship.rule, columns.clone());
+            check.found.push((columns, Arc::clone(&reference.keys)));
+        }
+        if self.counting {
+            for rule in &mut check.rules {
+                rule.severity = rule.severity.min(Severity::Error);
+            }
+        }
+        Ok(check)
+    }
+}
+
+impl Rules for ContractRules<'_> {
+    fn type_of(&self, column: &str, inherited: Option<&DataType>) -> Option<DataType> {
+        let column = self.contract.columns.iter().find(|known| known.column() == column)?;
+        let promised = decode_type(column)?;
+        let fitting = inherited.filter(|inherited| fits_type(column, inherited));
+        Some(fitting.cloned().unwrap_or(promised))
+    }
+
+    fn bind(&self, schema: &TableSchema) -> Result<Arc<dyn RowCheck>, Refusal> {
+        match bind(self.contract, schema) {
+            Ok(rules) => Ok(Arc::new(self.check(&rules, schema)?)),
+            Err(flaws) => {
+                let told: Vec<String> =
+                    flaws.iter().take(TOLD_FLAWS).map(ToString::to_string).collect();
+                let hint = flaws.iter().find_map(|flaw| flaw.hint.clone());
+                Err(unfit(self.contract, flaws.len(), &told.join("; "), hint))
+            }
+        }
+    }
+}
+
+fn names(schema: &TableSchema, places: &[usize]) -> Vec<String> {
+    places.iter().map(|place| schema.fields[*place].name.clone()).collect()
+}
+
+fn unfit(contract: &Contract, flaws: usize, told: &str, hint: Option<String>) -> Refusal {
+    let (id, version) = (shown(&contract.id), shown(&contract.version));
+    let flaws = if flaws == 1 { "1 flaw".to_owned() } else { format!("{flaws} flaws") };
+    let message =
+        format!("contract `{id}` {version} does not fit the columns of the data, {flaws}: {told}");
+    let refusal = Refusal::new(Refusal::CONTRACT_UNFIT, message);
+    refusal.hint(hint.unwrap_or_else(|| {
+        "correct the contract, or the data where it is made; the file is kept".to_owned()
+    }))
+}
+
+/// The rules of a contract that is bound to a table, as a check of rows: those on single values, and
+/// behind them, of [`ContractRules`], those on what came before and on relationships.
 ///
 /// A rule with a threshold blames no row: it is judged as [`Severity::Info`], and counted.
 #[derive(Debug)]
 pub struct ContractCheck {
     rules: Vec<RowRule>,
     values: Vec<Measure>,
+    unique: Vec<Unique>,
+    /// Columns and what must be found in them, of the last rules.
+    found: Vec<(Vec<String>, Arc<KeySet>)>,
 }
 
 impl ContractCheck {
     /// The rules about single values, in the contract's order.
     #[must_use]
     pub fn new(rules: &RowRules) -> Self {
-        Self {
-            rules: rules.values.iter().map(row_rule).collect(),
+        let mut check = Self {
+            rules: Vec::new(),
             values: rules.values.iter().map(Measure::new).collect(),
-        }
-    }
-
-    /// The same for those who only want to know: what would refuse the version quarantines rows, so
-    /// that everything is counted.
-    #[must_use]
-    pub fn counting(rules: &RowRules) -> Self {
-        let mut check = Self::new(rules);
-        for rule in &mut check.rules {
-            rule.severity = rule.severity.min(Severity::Error);
+            unique: Vec::new(),
+            found: Vec::new(),
+        };
+        for value in &rules.values {
+            check.add(&value.rule, vec![value.column.clone()]);
         }
         check
     }
+
+    fn add(&mut self, rule: &Rule, columns: Vec<String>) {
+        let (code, severity) = match (rule.code(), rule.check.blames_rows()) {
+            (Some(code), true) => (code, rule.severity),
+            _ => (ReasonCode::ConstraintError, Severity::Info),
+        };
+        self.rules.push(RowRule { code, rule: rule.id.clone(), columns, severity });
+    }
 }
 
-fn row_rule(rule: &ValueRule) -> RowRule {
-    RowRule {
-        code: ReasonCode::ConstraintError,
-        rule: rule.rule.id.clone(),
-        columns: vec![rule.column.clone()],
-        severity: match rule.threshold() {
-            Some(_) => Severity::Info,
-            None => rule.severity(),
-        },
+/// The rows whose values are not found; those with a null among them are not asked.
+fn missing(rows: &RecordBatch, columns: &[String], found: &KeySet) -> Option<BooleanBuffer> {
+    let arrays: Vec<&ArrayRef> =
+        columns.iter().filter_map(|name| rows.column_by_name(name)).collect();
+    if arrays.len() < columns.len() {
+        return None;
     }
+    // What has no key cannot be compared, which was told before.
+    let keys = keys(&arrays, rows.num_rows()).ok()?;
+    let is_missing = |row: usize| keys[row].is_some_and(|key| !found.contains(key));
+    let missing = BooleanBuffer::collect_bool(rows.num_rows(), is_missing);
+    (missing.count_set_bits() > 0).then_some(missing)
 }
 
 impl RowCheck for ContractCheck {
@@ -73,7 +255,14 @@ impl RowCheck for ContractCheck {
     }
 
     fn broken(&self, rows: &RecordBatch) -> Vec<Option<BooleanBuffer>> {
-        self.values.iter().map(|measure| measure.broken(rows)).collect()
+        let values = self.values.iter().map(|measure| measure.broken(rows));
+        let unique = self.unique.iter().map(|_| None);
+        let found = self.found.iter().map(|(columns, found)| missing(rows, columns, found));
+        values.chain(unique).chain(found).collect()
+    }
+
+    fn unique(&self) -> &[Unique] {
+        &self.unique
     }
 }
 
@@ -343,45 +532,6 @@ fn cell(column: &ArrayRef, row: usize) -> Cell<'_> {
         ArrowType::Map(..) => Cell::Items(column.as_map().value_length(row) as u64),
         _ => Cell::Struct,
     }
-}
-
-/// How many rows have the same values in these columns as a row before them, in the order of the
-/// files; rows with a null among them are not asked.
-///
-/// Blocks. Takes some 40 bytes of memory for every row that differs: of each only a digest is kept.
-///
-/// # Errors
-/// [`Refusal`] when the files cannot be read.
-pub fn count_duplicates(files: &[PathBuf], columns: &[usize]) -> Result<u64, Refusal> {
-    let mut seen: HashSet<[u8; 16]> = HashSet::new();
-    let mut duplicates = 0;
-    for path in files {
-        let failed = |error: &dyn fmt::Display| {
-            Refusal::internal(format!("cannot read what was just written: {error}"))
-        };
-        let file = File::open(path).map_err(|error| failed(&error))?;
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file);
-        let builder = builder.map_err(|error| failed(&error))?;
-        let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
-        let reader = builder.with_projection(mask).build().map_err(|error| failed(&error))?;
-        let schema = reader.schema();
-        let sorts = schema.fields().iter().map(|field| SortField::new(field.data_type().clone()));
-        let converter = RowConverter::new(sorts.collect()).map_err(|error| failed(&error))?;
-        for batch in reader {
-            let batch = batch.map_err(|error| failed(&error))?;
-            let rows =
-                converter.convert_columns(batch.columns()).map_err(|error| failed(&error))?;
-            for (row, bytes) in rows.iter().enumerate() {
-                if batch.columns().iter().any(|column| column.is_null(row)) {
-                    continue;
-                }
-                let digest = blake3::hash(bytes.as_ref());
-                let half = digest.as_bytes()[..16].try_into().expect("a digest has 32 bytes");
-                duplicates += u64::from(!seen.insert(half));
-            }
-        }
-    }
-    Ok(duplicates)
 }
 
 #[cfg(test)]

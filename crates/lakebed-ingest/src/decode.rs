@@ -8,7 +8,7 @@ use arrow::{
 };
 
 use crate::{
-    Decoded, DecodedSource, Phase, Refusal, Request, WrittenFile,
+    Decoded, DecodedSource, Phase, Refusal, Request, RowCheck, WrittenFile,
     account::Account,
     arrow_schema,
     arrow_types::arrow_type,
@@ -22,6 +22,7 @@ use crate::{
     layout::{Format, Layout, Settled},
     limits, notes, parquet_in, quarantine,
     rows::{self, ChunkRows, Reading, Trouble},
+    unique::{Turn, Uniqueness},
     writer::{TableWriter, WriterLimits},
 };
 use lakebed_core::profile::{Profile, TableProfile};
@@ -32,13 +33,20 @@ pub(crate) fn decode_with(request: Request<'_>, tuning: Tuning) -> Result<Decode
     let layout = Layout::new(request, tuning)?;
     let mut findings = guess(&layout, request, tuning)?;
     let settled = layout.settle(&findings.verdicts(), request.schema)?;
-    if let Some(decoded) = attempt(&layout, &settled, &findings, request, tuning)? {
+    // Rules that do not fit a guess may fit the truth.
+    let decoded = match request.bind(&settled.schema) {
+        Err(_) if !findings.complete => None,
+        Err(misfit) => return Err(misfit),
+        Ok(check) => attempt(&layout, &settled, &findings, request, check.as_ref(), tuning)?,
+    };
+    if let Some(decoded) = decoded {
         return Ok(decoded);
     }
     tracing::debug!("a guessed column type was contradicted; looking at all cells");
     findings = look_at_all(&layout, &settled, tuning, request.threads, request.progress)?;
     let settled = layout.settle(&findings.verdicts(), request.schema)?;
-    attempt(&layout, &settled, &findings, request, tuning)?
+    let check = request.bind(&settled.schema)?;
+    attempt(&layout, &settled, &findings, request, check.as_ref(), tuning)?
         .ok_or_else(|| Refusal::internal("the types of all cells were contradicted by a cell"))
 }
 
@@ -63,6 +71,7 @@ fn attempt(
     settled: &Settled,
     findings: &Findings,
     request: Request<'_>,
+    check: Option<&Arc<dyn RowCheck>>,
     tuning: Tuning,
 ) -> Result<Option<Decoded>, Refusal> {
     let schema = arrow_schema(&settled.schema);
@@ -85,11 +94,12 @@ fn attempt(
         quarantine: writer(1, quarantine::schema(), 0)?,
         accounts: accounts(layout),
         request,
+        check,
         in_tail: request.base.is_some_and(|base| !base.tail.is_empty()),
     };
     request.progress.phase(if driver.in_tail { Phase::Rewriting } else { Phase::Decoding });
     let feed = |feeder: &mut Feeder<'_, Fed<Decoding>>| {
-        feed(feeder, layout, settled, &schema, request, tuning)
+        feed(feeder, layout, settled, &schema, request, check, tuning)
     };
     let files = run(request.threads, request.progress, feed, |engine| driver.drive(engine))?;
     let Some(Files { tables, profile, quarantine, accounts }) = files else { return Ok(None) };
@@ -107,7 +117,7 @@ fn attempt(
         quarantine,
         sources: accounts.iter().enumerate().map(source).collect(),
         notes: notes::notes(layout, findings, &accounts),
-        rules: checks::broken_rules(layout, &accounts, request.check),
+        rules: checks::broken_rules(layout, &accounts, check),
     }))
 }
 
@@ -118,8 +128,12 @@ struct Decoding {
     raw: Vec<u8>,
 }
 
-fn decode_chunk(passage: Passage, reading: &Reading) -> Result<Decoding, Trouble> {
-    let rows = rows::decode(&passage, reading)?;
+fn decode_chunk(
+    passage: Passage,
+    reading: &Reading,
+    turn: Option<Turn>,
+) -> Result<Decoding, Trouble> {
+    let rows = rows::decode(&passage, reading, turn)?;
     let mut raw = Vec::new();
     rows.bad.iter().for_each(|bad| raw.extend_from_slice(passage.raw(bad)));
     Ok(Decoding { rows, raw })
@@ -131,6 +145,7 @@ fn feed(
     settled: &Settled,
     schema: &Schema,
     request: Request<'_>,
+    check: Option<&Arc<dyn RowCheck>>,
     tuning: Tuning,
 ) -> Result<(), Gone> {
     for path in request.base.iter().flat_map(|base| &base.tail) {
@@ -141,7 +156,7 @@ fn feed(
             return feeder.send(Fed::Refused(refusal));
         }
     }
-    feed_sources(feeder, layout, settled, request, tuning)
+    feed_sources(feeder, layout, settled, request, check, tuning)
 }
 
 fn feed_sources(
@@ -149,11 +164,13 @@ fn feed_sources(
     layout: &Layout,
     settled: &Settled,
     request: Request<'_>,
+    check: Option<&Arc<dyn RowCheck>>,
     tuning: Tuning,
 ) -> Result<(), Gone> {
+    let unique = check.and_then(|check| Uniqueness::new(check.as_ref()));
     for (index, source) in layout.sources.iter().enumerate() {
         let columns = layout.typed_columns(index, settled);
-        let checking = request.check.map(|check| Checking::new(check, &columns));
+        let checking = check.map(|check| Checking::new(check, &columns, unique.as_ref()));
         if let Some(mut reading) = layout.reading(index, settled, tuning.sizes.record) {
             reading.checking = checking;
             let (reading, sizes) = (Arc::new(reading), tuning.sizes);
@@ -165,10 +182,13 @@ fn feed_sources(
         {
             reading.checking = checking;
             let (reading, progress) = (Arc::new(reading), Some(request.progress));
-            let work = move |cut| {
-                json_in::decode(&cut, &reading).map(|(rows, raw)| Decoding { rows, raw })
+            let ours = Arc::clone(&reading);
+            let work = move |cut, turn| {
+                json_in::decode(&cut, &ours, turn).map(|(rows, raw)| Decoding { rows, raw })
             };
-            json_in::feed(feeder, index, &source.path, json, tuning.sizes, progress, work)?;
+            let origin = json_in::Origin { index, path: &source.path, json };
+            let (sizes, checking) = (tuning.sizes, reading.checking.as_ref());
+            json_in::feed(feeder, origin, sizes, progress, checking, work)?;
             continue;
         }
         let types: Vec<ArrowType> =
@@ -180,8 +200,9 @@ fn feed_sources(
                     let batch = Ok(JudgedBatch::accepted(columns, rows));
                     return feeder.send(Fed::Batch { source: index, batch });
                 };
+                let turn = checking.draw();
                 feeder.work(move || {
-                    let batch = JudgedBatch::judge(&checking, columns, rows);
+                    let batch = JudgedBatch::judge(&checking, columns, rows, turn);
                     Fed::Batch { source: index, batch }
                 })
             });
@@ -202,11 +223,12 @@ pub(crate) fn count(
     layout: &Layout,
     settled: &Settled,
     request: Request<'_>,
+    check: &Arc<dyn RowCheck>,
     tuning: Tuning,
 ) -> Result<Vec<Account>, Refusal> {
     request.progress.phase(Phase::Decoding);
     let feed = |feeder: &mut Feeder<'_, Fed<Decoding>>| {
-        feed_sources(feeder, layout, settled, request, tuning)
+        feed_sources(feeder, layout, settled, request, Some(check), tuning)
     };
     run(request.threads, request.progress, feed, |engine| {
         let mut accounts = accounts(layout);
@@ -247,6 +269,7 @@ struct Driver<'d> {
     quarantine: TableWriter,
     accounts: Vec<Account>,
     request: Request<'d>,
+    check: Option<&'d Arc<dyn RowCheck>>,
     /// Whether rows of the parent are still coming.
     in_tail: bool,
 }
@@ -290,7 +313,8 @@ impl Driver<'_> {
                 Fed::Refused(refusal) => return Err(refusal),
             }
         }
-        let checked = limits::check(self.layout, self.settled, &self.accounts, self.request);
+        let options = self.request.options;
+        let checked = limits::check(self.layout, self.settled, &self.accounts, options, self.check);
         if let Err(refusal) = checked {
             // They are the evidence, and what a repair starts from.
             let (quarantine, _) = self.quarantine.finish(engine)?;
@@ -374,7 +398,7 @@ impl Driver<'_> {
         let origin = quarantine::Origin {
             source: &self.layout.sources[source].name,
             columns: &columns,
-            rules: self.request.check.map_or(&[], |check| check.rules()),
+            rules: self.check.map_or(&[], |check| check.rules()),
             encoding: self.layout.encoding(source),
             sound: self.layout.sound(source),
         };

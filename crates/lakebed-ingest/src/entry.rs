@@ -5,21 +5,22 @@ use std::sync::Arc;
 use lakebed_core::{Decode, DecodeOptions, TableSchema};
 
 use crate::{
-    Decoded, LocalSource, Plan, Recount, Refusal, Request, RowCheck, cell::Verdict,
+    Decoded, LocalSource, Plan, Recount, Refusal, Request, RowCheck, Rules, cell::Verdict,
     decode::decode_with, infer::Tuning, layout::Layout, plan::plan_with, recount::recount_with,
 };
 
 /// How each source would be read, from its head alone; none when a column's type is known neither
-/// from `schema` nor from `options` and has to be inferred from all rows.
+/// from `schema`, `options` or `rules` and has to be inferred from all rows.
 ///
 /// # Errors
 /// [`Refusal`] when a source cannot be a table, or not one of that schema.
 pub fn resolve(
     sources: &[LocalSource],
     options: &DecodeOptions,
+    rules: Option<&dyn Rules>,
     schema: Option<&TableSchema>,
 ) -> Result<Option<Vec<Decode>>, Refusal> {
-    let Some(layout) = Layout::of_heads(sources, options, schema)? else { return Ok(None) };
+    let Some(layout) = Layout::of_heads(sources, options, rules, schema)? else { return Ok(None) };
     if !layout.is_known() {
         return Ok(None);
     }

@@ -7,6 +7,7 @@ use lakebed_core::Compression;
 
 use crate::{
     Progress, Refusal,
+    checks::Checking,
     chunks::{ChunkFault, Sizes},
     encoding::{Passage, Passages},
     engine::{Feeder, Gone},
@@ -16,6 +17,7 @@ use crate::{
     refusal::shown,
     rows::{Reading, Trouble},
     sniff::unclosed_quote,
+    unique::Turn,
 };
 
 /// A part of a source.
@@ -50,7 +52,7 @@ pub(crate) enum Fed<R> {
 }
 
 /// What a worker makes of a chunk.
-pub(crate) type Work<R> = fn(Passage, &Reading) -> Result<R, Trouble>;
+pub(crate) type Work<R> = fn(Passage, &Reading, Option<Turn>) -> Result<R, Trouble>;
 
 /// Feeds the text of one source, chunk by chunk.
 pub(crate) fn feed_text<'e, R: Send + 'e>(
@@ -76,8 +78,9 @@ pub(crate) fn feed_text<'e, R: Send + 'e>(
             }
             Ok(Some((offset, passage))) => {
                 let reading = Arc::clone(reading);
+                let turn = reading.checking.as_ref().and_then(Checking::draw);
                 feeder.work(move || {
-                    let result = work(passage, &reading);
+                    let result = work(passage, &reading, turn);
                     Fed::Chunk { source: index, offset, result }
                 })?;
             }

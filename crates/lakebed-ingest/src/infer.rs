@@ -130,7 +130,7 @@ pub(crate) fn look_at_all(
                         reading,
                         sizes,
                         progress,
-                        |passage, reading| scan(&passage, reading),
+                        |passage, reading, _| scan(&passage, reading),
                     )?;
                 }
             }

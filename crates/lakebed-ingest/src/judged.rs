@@ -14,6 +14,7 @@ use lakebed_core::Severity;
 use crate::{
     checks::Checking,
     rows::{Fault, RuleCount},
+    unique::Turn,
 };
 
 /// A batch of a binary source.
@@ -51,6 +52,7 @@ impl JudgedBatch {
         checking: &Checking,
         columns: Vec<ArrayRef>,
         rows: usize,
+        turn: Option<Turn>,
     ) -> Result<Self, String> {
         let broken = checking.broken(&columns, rows)?;
         let mut rules = vec![RuleCount::default(); broken.len()];
@@ -61,6 +63,14 @@ impl JudgedBatch {
                 if checking.rules()[rule].severity >= Severity::Error {
                     faults.push((row, rule as u32));
                 }
+            }
+        }
+        faults.sort_unstable();
+        let is_out = |row: usize| faults.binary_search_by_key(&row, |fault| fault.0).is_ok();
+        for (row, rule) in checking.repeated(&columns, rows, turn, is_out)? {
+            rules[rule].add(row as u64);
+            if checking.rules()[rule].severity >= Severity::Error {
+                faults.push((row, rule as u32));
             }
         }
         faults.sort_unstable();

@@ -205,7 +205,7 @@ proptest! {
         let source = bench.source("a.csv", text.as_bytes());
         let Ok(first) = bench.decode_all(std::slice::from_ref(&source)) else { return Ok(()) };
         bench.schema = Some(first.schema.clone());
-        let resolved = resolve(std::slice::from_ref(&source), &bench.options, bench.schema.as_ref());
+        let resolved = resolve(std::slice::from_ref(&source), &bench.options, None, bench.schema.as_ref());
         let decodes: Vec<Decode> = first.sources.iter().map(|source| source.decode.clone()).collect();
         prop_assert_eq!(resolved, Ok(Some(decodes)));
         let second = bench.decode_all(&[source]).expect("it was taken once");

@@ -1,6 +1,6 @@
 //! The columns of several sources and of the dataset, brought together by name.
 //!
-//! A column's type is, in this order: declared by the user; the dataset's; that of the Parquet
+//! A column's type is, in this order: declared by the user; of text, what the rules expect; the dataset's; that of the Parquet
 //! sources that have it; inferred from text. Columns come in the order of the dataset, then in the
 //! order of their first appearance.
 
@@ -16,7 +16,7 @@ use lakebed_core::{
 use meet::{Seen, bring_together, check_none_missing, check_width, see};
 
 use crate::{
-    LocalSource, Refusal, Request,
+    LocalSource, Refusal, Request, Rules,
     cell::Verdict,
     encoding::Charset,
     infer::Tuning,
@@ -62,7 +62,10 @@ pub(crate) struct OutColumn {
 #[derive(Debug, Clone)]
 pub(crate) struct Known {
     data_type: DataType,
+    /// Whether text is read leniently.
     declared: bool,
+    /// Whether only the rules say so, and a source that states its types knows better.
+    expected: bool,
 }
 
 /// A layout whose types are settled.
@@ -85,7 +88,7 @@ pub(crate) struct SettledColumn {
 impl Layout {
     /// Looks at the head of every source, and through those whose columns may begin anywhere.
     pub(crate) fn new(request: Request<'_>, tuning: Tuning) -> Result<Self, Refusal> {
-        let Request { sources, options, schema, threads, progress, .. } = request;
+        let Request { sources, options, schema, rules, threads, progress, .. } = request;
         let mut seen = see_all(sources, options)?;
         for (seen, source) in seen.iter_mut().zip(sources) {
             if let Format::Json(json) = &mut seen.format {
@@ -93,30 +96,32 @@ impl Layout {
                 seen.columns = json.columns().map(|(name, _)| (name.to_owned(), None)).collect();
             }
         }
-        Self::of(seen, options, schema)
+        Self::of(seen, options, rules, schema)
     }
 
     /// The same from heads alone; none where heads do not tell.
     pub(crate) fn of_heads(
         sources: &[LocalSource],
         options: &DecodeOptions,
+        rules: Option<&dyn Rules>,
         schema: Option<&TableSchema>,
     ) -> Result<Option<Self>, Refusal> {
         let seen = see_all(sources, options)?;
         match seen.iter().any(|seen| matches!(seen.format, Format::Json(_))) {
             true => Ok(None),
-            false => Self::of(seen, options, schema).map(Some),
+            false => Self::of(seen, options, rules, schema).map(Some),
         }
     }
 
     fn of(
         seen: Vec<Seen>,
         options: &DecodeOptions,
+        rules: Option<&dyn Rules>,
         schema: Option<&TableSchema>,
     ) -> Result<Self, Refusal> {
         seen.iter().try_for_each(check_width)?;
         check_none_missing(&seen)?;
-        let columns = bring_together(&seen, options, schema)?;
+        let columns = bring_together(&seen, options, rules, schema)?;
         let places: HashMap<&str, usize> = columns
             .iter()
             .enumerate()

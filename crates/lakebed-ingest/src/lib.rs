@@ -55,22 +55,24 @@ mod strays;
 #[cfg(test)]
 mod testing;
 mod text;
+mod unique;
 mod writer;
 mod xlsx_in;
 
 pub use arrow_types::arrow_schema;
-pub use checks::{BrokenRule, RowCheck, RowRule};
-pub use contract::{ContractCheck, count_duplicates};
+pub use checks::{BrokenRule, RowCheck, RowRule, Rules};
+pub use contract::{ContractCheck, ContractRules, Reference};
 pub use encoding::encoding_name;
 pub use entry::{decode, plan, recount, recount_checked, resolve};
 pub use footer::parquet_rows;
 pub use profile::TableProfiler;
-pub use quarantine::{QuarantineError, QuarantineReader, QuarantinedRow};
+pub use quarantine::{QuarantineError, QuarantineReader, QuarantinedRow, quarantine_schema};
 pub use refusal::Refusal;
 pub use request::{
     Base, Decoded, DecodedSource, LocalSource, NoProgress, Phase, Plan, PlannedSource, Progress,
     Recount, Request, WrittenFile,
 };
+pub use unique::{KeySet, Unique};
 
 /// The part of all rows that may be quarantined when the request does not say; see
 /// [`FREE_QUARANTINED_ROWS`].

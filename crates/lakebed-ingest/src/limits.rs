@@ -1,11 +1,11 @@
 //! When too much of the sources would be quarantined.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use lakebed_core::{DecodeOptions, ReasonCode, Severity};
 
 use crate::{
-    DEFAULT_MAX_QUARANTINED, FREE_QUARANTINED_ROWS, Refusal, Request,
+    DEFAULT_MAX_QUARANTINED, FREE_QUARANTINED_ROWS, Refusal, RowCheck,
     account::Account,
     cell::spelling,
     checks,
@@ -32,16 +32,16 @@ pub(crate) fn check(
     layout: &Layout,
     settled: &Settled,
     accounts: &[Account],
-    request: Request<'_>,
+    options: &DecodeOptions,
+    rules: Option<&Arc<dyn RowCheck>>,
 ) -> Result<(), Refusal> {
-    let options = request.options;
     let accepted: u64 = accounts.iter().map(|account| account.accepted.rows).sum();
     let bad: u64 = accounts.iter().map(|account| account.quarantined.rows).sum();
     if accepted + bad == 0 {
         return Err(no_rows(layout));
     }
     check_columns(layout, settled, accounts)?;
-    check_rules(layout, accounts, request)?;
+    check_rules(layout, accounts, rules)?;
     let all = accepted + bad;
     let part = |limit: f64| (limit * all as f64).floor() as u64;
     let allowed = match (options.max_quarantined, options.max_quarantined_rows) {
@@ -105,9 +105,13 @@ fn check_columns(layout: &Layout, settled: &Settled, accounts: &[Account]) -> Re
 }
 
 /// A critical rule that a row breaks refuses all of them.
-fn check_rules(layout: &Layout, accounts: &[Account], request: Request<'_>) -> Result<(), Refusal> {
-    let Some(check) = request.check else { return Ok(()) };
-    let broken = checks::broken_rules(layout, accounts, request.check);
+fn check_rules(
+    layout: &Layout,
+    accounts: &[Account],
+    rules: Option<&Arc<dyn RowCheck>>,
+) -> Result<(), Refusal> {
+    let Some(check) = rules else { return Ok(()) };
+    let broken = checks::broken_rules(layout, accounts, rules);
     for (rule, broken) in check.rules().iter().zip(broken) {
         if rule.severity == Severity::Critical && broken.rows > 0 {
             let first = broken.first.map_or_else(String::new, |(source, line)| {

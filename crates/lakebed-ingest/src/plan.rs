@@ -35,11 +35,12 @@ pub(crate) fn plan_with(request: Request<'_>, tuning: Tuning) -> Result<Plan, Re
     let mut findings = look_at_all(&layout, &settled, tuning, request.threads, request.progress)?;
     let verdicts: Vec<Verdict> = findings.evidence.iter().map(Evidence::verdict).collect();
     let settled = layout.settle(&verdicts, request.schema)?;
-    match request.check {
+    let check = request.bind(&settled.schema)?;
+    match &check {
         None => count_others(&layout, &settled, request, tuning, &mut findings.accounts)?,
-        Some(_) => findings.accounts = count(&layout, &settled, request, tuning)?,
+        Some(check) => findings.accounts = count(&layout, &settled, request, check, tuning)?,
     }
-    limits::check(&layout, &settled, &findings.accounts, request)?;
+    limits::check(&layout, &settled, &findings.accounts, request.options, check.as_ref())?;
     let source = |(index, account): (usize, &Account)| {
         let Recount { accepted, quarantined, .. } = account.recount();
         let (name, decode) = (layout.sources[index].name.clone(), layout.decode(index, &settled));
@@ -94,7 +95,8 @@ fn sample(
             let mut passages =
                 Passages::open(&source.path, text, &reading, sizes, None).map_err(refuse)?;
             let passage = passages.next().ok().flatten();
-            let decoded = passage.and_then(|(_, passage)| rows::decode(&passage, &reading).ok());
+            let decoded =
+                passage.and_then(|(_, passage)| rows::decode(&passage, &reading, None).ok());
             decoded.map(|rows| rows.columns).unwrap_or_default()
         }
         (Format::Json(json), _) => layout

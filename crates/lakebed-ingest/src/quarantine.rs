@@ -35,10 +35,20 @@ const FORMAT_KEY: &str = "lakebed.quarantine";
 /// The version this build writes. Files of version 1 have no such key.
 const FORMAT: u32 = 2;
 
+/// The columns of a quarantine as a table that is read: files of older formats lack some.
+#[must_use]
+pub fn quarantine_schema() -> TableSchema {
+    columns(false)
+}
+
 /// The schema of every quarantine file.
 pub(crate) fn schema() -> Schema {
-    let required =
-        |name: &str, data_type| Field { required: true, ..Field::optional(name, data_type) };
+    let metadata = HashMap::from([(FORMAT_KEY.to_owned(), FORMAT.to_string())]);
+    arrow_schema(&columns(true)).with_metadata(metadata)
+}
+
+fn columns(required: bool) -> TableSchema {
+    let required = |name: &str, data_type| Field { required, ..Field::optional(name, data_type) };
     let reason = DataType::Struct(vec![
         required("code", DataType::String),
         Field::optional("column", DataType::String),
@@ -53,9 +63,7 @@ pub(crate) fn schema() -> Schema {
         required("raw", DataType::Binary),
         required("reasons", DataType::List(Box::new(required("element", reason)))),
     ];
-    let schema = TableSchema::first(fields).expect("the names are good and differ");
-    let metadata = HashMap::from([(FORMAT_KEY.to_owned(), FORMAT.to_string())]);
-    arrow_schema(&schema).with_metadata(metadata)
+    TableSchema::first(fields).expect("the names are good and differ")
 }
 
 /// What the bad rows of a source have in common.

@@ -34,26 +34,26 @@ pub(crate) fn recount_with(
     match decode {
         Decode::Csv(csv) => {
             let columns: Vec<_> = csv.columns.iter().map(typed).collect();
-            let checking = check.map(|check| Checking::new(check, &columns));
+            let checking = check.map(|check| Checking::new(check, &columns, None));
             let charset = csv.encoding.as_deref().map(Charset::of_label).transpose()?.flatten();
             let wrapping = Wrapping { compression: csv.compression, charset, sheet: None };
             recount_text(source, csv, wrapping, checking, tuning, threads)
         }
         Decode::Xlsx(xlsx) => {
             let columns: Vec<_> = xlsx.columns.iter().map(typed).collect();
-            let checking = check.map(|check| Checking::new(check, &columns));
+            let checking = check.map(|check| Checking::new(check, &columns, None));
             let sheet = Some(Arc::new(Sheet::reopen(xlsx)?));
             let wrapping = Wrapping { sheet, ..Wrapping::default() };
             recount_text(source, &as_text(xlsx), wrapping, checking, tuning, threads)
         }
         Decode::Json(json) => {
             let columns: Vec<_> = json.columns.iter().map(typed).collect();
-            let checking = check.map(|check| Checking::new(check, &columns));
+            let checking = check.map(|check| Checking::new(check, &columns, None));
             recount_json(source, json, checking, tuning, threads)
         }
         Decode::Parquet { columns } => {
             let columns: Vec<_> = columns.iter().map(typed).collect();
-            let checking = check.map(|check| Checking::new(check, &columns));
+            let checking = check.map(|check| Checking::new(check, &columns, None));
             recount_parquet(source, &columns, checking)
         }
     }
@@ -72,7 +72,7 @@ fn recount_parquet(
     let types: Vec<_> = columns.iter().map(|(_, data_type)| arrow_type(data_type)).collect();
     let mut judged = Ok(());
     parquet_in::read_source(&source.name, &source.path, &types, &mut |columns, rows| {
-        let batch = JudgedBatch::judge(&checking, columns, rows);
+        let batch = JudgedBatch::judge(&checking, columns, rows, None);
         judged = batch.map(|batch| account.add_judged(&batch)).map_err(Refusal::internal);
         if judged.is_err() { Err(Gone) } else { Ok(()) }
     })?;
@@ -83,7 +83,7 @@ fn recount_parquet(
 fn count_chunk(passage: &Passage, reading: &Reading) -> Result<Counts, Trouble> {
     match reading.checking {
         None => scan(passage, reading).map(|scan| scan.counts),
-        Some(_) => decode(passage, reading).map(|rows| rows.counts),
+        Some(_) => decode(passage, reading, None).map(|rows| rows.counts),
     }
 }
 
@@ -184,7 +184,7 @@ fn recount_text(
         &NoProgress,
         |feeder| {
             let (sizes, progress) = (tuning.sizes, &NoProgress);
-            feed_text(feeder, 0, &source, &reading, sizes, progress, |passage, reading| {
+            feed_text(feeder, 0, &source, &reading, sizes, progress, |passage, reading, _| {
                 count_chunk(&passage, reading)
             })
         },

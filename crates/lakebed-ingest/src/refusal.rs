@@ -29,6 +29,10 @@ const NOT_THE_SOURCE: [&str; 3] = [Refusal::CANCELLED, Refusal::IO_FAILED, Refus
 impl Refusal {
     /// The source has no bytes.
     pub const EMPTY_SOURCE: &'static str = "empty-source";
+    /// What the contract promises of the version as a whole does not hold.
+    pub const CONTRACT_BROKEN: &'static str = "contract-broken";
+    /// The columns are not those that the contract promises.
+    pub const CONTRACT_UNFIT: &'static str = "contract-unfit";
     /// A header, and nothing below it.
     pub const NO_ROWS: &'static str = "no-rows";
     /// Binary, JSON, HTML … but no table that is understood.
@@ -80,7 +84,9 @@ impl Refusal {
     /// A fault of this program.
     pub const INTERNAL: &'static str = "internal";
 
-    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+    /// A refusal without a hint.
+    #[must_use]
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), hint: None, quarantine: Vec::new() }
     }
 

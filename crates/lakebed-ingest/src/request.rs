@@ -10,7 +10,7 @@ use lakebed_core::{
     profile::{Profile, TableProfile},
 };
 
-use crate::{BrokenRule, RowCheck};
+use crate::{BrokenRule, Refusal, RowCheck, Rules};
 
 /// A source as a file of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,9 +37,16 @@ pub struct Request<'a> {
     /// Hears how far it is; may ask to stop.
     pub progress: &'a dyn Progress,
     /// Rules that rows have to keep, besides shape and types.
-    pub check: Option<&'a Arc<dyn RowCheck>>,
+    pub rules: Option<&'a dyn Rules>,
     /// How many threads decode and encode; at least 1.
     pub threads: usize,
+}
+
+impl Request<'_> {
+    /// The rules, for a table of that schema.
+    pub(crate) fn bind(&self, schema: &TableSchema) -> Result<Option<Arc<dyn RowCheck>>, Refusal> {
+        self.rules.map(|rules| rules.bind(schema)).transpose()
+    }
 }
 
 /// What an append goes on from.
@@ -109,7 +116,7 @@ pub struct Decoded {
     pub sources: Vec<DecodedSource>,
     /// What a user should know: what was detected, what would change it. One sentence each.
     pub notes: Vec<String>,
-    /// For every rule of the request's check, in its order, how many rows broke it.
+    /// For every rule of the request, in its order, how many rows broke it.
     pub rules: Vec<BrokenRule>,
 }
 

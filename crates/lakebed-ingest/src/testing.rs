@@ -12,8 +12,8 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
 
 use crate::{
-    Base, Decoded, LocalSource, NoProgress, Refusal, Request, RowCheck, RowRule, WrittenFile,
-    decode::decode_with, infer::Tuning,
+    Base, Decoded, LocalSource, NoProgress, Refusal, Request, RowCheck, RowRule, Rules,
+    WrittenFile, decode::decode_with, infer::Tuning,
 };
 
 /// A folder with sources in it.
@@ -57,7 +57,7 @@ impl Bench {
             base: self.base.as_ref(),
             out: self.folder.path(),
             progress: &NoProgress,
-            check: self.check.as_ref(),
+            rules: self.check.as_ref().map(|check| check as &dyn Rules),
             threads: self.threads,
         }
     }

@@ -22,7 +22,7 @@ use datafusion::{
         sqlparser::ast::{Query, Statement},
     },
 };
-use lakebed_core::DatasetRef;
+use lakebed_core::TableRef;
 use lakebed_service::engine::{BoundTable, EngineError};
 
 use crate::{errors::from_datafusion, guard::reference_in, table::GovernedTable};
@@ -53,15 +53,15 @@ pub(crate) fn limited(
         .map_err(from_datafusion)
 }
 
-fn governed(tables: &[BoundTable]) -> HashMap<DatasetRef, Arc<dyn TableSource>> {
+fn governed(tables: &[BoundTable]) -> HashMap<TableRef, Arc<dyn TableSource>> {
     let source = |table: &BoundTable| provider_as_source(Arc::new(GovernedTable::new(table)));
-    tables.iter().map(|table| (table.reference.clone(), source(table))).collect()
+    tables.iter().map(|table| (table.name(), source(table))).collect()
 }
 
 /// What names mean in one statement: the tables of its job, the functions of every session.
 struct Names<'a> {
     state: &'a SessionState,
-    tables: HashMap<DatasetRef, Arc<dyn TableSource>>,
+    tables: HashMap<TableRef, Arc<dyn TableSource>>,
 }
 
 impl ContextProvider for Names<'_> {

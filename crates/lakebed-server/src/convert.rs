@@ -1,12 +1,15 @@
 //! From what the service answers to what goes over the wire.
 
 use lakebed_api::{
-    DatasetSummary, EventEntry, Finding, Head, IngestPlan, IngestResponse, IngestStatus,
-    InputVersion, Job, JobState, PlannedSource, Progress, ResolvedInput, ResolvedVersion,
-    SchemaChange, SchemaChangeKind, Snapshot, SourceFile, UploadState, VerifyReport, VersionAnswer,
-    VersionSummary,
+    ContractReport, DatasetSummary, EventEntry, Finding, FirstBroken, Head, IngestPlan,
+    IngestResponse, IngestStatus, InputVersion, Job, JobState, PlannedSource, Progress,
+    ResolvedInput, ResolvedVersion, RuleFinding, SchemaChange, SchemaChangeKind, Snapshot,
+    SourceFile, UploadState, VerifyReport, VersionAnswer, VersionSummary,
 };
-use lakebed_core::{DatasetKind, SourceEntry};
+use lakebed_core::{
+    DatasetKind, SourceEntry,
+    contract::{Finding as ContractFinding, Value},
+};
 use lakebed_service as service;
 use serde::de::DeserializeOwned;
 
@@ -73,6 +76,7 @@ pub(crate) fn version_answer(
     state: &AppState,
     seen: Snapshot,
     mut found: service::ResolvedVersion,
+    report: Option<service::VersionReport>,
 ) -> VersionAnswer {
     let (manifest, quarantine) = match &mut found.detail {
         Some(detail) => (Some(detail.manifest.clone()), std::mem::take(&mut detail.quarantine)),
@@ -87,6 +91,7 @@ pub(crate) fn version_answer(
                 version_id: input.version_id,
             })
             .collect(),
+        report: report.map(contract_report),
         contract: manifest.as_ref().and_then(|manifest| manifest.contract),
         schema: manifest.and_then(|manifest| manifest.schema),
         quarantine: quarantine.iter().map(|file| table_file(state, file)).collect(),
@@ -141,7 +146,77 @@ pub(crate) fn ingested(state: &AppState, outcome: service::IngestOutcome) -> Ing
         changes: outcome.changes.into_iter().map(change).collect(),
         notes: outcome.notes,
         sources: outcome.sources.iter().map(|entry| source(state, entry)).collect(),
+        findings: match outcome.is_readable {
+            true => outcome.findings.iter().map(rule_finding).collect(),
+            false => Vec::new(),
+        },
         new_bytes: outcome.sees_lake.then_some(outcome.new_bytes),
+    }
+}
+
+pub(crate) fn contract_report(report: service::VersionReport) -> ContractReport {
+    let service::VersionReport { version, contract, findings, freshness, decision } = report;
+    let all = findings.findings.iter().chain(&freshness);
+    ContractReport {
+        dataset: version.dataset,
+        number: version.number,
+        contract: findings.contract,
+        id: contract.id.clone(),
+        version: contract.version.clone(),
+        status: contract.status.to_string(),
+        owners: contract.owners.iter().cloned().collect(),
+        description: contract.description.clone(),
+        tags: contract.tags.iter().cloned().collect(),
+        accepted: findings.row_count,
+        quarantined: findings.quarantined_count,
+        findings: all.map(|finding| finding_of(finding, None)).collect(),
+        refusals: decision.refusals,
+        held_back_by: decision.held_back_by,
+    }
+}
+
+fn rule_finding(found: &service::ContractFinding) -> RuleFinding {
+    finding_of(&found.finding, found.first.as_ref())
+}
+
+fn finding_of(finding: &ContractFinding, first: Option<&(String, u64)>) -> RuleFinding {
+    use service::Consequence;
+    let consequence = service::consequence_of(finding).map(|consequence| {
+        let word = match consequence {
+            Consequence::Record => "noted",
+            Consequence::Annotate => "warned",
+            Consequence::Quarantine => "quarantined",
+            Consequence::Refuse => "refused",
+        };
+        word.to_owned()
+    });
+    RuleFinding {
+        rule: finding.rule.clone(),
+        column: finding.column.clone(),
+        severity: finding.severity.to_string(),
+        measured: measured(&finding.measured),
+        threshold: finding.threshold.clone(),
+        passed: finding.passed,
+        consequence,
+        problem: finding.problem.clone(),
+        first: first.map(|(source, line)| FirstBroken { source: source.clone(), line: *line }),
+    }
+}
+
+/// A number as JSON has it, where it is exact there; else its text.
+fn measured(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Null => serde_json::Value::Null,
+        Value::Bool(value) => (*value).into(),
+        Value::Text(text) => text.clone().into(),
+        Value::Number { number } => {
+            let whole = number.to_scaled(0).and_then(|whole| i64::try_from(whole).ok());
+            match whole.filter(|whole| whole.unsigned_abs() < 1 << 53) {
+                Some(whole) => whole.into(),
+                None => number.to_string().into(),
+            }
+        }
+        other => other.to_string().into(),
     }
 }
 
@@ -189,6 +264,9 @@ pub(crate) fn event(seen: &service::SeenEvent) -> Result<EventEntry> {
         "sources",
         "quarantine",
         "message",
+        "contract",
+        "engine",
+        "findings",
     ];
     let failed = |error: serde_json::Error| Failure::internal(error.to_string());
     let mut value = serde_json::to_value(&seen.event).map_err(failed)?;

@@ -23,8 +23,8 @@ use crate::{
     AppState,
     front::{caught, front, no_such_method, no_such_route},
     routes::{
-        catalog, dataset, diff, event, ingest, job, lake, object, profile, resolve, sql, token,
-        upload, verify, version,
+        catalog, contract, dataset, diff, event, ingest, job, lake, object, profile, resolve, sql,
+        token, upload, verify, version,
     },
 };
 
@@ -71,6 +71,7 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(sql::sql))
         .routes(routes!(event::list_events))
         .routes(routes!(verify::verify))
+        .routes(routes!(contract::check_contract))
         .routes(routes!(catalog::get_catalog))
         .routes(routes!(catalog::plan_catalog))
         .routes(routes!(catalog::apply_catalog))

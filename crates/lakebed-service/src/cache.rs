@@ -7,7 +7,9 @@ use std::{
 
 use lakebed_catalog::{Catalog, Declaration};
 use lakebed_core::{
-    Declared, FileEntry, ListRef, Manifest, ObjectId, SourceEntry, SourceList, TableList,
+    Declared, FileEntry, ListRef, Manifest, ObjectId, SourceEntry, SourceList, StoredObject,
+    TableList,
+    contract::{Contract, Findings},
 };
 use lakebed_store::Store;
 
@@ -23,6 +25,8 @@ pub(crate) struct Cache {
     tables: Shelf<Vec<FileEntry>>,
     sources: Shelf<Vec<SourceEntry>>,
     declared: Shelf<Declared>,
+    contracts: Shelf<Contract>,
+    findings: Shelf<Findings>,
 }
 
 #[derive(Debug)]
@@ -82,6 +86,43 @@ impl Cache {
         }
         let declared = catalog.get_declared(declaration).await?;
         Ok(self.declared.keep(declaration.digest, declared))
+    }
+
+    /// The contract that is kept under its digest, verified.
+    pub(crate) async fn contract(
+        &self,
+        store: &Store,
+        catalog: &Catalog,
+        id: ObjectId,
+    ) -> Result<Arc<Contract>> {
+        if let Some(kept) = self.contracts.find(id) {
+            return Ok(kept);
+        }
+        let object = catalog.find_object(id).await?.ok_or_else(|| Error::Corrupt {
+            object: id,
+            why: "no event names this contract".to_owned(),
+        })?;
+        let bytes = store.get(&object).await?;
+        let text = std::str::from_utf8(&bytes).map_err(serde::de::Error::custom);
+        let contract = text
+            .and_then(Contract::from_json)
+            .map_err(|error| unreadable("contract", id, error))?;
+        Ok(self.contracts.keep(id, contract))
+    }
+
+    /// What was found of a contract, verified.
+    pub(crate) async fn findings(
+        &self,
+        store: &Store,
+        object: &StoredObject,
+    ) -> Result<Arc<Findings>> {
+        if let Some(kept) = self.findings.find(object.id) {
+            return Ok(kept);
+        }
+        let bytes = store.get(object).await?;
+        let findings = Findings::from_bytes(&bytes)
+            .map_err(|error| unreadable("findings", object.id, error))?;
+        Ok(self.findings.keep(object.id, findings))
     }
 
     /// The files of `lists`, in order, verified.

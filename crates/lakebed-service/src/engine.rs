@@ -6,7 +6,9 @@
 use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use lakebed_core::{DatasetName, DatasetRef, FileEntry, TableSchema, Timestamp, VersionId};
+use lakebed_core::{
+    DatasetName, DatasetRef, FileEntry, TablePart, TableRef, TableSchema, Timestamp, VersionId,
+};
 use lakebed_store::Store;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +18,7 @@ pub struct Prepared {
     /// What kind of statement it is.
     pub kind: StatementKind,
     /// Every reference it names, without repetitions, in order of appearance.
-    pub references: Vec<DatasetRef>,
+    pub references: Vec<TableRef>,
 }
 
 /// The statements that are admitted.
@@ -60,6 +62,14 @@ pub enum Parameters {
     Named(serde_json::Map<String, serde_json::Value>),
 }
 
+impl BoundTable {
+    /// What the statement calls it.
+    #[must_use]
+    pub fn name(&self) -> TableRef {
+        TableRef { reference: self.reference.clone(), part: self.part }
+    }
+}
+
 impl Default for Parameters {
     fn default() -> Self {
         Self::Positional(Vec::new())
@@ -71,6 +81,8 @@ impl Default for Parameters {
 pub struct BoundTable {
     /// As the statement wrote it (parsed): `sales.orders@v12`.
     pub reference: DatasetRef,
+    /// Which rows of the version it is.
+    pub part: TablePart,
     /// The dataset.
     pub dataset: DatasetName,
     /// The version number it resolved to.

@@ -22,6 +22,7 @@ mod ingest;
 mod job;
 mod journal;
 mod lake;
+mod measure;
 mod observe;
 mod people;
 mod probe;
@@ -37,7 +38,8 @@ mod verify;
 pub use access::Seen;
 pub use admission::{AdmissionLimits, Ticket};
 pub use contract::{
-    ContractCheckError, ContractCheckRequest, ContractFinding, ContractReport, check_contract,
+    ContractCheckError, ContractCheckRequest, ContractFinding, ContractReport, VersionReport,
+    check_contract,
 };
 pub use ctx::{Clock, Ctx, SystemClock};
 pub use diff::{CellCount, ColumnChange, ColumnDiff, DiffAnswer, DiffRequest, RowDiff, RowSamples};
@@ -56,6 +58,7 @@ pub use lake::{
 pub use lakebed_catalog::{
     DatasetRecord, Declaration, JobState, PoolState, Snapshot, TokenRecord, VersionRecord,
 };
+pub use lakebed_contract::{Consequence, consequence_of};
 pub use lakebed_ingest::LocalSource;
 pub use observe::{IngestEnded, IngestEnding, Observer, SegmentOrigin};
 pub use people::{AppliedCatalog, ApplyCatalog, DeclaredCatalog};

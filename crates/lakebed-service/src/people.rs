@@ -170,7 +170,9 @@ impl Lake {
     }
 
     /// What the next apply replaces, above the journaled mark too.
-    async fn newest_declared(&self) -> Result<(Option<Declaration>, Option<Arc<Declared>>)> {
+    pub(crate) async fn newest_declared(
+        &self,
+    ) -> Result<(Option<Declaration>, Option<Arc<Declared>>)> {
         let Some(found) = self.inner.catalog.newest_declaration().await? else {
             return Ok((None, None));
         };

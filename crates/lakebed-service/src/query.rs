@@ -1,7 +1,7 @@
 //! SQL: the engine names what it reads, the catalog is read once, the engine runs.
 
 use futures::StreamExt as _;
-use lakebed_core::{DatasetKind, DatasetRef};
+use lakebed_core::{DatasetKind, DatasetRef, TablePart, TableRef};
 
 use crate::{
     Ctx, Detail, Error, Lake, ResolvedVersion, Result, Snapshot,
@@ -47,10 +47,18 @@ impl Lake {
     pub async fn query(&self, ctx: &Ctx, request: QueryRequest) -> Result<QueryAnswer> {
         let prepared = self.inner.engine.prepare(&request.sql)?;
         let permit = self.inner.statements.enter(ctx.actor())?.admitted(|_| Ok(())).await?;
-        let resolution = self.resolve(ctx, &prepared.references, Detail::None).await?;
-        let mut tables = Vec::with_capacity(resolution.versions.len());
-        for resolved in &resolution.versions {
-            tables.push(self.bind(resolved).await?);
+        let mut references: Vec<DatasetRef> = Vec::new();
+        for named in &prepared.references {
+            if !references.contains(&named.reference) {
+                references.push(named.reference.clone());
+            }
+        }
+        let resolution = self.resolve(ctx, &references, Detail::None).await?;
+        let mut tables = Vec::with_capacity(prepared.references.len());
+        for TableRef { reference, part } in &prepared.references {
+            for resolved in resolution.versions.iter().filter(|r| r.reference == *reference) {
+                tables.push(self.bind(resolved, *part).await?);
+            }
         }
         let job = QueryJob {
             sql: request.sql,
@@ -77,20 +85,29 @@ impl Lake {
         })
     }
 
-    pub(crate) async fn bind(&self, resolved: &ResolvedVersion) -> Result<BoundTable> {
+    pub(crate) async fn bind(
+        &self,
+        resolved: &ResolvedVersion,
+        part: TablePart,
+    ) -> Result<BoundTable> {
         let version = &resolved.version;
         let (store, cache) = (&self.inner.store, &self.inner.cache);
         let manifest = cache.manifest(store, version).await?;
         let Some(schema) = manifest.schema.clone() else {
             return Err(no_table(&resolved.reference));
         };
+        let (schema, lists) = match part {
+            TablePart::Rows => (schema, &manifest.tables),
+            TablePart::Quarantine => (lakebed_ingest::quarantine_schema(), &manifest.quarantine),
+        };
         Ok(BoundTable {
             reference: resolved.reference.clone(),
+            part,
             dataset: version.dataset.clone(),
             version: version.number,
             version_id: version.version_id,
             schema,
-            files: cache.tables(store, &manifest.tables).await?,
+            files: cache.tables(store, lists).await?,
             restriction: Restriction {},
         })
     }

@@ -11,11 +11,14 @@ use std::{
 
 use futures::{StreamExt as _, stream};
 use lakebed_catalog::DatasetFilter;
+use lakebed_contract::decode_type;
 use lakebed_core::{
-    Action, DatasetName, DatasetRef, Decode, ObjectId, SourceEntry, StoredObject, Target,
+    Action, DataType, DatasetName, DatasetRef, Decode, Field, FileEntry, ObjectId, SourceEntry,
+    StoredObject, TableSchema, Tally, Target,
+    contract::{Check, Contract},
 };
 use lakebed_govern::Rights;
-use lakebed_ingest::LocalSource;
+use lakebed_ingest::{ContractRules, LocalSource, QuarantineReader, Recount, Refusal, Rules as _};
 
 use crate::{
     Ctx, Error, Lake, ProgressSink, Result, Segment, SegmentBytes, VersionRecord, access::refused,
@@ -64,12 +67,23 @@ struct Wanted {
     users: BTreeMap<DatasetName, BTreeSet<u64>>,
 }
 
+/// A source, and the version that was made of it.
+struct Read {
+    version: VersionRecord,
+    source: SourceEntry,
+    schema: Option<TableSchema>,
+    /// The files with the version's quarantine.
+    quarantine: Vec<FileEntry>,
+    /// Whether another source of the version has the same name.
+    shares_name: bool,
+}
+
 #[derive(Default)]
 struct Scope {
     objects: BTreeMap<ObjectId, Wanted>,
     /// Text sources by bytes and reading; the same reading of the same bytes is counted once.
-    sources: Vec<(VersionRecord, SourceEntry)>,
-    counted: HashSet<(ObjectId, Option<Decode>)>,
+    sources: Vec<Read>,
+    counted: HashSet<(ObjectId, Option<Decode>, Option<ObjectId>)>,
     files: BTreeMap<ObjectId, u64>,
     /// Profiles, and the rows they are of.
     profiles: BTreeMap<ObjectId, u64>,
@@ -181,10 +195,36 @@ impl Lake {
             scope.want(file.object, "quarantine file", version);
             scope.files.insert(file.object.id, file.row_count);
         }
+        if let Some(id) = manifest.contract {
+            match self.inner.catalog.find_object(id).await? {
+                Some(object) => scope.want(object, "contract", version),
+                None => report.findings.push(VerifyFinding {
+                    dataset: Some(version.dataset.clone()),
+                    versions: vec![version.number],
+                    object: Some(id),
+                    what: "contract".to_owned(),
+                    problem: "no event names it".to_owned(),
+                }),
+            }
+        }
+        for found in self.inner.catalog.findings(&version.dataset, version.number).await? {
+            scope.want(found.findings, "findings", version);
+        }
+        let mut names: BTreeMap<String, usize> = BTreeMap::new();
+        for source in &detail.sources {
+            *names.entry(source.name.clone()).or_default() += 1;
+        }
         for source in detail.sources {
             scope.want(source.object, "source", version);
-            if scope.counted.insert((source.object.id, source.decode.clone())) {
-                scope.sources.push((version.clone(), source));
+            let key = (source.object.id, source.decode.clone(), source.contract);
+            if scope.counted.insert(key) {
+                scope.sources.push(Read {
+                    version: version.clone(),
+                    shares_name: names[&source.name] > 1,
+                    schema: manifest.schema.clone(),
+                    quarantine: detail.quarantine.clone(),
+                    source,
+                });
             }
         }
         Ok(())
@@ -235,12 +275,16 @@ impl Lake {
         let decoded: Vec<_> = scope
             .sources
             .iter()
-            .filter(|(_, source)| source.decode.is_some() && !damaged.contains(&source.object.id))
+            .filter(|read| read.source.decode.is_some())
+            .filter(|read| !damaged.contains(&read.source.object.id))
+            .filter(|read| read.source.contract.is_none_or(|id| !damaged.contains(&id)))
+            .filter(|read| read.quarantine.iter().all(|file| !damaged.contains(&file.object.id)))
             .collect();
-        let total = decoded.iter().map(|(_, source)| source.object.size_bytes).sum();
+        let total = decoded.iter().map(|read| read.source.object.size_bytes).sum();
         meter.begin("counting", Some(total));
-        for (version, source) in decoded {
-            if let Some(problem) = self.recount(source).await? {
+        for read in decoded {
+            let Read { version, source, .. } = read;
+            if let Some(problem) = self.recount(read).await? {
                 report.findings.push(VerifyFinding {
                     dataset: Some(version.dataset.clone()),
                     versions: vec![version.number],
@@ -272,20 +316,37 @@ impl Lake {
         Ok(())
     }
 
-    async fn recount(&self, source: &SourceEntry) -> Result<Option<String>> {
+    async fn recount(&self, read: &Read) -> Result<Option<String>> {
+        let source = &read.source;
         let Some(decode) = source.decode.clone() else { return Ok(None) };
+        let contract = match source.contract {
+            None => None,
+            Some(id) => {
+                let lake = &self.inner;
+                Some(lake.cache.contract(&lake.store, &lake.catalog, id).await?)
+            }
+        };
+        let late = match &contract {
+            Some(contract) => self.count_late(read, &late_rules(contract)).await?,
+            None => 0,
+        };
+        let schema = read.schema.clone();
         let path = self.inner.store.copy_to_scratch(&source.object).await?;
         let local = LocalSource { name: source.name.clone(), path: path.clone() };
-        let counted = blocking(move || Ok(lakebed_ingest::recount(&local, &decode))).await;
+        let counted = blocking(move || {
+            Ok(match contract {
+                None => lakebed_ingest::recount(&local, &decode),
+                Some(contract) => as_read(&contract, &decode, schema.as_ref()).and_then(|schema| {
+                    let check = ContractRules::new(&contract).bind(&schema)?;
+                    lakebed_ingest::recount_checked(&local, &decode, &check)
+                }),
+            })
+        });
+        let counted = counted.await;
         let _ = std::fs::remove_file(path);
         Ok(match counted? {
             Err(refusal) => Some(format!("it cannot be decoded any more: {refusal}")),
-            Ok(now)
-                if (now.accepted, now.quarantined) == (source.accepted, source.quarantined)
-                    && now.skipped == source.skipped =>
-            {
-                None
-            }
+            Ok(now) if is_as_stated(source, &now, late, read.shares_name) => None,
             Ok(now) => Some(format!(
                 "it holds {} accepted and {} quarantined rows, the version states {} and {}",
                 now.accepted.rows,
@@ -294,6 +355,35 @@ impl Lake {
                 source.quarantined.rows
             )),
         })
+    }
+
+    /// Rows of the source that are in the quarantine for nothing but rules of `late`, which no row
+    /// breaks by itself.
+    async fn count_late(&self, read: &Read, late: &BTreeSet<String>) -> Result<u64> {
+        if late.is_empty() || read.source.quarantined.rows == 0 {
+            return Ok(0);
+        }
+        let mut count = 0;
+        for file in &read.quarantine {
+            let path = self.inner.store.copy_to_scratch(&file.object).await?;
+            let (name, late) = (read.source.name.clone(), late.clone());
+            let counted = blocking(move || {
+                let rows = QuarantineReader::open(&path).and_then(|rows| {
+                    let mut count = 0_u64;
+                    for row in rows {
+                        let row = row?;
+                        let is_late = row.reasons.iter().all(|reason| late.contains(&reason.rule));
+                        count += u64::from(row.source == name && is_late);
+                    }
+                    Ok(count)
+                });
+                let _ = std::fs::remove_file(&path);
+                // What is wrong with the file is told where its rows are counted.
+                Ok(rows.unwrap_or_default())
+            });
+            count += counted.await?;
+        }
+        Ok(count)
     }
 
     async fn recount_file(&self, object: &StoredObject, stated: u64) -> Result<Option<String>> {
@@ -359,6 +449,53 @@ impl Lake {
             self.inner.catalog.events_between(segment.first_seq - 1, segment.last_seq).await?;
         Ok((ours != segment.events).then(|| "its events are not those of the database".to_owned()))
     }
+}
+
+/// Whether a source amounts to what is stated: `late` of its quarantined rows break rules that are
+/// about other rows, and were accepted when it was read by itself.
+fn is_as_stated(source: &SourceEntry, now: &Recount, late: u64, shares_name: bool) -> bool {
+    let sum = |one: Tally, other: Tally| (one.rows + other.rows, one.bytes + other.bytes);
+    let is_whole = sum(now.accepted, now.quarantined) == sum(source.accepted, source.quarantined);
+    let moved = source.quarantined.rows.checked_sub(now.quarantined.rows);
+    let is_explained = match shares_name {
+        // The quarantine tells sources apart by name alone.
+        true => moved.is_some_and(|moved| moved <= late),
+        false => moved == Some(late),
+    };
+    let is_same = late > 0 || now.accepted == source.accepted;
+    is_whole && is_explained && is_same && now.skipped == source.skipped
+}
+
+/// The rules that no row breaks by itself.
+fn late_rules(contract: &Contract) -> BTreeSet<String> {
+    let rules = contract.all_rules().into_iter();
+    let late = rules
+        .filter(|rule| matches!(rule.check, Check::Duplicates { .. } | Check::Relationship { .. }));
+    late.map(|rule| rule.id).collect()
+}
+
+/// The table as a source gave it: its own columns and types, and those it lacked.
+fn as_read(
+    contract: &Contract,
+    decode: &Decode,
+    schema: Option<&TableSchema>,
+) -> std::result::Result<TableSchema, Refusal> {
+    let mut fields: Vec<Field> = decode
+        .columns()
+        .iter()
+        .map(|column| Field::optional(&column.name, column.data_type.clone()))
+        .collect();
+    for column in &contract.columns {
+        let name = column.column();
+        if fields.iter().all(|field| field.name != name) {
+            let known = schema.and_then(|schema| schema.field(name));
+            let data_type = known.map(|field| field.data_type.clone());
+            let data_type = data_type.or_else(|| decode_type(column)).unwrap_or(DataType::String);
+            fields.push(Field::optional(name, data_type));
+        }
+    }
+    TableSchema::first(fields)
+        .map_err(|error| Refusal::new(Refusal::SCHEMA_MISMATCH, error.to_string()))
 }
 
 /// Whoever may read a version may have it verified; so may those in office, who see no data.

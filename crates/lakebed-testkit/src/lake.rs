@@ -211,7 +211,7 @@ pub fn request_of(
 ) -> IngestRequest {
     let dataset: DatasetName = dataset.parse().expect("a dataset name");
     let source = SourceInput::Path { name: name.to_owned(), path: path.to_owned() };
-    IngestRequest { dataset, mode, again: None, sources: vec![source], options }
+    IngestRequest { dataset, mode, again: None, repairs: None, sources: vec![source], options }
 }
 
 /// Rebuilds the database at `second` from the journal of the lake of `config`; gives the exports of

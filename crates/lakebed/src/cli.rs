@@ -9,8 +9,8 @@ use lakebed_core::PrincipalName;
 use crate::{
     commands::{
         access, catalog, completions, config as config_command, contract, demo, diff, doctor,
-        fetch, history, ingest, job, lock, log, login, ls, quarantine, ready, rebuild, resolve,
-        serve, show, sql, token, verify, whoami,
+        fetch, history, ingest, job, lock, log, login, ls, quarantine, ready, rebuild, repair,
+        resolve, serve, show, sql, token, verify, whoami,
     },
     config::{ColorWhen, Flags},
     output::style,
@@ -180,6 +180,8 @@ pub(crate) enum Command {
     Diff(diff::DiffArgs),
     /// Count, show or export the rows of a version that were set aside
     Quarantine(quarantine::QuarantineArgs),
+    /// Add corrected rows of a quarantine to their dataset
+    Repair(Box<repair::RepairArgs>),
     /// List the versions of a dataset
     History(history::HistoryArgs),
     /// List what happened in the lake

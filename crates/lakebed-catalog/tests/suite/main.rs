@@ -14,6 +14,7 @@ mod laws;
 mod leases;
 mod lists;
 mod marks;
+mod measured;
 mod opening;
 mod people;
 mod rebuilds;
@@ -79,6 +80,9 @@ on_every_engine! {
     leases::of_sixteen_who_ask_at_once_one_gets_the_lease,
     lists::datasets_come_with_their_newest_version_and_heads,
     lists::objects_are_found_by_name_and_size,
+    measured::what_was_measured_first_is_the_fact,
+    measured::findings_wait_for_the_mark,
+    measured::nothing_is_found_of_what_is_not_there,
     marks::nothing_above_the_mark_is_visible,
     marks::a_mark_in_between_shows_exactly_what_is_below,
     marks::the_mark_moves_only_forward_and_within_the_record,

@@ -23,6 +23,7 @@ async fn lake(catalog: &Catalog) -> Vec<Segment> {
     segments.push(publish(catalog, 1, vec![moved("a.y", "product", Some(1), 2)]).await);
     let declared = Declared::default();
     segments.push(publish(catalog, 1, vec![applied(None, &declared)]).await);
+    segments.push(publish(catalog, 1, vec![measured("a.y", 2, "c")]).await);
     for (events, _) in &mut segments {
         let json = serde_json::to_string(events).unwrap();
         *events = serde_json::from_str(&json).unwrap();

@@ -2,9 +2,9 @@
 
 use lakebed_catalog::{Catalog, Commit, Committed, JournalMark, Resolution, Result};
 use lakebed_core::{
-    DatasetKind, DatasetName, DatasetRef, Event, EventBody, HeadMoved, IngestKey, IngestMode,
-    IngestRefused, KeptSource, ObjectId, StageName, StoredObject, Timestamp, VersionCommitted,
-    VersionId,
+    ContractMeasured, DatasetKind, DatasetName, DatasetRef, Event, EventBody, HeadMoved, IngestKey,
+    IngestMode, IngestRefused, KeptSource, ObjectId, StageName, StoredObject, Timestamp,
+    VersionCommitted, VersionId,
 };
 
 pub(crate) fn name(text: &str) -> DatasetName {
@@ -75,6 +75,21 @@ pub(crate) fn refused(dataset: &str, seed: &str) -> EventBody {
         message: "the source is no table".to_owned(),
         quarantine: Vec::new(),
         objects: vec![object],
+    })
+}
+
+/// What contract `contract` says of a version.
+pub(crate) fn measured(dataset: &str, number: u64, contract: &str) -> EventBody {
+    let (contract, findings) = (object(contract, 50), object(&format!("{contract} {number}"), 70));
+    let mut objects = vec![contract, findings];
+    objects.sort_unstable();
+    EventBody::ContractMeasured(ContractMeasured {
+        dataset: name(dataset),
+        number,
+        contract: contract.id,
+        engine: 1,
+        findings,
+        objects,
     })
 }
 

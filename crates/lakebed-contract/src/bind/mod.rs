@@ -10,12 +10,14 @@ use std::collections::{HashMap, HashSet};
 
 use lakebed_core::{
     TableSchema,
-    contract::{Check, Contract, ContractColumn, RowCheck, Rule, Severity, Threshold},
+    contract::{
+        Check, Contract, ContractColumn, RelationshipTarget, RowCheck, Rule, Severity, Threshold,
+    },
 };
 
 pub use check::{BoundCheck, Cell, Comparison, Scalar};
 pub(crate) use types::Physical;
-pub use types::decode_type;
+pub use types::{decode_type, fits_type};
 
 use crate::odcs::nearest;
 
@@ -29,7 +31,9 @@ pub struct RowRules {
     pub values: Vec<ValueRule>,
     /// Rules about rows that came before.
     pub duplicates: Vec<DuplicateRule>,
-    /// Rules that need more than the rows: their number, another table, a query.
+    /// Rules about values that stand in another table.
+    pub relationships: Vec<RelationshipRule>,
+    /// Rules that need more than single rows: their number, a query.
     pub others: Vec<Rule>,
     /// Columns of the table of which the contract says nothing.
     pub unmentioned: Vec<String>,
@@ -78,6 +82,17 @@ pub struct DuplicateRule {
     pub rule: Rule,
     /// The columns' places in the table, in the rule's order.
     pub column_indexes: Vec<usize>,
+}
+
+/// A rule about values that stand in another table, too.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RelationshipRule {
+    /// The rule.
+    pub rule: Rule,
+    /// The columns' places in the table, in the rule's order.
+    pub column_indexes: Vec<usize>,
+    /// Where they must be found.
+    pub to: RelationshipTarget,
 }
 
 /// Something of a contract that does not fit a table.
@@ -176,7 +191,15 @@ impl Binder<'_> {
                     self.rules.duplicates.push(DuplicateRule { rule, column_indexes });
                 }
             }
-            _ => self.rules.others.push(rule),
+            Check::Relationship { columns, to } => {
+                let places: Option<Vec<usize>> =
+                    columns.iter().map(|name| self.place(name)).collect();
+                if let Some(column_indexes) = places {
+                    let to = to.clone();
+                    self.rules.relationships.push(RelationshipRule { rule, column_indexes, to });
+                }
+            }
+            Check::RowCount { .. } | Check::Sql { .. } => self.rules.others.push(rule),
         }
     }
 

@@ -57,6 +57,12 @@ fn is_a(data_type: &DataType, logical_type: LogicalType, timezone: Option<bool>)
     }
 }
 
+/// Whether values of that type can be what the contract says of the column.
+#[must_use]
+pub fn fits_type(column: &ContractColumn, data_type: &DataType) -> bool {
+    misfits(column, data_type).is_empty()
+}
+
 /// The type to read a column's text as; none where the contract leaves it open.
 ///
 /// A physical type that says more than the logical one is followed: `decimal(9,2)` for a number.

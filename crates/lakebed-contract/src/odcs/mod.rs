@@ -20,14 +20,15 @@ use lakebed_core::{
 };
 use serde_saphyr::Location;
 
-use crate::yaml::{self, Mistake, Node, shown};
+use crate::{
+    value::MAX_PATTERNS,
+    yaml::{self, Mistake, Node, shown},
+};
 
 pub(crate) use nearest::nearest;
 
 /// How many levels a document may have: room for objects in objects, fourteen deep.
 const MAX_DEPTH: usize = 32;
-/// The most expressions of one contract: compiled, each may take a mebibyte.
-const MAX_PATTERNS: usize = 200;
 /// The most mistakes that are told of one file.
 const MAX_MISTAKES: usize = 100;
 

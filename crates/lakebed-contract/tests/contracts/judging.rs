@@ -16,6 +16,7 @@ fn finding() -> impl Strategy<Value = Finding> {
             unit: Unit::Rows,
             threshold: "0".to_owned(),
             passed,
+            problem: None,
         },
     )
 }

@@ -20,7 +20,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub use column::{ContractColumn, LogicalType, LogicalTypeError, TypeOptions};
-pub use finding::Finding;
+pub use finding::{Finding, Findings, RULE_ENGINE};
 pub use number::{Number, NumberError};
 pub use rule::{Check, RelationshipTable, RelationshipTarget, RowCheck, Rule, Severity};
 pub use threshold::{Must, Threshold, Unit};

@@ -6,12 +6,13 @@
 mod policies;
 mod yaml;
 
+use lakebed_contract::{ContractFlaw, check_contract};
 use lakebed_core::{
-    Declared, Grant, Grantee, GroupName, PrincipalName, StageName,
+    DatasetName, Declared, Grant, Grantee, GroupName, PrincipalName, StageName,
     policy::{Policy, PolicyName, PolicyRule, PolicyTarget},
 };
 
-pub use yaml::{CatalogFile, read_catalog};
+pub use yaml::{CatalogFile, ReadCatalog, read_catalog};
 
 /// Something in a declared catalog that cannot be meant like that.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +40,9 @@ pub enum DeclaredFlaw {
         /// What.
         why: &'static str,
     },
+    /// A contract that no document of the standard gives.
+    #[error("the contract of `{0}`: {1}")]
+    Contract(DatasetName, ContractFlaw),
 }
 
 impl DeclaredFlaw {
@@ -61,6 +65,7 @@ impl DeclaredFlaw {
                 "as in `{ name: mask-email, on: { dataset: crm.customers }, columns: [email], mask: \
                  redact, except: [group:support] }`"
             }
+            Self::Contract(_, flaw) => flaw.hint(),
         }
     }
 }
@@ -87,6 +92,10 @@ pub fn check_declared(declared: &Declared) -> Result<(), Vec<DeclaredFlaw>> {
     for policy in declared.policies.values() {
         flaws.extend(check_policy_alone(policy));
         flaws.extend(policy.except.iter().filter_map(|to| check_grantee(to, declared).err()));
+    }
+    for (dataset, contract) in &declared.contracts {
+        let found = check_contract(contract).err().into_iter().flatten();
+        flaws.extend(found.map(|flaw| DeclaredFlaw::Contract(dataset.clone(), flaw)));
     }
     if flaws.is_empty() { Ok(()) } else { Err(flaws) }
 }

@@ -1,4 +1,5 @@
-//! The declared catalog as people write it: `groups.yaml`, `grants.yaml` and `policies/*.yaml`.
+//! The declared catalog as people write it: `groups.yaml`, `grants.yaml`, `policies/*.yaml`, and a
+//! contract per dataset in `datasets/<namespace>/<name>.odcs.yaml`.
 //!
 //! Untrusted input, read within the bounds of [`yaml`], 16 levels deep. Unknown keys are refused. Every
 //! mistake names its file, line and column, and all of them are told at once, but for those that end
@@ -11,7 +12,10 @@ use std::{
     str::FromStr,
 };
 
-use lakebed_contract::yaml::{self, Mistake, shown};
+use lakebed_contract::{
+    Note, NoteKind, dataset_of_file, read_contract,
+    yaml::{self, Mistake, shown},
+};
 use lakebed_core::{
     Action, AttributeName, AttributeValue, DatasetName, Declared, DeclaredPrincipal, Grant,
     Grantee, PrincipalName, StageName, Target, Timestamp,
@@ -32,6 +36,7 @@ use super::{
 const MAX_DEPTH: usize = 16;
 const GROUPS: &str = "groups.yaml";
 const GRANTS: &str = "grants.yaml";
+const DATASETS: &str = "datasets/";
 
 /// A file of the folder, as the caller read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,12 +47,21 @@ pub struct CatalogFile {
     pub text: String,
 }
 
+/// What a folder declares, and what there is to say about how it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReadCatalog {
+    /// The value.
+    pub declared: Declared,
+    /// What of the contracts does not hold or may not do what its author thinks, by file and line.
+    pub notes: Vec<(String, Note)>,
+}
+
 /// Reads the files of a `catalog/` folder. Files that are absent declare nothing; a file that this
 /// build does not know is refused, lest something that was written down did not hold.
 ///
 /// # Errors
 /// All mistakes, in the order of files and lines.
-pub fn read_catalog(files: &[CatalogFile]) -> Result<Declared, Vec<Mistake>> {
+pub fn read_catalog(files: &[CatalogFile]) -> Result<ReadCatalog, Vec<Mistake>> {
     let mut reader = Reader::default();
     // Groups first: grants may only name those.
     for file in files.iter().filter(|file| file.name == GROUPS) {
@@ -59,18 +73,28 @@ pub fn read_catalog(files: &[CatalogFile]) -> Result<Declared, Vec<Mistake>> {
     for file in files.iter().filter(|file| is_policies(&file.name)) {
         reader.policies(file);
     }
-    let is_known = |name: &str| name == GROUPS || name == GRANTS || is_policies(name);
+    for file in files.iter().filter(|file| file.name.starts_with(DATASETS)) {
+        reader.contract(file);
+    }
     for file in files.iter().filter(|file| !is_known(&file.name)) {
         reader.mistakes.push(Mistake {
             file: file.name.clone(),
             line: 0,
             column: 0,
             message: "this build knows no such file".to_owned(),
-            hint: Some(format!("it reads `{GROUPS}`, `{GRANTS}` and `policies/*.yaml`")),
+            hint: Some(format!(
+                "it reads `{GROUPS}`, `{GRANTS}`, `policies/*.yaml` and \
+                 `{DATASETS}<namespace>/<name>.odcs.yaml`"
+            )),
         });
     }
     reader.mistakes.sort();
-    if reader.mistakes.is_empty() { Ok(reader.declared) } else { Err(reader.mistakes) }
+    let Reader { declared, notes, mistakes } = reader;
+    if mistakes.is_empty() { Ok(ReadCatalog { declared, notes }) } else { Err(mistakes) }
+}
+
+fn is_known(name: &str) -> bool {
+    name == GROUPS || name == GRANTS || is_policies(name) || name.starts_with(DATASETS)
 }
 
 #[derive(Deserialize)]
@@ -155,6 +179,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
 #[derive(Default)]
 struct Reader {
     declared: Declared,
+    notes: Vec<(String, Note)>,
     mistakes: Vec<Mistake>,
 }
 
@@ -278,6 +303,23 @@ impl Reader {
             self.flaw(file, entry.name.referenced, flaw);
         }
         flaws.is_empty().then_some(policy)
+    }
+
+    /// The contract of the dataset that the file is called like; of a document with several tables
+    /// that of the table of this name.
+    fn contract(&mut self, file: &CatalogFile) {
+        let dataset = match dataset_of_file(&file.name) {
+            Ok(dataset) => dataset,
+            Err(mistake) => return self.mistakes.push(mistake),
+        };
+        match read_contract(&file.name, &file.text, Some(dataset.name())) {
+            Err(mistakes) => self.mistakes.extend(mistakes),
+            Ok(read) => {
+                let told = read.notes.into_iter().filter(|note| note.kind != NoteKind::Kept);
+                self.notes.extend(told.map(|note| (file.name.clone(), note)));
+                self.declared.contracts.insert(dataset, read.contract);
+            }
+        }
     }
 
     /// A date means its end, as in references (D-07).

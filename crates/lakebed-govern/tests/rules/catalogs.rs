@@ -6,7 +6,7 @@
 use std::{fmt::Write as _, fs, path::Path};
 
 use lakebed_core::Declared;
-use lakebed_govern::{CatalogFile, check_declared, read_catalog};
+use lakebed_govern::{CatalogFile, ReadCatalog, check_declared, read_catalog};
 
 /// The declarations of a folder and its folders, as the command line reads them.
 fn files(folder: &Path) -> Vec<CatalogFile> {
@@ -36,7 +36,8 @@ fn file(name: &str, text: &str) -> CatalogFile {
 #[test]
 fn the_example_catalog_reads() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalog");
-    let declared = read_catalog(&files(&folder)).expect("the example is valid");
+    let ReadCatalog { declared, notes } = read_catalog(&files(&folder)).expect("it is valid");
+    assert_eq!(notes, [], "the example has no rule that does not hold");
     assert_eq!(check_declared(&declared), Ok(()));
     insta::assert_snapshot!(declared.to_json().replace("},", "},\n"));
 }
@@ -72,9 +73,13 @@ fn bad_declarations_are_refused_where_they_are_bad() {
 #[test]
 fn nothing_declared_is_the_empty_value() {
     for text in ["", "# nothing yet\n", "{}", "groups: {}\nclaimed_groups: []\n"] {
-        assert_eq!(read_catalog(&[file("groups.yaml", text)]), Ok(Declared::default()), "{text:?}");
+        assert_eq!(
+            read_catalog(&[file("groups.yaml", text)]),
+            Ok(ReadCatalog::default()),
+            "{text:?}"
+        );
     }
-    assert_eq!(read_catalog(&[]), Ok(Declared::default()));
+    assert_eq!(read_catalog(&[]), Ok(ReadCatalog::default()));
 }
 
 /// Policies as DESIGN and ARCHITECTURE show them, and every mask.
@@ -94,7 +99,7 @@ reviewed:
   crm.customers: [email_2]
 ";
     let read = read_catalog(&[file("groups.yaml", groups), file("policies/crm.yaml", policies)]);
-    let declared = read.expect("valid");
+    let declared = read.expect("valid").declared;
     let flaws = check_declared(&declared).expect_err("nobody would be held to them");
     assert_eq!(flaws.len(), 1);
     assert_eq!(flaws[0].to_string(), "policies are not enforced yet");
@@ -114,14 +119,14 @@ fn the_same_declaration_has_one_digest() {
     let grants = "grants:\n- on:\n    namespace: crm\n  may: [ingest]\n  to: x\n- { to: \"group:b\", may: [discover, read, read], on: lake, from_stage: raw }\n";
     let other = read_catalog(&[file("grants.yaml", grants), file("groups.yaml", groups)]).unwrap();
     assert_eq!(one, other);
-    assert_eq!(one.digest(), other.digest());
+    assert_eq!(one.declared.digest(), other.declared.digest());
 }
 
 /// A name that YAML would take for something else is what it looks like.
 #[test]
 fn yes_and_no_are_words() {
     let groups = "groups: { no: [yes, on, 7] }\nprincipals: { yes: { attributes: { country: NO, member: true, code: '07' } } }\n";
-    let declared = read_catalog(&[file("groups.yaml", groups)]).unwrap();
+    let declared = read_catalog(&[file("groups.yaml", groups)]).unwrap().declared;
     insta::assert_snapshot!(
         declared.to_json(),
         @r#"{"format":1,"groups":{"no":["7","on","yes"]},"principals":{"yes":{"attributes":{"code":"07","country":"NO","member":true}}}}"#
@@ -142,6 +147,61 @@ fn bombs_are_refused() {
         assert_eq!(mistakes.len(), 1);
         assert!(mistakes[0].message.len() < 400, "{}", mistakes[0]);
     }
+}
+
+const CONTRACT: &str = "\
+apiVersion: v3.1.0
+kind: DataContract
+id: c-1
+version: 1.0.0
+status: active
+schema:
+  - name: orders
+    properties:
+      - name: price
+        logicalType: number
+        logicalTypeOptions: { minimum: 0 }
+        quality: [ { type: text, description: looks right } ]
+";
+
+#[test]
+fn a_contract_is_that_of_the_dataset_its_file_is_called_like() {
+    let read = read_catalog(&[file("datasets/sales/orders.odcs.yaml", CONTRACT)]).unwrap();
+    let contract = &read.declared.contracts[&"sales.orders".parse().unwrap()];
+    assert_eq!((contract.id.as_str(), contract.columns.len()), ("c-1", 1));
+    let (file_name, note) = &read.notes[0];
+    assert_eq!((file_name.as_str(), note.line), ("datasets/sales/orders.odcs.yaml", 12));
+    let again: Declared = serde_json::from_str(&read.declared.to_json()).unwrap();
+    assert_eq!(again, read.declared);
+    for (name, text) in [
+        ("datasets/orders.odcs.yaml", CONTRACT),
+        ("datasets/sales/orders.yaml", CONTRACT),
+        ("datasets/sales/Or ders.odcs.yaml", CONTRACT),
+        ("datasets/sales/orders.odcs.yaml", "id: 7"),
+    ] {
+        let mistakes = read_catalog(&[file(name, text)]).expect_err(name);
+        assert_eq!(mistakes[0].file, name);
+    }
+}
+
+/// A contract that no document gives is refused when it comes over the wire.
+#[test]
+fn contracts_of_the_wire_are_held_to_the_same_rules() {
+    let column = r#"{"name":"a","options":{"pattern":"(?=x)"}}"#;
+    let text = format!(
+        r#"{{"format":1,"contracts":{{"sales.orders":{{"id":" ","version":"1.0.0","status":"draft",
+        "object":"orders","columns":[{column},{{"name":"a"}}],"rules":[{{"id":"r","column":"b",
+        "severity":"error","check":{{"kind":"row","all":["not_null"]}}}}]}}}}}}"#
+    );
+    let declared: Declared = serde_json::from_str(&text).unwrap();
+    let flaws = check_declared(&declared).expect_err("four flaws");
+    let said: Vec<String> = flaws.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(said.join("\n"), @"
+    the contract of `sales.orders`: `id` is empty
+    the contract of `sales.orders`: there are two columns `a`
+    the contract of `sales.orders`: the pattern of `a.pattern`: lookahead cannot be run in linear time
+    the contract of `sales.orders`: rule `r` is about `b`, which is no column of the contract
+    ");
 }
 
 /// A value that came over the wire is held to the same rules.

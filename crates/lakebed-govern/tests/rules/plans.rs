@@ -10,7 +10,47 @@ use crate::world::{NOW, declared};
 
 fn read(groups: &str, grants: &str) -> Declared {
     let file = |name: &str, text: &str| CatalogFile { name: name.into(), text: text.into() };
-    read_catalog(&[file("groups.yaml", groups), file("grants.yaml", grants)]).expect("valid")
+    let read = read_catalog(&[file("groups.yaml", groups), file("grants.yaml", grants)]);
+    read.expect("valid").declared
+}
+
+fn promise(version: &str, minimum: u32) -> Declared {
+    let text = format!(
+        "apiVersion: v3.1.0\nkind: DataContract\nid: c\nversion: {version}\nstatus: active\nschema:\n\
+         - name: orders\n  properties:\n  - name: price\n    logicalType: number\n    \
+         logicalTypeOptions: {{ minimum: {minimum} }}\n"
+    );
+    let name = "datasets/sales/orders.odcs.yaml".to_owned();
+    read_catalog(&[CatalogFile { name, text }]).expect("valid").declared
+}
+
+#[test]
+fn a_plan_says_what_a_change_of_a_contract_asks_of_consumers() {
+    let nothing = Declared::default();
+    let told = |old: &Declared, new: &Declared| {
+        let plan = plan_catalog(Some(old), new, NOW);
+        let told = |change: &lakebed_govern::ContractChange| {
+            let level = change.change.as_ref().map(|change| change.level.to_string());
+            let flaw = change.version_flaw.as_ref().map(ToString::to_string);
+            let (dataset, before, after) = (&change.dataset, &change.before, &change.after);
+            format!("{dataset}: {before:?} -> {after:?}, {level:?}, {flaw:?}")
+        };
+        plan.contracts.iter().map(told).collect::<Vec<_>>().join("\n")
+    };
+    let said = [
+        told(&nothing, &promise("1.0.0", 1)),
+        told(&promise("1.0.0", 1), &promise("1.0.0", 1)),
+        told(&promise("1.0.0", 1), &promise("1.1.0", 2)),
+        told(&promise("1.0.0", 1), &promise("1.0.1", 0)),
+        told(&promise("1.0.0", 1), &nothing),
+    ];
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    sales.orders: None -> Some("1.0.0"), None, None
+
+    sales.orders: Some("1.0.0") -> Some("1.1.0"), Some("minor"), None
+    sales.orders: Some("1.0.0") -> Some("1.0.1"), Some("major"), Some("the change is major: version `1.0.1` should be `2.0.0` or later")
+    sales.orders: Some("1.0.0") -> None, None, None
+    "#);
 }
 
 fn told(plan: &CatalogPlan) -> String {
@@ -116,7 +156,7 @@ fn who_loses_sight_is_told_by_name() {
             file("grants.yaml", grants),
             file("policies/p.yaml", policies),
         ];
-        read_catalog(&files).expect("valid")
+        read_catalog(&files).expect("valid").declared
     };
     let before = read("policies:
   - { name: mail, on: { dataset: crm.customers }, columns: [email], mask: redact, except: [group:support] }

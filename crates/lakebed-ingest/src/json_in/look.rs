@@ -3,7 +3,7 @@
 use lakebed_core::{Compression, JsonForm};
 
 use super::{
-    Json,
+    Json, Origin,
     cut::{Cut, Kind},
     feed,
     parse::{Value, parse},
@@ -38,7 +38,8 @@ impl Json {
             threads,
             progress,
             |feeder| {
-                feed(feeder, 0, path, &json, tuning.sizes, None, move |cut| {
+                let origin = Origin { index: 0, path, json: &json };
+                feed(feeder, origin, tuning.sizes, None, None, move |cut, _| {
                     look(&cut, form, longest)
                 })
             },

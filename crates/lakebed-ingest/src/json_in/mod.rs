@@ -52,6 +52,7 @@ use crate::{
     refusal::shown,
     rows::{NullTokens, Trouble},
     sniff::Preamble,
+    unique::Turn,
 };
 use cut::{Cut, Cuts};
 use shape::Shape;
@@ -133,15 +134,22 @@ pub(crate) fn types<'j>(
     Ok(shapes.into_iter().map(|(name, shape)| (name, shape.data_type())).collect())
 }
 
+/// A source that is fed: its place among all, and where its bytes are.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin<'o> {
+    pub(crate) index: usize,
+    pub(crate) path: &'o Path,
+    pub(crate) json: &'o Json,
+}
+
 /// Feeds the chunks of a source.
 pub(crate) fn feed<'e, R: Send + 'e>(
     feeder: &mut Feeder<'e, Fed<R>>,
-    index: usize,
-    path: &Path,
-    json: &Json,
+    Origin { index, path, json }: Origin<'_>,
     sizes: Sizes,
     progress: Option<&dyn Progress>,
-    work: impl Fn(Cut) -> Result<R, Trouble> + Clone + Send + 'e,
+    checking: Option<&Checking>,
+    work: impl Fn(Cut, Option<Turn>) -> Result<R, Trouble> + Clone + Send + 'e,
 ) -> Result<(), Gone> {
     let fault = |fault| Fed::Fault { source: index, fault };
     let mut cuts = match open(path, json, sizes, progress) {
@@ -156,10 +164,11 @@ pub(crate) fn feed<'e, R: Send + 'e>(
             Ok(Some(cut)) => {
                 let (work, place) = (work.clone(), offset);
                 offset += cut.text.len() as u64;
+                let turn = checking.and_then(Checking::draw);
                 feeder.work(move || Fed::Chunk {
                     source: index,
                     offset: place,
-                    result: work(cut),
+                    result: work(cut, turn),
                 })?;
             }
         }
@@ -191,8 +200,10 @@ pub(crate) fn count(
         threads,
         progress,
         |feeder| {
-            feed(feeder, 0, path, json, tuning.sizes, Some(progress), |cut| {
-                decode(&cut, reading).map(|(rows, _)| rows.counts)
+            let checking = reading.checking.as_ref();
+            let origin = Origin { index: 0, path, json };
+            feed(feeder, origin, tuning.sizes, Some(progress), checking, |cut, turn| {
+                decode(&cut, reading, turn).map(|(rows, _)| rows.counts)
             })
         },
         |engine| {
@@ -232,7 +243,7 @@ pub(crate) fn recount(
 pub(crate) fn first_columns(path: &Path, json: &Json, reading: &JsonReading) -> Vec<ArrayRef> {
     let sizes = Sizes { chunk: 256 << 10, record: reading.longest_record };
     let cut = open(path, json, sizes, None).ok().and_then(|mut cuts| cuts.next().ok().flatten());
-    let rows = cut.and_then(|cut| decode(&cut, reading).ok());
+    let rows = cut.and_then(|cut| decode(&cut, reading, None).ok());
     rows.map(|(rows, _)| rows.columns).unwrap_or_default()
 }
 

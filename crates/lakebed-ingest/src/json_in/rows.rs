@@ -15,6 +15,7 @@ use crate::{
     chunks::line_ends,
     rows::{self, BadRow, ChunkRows, ColumnCounts, Counts, Fault, Trouble},
     text::Record,
+    unique::Turn,
 };
 
 /// The pieces of a chunk, none of which is too long.
@@ -32,7 +33,11 @@ pub(super) fn checked_pieces(
 }
 
 /// The rows of a chunk, and the bytes of bad ones, one after the other.
-pub(crate) fn decode(cut: &Cut, reading: &JsonReading) -> Result<(ChunkRows, Vec<u8>), Trouble> {
+pub(crate) fn decode(
+    cut: &Cut,
+    reading: &JsonReading,
+    turn: Option<Turn>,
+) -> Result<(ChunkRows, Vec<u8>), Trouble> {
     let mut rows = Rows::new(reading);
     let (mut lines, mut seen) = (0_u32, 0);
     for piece in checked_pieces(cut, reading.form, reading.longest_record)? {
@@ -50,7 +55,7 @@ pub(crate) fn decode(cut: &Cut, reading: &JsonReading) -> Result<(ChunkRows, Vec
         *tally = Tally { rows: tally.rows + 1, bytes: tally.bytes + text.len() as u64 };
     }
     rows.counts.lines = u64::from(lines) + line_ends(&cut.text[seen..]);
-    let rows = rows.finish()?;
+    let rows = rows.finish(turn)?;
     let mut raw = Vec::new();
     rows.bad.iter().for_each(|bad| raw.extend_from_slice(&cut.text[bad.record.range()]));
     Ok((rows, raw))
@@ -151,13 +156,13 @@ impl<'r> Rows<'r> {
         self.records.push(record);
     }
 
-    fn finish(self) -> Result<ChunkRows, Trouble> {
+    fn finish(self, turn: Option<Turn>) -> Result<ChunkRows, Trouble> {
         let Self { reading, columns, records, mut dropped, mut bad, mut counts, .. } = self;
         let columns: Vec<ArrayRef> =
             columns.into_iter().map(Column::finish).collect::<Result<_, _>>()?;
         counts.first_bad = bad.first().map(|row| u64::from(row.record.line));
         if let Some(checking) = &reading.checking {
-            rows::judge(checking, &columns, &records, &mut dropped, &mut counts, &mut bad)?;
+            rows::judge(checking, &columns, &records, &mut dropped, &mut counts, &mut bad, turn)?;
         }
         let columns = rows::without(columns, records.len(), &dropped)?;
         Ok(ChunkRows { counts, columns, bad })

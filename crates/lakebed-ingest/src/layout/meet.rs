@@ -9,7 +9,7 @@ use lakebed_core::{DataType, DecodeOptions, Field, TableSchema};
 
 use super::{Format, Known, OutColumn, listed};
 use crate::{
-    LocalSource, Refusal, json_in, parquet_in,
+    LocalSource, Refusal, Rules, json_in, parquet_in,
     refusal::shown,
     sniff::{Sniffed, sniff},
 };
@@ -93,6 +93,7 @@ pub(super) fn check_none_missing(seen: &[Seen]) -> Result<(), Refusal> {
 pub(super) fn bring_together(
     seen: &[Seen],
     options: &DecodeOptions,
+    rules: Option<&dyn Rules>,
     schema: Option<&TableSchema>,
 ) -> Result<Vec<OutColumn>, Refusal> {
     let mut columns: Vec<OutColumn> = Vec::new();
@@ -105,12 +106,15 @@ pub(super) fn bring_together(
     for (name, _) in seen.iter().flat_map(|source| &source.columns) {
         if !places.contains_key(name) {
             places.insert(name.clone(), columns.len());
-            let declared = options.types.get(name).map(|t| (t.clone(), true));
-            let inherited = schema.and_then(|schema| schema.field(name));
-            let known =
-                declared.or_else(|| inherited.map(|field| (field.data_type.clone(), false)));
-            let known = known.or_else(|| found.get(name).map(|found| (found.clone(), false)));
-            let known = known.map(|(data_type, declared)| Known { data_type, declared });
+            let inherited = schema.and_then(|schema| schema.field(name)).map(|f| &f.data_type);
+            let expected = rules.and_then(|rules| rules.type_of(name, inherited));
+            let known = match (options.types.get(name), expected) {
+                (Some(declared), _) => Some(Known::declared(declared)),
+                (None, Some(expected)) => {
+                    Some(Known { expected: true, ..Known::declared(&expected) })
+                }
+                (None, None) => inherited.or_else(|| found.get(name)).map(Known::plain),
+            };
             columns.push(OutColumn { name: name.clone(), known });
         }
     }
@@ -118,7 +122,7 @@ pub(super) fn bring_together(
     for field in schema.iter().filter(|_| jsons.clone().next().is_some()).flat_map(|s| &s.fields) {
         if !places.contains_key(&field.name) {
             places.insert(field.name.clone(), columns.len());
-            let known = Some(Known { data_type: field.data_type.clone(), declared: false });
+            let known = Some(Known::plain(&field.data_type));
             columns.push(OutColumn { name: field.name.clone(), known });
         }
     }
@@ -139,12 +143,26 @@ pub(super) fn bring_together(
     Ok(columns)
 }
 
+impl Known {
+    fn plain(data_type: &DataType) -> Self {
+        Self { data_type: data_type.clone(), declared: false, expected: false }
+    }
+
+    fn declared(data_type: &DataType) -> Self {
+        Self { declared: true, ..Self::plain(data_type) }
+    }
+}
+
 /// Brings a type that a Parquet source states together with what is known of the column.
 fn take_stated(source: &Seen, column: &mut OutColumn, stated: &DataType) -> Result<(), Refusal> {
     let Some(known) = &mut column.known else {
-        column.known = Some(Known { data_type: stated.clone(), declared: false });
+        column.known = Some(Known::plain(stated));
         return Ok(());
     };
+    if known.expected {
+        *known = Known::plain(stated);
+        return Ok(());
+    }
     let given = without_ids(&known.data_type);
     if given == *stated || stated.widens_to(&given) {
         return Ok(());

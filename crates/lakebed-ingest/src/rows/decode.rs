@@ -13,7 +13,7 @@ use super::{
     judge::judge,
     walk::{BadRow, Counts, Trouble, Visit, Visitor, Walked, walk},
 };
-use crate::{cell::Verdict, encoding::Passage, text::Record};
+use crate::{cell::Verdict, encoding::Passage, text::Record, unique::Turn};
 
 /// The rows of a chunk.
 #[derive(Debug)]
@@ -25,8 +25,12 @@ pub(crate) struct ChunkRows {
     pub(crate) bad: Vec<BadRow>,
 }
 
-/// Decodes the records of a passage.
-pub(crate) fn decode(passage: &Passage, reading: &Reading) -> Result<ChunkRows, Trouble> {
+/// Decodes the records of a passage; `turn` is its own, where something is asked of the order.
+pub(crate) fn decode(
+    passage: &Passage,
+    reading: &Reading,
+    turn: Option<Turn>,
+) -> Result<ChunkRows, Trouble> {
     let builders = reading.columns.iter().map(Builder::new).collect();
     let (dropped, records) = (Vec::new(), Vec::new());
     let mut decoder = Decoder { reading, builders, rows: 0, dropped, records };
@@ -36,7 +40,7 @@ pub(crate) fn decode(passage: &Passage, reading: &Reading) -> Result<ChunkRows, 
     let columns: Vec<ArrayRef> =
         builders.into_iter().map(Builder::finish).collect::<Result<_, _>>()?;
     if let Some(checking) = &reading.checking {
-        judge(checking, &columns, &records, &mut dropped, &mut counts, &mut bad)?;
+        judge(checking, &columns, &records, &mut dropped, &mut counts, &mut bad, turn)?;
     }
     let columns = without(columns, rows, &dropped)?;
     passage.settle(&mut counts, &mut bad, &skipped)?;

@@ -7,7 +7,7 @@ use super::{
     Fault,
     walk::{BadRow, Counts, Trouble},
 };
-use crate::{checks::Checking, text::Record};
+use crate::{checks::Checking, text::Record, unique::Turn};
 
 /// How many rows of a chunk broke a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +34,7 @@ pub(crate) fn judge(
     dropped: &mut Vec<usize>,
     counts: &mut Counts,
     bad: &mut Vec<BadRow>,
+    turn: Option<Turn>,
 ) -> Result<(), Trouble> {
     let broken = checking.broken(columns, records.len()).map_err(Trouble::Internal)?;
     let mut faults: Vec<(usize, u32)> = Vec::new();
@@ -45,6 +46,18 @@ pub(crate) fn judge(
             if checking.rules()[rule].severity >= Severity::Error {
                 faults.push((row, rule as u32));
             }
+        }
+    }
+    faults.sort_unstable();
+    let is_out = |row: usize| {
+        let is_blamed = || faults.binary_search_by_key(&row, |fault| fault.0).is_ok();
+        dropped.binary_search(&row).is_ok() || is_blamed()
+    };
+    let repeated = checking.repeated(columns, records.len(), turn, is_out);
+    for (row, rule) in repeated.map_err(Trouble::Internal)? {
+        counts.rules[rule].add(u64::from(records[row].line));
+        if checking.rules()[rule].severity >= Severity::Error {
+            faults.push((row, rule as u32));
         }
     }
     faults.sort_unstable();

@@ -357,7 +357,7 @@ proptest! {
                 prop_assert_eq!((again.accepted, again.quarantined), (counted.accepted, counted.quarantined));
                 bench.schema = Some(whole.schema.clone());
                 let decodes = vec![counted.decode.clone()];
-                prop_assert_eq!(resolve(std::slice::from_ref(&source), &bench.options, bench.schema.as_ref()), Ok(Some(decodes)));
+                prop_assert_eq!(resolve(std::slice::from_ref(&source), &bench.options, None, bench.schema.as_ref()), Ok(Some(decodes)));
             }
             (whole, parts) => prop_assert_eq!(whole.map(drop), parts.map(drop)),
         }

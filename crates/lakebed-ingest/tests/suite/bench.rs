@@ -13,8 +13,8 @@ use arrow::{
 };
 use lakebed_core::{DecodeOptions, TableSchema};
 use lakebed_ingest::{
-    Base, Decoded, LocalSource, NoProgress, Plan, Refusal, Request, RowCheck, WrittenFile, decode,
-    plan,
+    Base, Decoded, LocalSource, NoProgress, Plan, Refusal, Request, RowCheck, Rules, WrittenFile,
+    decode, plan,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
@@ -71,7 +71,7 @@ impl Bench {
             base: self.base.as_ref(),
             out: self.folder.path(),
             progress: &NoProgress,
-            check: self.check.as_ref(),
+            rules: self.check.as_ref().map(|check| check as &dyn Rules),
             threads: 2,
         }
     }

@@ -225,7 +225,7 @@ fn a_cancelled_decode_leaves_nothing_and_is_nobodys_fault() {
         base: None,
         out: out.path(),
         progress: &Stop,
-        check: None,
+        rules: None,
         threads: 1,
     };
     let refusal = decode(request).unwrap_err();
@@ -247,7 +247,7 @@ fn a_folder_that_is_gone_is_no_refusal_of_the_source() {
         base: None,
         out: &gone,
         progress: &lakebed_ingest::NoProgress,
-        check: None,
+        rules: None,
         threads: 1,
     })
     .unwrap_err();

@@ -1,4 +1,5 @@
-//! References in SQL: `sales.orders`, `sales."orders@v12"`, `"sales.orders@v12"`.
+//! References in SQL: `sales.orders`, `sales."orders@v12"`, `"sales.orders@v12"`, and of rows that were
+//! set aside `sales."orders!quarantine"`, `sales."orders@v12!quarantine"`.
 //!
 //! Unquoted names fold to lower case, quoted ones stay as they are; so `SALES.Orders` is a name and
 //! `"SALES"."Orders"` is none.
@@ -7,7 +8,7 @@ use datafusion::{
     common::TableReference,
     sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart},
 };
-use lakebed_core::DatasetRef;
+use lakebed_core::TableRef;
 use lakebed_service::engine::EngineError;
 
 use crate::errors::{invalid, not_allowed, shown};
@@ -43,7 +44,7 @@ pub(super) fn word(ident: &Ident) -> String {
 }
 
 /// The reference that stands where a table does.
-pub(super) fn reference(name: &ObjectName) -> Result<DatasetRef, EngineError> {
+pub(super) fn reference(name: &ObjectName) -> Result<TableRef, EngineError> {
     match words(name)?.as_slice() {
         [whole] if whole.contains('.') => parse(whole),
         [bare] => Err(without_namespace(bare)),
@@ -60,7 +61,7 @@ pub(super) fn reference(name: &ObjectName) -> Result<DatasetRef, EngineError> {
 }
 
 /// The reference that the planner asks for, in its own words.
-pub(crate) fn reference_in(table: &TableReference) -> Result<DatasetRef, EngineError> {
+pub(crate) fn reference_in(table: &TableReference) -> Result<TableRef, EngineError> {
     match table {
         TableReference::Bare { table } if table.contains('.') => parse(table),
         TableReference::Bare { table } => Err(without_namespace(table)),
@@ -71,7 +72,7 @@ pub(crate) fn reference_in(table: &TableReference) -> Result<DatasetRef, EngineE
     }
 }
 
-fn parse(text: &str) -> Result<DatasetRef, EngineError> {
+fn parse(text: &str) -> Result<TableRef, EngineError> {
     text.parse().map_err(|error: lakebed_core::RefError| invalid(error.to_string(), None))
 }
 

@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{
     Expr, Function, ObjectName, Query, Select, Statement, TableFactor, Value, ValueWithSpan, Visit,
     Visitor,
 };
-use lakebed_core::DatasetRef;
+use lakebed_core::TableRef;
 use lakebed_service::engine::EngineError;
 
 use super::{
@@ -26,7 +26,7 @@ const COLLECTING: [&str; 2] = ["array_agg", "string_agg"];
 pub(super) fn check(
     query: &Query,
     functions: &FunctionNames,
-) -> Result<Vec<DatasetRef>, EngineError> {
+) -> Result<Vec<TableRef>, EngineError> {
     let mut walk =
         Walk { functions, references: Vec::new(), scopes: vec![Scope::default()], depth: 0 };
     match query.visit(&mut walk) {
@@ -37,7 +37,7 @@ pub(super) fn check(
 
 struct Walk<'a> {
     functions: &'a FunctionNames,
-    references: Vec<DatasetRef>,
+    references: Vec<TableRef>,
     /// From the whole statement to the query being visited.
     scopes: Vec<Scope>,
     /// How many expressions are around the one being visited.

@@ -16,8 +16,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use lakebed_core::{
-    DataType, DatasetKind, DatasetRef, Field, FileEntry, ObjectId, TableSchema, Timestamp,
-    VersionId,
+    DataType, DatasetKind, DatasetRef, Field, FileEntry, ObjectId, TablePart, TableSchema,
+    Timestamp, VersionId,
 };
 use lakebed_query::{DataFusionEngine, EngineOptions};
 use lakebed_service::engine::{
@@ -95,6 +95,7 @@ impl World {
         let table = BoundTable {
             dataset: parsed.dataset.clone(),
             reference: parsed,
+            part: TablePart::Rows,
             version: 1,
             version_id: VersionId::new(ObjectId::of(reference.as_bytes())),
             schema: schema.clone(),

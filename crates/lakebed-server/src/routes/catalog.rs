@@ -4,8 +4,8 @@
 use axum::{Json, extract::State};
 use lakebed_api::{
     AccessExplanation, ActionExplained, AttributeChange, CatalogAnswer, CatalogApplied,
-    CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, GrantExplained, GroupChange, Reach,
-    RightChange,
+    CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, ContractChange, ContractReason,
+    GrantExplained, GroupChange, Reach, RightChange,
 };
 use lakebed_core::{PrincipalName, Standing, Target};
 use lakebed_service::{ApplyCatalog, govern};
@@ -125,7 +125,9 @@ fn plan(plan: govern::CatalogPlan) -> CatalogPlan {
         before: reach(right.before),
         after: reach(right.after),
     });
+    let contracts = plan.contracts.iter().map(contract_change);
     CatalogPlan {
+        contracts: contracts.collect(),
         before: plan.before,
         after: plan.after,
         is_change: !plan.is_empty(),
@@ -137,6 +139,24 @@ fn plan(plan: govern::CatalogPlan) -> CatalogPlan {
         claimed_groups_removed: plan.claimed_groups_removed,
         grants_added: plan.grants_added,
         grants_removed: plan.grants_removed,
+    }
+}
+
+fn contract_change(change: &govern::ContractChange) -> ContractChange {
+    let reasons = change.change.iter().flat_map(|change| &change.reasons);
+    let reason = |reason: &govern::Reason| ContractReason {
+        level: reason.level.to_string(),
+        element: reason.element.clone(),
+        what: reason.what.clone(),
+        why: reason.why.to_owned(),
+    };
+    ContractChange {
+        dataset: change.dataset.clone(),
+        before: change.before.clone(),
+        after: change.after.clone(),
+        level: change.change.as_ref().map(|change| change.level.to_string()),
+        reasons: reasons.map(reason).collect(),
+        version_flaw: change.version_flaw.as_ref().map(ToString::to_string),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
     Access, AppState,
     context::Context,
     convert,
-    extract::{ApiJson, parse_digest},
+    extract::{ApiJson, parse_digest, parse_ref},
     jobs::INGEST,
     lines::{Reader, Telling, answer},
     problem::{Failure, Result},
@@ -133,6 +133,7 @@ pub(crate) fn parse_request(
         dataset,
         mode: request.mode,
         again: request.again,
+        repairs: request.repairs.as_deref().map(parse_ref).transpose()?,
         sources,
         options: request.options,
     };

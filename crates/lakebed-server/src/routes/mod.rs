@@ -1,6 +1,7 @@
 //! The handlers, one noun a file: parse, call the lake, convert.
 
 pub(crate) mod catalog;
+pub(crate) mod contract;
 pub(crate) mod dataset;
 pub(crate) mod diff;
 pub(crate) mod event;

@@ -111,5 +111,9 @@ pub(crate) async fn get_version(
     let seen = convert::snapshot(resolution.snapshot);
     let found = resolution.versions.into_iter().next();
     let found = found.ok_or_else(|| Failure::internal("a reference resolved to nothing"))?;
-    Ok(Json(convert::version_answer(&state, seen, found)))
+    let report = match &found.detail {
+        Some(detail) => state.lake.report_of(&found.version, &detail.manifest).await?,
+        None => None,
+    };
+    Ok(Json(convert::version_answer(&state, seen, found, report)))
 }

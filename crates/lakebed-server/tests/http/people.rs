@@ -204,6 +204,9 @@ fn probes(operation: &str, thing: &Thing) -> Option<Vec<Probe>> {
             .map(|reference| post("/v1/verifications", json!({ "refs": [reference] })))
             .chain([post("/v1/verifications", json!({}))])
             .collect(),
+        "POST /v1/contract-checks" => references
+            .map(|reference| post("/v1/contract-checks", json!({ "ref": reference })))
+            .collect(),
         "GET /v1/catalog" => vec![get("/v1/catalog")],
         "POST /v1/catalog/plan" => {
             vec![post("/v1/catalog/plan", json!({ "declared": declared }))]

@@ -11,7 +11,7 @@ use arrow::{
     compute::{SortOptions, concat_batches, take_record_batch},
     datatypes::SchemaRef,
 };
-use lakebed_core::{DataType, DatasetRef, Field};
+use lakebed_core::{DataType, DatasetRef, Field, TablePart};
 
 use super::{
     ColumnDiff,
@@ -143,7 +143,7 @@ impl Lake {
         let job = QueryJob {
             sql,
             parameters: Parameters::default(),
-            tables: vec![self.bind(resolved).await?],
+            tables: vec![self.bind(resolved, TablePart::Rows).await?],
             listing: Vec::new(),
             limits,
             now: self.inner.clock.now(),

@@ -1,25 +1,33 @@
 //! One try at making a version: everything is written quietly, then published once.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
-use lakebed_catalog::Commit;
+use lakebed_catalog::{Commit, FindingsRecord};
+use lakebed_contract::Decision;
 use lakebed_core::{
-    Action, DatasetKind, DatasetName, DatasetRef, EventBody, FileEntry, IngestKey, IngestMode,
-    IngestRefused, KeptSource, Manifest, ObjectId, SchemaChange, SourceEntry, StoredObject,
-    TableSchema, Tally, Target as Place, VersionCommitted, VersionId, content_id_of_files,
-    content_id_of_table,
+    Action, ContractMeasured, DatasetKind, DatasetName, DatasetRef, EventBody, FileEntry,
+    IngestKey, IngestMode, IngestRefused, KeptSource, Manifest, ObjectId, SchemaChange,
+    SourceEntry, StoredObject, TablePart, TableSchema, Tally, Target as Place, VersionCommitted,
+    VersionId, content_id_of_files, content_id_of_table,
+    contract::{Contract, Finding, RULE_ENGINE},
     profile::{Profile, TableProfile},
 };
 use lakebed_govern::Granted;
-use lakebed_ingest::{Base, Decoded, Refusal, WrittenFile};
+use lakebed_ingest::{Base, Decoded, Refusal, Rules, WrittenFile};
 use lakebed_store::Trust;
 
 use crate::{
     Ctx, Error, IngestOutcome, IngestRequest, IngestStatus, Lake, Result, VersionRecord,
+    contract::{Judged, RowsMeasured},
+    engine::{BoundTable, Restriction},
     ingest::{
         lists::{ListWriter, Split, split_at_tail},
+        promise::{Known, Promise},
         replay::key_reused,
         sources::{Sources, StagedSource, blocking},
         target::{Target, kind_of},
@@ -40,8 +48,9 @@ pub(crate) struct Attempt<'a> {
 /// Decoded and stored, but in no version yet.
 #[derive(Clone)]
 struct Work {
-    /// What it was decoded against: the schema before, and the version it adds to.
-    before: (Option<TableSchema>, Option<VersionId>),
+    before: Before,
+    /// What is promised, and what was found of it.
+    judged: Option<(Promise, Judged)>,
     schema: Option<TableSchema>,
     changes: Vec<SchemaChange>,
     notes: Vec<String>,
@@ -53,6 +62,24 @@ struct Work {
     /// Of all rows; none when it is not known of those that are shared.
     profile: Option<Profile>,
     sources: Vec<SourceEntry>,
+}
+
+/// What is known of rows besides those of the sources.
+struct Beside<'b> {
+    /// What rules look up.
+    known: &'b Known,
+    /// What rows look like that stay where they are.
+    profile: Option<TableProfile>,
+}
+
+/// What work was done against: where this differs, it has to be done again.
+#[derive(Clone, PartialEq)]
+struct Before {
+    schema: Option<TableSchema>,
+    /// The version it adds to.
+    base: Option<VersionId>,
+    /// The contract, and the versions that are looked into.
+    beside: Option<ObjectId>,
 }
 
 impl<'a> Attempt<'a> {
@@ -78,9 +105,12 @@ impl<'a> Attempt<'a> {
             DatasetKind::Files => vec![None; identities.len()],
             DatasetKind::Table => {
                 let (local, options) = (sources.local(), self.request.options.clone());
-                let schema = target.schema().cloned();
+                let (schema, promise) = (target.schema().cloned(), target.promise.clone());
                 let resolved = blocking(move || {
-                    Ok(lakebed_ingest::resolve(&local, &options, schema.as_ref()).ok().flatten())
+                    let rules = promise.as_ref().map(|promise| promise.rules(&Known::default()));
+                    let rules = rules.as_ref().map(|rules| rules as &dyn Rules);
+                    let decodes = lakebed_ingest::resolve(&local, &options, rules, schema.as_ref());
+                    Ok(decodes.ok().flatten())
                 });
                 match resolved.await? {
                     Some(decodes) => decodes.into_iter().map(Some).collect(),
@@ -90,7 +120,7 @@ impl<'a> Attempt<'a> {
         };
         let parts =
             identities.into_iter().zip(decodes).map(|((name, id), decode)| (name, id, decode));
-        let key = self.key(&parts.collect::<Vec<_>>());
+        let key = self.key(target, &parts.collect::<Vec<_>>());
         Ok((key == newest.ingest_key).then(|| newest.clone()))
     }
 
@@ -104,10 +134,11 @@ impl<'a> Attempt<'a> {
         sources: &mut Sources,
     ) -> Result<IngestOutcome> {
         self.refuse_what_is_in(target, sources).await?;
-        let before = (
-            target.schema().cloned(),
-            target.base(self.request.mode).map(|(version, _)| version.version_id),
-        );
+        let before = Before {
+            schema: target.schema().cloned(),
+            base: target.base(self.request.mode).map(|(version, _)| version.version_id),
+            beside: target.key(),
+        };
         let work = match self.work.take().filter(|work| work.before == before) {
             Some(work) => work,
             None => self.decode(target, sources, before).await?,
@@ -150,24 +181,25 @@ impl<'a> Attempt<'a> {
         Ok(())
     }
 
-    async fn decode(
-        &self,
-        target: &Target,
-        sources: &Sources,
-        before: (Option<TableSchema>, Option<VersionId>),
-    ) -> Result<Work> {
+    async fn decode(&self, target: &Target, sources: &Sources, before: Before) -> Result<Work> {
         let staged = sources.staged();
         if kind_of(self.request) == DatasetKind::Files {
             return self.keep_files(staged, before).await;
         }
-        let split = self.split_base(target).await?;
+        let base = self.base_files(target).await?;
+        let known = match &target.promise {
+            Some(promise) => self.lake.known_beside(promise, &base, before.schema.as_ref()).await?,
+            None => Known::default(),
+        };
+        let split = split_at_tail(base.clone());
         self.meter.begin("reading", Some(sources.size_bytes()));
         let out = tempfile::Builder::new()
             .prefix("ingest-")
             .tempdir_in(self.lake.inner.store.scratch_dir())
             .map_err(|error| Error::io(self.lake.inner.store.scratch_dir(), error))?;
         let shared = self.profile_of_shared(target, &split).await?;
-        let decoding = self.run_decoder(sources, &before.0, &split, shared, out.path());
+        let beside = Beside { known: &known, profile: shared };
+        let decoding = self.run_decoder(sources, target, beside, &split, out.path());
         // The originals become durable while they are decoded.
         let (decoded, kept) = tokio::join!(decoding, self.publish_sources(&staged));
         let (decoded, kept) = (decoded?, kept?);
@@ -176,6 +208,22 @@ impl<'a> Attempt<'a> {
             Err(refusal) => return Err(self.refuse(refusal, &kept).await?),
         };
         self.meter.begin("writing", None);
+        let mut decoded = decoded;
+        let tables = self.publish_files(std::mem::take(&mut decoded.tables)).await?;
+        let judged = match &target.promise {
+            None => None,
+            Some(promise) => {
+                let files: Vec<FileEntry> = split.full.iter().chain(&tables).cloned().collect();
+                let judged = self.judge(promise, target, &known, (&base, files), &decoded).await?;
+                if !judged.decision.is_accepted() {
+                    let quarantine = std::mem::take(&mut decoded.quarantine);
+                    let refusal = broken(&promise.contract, &judged.decision, quarantine);
+                    return Err(self.refuse(refusal, &kept).await?);
+                }
+                Some((promise.clone(), judged))
+            }
+        };
+        let contract = target.promise.as_ref().map(|promise| promise.digest);
         let sources = decoded
             .sources
             .iter()
@@ -184,6 +232,7 @@ impl<'a> Attempt<'a> {
                 name: kept.name,
                 object: kept.object,
                 decode: Some(decoded.decode.clone()),
+                contract,
                 accepted: decoded.accepted,
                 quarantined: decoded.quarantined,
                 skipped: decoded.skipped.clone(),
@@ -191,33 +240,32 @@ impl<'a> Attempt<'a> {
             .collect();
         Ok(Work {
             before,
+            judged,
             schema: Some(decoded.schema),
             changes: decoded.changes,
             notes: decoded.notes,
             shared: split.full,
-            tables: self.publish_files(decoded.tables).await?,
+            tables,
             quarantine: self.publish_files(decoded.quarantine).await?,
             profile: decoded.profile,
             sources,
         })
     }
 
-    async fn keep_files(
-        &self,
-        staged: Vec<StagedSource>,
-        before: (Option<TableSchema>, Option<VersionId>),
-    ) -> Result<Work> {
+    async fn keep_files(&self, staged: Vec<StagedSource>, before: Before) -> Result<Work> {
         let kept = self.publish_sources(&staged).await?;
         let sources = kept.into_iter().map(|kept| SourceEntry {
             name: kept.name,
             object: kept.object,
             decode: None,
+            contract: None,
             accepted: Tally::default(),
             quarantined: Tally::default(),
             skipped: Vec::new(),
         });
         Ok(Work {
             before,
+            judged: None,
             schema: None,
             changes: Vec::new(),
             notes: Vec::new(),
@@ -229,13 +277,70 @@ impl<'a> Attempt<'a> {
         })
     }
 
-    async fn split_base(&self, target: &Target) -> Result<Split> {
+    /// The table files of the version that this one adds to.
+    async fn base_files(&self, target: &Target) -> Result<Vec<FileEntry>> {
         let lake = &self.lake.inner;
-        let files = match target.base(self.request.mode) {
-            Some((_, manifest)) => lake.cache.tables(&lake.store, &manifest.tables).await?,
-            None => Vec::new(),
+        match target.base(self.request.mode) {
+            Some((_, manifest)) => lake.cache.tables(&lake.store, &manifest.tables).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Measures what is promised on the version that would be: `base` and what was decoded.
+    async fn judge(
+        &self,
+        promise: &Promise,
+        target: &Target,
+        known: &Known,
+        (base, files): (&[FileEntry], Vec<FileEntry>),
+        decoded: &Decoded,
+    ) -> Result<Judged> {
+        let before = match target.base(self.request.mode) {
+            None => BTreeMap::new(),
+            Some((version, _)) => match self.found_before(promise, version).await? {
+                Some(found) => found,
+                None => self.lake.measure_before(promise, known, base, &decoded.schema).await?,
+            },
         };
-        Ok(split_at_tail(files))
+        let old = target.base(self.request.mode).map(|(version, _)| version);
+        let sum = |of: fn(&lakebed_ingest::DecodedSource) -> u64| -> u64 {
+            decoded.sources.iter().map(of).sum()
+        };
+        let accepted = sum(|source| source.accepted.rows) + old.map_or(0, |old| old.row_count);
+        let quarantined =
+            sum(|source| source.quarantined.rows) + old.map_or(0, |old| old.quarantined_count);
+        let table = BoundTable {
+            reference: DatasetRef::pinned(self.request.dataset.clone(), target.number() + 1),
+            part: TablePart::Rows,
+            dataset: self.request.dataset.clone(),
+            version: target.number() + 1,
+            version_id: VersionId::new(promise.digest),
+            schema: decoded.schema.clone(),
+            files,
+            restriction: Restriction {},
+        };
+        let rows = RowsMeasured { broken: &decoded.rules, before: &before, accepted, quarantined };
+        self.lake.judge_version(promise, &table, rows).await
+    }
+
+    /// What was found of the same promise on `version`, by rule.
+    async fn found_before(
+        &self,
+        promise: &Promise,
+        version: &VersionRecord,
+    ) -> Result<Option<BTreeMap<String, u64>>> {
+        let lake = &self.lake.inner;
+        let records = lake.catalog.newest_findings(&version.dataset, version.number).await?;
+        let is_same = |record: &&FindingsRecord| {
+            (record.contract, record.engine) == (promise.digest, RULE_ENGINE)
+        };
+        let Some(record) = records.iter().find(is_same) else { return Ok(None) };
+        let findings = lake.cache.findings(&lake.store, &record.findings).await?;
+        let count = |finding: &Finding| {
+            let count = finding.measured.as_number()?.to_scaled(0)?;
+            Some((finding.rule.clone(), u64::try_from(count).ok()?))
+        };
+        Ok(Some(findings.findings.iter().filter_map(count).collect()))
     }
 
     /// What the rows look like that stay where they are; none when nobody noted it.
@@ -252,9 +357,9 @@ impl<'a> Attempt<'a> {
     async fn run_decoder(
         &self,
         sources: &Sources,
-        schema: &Option<TableSchema>,
+        target: &Target,
+        Beside { known, profile }: Beside<'_>,
         split: &Split,
-        profile: Option<TableProfile>,
         out: &std::path::Path,
     ) -> Result<std::result::Result<Decoded, Refusal>> {
         let mut tail = Vec::new();
@@ -267,10 +372,18 @@ impl<'a> Attempt<'a> {
             }
             IngestMode::Replace => None,
         };
-        let (local, options) = (sources.local(), self.request.options.clone());
-        let (schema, out) = (schema.clone(), out.to_owned());
+        let (local, mut options) = (sources.local(), self.request.options.clone());
+        let (schema, out) = (target.schema().cloned(), out.to_owned());
         let meter = Arc::clone(self.meter);
+        let (promise, known) = (target.promise.clone(), known.clone());
+        if options.max_quarantined.is_none()
+            && promise.as_ref().is_some_and(|promise| promise.contract.max_quarantined.is_some())
+        {
+            // The contract's own limit counts, and is judged with all else that it promises.
+            options.max_quarantined = Some(1.0);
+        }
         let decoded = blocking(move || {
+            let rules = promise.as_ref().map(|promise| promise.rules(&known));
             let threads = std::thread::available_parallelism().map_or(2, usize::from);
             Ok(lakebed_ingest::decode(lakebed_ingest::Request {
                 sources: &local,
@@ -279,7 +392,7 @@ impl<'a> Attempt<'a> {
                 base: base.as_ref(),
                 out: &out,
                 progress: &*meter,
-                check: None,
+                rules: rules.as_ref().map(|rules| rules as &dyn Rules),
                 threads,
             }))
         })
@@ -354,6 +467,13 @@ impl<'a> Attempt<'a> {
         let (manifest, mut objects) = self.write_lists(target, &work).await?;
         let stored = lake.store.put(Bytes::from(manifest.to_bytes()), Trust::Unnamed).await?;
         objects.push(stored);
+        let mut measured = None;
+        if let Some((promise, judged)) = &work.judged {
+            let contract = Bytes::from(promise.contract.to_json());
+            objects.push(lake.store.put(contract, Trust::Unnamed).await?);
+            let findings = Bytes::from(judged.findings.to_bytes());
+            measured = Some(lake.store.put(findings, Trust::Unnamed).await?);
+        }
         objects.extend(work.sources.iter().map(|source| source.object));
         objects.extend(work.tables.iter().chain(&work.quarantine).map(|file| file.object));
         let named: Vec<ObjectId> = objects.iter().map(|object| object.id).collect();
@@ -368,7 +488,18 @@ impl<'a> Attempt<'a> {
             let dataset = self.request.dataset.clone();
             changes.push(EventBody::DatasetCreated { dataset, kind: manifest.kind });
         }
+        let number = version.number;
         changes.push(EventBody::VersionCommitted(version));
+        if let (Some(findings), Some((promise, _))) = (measured, &work.judged) {
+            changes.push(EventBody::ContractMeasured(ContractMeasured {
+                dataset: self.request.dataset.clone(),
+                number,
+                contract: promise.digest,
+                engine: RULE_ENGINE,
+                findings,
+                objects: self.unnamed(vec![findings]).await?,
+            }));
+        }
         self.meter.check_cancelled()?;
         // It may have taken hours: what was allowed when it began need not be allowed now.
         let granted = self.granted().await?;
@@ -391,6 +522,7 @@ impl<'a> Attempt<'a> {
             changes: work.changes,
             notes: work.notes,
             sources: work.sources,
+            findings: work.judged.map(|(_, judged)| judged.rules).unwrap_or_default(),
             new_bytes,
             sees_lake: rights.allows(Action::Read, &Place::Lake),
         })
@@ -436,6 +568,8 @@ impl<'a> Attempt<'a> {
             quarantine,
             sources,
             profile,
+            contract: work.judged.as_ref().map(|(promise, _)| promise.digest),
+            inputs: target.inputs(),
             ..empty
         };
         Ok((manifest, writer.written))
@@ -474,7 +608,7 @@ impl<'a> Attempt<'a> {
             version_id: VersionId::new(stored.id),
             parent: manifest.parent,
             content_id: manifest.content_id,
-            ingest_key: self.key(&parts.collect::<Vec<_>>()),
+            ingest_key: self.key(target, &parts.collect::<Vec<_>>()),
             row_count: manifest.row_count,
             quarantined_count: manifest.quarantined_count,
             size_bytes,
@@ -483,9 +617,13 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    fn key(&self, parts: &[(String, ObjectId, Option<lakebed_core::Decode>)]) -> IngestKey {
+    fn key(
+        &self,
+        target: &Target,
+        parts: &[(String, ObjectId, Option<lakebed_core::Decode>)],
+    ) -> IngestKey {
         let IngestRequest { dataset, mode, again, .. } = self.request;
-        IngestKey::new(dataset, *mode, parts, None, again.as_deref())
+        IngestKey::new(dataset, *mode, parts, target.key(), again.as_deref())
     }
 
     /// The proof that the asker may do this, still.
@@ -548,6 +686,18 @@ impl<'a> Attempt<'a> {
             }
             _ => Err(key_reused()),
         }
+    }
+}
+
+/// The refusal of a version of which the contract asks more than it keeps.
+fn broken(contract: &Contract, decision: &Decision, quarantine: Vec<WrittenFile>) -> Refusal {
+    let (id, version) = (&contract.id, &contract.version);
+    let message = format!("contract `{id}` {version}: {}", decision.refusals.join("; "));
+    Refusal {
+        code: Refusal::CONTRACT_BROKEN,
+        message,
+        hint: Some("correct the data where it is made, or the contract and apply it".to_owned()),
+        quarantine,
     }
 }
 

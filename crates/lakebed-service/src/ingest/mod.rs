@@ -7,6 +7,7 @@
 mod attempt;
 mod lists;
 mod plan;
+mod promise;
 mod replay;
 mod sources;
 mod target;
@@ -14,16 +15,17 @@ mod target;
 use std::{path::PathBuf, sync::Arc};
 
 pub(crate) use attempt::not_the_source;
+pub(crate) use promise::{Known, Promise, key_of};
 pub(crate) use replay::key_reused;
 pub(crate) use sources::blocking;
 
 use lakebed_core::{
-    Action, DatasetName, Decode, DecodeOptions, IngestMode, ObjectId, SchemaChange, SourceEntry,
-    TableSchema, Tally, Target,
+    Action, DatasetName, DatasetRef, Decode, DecodeOptions, IngestMode, ObjectId, SchemaChange,
+    SourceEntry, TableSchema, Tally, Target,
 };
 
 use crate::{
-    Ctx, Error, Lake, ProgressSink, Result, Ticket, VersionRecord,
+    ContractFinding, Ctx, Detail, Error, Lake, ProgressSink, Result, Ticket, VersionRecord,
     ingest::{attempt::Attempt, sources::Sources},
     progress::Meter,
 };
@@ -40,6 +42,8 @@ pub struct IngestRequest {
     pub mode: IngestMode,
     /// The caller's word for "once more, on purpose".
     pub again: Option<String>,
+    /// The version whose quarantined rows the sources hold, corrected: the new version cites it.
+    pub repairs: Option<DatasetRef>,
     /// The sources, in order; at least one.
     pub sources: Vec<SourceInput>,
     /// How to read them.
@@ -105,6 +109,9 @@ pub struct IngestOutcome {
     pub notes: Vec<String>,
     /// The sources of this ingest, and what became of their rows; empty when unchanged.
     pub sources: Vec<SourceEntry>,
+    /// What the contract in force promises and the version keeps, or not: every rule, in the
+    /// contract's order; empty without a contract, and when unchanged.
+    pub findings: Vec<ContractFinding>,
     /// Bytes that were not in the lake before.
     pub new_bytes: u64,
     /// Whether the asker may read all of the lake. If not, `new_bytes` is not for them: it says what
@@ -199,6 +206,10 @@ impl Lake {
         progress: Arc<dyn ProgressSink>,
     ) -> Result<IngestOutcome> {
         self.authorize_ingest(ctx, &request.dataset).await?;
+        if let Some(repaired) = &request.repairs {
+            // What a version cites is told to whoever reads it.
+            self.resolve(ctx, std::slice::from_ref(repaired), Detail::None).await?;
+        }
         sources::check_names(&request)?;
         let meter = Arc::new(Meter::new(progress));
         let _stop_workers = meter.cancel_on_drop();
@@ -262,6 +273,7 @@ impl Lake {
             changes: Vec::new(),
             notes: Vec::new(),
             sources: Vec::new(),
+            findings: Vec::new(),
             new_bytes: 0,
             sees_lake: rights.allows(Action::Read, &Target::Lake),
         })

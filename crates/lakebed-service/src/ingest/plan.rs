@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use lakebed_core::{Action, DatasetKind, Tally, Target};
-use lakebed_ingest::{LocalSource, Refusal};
+use lakebed_ingest::{LocalSource, Refusal, Rules};
 
 use crate::{
     Ctx, Error, IngestPlan, IngestRequest, Lake, NoProgress, PlannedSource, Result,
     ingest::{
         attempt::not_the_source,
+        promise::Known,
         sources::{Sources, blocking, check_names},
         target::kind_of,
     },
@@ -45,8 +46,14 @@ impl Lake {
             });
         }
         let (options, schema) = (request.options, target.schema().cloned());
+        let known = match &target.promise {
+            Some(promise) => self.known_beside(promise, &[], None).await?,
+            None => Known::default(),
+        };
+        let promise = target.promise;
         let out = self.inner.store.scratch_dir().to_owned();
         let plan = blocking(move || {
+            let rules = promise.as_ref().map(|promise| promise.rules(&known));
             Ok(lakebed_ingest::plan(lakebed_ingest::Request {
                 sources: &local,
                 options: &options,
@@ -54,7 +61,7 @@ impl Lake {
                 base: None,
                 out: &out,
                 progress: &*meter,
-                check: None,
+                rules: rules.as_ref().map(|rules| rules as &dyn Rules),
                 threads: std::thread::available_parallelism().map_or(2, usize::from),
             }))
         })

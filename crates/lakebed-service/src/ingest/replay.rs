@@ -5,13 +5,13 @@
 //! was done, or the key was used for two things.
 
 use lakebed_core::{
-    Action, Decode, DecodeOptions, EventBody, IngestKey, ObjectId, RepeatedHeaders, SourceEntry,
-    Target, VersionCommitted,
+    Action, Decode, DecodeOptions, EventBody, IngestKey, Manifest, ObjectId, RepeatedHeaders,
+    SourceEntry, Target, VersionCommitted, contract::Contract,
 };
 
 use crate::{
     Ctx, Error, IngestOutcome, IngestRequest, IngestStatus, Lake, Result, SourceInput,
-    ingest::{attempt::record_of, sources::blocking},
+    ingest::{attempt::record_of, key_of, sources::blocking},
 };
 
 impl Lake {
@@ -43,7 +43,7 @@ impl Lake {
         let manifest = self.inner.cache.manifest(&self.inner.store, &version).await?;
         let mut sources = self.inner.cache.sources(&self.inner.store, &manifest.sources).await?;
         let sources = sources.split_off(sources.len().saturating_sub(request.sources.len()));
-        if !self.is_what_was_done(request, made, &sources).await? {
+        if !self.is_what_was_done(request, made, &manifest, &sources).await? {
             return Err(key_reused());
         }
         let rights = self.rights(ctx).await?;
@@ -56,6 +56,7 @@ impl Lake {
             notes: Vec::new(),
             new_bytes: made.objects.iter().map(|object| object.size_bytes).sum(),
             sources,
+            findings: Vec::new(),
         }))
     }
 
@@ -63,15 +64,28 @@ impl Lake {
         &self,
         request: &IngestRequest,
         made: &VersionCommitted,
+        manifest: &Manifest,
         sources: &[SourceEntry],
     ) -> Result<bool> {
+        let contract = match manifest.contract {
+            None => None,
+            Some(id) => {
+                let lake = &self.inner;
+                Some(lake.cache.contract(&lake.store, &lake.catalog, id).await?)
+            }
+        };
+        let contract = contract.as_deref();
+        let key_part = key_of(manifest.contract, &manifest.inputs);
         if sources.len() != request.sources.len() {
             return Ok(false);
         }
         for (asked, done) in request.sources.iter().zip(sources) {
             let is_same = asked.name() == done.name
                 && self.digest_of(asked).await? == done.object.id
-                && done.decode.as_ref().is_none_or(|decode| fits(&request.options, decode));
+                && done
+                    .decode
+                    .as_ref()
+                    .is_none_or(|decode| fits(&request.options, contract, decode));
             if !is_same {
                 return Ok(false);
             }
@@ -80,7 +94,7 @@ impl Lake {
             sources.iter().map(|done| (done.name.clone(), done.object.id, done.decode.clone()));
         let IngestRequest { dataset, mode, again, .. } = request;
         let key =
-            IngestKey::new(dataset, *mode, &parts.collect::<Vec<_>>(), None, again.as_deref());
+            IngestKey::new(dataset, *mode, &parts.collect::<Vec<_>>(), key_part, again.as_deref());
         Ok(key == made.ingest_key)
     }
 
@@ -101,7 +115,7 @@ fn keeps_as(options: &DecodeOptions, done: RepeatedHeaders) -> bool {
 }
 
 /// Whether a source that was read like this may have been read by these options.
-fn fits(options: &DecodeOptions, decode: &Decode) -> bool {
+fn fits(options: &DecodeOptions, contract: Option<&Contract>, decode: &Decode) -> bool {
     let mut null_tokens = options.null_tokens.clone();
     null_tokens.sort_unstable();
     null_tokens.dedup();
@@ -145,8 +159,14 @@ fn fits(options: &DecodeOptions, decode: &Decode) -> bool {
     };
     columns.iter().all(|column| match options.types.get(&column.name) {
         Some(declared) => column.declared && *declared == column.data_type,
-        None => !column.declared,
+        None => !column.declared || is_promised(contract, &column.name),
     })
+}
+
+/// Whether a contract names the column: then it may be read by the contract's type.
+fn is_promised(contract: Option<&Contract>, name: &str) -> bool {
+    let columns = contract.iter().flat_map(|contract| &contract.columns);
+    columns.into_iter().any(|column| column.column() == name)
 }
 
 pub(crate) fn key_reused() -> Error {

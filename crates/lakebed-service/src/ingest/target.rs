@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
-use lakebed_core::{DatasetKind, FormatName, IngestMode, Manifest, TableSchema};
+use lakebed_core::{
+    DatasetKind, FormatName, IngestMode, InputVersion, Manifest, ObjectId, TableSchema,
+};
 
-use crate::{Error, IngestRequest, Lake, Result, VersionRecord};
+use crate::{
+    Error, IngestRequest, Lake, Result, VersionRecord,
+    ingest::promise::{Promise, key_of},
+};
 
 /// The state of a dataset that an ingest plans on.
 #[derive(Debug, Clone)]
@@ -13,6 +18,10 @@ pub(crate) struct Target {
     pub(crate) newest: Option<(VersionRecord, Arc<Manifest>)>,
     /// Whether the dataset exists.
     pub(crate) exists: bool,
+    /// What is promised of it; none for kind `files`.
+    pub(crate) promise: Option<Promise>,
+    /// The version that it repairs.
+    pub(crate) repaired: Option<InputVersion>,
 }
 
 impl Target {
@@ -34,6 +43,22 @@ impl Target {
     }
 }
 
+impl Target {
+    /// The versions that decide, besides the sources, what the new one is; sorted.
+    pub(crate) fn inputs(&self) -> Vec<InputVersion> {
+        let looked_into = self.promise.iter().flat_map(Promise::inputs);
+        let mut inputs: Vec<InputVersion> = looked_into.chain(self.repaired.clone()).collect();
+        inputs.sort();
+        inputs.dedup();
+        inputs
+    }
+
+    /// What of an ingest's key is neither source nor option.
+    pub(crate) fn key(&self) -> Option<ObjectId> {
+        key_of(self.promise.as_ref().map(|promise| promise.digest), &self.inputs())
+    }
+}
+
 /// The kind of version that `request` makes.
 pub(crate) fn kind_of(request: &IngestRequest) -> DatasetKind {
     match request.options.format {
@@ -43,10 +68,35 @@ pub(crate) fn kind_of(request: &IngestRequest) -> DatasetKind {
 }
 
 impl Lake {
+    /// The version that `request` repairs.
+    async fn repaired(&self, request: &IngestRequest) -> Result<Option<InputVersion>> {
+        let Some(reference) = &request.repairs else { return Ok(None) };
+        let invalid = |message, hint: &str| {
+            Err(Error::Invalid { code: "nothing-to-repair", message, hint: Some(hint.to_owned()) })
+        };
+        if reference.dataset != request.dataset || request.mode != IngestMode::Append {
+            let message = format!("`{reference}` is repaired by adding to its own dataset");
+            return invalid(message, "append to the dataset of the version");
+        }
+        let found = self.resolve_unasked(std::slice::from_ref(reference)).await?;
+        let Some(found) = found.versions.into_iter().next() else { return Ok(None) };
+        if found.version.quarantined_count == 0 {
+            let message = format!("no row of `{reference}` is quarantined");
+            return invalid(message, "`lakebed quarantine` says which versions have such rows");
+        }
+        let version_id = found.version.version_id;
+        Ok(Some(InputVersion { dataset: reference.dataset.clone(), version_id }))
+    }
+
     /// Reads what `request` builds on, committed but unpublished versions included.
     pub(crate) async fn ingest_target(&self, request: &IngestRequest) -> Result<Target> {
+        let promise = match kind_of(request) {
+            DatasetKind::Table => self.promise(&request.dataset).await?,
+            DatasetKind::Files => None,
+        };
+        let repaired = self.repaired(request).await?;
         let Some(state) = self.inner.catalog.newest_state(&request.dataset).await? else {
-            return Ok(Target { newest: None, exists: false });
+            return Ok(Target { newest: None, exists: false, promise, repaired });
         };
         let (found, wanted) = (state.kind, kind_of(request));
         if found != wanted {
@@ -71,6 +121,6 @@ impl Lake {
                 Some((version, manifest))
             }
         };
-        Ok(Target { newest, exists: true })
+        Ok(Target { newest, exists: true, promise, repaired })
     }
 }

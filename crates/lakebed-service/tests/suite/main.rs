@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod cancel;
+mod contracts;
 mod crash;
 mod ingest;
 mod journal;

@@ -6,9 +6,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
-use lakebed_api::{CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, Reach, RightChange};
+use lakebed_api::{
+    CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, ContractChange, Reach, RightChange,
+};
 use lakebed_core::{Declared, Grant};
-use lakebed_service::govern::{CatalogFile, Mistake, read_catalog};
+use lakebed_service::govern::{CatalogFile, Mistake, ReadCatalog, read_catalog};
 
 use crate::{
     app::App,
@@ -26,7 +28,8 @@ const NAMES: usize = 6;
 
 /// Show what applying a folder of declarations would change, and who would gain or lose what.
 ///
-/// Reads groups.yaml and grants.yaml. Changes nothing. Exit code 0 when nothing would change, 1 when
+/// Reads groups.yaml, grants.yaml and the contracts in datasets/<namespace>/<name>.odcs.yaml. Changes
+/// nothing. Exit code 0 when nothing would change, 1 when
 /// something would.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lakebed plan\n  lakebed plan catalog/ --json")]
@@ -110,8 +113,14 @@ pub(crate) async fn apply(app: &App, args: ApplyArgs) -> Result<Exit> {
 /// Reads and checks the folder.
 fn read(app: &App, folder: &Path) -> Result<Declared> {
     let files = files(&app.current.join(folder), folder)?;
-    read_catalog(&files)
-        .map_err(|mistakes| tell_mistakes("invalid-catalog", folder, folder, &mistakes))
+    let ReadCatalog { declared, notes } = read_catalog(&files)
+        .map_err(|mistakes| tell_mistakes("invalid-catalog", folder, folder, &mistakes))?;
+    for (file, note) in notes {
+        let place = folder.join(file);
+        let text = format!("{}:{}:{}: {}", place.display(), note.line, note.column, note.message);
+        app.terminal.note(text);
+    }
+    Ok(declared)
 }
 
 /// Every declaration of the folder; subfolders with declarations count, other files do not.
@@ -137,8 +146,9 @@ fn files(place: &Path, shown: &Path) -> Result<Vec<CatalogFile>> {
     match files.is_empty() {
         false => Ok(files),
         // A folder named by mistake must not take every right away.
-        true => Err(Problem::not_found(format!("`{}` declares nothing", shown.display()))
-            .hint("it should hold `groups.yaml` and `grants.yaml`; both may be empty")),
+        true => Err(Problem::not_found(format!("`{}` declares nothing", shown.display())).hint(
+            "it should hold `groups.yaml`, `grants.yaml` or `datasets/`; files may be empty",
+        )),
     }
 }
 
@@ -219,6 +229,7 @@ fn describe(plan: &CatalogPlan) -> String {
     lines.extend(plan.grants_added.iter().map(|grant| format!("+ grant {}", shown(grant))));
     lines.extend(plan.grants_removed.iter().map(|grant| format!("- grant {}", shown(grant))));
     lines.extend(plan.rights.iter().map(right));
+    lines.extend(plan.contracts.iter().flat_map(contract));
     let mut text = String::new();
     for line in lines {
         let style = match line.split(' ').next().unwrap_or_default() {
@@ -244,6 +255,28 @@ fn right(right: &RightChange) -> String {
         (Reach::Always, Reach::Always) => String::new(),
     };
     format!("{verb} {} on {}{time}: {}", right.action, right.on, who.join(", "))
+}
+
+/// A contract that changes, and why that is a change of its level.
+fn contract(change: &ContractChange) -> Vec<String> {
+    let ContractChange { dataset, .. } = change;
+    let mut lines = match (&change.before, &change.after) {
+        (None, Some(after)) => {
+            vec![format!("+ contract {dataset} {after}, from the next version on")]
+        }
+        (Some(before), None) => vec![format!("- contract {dataset} {before}")],
+        (Some(before), Some(after)) => {
+            let level = change.level.as_deref().unwrap_or("none");
+            vec![format!("~ contract {dataset} {before} -> {after}: {level}")]
+        }
+        (None, None) => Vec::new(),
+    };
+    for reason in &change.reasons {
+        let lakebed_api::ContractReason { level, element, what, why } = reason;
+        lines.push(format!("    {level}: {element} {what}: {why}"));
+    }
+    lines.extend(change.version_flaw.iter().map(|flaw| format!("    {flaw}")));
+    lines
 }
 
 /// A grant in a line.
@@ -279,7 +312,12 @@ mod tests {
                 {"is_gain":true,"who":["bob"],"action":"read","on":{"dataset":"crm.orders"},
                  "before":"never","after":{"until":"2027-01-01T00:00:00.000000Z"}},
                 {"is_gain":false,"who":["alice","bob"],"action":"read","on":"lake",
-                 "before":"always","after":"never"}]}"#;
+                 "before":"always","after":"never"}],
+            "contracts":[
+                {"dataset":"crm.notes","after":"1.0.0"},
+                {"dataset":"crm.orders","before":"1.0.0","after":"1.1.0","level":"major",
+                 "reasons":[{"level":"major","element":"price","what":"was removed","why":"consumers read it"}],
+                 "version_flaw":"the change is major: version `1.1.0` should be `2.0.0` or later"}]}"#;
         let plan: CatalogPlan = serde_json::from_str(json).expect("a plan");
         insta::assert_snapshot!(strip_str(&describe(&plan)).to_string(), @r"
         ~ group analysts: +bob -alice
@@ -289,6 +327,10 @@ mod tests {
         - grant group:analysts may read on lake
         gains read on crm.orders (until 2027-01-01 00:00:00): bob
         loses read on lake: alice, bob
+        + contract crm.notes 1.0.0, from the next version on
+        ~ contract crm.orders 1.0.0 -> 1.1.0: major
+            major: price was removed: consumers read it
+            the change is major: version `1.1.0` should be `2.0.0` or later
         ");
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand, ValueHint};
-use lakebed_api::ResolveRequest;
+use lakebed_api::{ContractReport as ApiReport, ResolveRequest, RuleFinding};
 use lakebed_contract::{Consequence, NoteKind, consequence_of, infer_contract, read_contract};
 use lakebed_core::{
     DatasetKind, DatasetRef,
@@ -44,33 +44,36 @@ pub(crate) struct ContractArgs {
 
 #[derive(Debug, Subcommand)]
 enum ContractCommand {
-    /// Measure files or a version against a contract; files need no lake
+    /// Measure a version, or files, against a contract; files need no lake
     Check(Box<CheckArgs>),
     /// Write a first contract from a version of a dataset
     Infer(InferArgs),
 }
 
-/// Measure files against a contract, as an ingest would, or a version; nothing is stored.
+/// Measure a version against the contract that is declared for its dataset, or files against a contract
+/// as an ingest would.
 ///
-/// Exit code 0 when every rule holds that is more than a warning, 1 when one does not.
+/// What is found of a version is a fact, and kept; of files nothing is. Exit code 0 when every rule
+/// holds that is more than a warning, 1 when one does not.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  lakebed contract check sales.orders@v3
   lakebed contract check orders.csv --contract catalog/datasets/sales/orders.odcs.yaml
   lakebed contract check 2026/*.csv --contract orders.odcs.yaml --null NA --json
   lakebed contract check --of sales.orders@v3 --contract orders.odcs.yaml")]
 struct CheckArgs {
-    /// Files with the rows, one after the other
-    #[arg(required_unless_present = "of", value_name = "FILE", value_hint = ValueHint::FilePath)]
-    files: Vec<PathBuf>,
+    /// A version; with `--contract` files with the rows, one after the other
+    #[arg(required_unless_present = "of", value_name = "REF|FILE", value_hint = ValueHint::FilePath)]
+    what: Vec<PathBuf>,
     /// The accepted rows of a version, old or new, instead of files
-    #[arg(long, value_name = "REF", conflicts_with = "files")]
+    #[arg(long, value_name = "REF", conflicts_with = "what", requires = "contract")]
     of: Option<DatasetRef>,
-    /// The contract
+    /// A contract that need not be declared
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    contract: PathBuf,
+    contract: Option<PathBuf>,
     /// The table that is meant, where the contract describes several
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", requires = "contract")]
     table: Option<String>,
     #[command(flatten)]
     reading: ReadingArgs,
@@ -113,23 +116,109 @@ async fn infer(app: &App, args: InferArgs) -> Result<Exit> {
 }
 
 async fn check(app: &App, args: CheckArgs) -> Result<Exit> {
-    let contract = read(app, &args.contract, args.table.as_deref())?;
+    let Some(contract) = &args.contract else { return check_version(app, &args.what).await };
+    let contract = read(app, contract, args.table.as_deref())?;
     let scratch =
         tempfile::tempdir().map_err(|error| Problem::io("write", &std::env::temp_dir(), &error))?;
     let sources = match &args.of {
         Some(reference) => rows_of(app, reference, scratch.path()).await?,
-        None => given(app, &args.files)?,
+        None => given(app, &args.what)?,
     };
     let options = args.reading.options()?;
     let request = ContractCheckRequest { sources, options, contract };
     let checked = tokio::task::spawn_blocking(move || check_contract(&request));
     let checked = checked.await.map_err(|error| Problem::internal(error.to_string()))?;
-    let report = checked.map_err(|error| refused(&args.contract, error))?;
+    let report = checked.map_err(refused)?;
     match app.terminal.json {
         true => app.terminal.print_json(&document(&report))?,
         false => print(app, &report)?,
     }
     Ok(if holds(&report) { Exit::Ok } else { Exit::No })
+}
+
+/// What the declared contract says of a version.
+async fn check_version(app: &App, what: &[PathBuf]) -> Result<Exit> {
+    let [reference] = what else {
+        return Err(Problem::usage("name one version, as in `sales.orders@v3`")
+            .hint("for files, name their contract: `--contract FILE`"));
+    };
+    if app.current.join(reference).is_file() {
+        let message = format!("`{}` is a file, and no contract is named", reference.display());
+        return Err(Problem::usage(message).hint("name its contract: `--contract FILE`"));
+    }
+    let text = reference.to_string_lossy();
+    let reference: DatasetRef = text.parse().map_err(|error: lakebed_core::RefError| {
+        Problem::usage(error.to_string()).hint("for files, name their contract: `--contract FILE`")
+    })?;
+    let session = Session::open(app).await?;
+    let report = session.client.check_contract(&reference.to_string()).await?;
+    session.close().await;
+    match app.terminal.json {
+        true => app.terminal.print_json(&report)?,
+        false => print_report(app, &report)?,
+    }
+    let is_broken = report
+        .findings
+        .iter()
+        .any(|finding| matches!(finding.consequence.as_deref(), Some("quarantined" | "refused")));
+    let holds = !is_broken && report.refusals.is_empty() && report.held_back_by.is_empty();
+    Ok(if holds { Exit::Ok } else { Exit::No })
+}
+
+fn print_report(app: &App, report: &ApiReport) -> Result<()> {
+    app.terminal.print_table(&findings_table(&report.findings))?;
+    let (accepted, quarantined) =
+        (human::counted(report.accepted, "row"), human::count(report.quarantined));
+    app.terminal.note(format!(
+        "{}@v{} under contract `{}` {}: {accepted} accepted, {quarantined} quarantined",
+        report.dataset, report.number, report.id, report.version
+    ));
+    for refusal in &report.refusals {
+        app.terminal.warn(refusal);
+    }
+    if !report.held_back_by.is_empty() {
+        let names = report.held_back_by.join("`, `");
+        app.terminal.warn(format!("held back from promotion by `{names}`"));
+    }
+    for finding in &report.findings {
+        if let Some(problem) = &finding.problem {
+            app.terminal.warn(format!("`{}` could not be measured: {problem}", finding.rule));
+        }
+    }
+    Ok(())
+}
+
+/// Rules that were measured, a line each.
+pub(crate) fn findings_table(findings: &[RuleFinding]) -> Table {
+    let mut table = Table::new(["rule", "severity", "must be", ">measured", "", "first"]);
+    for finding in findings {
+        let measured = match &finding.measured {
+            serde_json::Value::Null => Cell::null(),
+            serde_json::Value::String(text) => text.as_str().into(),
+            value => value.to_string().into(),
+        };
+        let word = finding.consequence.as_deref().unwrap_or("holds");
+        let colour = match word {
+            "holds" => style::GOOD,
+            "noted" => style::DIM,
+            "warned" => style::WARN,
+            _ => style::ERROR,
+        };
+        let first = match &finding.first {
+            Some(first) if first.line == 0 => first.source.clone(),
+            Some(first) => format!("{}:{}", first.source, first.line),
+            None => String::new(),
+        };
+        table.push([
+            finding.rule.as_str().into(),
+            finding.severity.as_str().into(),
+            finding.threshold.as_str().into(),
+            measured,
+            Cell::styled(word, colour),
+            first.into(),
+        ]);
+    }
+    table
 }
 
 /// The files, all of which can be read.
@@ -198,24 +287,11 @@ fn read(app: &App, path: &Path, table: Option<&str>) -> Result<Contract> {
     Ok(read.contract)
 }
 
-fn refused(contract: &Path, error: ContractCheckError) -> Problem {
+fn refused(error: ContractCheckError) -> Problem {
     match error {
         ContractCheckError::Refused(refusal) => {
             let problem = Problem::refused(refusal.code, refusal.message);
             match refusal.hint {
-                Some(hint) => problem.hint(hint),
-                None => problem,
-            }
-        }
-        ContractCheckError::Unfit(flaws) => {
-            let count = human::counted(flaws.len() as u64, "flaw");
-            let message =
-                format!("`{}` does not fit the columns of the data: {count}", contract.display());
-            let problem = Problem::refused("contract-unfit", message);
-            let hint = flaws.iter().find_map(|flaw| flaw.hint.clone());
-            let problem =
-                flaws.iter().fold(problem, |problem, flaw| problem.detail(flaw.to_string()));
-            match hint {
                 Some(hint) => problem.hint(hint),
                 None => problem,
             }

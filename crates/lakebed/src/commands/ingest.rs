@@ -6,7 +6,7 @@ use clap::{Args, ValueHint};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lakebed_api::{
     IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus, Job, Progress,
-    SourceFile,
+    RuleFinding, SourceFile,
 };
 use lakebed_client::ClientError;
 use lakebed_core::{DatasetKind, DatasetName, DecodeOptions, IngestMode};
@@ -121,6 +121,7 @@ pub(crate) async fn run(app: &App, args: IngestArgs) -> Result<Exit> {
         dataset: args.to.to_string(),
         mode: if args.append { IngestMode::Append } else { IngestMode::Replace },
         again: again(args.again.as_deref())?,
+        repairs: None,
         options: Limit::of(args.max_quarantined, args.reading.options()?),
         sources: hand_over(&session, found.sources, &mut bar).await?,
     };
@@ -138,14 +139,25 @@ pub(crate) async fn run(app: &App, args: IngestArgs) -> Result<Exit> {
         session.close().await;
         return print_detached(app, &job);
     }
-    let outcome = match session.is_local() {
-        true => session.client.ingest(&request, key, |progress| bar.show(&progress)).await,
-        false => run_job(app, &session, &request, key, &mut bar).await,
-    }?;
+    let outcome = send(app, &session, &request, key, &mut bar).await?;
     drop(bar);
     session.close().await;
     print_outcome(app, &outcome)?;
     Ok(Exit::Ok)
+}
+
+/// Has it done, and shows how far it is.
+pub(crate) async fn send(
+    app: &App,
+    session: &Session,
+    request: &IngestRequest,
+    key: Option<&str>,
+    bar: &mut Bar,
+) -> Result<IngestResponse, ClientError> {
+    match session.is_local() {
+        true => session.client.ingest(request, key, |progress| bar.show(&progress)).await,
+        false => run_job(app, session, request, key, bar).await,
+    }
 }
 
 /// On a server it is a job: it goes on when the connection is lost, and is found again by its key.
@@ -204,7 +216,7 @@ fn again(given: Option<&str>) -> Result<Option<String>> {
 
 /// Files of this machine go to a lake in this process by their paths; everything else is uploaded,
 /// several at a time.
-async fn hand_over(
+pub(crate) async fn hand_over(
     session: &Session,
     sources: Vec<Source>,
     bar: &mut Bar,
@@ -327,12 +339,39 @@ pub(crate) fn print_outcome(app: &App, outcome: &IngestResponse) -> Result<()> {
     for note in &outcome.notes {
         app.terminal.note(note);
     }
+    for finding in outcome.findings.iter().filter(|finding| !finding.passed) {
+        tell_finding(app, finding);
+    }
     let quarantined = version.quarantined_count.unwrap_or_default();
     if quarantined > 0 {
         let rows = human::counted(quarantined, "row");
         app.terminal.warn(format!("{rows} quarantined: see `lakebed show {name} --quarantine`"));
     }
     Ok(())
+}
+
+/// A rule of the contract that does not hold, and what that does.
+fn tell_finding(app: &App, finding: &RuleFinding) {
+    let measured = match &finding.measured {
+        serde_json::Value::Null => "nothing".to_owned(),
+        serde_json::Value::String(text) => text.clone(),
+        value => value.to_string(),
+    };
+    let first =
+        finding.first.as_ref().map(|first| format!(", first {}:{}", first.source, first.line));
+    let problem = finding.problem.as_ref().map(|problem| format!(": {problem}"));
+    let text = format!(
+        "{} `{}`: must be {}, measured {measured}{}{}",
+        finding.severity,
+        finding.rule,
+        finding.threshold,
+        first.unwrap_or_default(),
+        problem.unwrap_or_default()
+    );
+    match finding.severity.as_str() {
+        "info" => app.terminal.note(text),
+        _ => app.terminal.warn(text),
+    }
 }
 
 /// How many sources are uploaded at the same time.

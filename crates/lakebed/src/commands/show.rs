@@ -1,7 +1,7 @@
 //! `lakebed show`: everything about one version, or what its rows look like.
 
 use clap::Args;
-use lakebed_api::{ProfileAnswer, ResolvedInput, SourceFile, VersionAnswer};
+use lakebed_api::{ContractReport, ProfileAnswer, ResolvedInput, SourceFile, VersionAnswer};
 use lakebed_core::{DatasetRef, SkipKind, TableSchema};
 
 use crate::{
@@ -139,6 +139,16 @@ fn facts(answer: &VersionAnswer) -> String {
         ("committed", format!("{} UTC by {}", human::time(version.committed_at), version.actor)),
         ("event", version.seq.to_string()),
     ]);
+    if let Some(report) = &answer.report {
+        facts.push(("contract", describe_contract(report)));
+        if !report.owners.is_empty() {
+            facts.push(("owners", report.owners.join(", ")));
+        }
+        if !report.tags.is_empty() {
+            facts.push(("tags", report.tags.join(", ")));
+        }
+        facts.extend(report.description.clone().map(|text| ("about", text)));
+    }
     if resolved.newest > version.version {
         facts.push(("newest", format!("v{}", resolved.newest)));
     }
@@ -148,6 +158,25 @@ fn facts(answer: &VersionAnswer) -> String {
         text.push_str(&format!("  {dim}{name:<11}{dim:#} {}\n", crate::output::escaped(&value)));
     }
     text
+}
+
+/// Which contract, and which of its rules do not hold.
+fn describe_contract(report: &ContractReport) -> String {
+    let broken: Vec<&str> = report
+        .findings
+        .iter()
+        .filter(|finding| !finding.passed)
+        .map(|finding| finding.rule.as_str())
+        .collect();
+    let state = match broken.len() {
+        0 => format!("all {} rules hold", report.findings.len()),
+        count => {
+            let rules = broken.iter().take(4).copied().collect::<Vec<_>>().join(", ");
+            let more = if count > 4 { ", …" } else { "" };
+            format!("{count} of {} rules broken: {rules}{more}", report.findings.len())
+        }
+    };
+    format!("`{}` {}: {state}", report.id, report.version)
 }
 
 fn columns_table(schema: &TableSchema) -> Table {
