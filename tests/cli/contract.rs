@@ -229,7 +229,7 @@ fn quarantined_rows_are_asked_in_sql_and_repaired() {
     );
     let shown = world.json(&["show", "crm.days@v2"]);
     let first = world.json(&["show", "crm.days@v1"]);
-    assert_eq!(shown["inputs"][0]["version_id"], first["version"]["version"]["version_id"]);
+    assert_eq!(shown["inputs"][0]["version_id"], first["version"]["version_id"]);
     let nulls = "SELECT count(*) AS n FROM crm.days WHERE n IS NULL";
     assert_eq!(world.ok(&["sql", nulls, "--format", "csv"]).text(), "n\n2\n");
     world.ok(&["verify"]);

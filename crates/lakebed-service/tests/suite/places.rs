@@ -20,10 +20,10 @@ async fn p10_the_same_inputs_give_the_same_version_ids() {
         .iter()
         .map(|made| format!("{} {}", made.version.dataset, made.version.version_id))
         .collect();
-    insta::assert_snapshot!(lines.join("\n"), @r"
-    a.b ffd35de105e5de34245f4284b815c8cdc533556652ba74a01675ad900bb492fe
-    a.b 7ae6c47b8d23363897f57900c8954a5efc434f1634b8f926220b477e3cd2fb76
-    a.b 2b82fbee311e4145cfde0fda8c2914b505fb12d87336d306fc3072f0921d19a3
+    insta::assert_snapshot!(lines.join("\n"), @"
+    a.b e4df55af2582f3ff8f9215be1cddf3f799924dfe5139c94dbab7e8fd44b95126
+    a.b cd97aae68668bd069b7c4aa8d828e8c4e1c0508fa3590197048fcff3e05250ee
+    a.b 36cf6066bb26f3f588666ee900bfb54f34ff59b1c6134d81d9c649233d0e35ed
     a.files eef9aab3c88b8b05add0a24a03a861c3b92cd21c24e89912709510864df57019
     ");
 }
