@@ -91,6 +91,8 @@ fn a_contract_that_cannot_be_meant_is_refused_with_its_lines() {
 fn a_first_contract_holds_of_what_it_was_written_from() {
     let world = World::with_airlines();
     let first = world.ok(&["contract", "infer", "nyc.airlines"]).text();
+    assert!(first.contains("required: true # no null among"), "{first}");
+    assert!(first.contains("# seen: "), "{first}");
     world.write("airlines.odcs.yaml", &first);
     let file = crate::world::example("airlines.csv");
     let file = file.to_str().unwrap();

@@ -6,11 +6,13 @@ use std::{
 };
 
 use clap::{Args, Subcommand, ValueHint};
-use lakebed_api::{ContractReport as ApiReport, ResolveRequest, RuleFinding};
-use lakebed_contract::{Consequence, NoteKind, consequence_of, infer_contract, read_contract};
+use lakebed_api::{ContractReport as ApiReport, ProfileAnswer, ResolveRequest, RuleFinding};
+use lakebed_contract::{
+    ColumnProfile, Consequence, NoteKind, Profile, consequence_of, infer_contract, read_contract,
+};
 use lakebed_core::{
     DatasetKind, DatasetRef,
-    contract::{Contract, Value},
+    contract::{Contract, Number, Value},
 };
 use lakebed_service::{
     ContractCheckError, ContractCheckRequest, ContractReport, LocalSource, check_contract,
@@ -101,10 +103,12 @@ pub(crate) async fn run(app: &App, args: ContractArgs) -> Result<Exit> {
 async fn infer(app: &App, args: InferArgs) -> Result<Exit> {
     let session = Session::open(app).await?;
     let answer = session.client.version(&args.reference.to_string()).await?;
-    session.close().await;
     let version = answer.version.version;
     let schema = answer.schema.ok_or_else(|| not_a_table(&args.reference))?;
-    let text = infer_contract(&version.dataset, &schema, None);
+    let pinned = DatasetRef::pinned(version.dataset.clone(), version.version).to_string();
+    let profile = session.client.profile(&pinned).await?;
+    session.close().await;
+    let text = infer_contract(&version.dataset, &schema, Some(&seen(profile)));
     match app.terminal.json {
         true => app.terminal.print_json(&json!({
             "reference": args.reference.to_string(), "dataset": version.dataset,
@@ -113,6 +117,31 @@ async fn infer(app: &App, args: InferArgs) -> Result<Exit> {
         false => app.terminal.print(text)?,
     }
     Ok(Exit::Ok)
+}
+
+/// What a profile knows exactly, in the words of a contract.
+fn seen(answer: ProfileAnswer) -> Profile {
+    let value = |value: serde_json::Value| match value {
+        serde_json::Value::Bool(value) => Some(Value::Bool(value)),
+        serde_json::Value::String(text) => Some(Value::Text(text)),
+        serde_json::Value::Number(number) => {
+            number.to_string().parse::<Number>().ok().map(Value::from)
+        }
+        _ => None,
+    };
+    let column = |column: lakebed_api::ColumnProfile| {
+        let profile = ColumnProfile {
+            null_count: Some(column.null_count),
+            distinct_count: column.distinct.filter(|d| d.is_exact).map(|d| d.count),
+            min: column.min.and_then(value),
+            max: column.max.and_then(value),
+        };
+        (column.name, profile)
+    };
+    Profile {
+        row_count: answer.row_count,
+        columns: answer.columns.into_iter().map(column).collect(),
+    }
 }
 
 async fn check(app: &App, args: CheckArgs) -> Result<Exit> {
