@@ -360,6 +360,12 @@ fn tell_finding(app: &App, finding: &RuleFinding) {
     let first =
         finding.first.as_ref().map(|first| format!(", first {}:{}", first.source, first.line));
     let problem = finding.problem.as_ref().map(|problem| format!(": {problem}"));
+    let is_of_rows = finding.consequence.as_deref() == Some("quarantined");
+    if let (true, Some(rows)) = (is_of_rows, finding.measured.as_u64()) {
+        let rows = human::counted(rows, "row");
+        let first = first.unwrap_or_default();
+        return app.terminal.warn(format!("`{}` is broken by {rows}{first}", finding.rule));
+    }
     let text = format!(
         "{} `{}`: must be {}, measured {measured}{}{}",
         finding.severity,
