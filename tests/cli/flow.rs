@@ -45,6 +45,30 @@ fn a_profile_shows_what_rows_look_like() {
 }
 
 #[test]
+fn a_change_of_the_schema_is_declared() {
+    let world = World::new();
+    world.write("x.csv", "id,qty,note\n1,2,a\n2,3,b\n");
+    world.ok(&["ingest", "x.csv", "--to", "sales.orders"]);
+    world.write("y.csv", "id,quantity\n1,2.50\n2,3.50\n");
+    let ingest = ["ingest", "y.csv", "--to", "sales.orders"];
+    world.tell(4, &ingest);
+    let changes = [
+        "--evolve",
+        "rename qty=quantity",
+        "--evolve",
+        "retype quantity=decimal(9,2)",
+        "--evolve",
+        "drop note",
+    ];
+    world.tell(0, &[&ingest[..], &changes].concat());
+    world.tell(0, &[&ingest[..], &changes].concat());
+    world.tell(0, &["diff", "sales.orders", "--key", "id"]);
+    world.tell(2, &[&ingest[..], &["--evolve", "remove note"]].concat());
+    world.tell(2, &[&ingest[..], &["--evolve", "drop note", "--append"]].concat());
+    assert_snapshot!(world.told());
+}
+
+#[test]
 fn a_difference_is_told_by_column_row_and_cell() {
     let world = World::new();
     let before = "id,name,price\n1,one,1.50\n2,two,2.50\n3,three,\n4,four,4.00\n";

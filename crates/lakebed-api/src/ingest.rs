@@ -184,6 +184,10 @@ pub enum SchemaChangeKind {
     Removed,
     /// A new column without nulls, which older rows do not have: refused.
     AddedRequired,
-    /// Any other type: refused.
+    /// Any other type: refused, unless it is declared.
     Retyped,
+    /// Another name: declared.
+    Renamed,
+    /// A column that is no more: declared.
+    Dropped,
 }

@@ -73,11 +73,41 @@ pub struct DecodeOptionsSchema {
     /// Declared types by column name.
     #[schema(required = false, value_type = BTreeMap<String, DataTypeSchema>)]
     pub types: BTreeMap<String, DataTypeSchema>,
+    /// Declared changes of the dataset's schema, in order; the sources have the new shape.
+    #[schema(required = false)]
+    pub evolve: Vec<EvolutionSchema>,
     /// The largest part of rows that may be quarantined, 0.0 to 1.0.
     #[schema(minimum = 0, maximum = 1)]
     pub max_quarantined: Option<f64>,
     /// The most rows that may be quarantined; where both are given, both hold.
     pub max_quarantined_rows: Option<u64>,
+}
+
+/// A change of a dataset's schema that is meant. Field ids stay.
+#[derive(ToSchema)]
+#[schema(as = Evolution)]
+#[serde(rename_all = "snake_case")]
+pub enum EvolutionSchema {
+    /// A column has another name from now on.
+    Rename {
+        /// Its name so far.
+        from: String,
+        /// Its name from now on.
+        to: String,
+    },
+    /// A column has another type from now on.
+    Retype {
+        /// The column.
+        column: String,
+        /// Its type from now on.
+        #[schema(rename = "type")]
+        data_type: DataTypeSchema,
+    },
+    /// A column is no more.
+    Drop {
+        /// The column.
+        column: String,
+    },
 }
 
 /// A format sources can be read as.
@@ -345,6 +375,19 @@ pub struct TableSchemaSchema {
     pub fields: Vec<FieldSchema>,
     /// The highest field id ever given in the dataset, nested fields included.
     pub last_field_id: u32,
+    /// Columns that were dropped, should their names return.
+    #[schema(required = false)]
+    pub former: Vec<FormerFieldSchema>,
+}
+
+/// A column that was dropped.
+#[derive(ToSchema)]
+#[schema(as = FormerField)]
+pub struct FormerFieldSchema {
+    /// Its field id.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
 }
 
 /// A column, or a field of a struct.

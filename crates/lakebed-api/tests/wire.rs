@@ -6,21 +6,24 @@ use std::collections::BTreeSet;
 
 use lakebed_api::{
     CatalogAnswer, CatalogApplied, CatalogApplyRequest, CatalogPlan, CatalogPlanRequest,
-    ContractChange, ContractCheckRequest, ContractReason, ContractReport, DatasetAnswer,
-    DatasetList, DatasetSummary, EventEntry, EventPage, FileLink, Finding, FirstBroken, Head,
-    Health, IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus, InputVersion,
-    LakeInfo, Line, NewToken, PlannedSource, Problem, Progress, Reach, ResolveRequest,
-    ResolveResponse, ResolvedInput, ResolvedVersion, RightChange, RuleFinding, SchemaChange,
-    SchemaChangeKind, Snapshot, SourceFile, SqlColumn, SqlLimits, SqlParameters, SqlRequest,
-    SqlResult, TokenList, TokenRequest, TokenSummary, Uploaded, VerifyReport, VerifyRequest,
-    VersionAnswer, VersionPage, VersionSummary, WhoAmI, decode_resolved, encode_resolved,
-    format_snapshot, parse_snapshot, schemas,
+    CellChange, CellCount, ChangedRow, ColumnChange, ColumnDiff, ColumnProfile, ContractChange,
+    ContractCheckRequest, ContractReason, ContractReport, DatasetAnswer, DatasetList,
+    DatasetSummary, DiffAnswer, DiffRequest, DistinctCount, Distribution, EventEntry, EventPage,
+    FileLink, Finding, FirstBroken, FrequentValue, Head, Health, IngestPlan, IngestRequest,
+    IngestResponse, IngestSource, IngestStatus, InputVersion, LakeInfo, Line, NewToken,
+    PlannedSource, Problem, ProfileAnswer, Progress, Quantile, Reach, ResolveRequest,
+    ResolveResponse, ResolvedInput, ResolvedVersion, RightChange, RowDiff, RuleFinding,
+    SchemaChange, SchemaChangeKind, Snapshot, SourceFile, SqlColumn, SqlLimits, SqlParameters,
+    SqlRequest, SqlResult, TokenList, TokenRequest, TokenSummary, Uploaded, VerifyReport,
+    VerifyRequest, VersionAnswer, VersionPage, VersionSummary, WhoAmI, decode_resolved,
+    encode_resolved, format_snapshot, parse_snapshot, schemas,
 };
 use lakebed_core::{
     Action, AttributeValue, Column, Comment, Compression, CsvDecode, DataType, DatasetKind,
-    DateOrder, Declared, Decode, DecodeOptions, Event, EventBody, Field, FormatName, Header,
-    IngestMode, JsonDecode, JsonForm, LakeId, ObjectId, RepeatedHeaders, ScopeEntry, SkipKind,
-    Skipped, Spelling, TableSchema, Tally, Target, Timestamp, TokenScope, VersionId, XlsxDecode,
+    DateOrder, Declared, Decode, DecodeOptions, Event, EventBody, Field, FormatName, FormerField,
+    Header, IngestMode, JsonDecode, JsonForm, LakeId, ObjectId, RepeatedHeaders, ScopeEntry,
+    SkipKind, Skipped, Spelling, TableSchema, Tally, Target, Timestamp, TokenScope, VersionId,
+    XlsxDecode,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -98,11 +101,78 @@ fn source() -> SourceFile {
 
 fn schema() -> TableSchema {
     let element = Field::optional("element", DataType::Int);
-    TableSchema::first(vec![
+    let schema = TableSchema::first(vec![
         Field::optional("price", DataType::Decimal { precision: 9, scale: 2 }),
         Field::optional("tags", DataType::List(Box::new(element))),
     ])
-    .unwrap()
+    .unwrap();
+    TableSchema { former: vec![FormerField { id: 9, name: "note".to_owned() }], ..schema }
+}
+
+fn column_profile() -> ColumnProfile {
+    let quantiles = vec![Quantile { q: 0.5, value: json!("2026-11-01") }];
+    let (min, max) = (json!("2026-11-01"), json!("2026-11-30"));
+    let mean = json!("2026-11-15");
+    let distribution = Distribution { min, max, mean, quantiles, histogram: vec![1, 0, 2] };
+    ColumnProfile {
+        name: "day".to_owned(),
+        id: 3,
+        data_type: DataType::Date,
+        null_count: 1,
+        nan_count: Some(2),
+        distinct: Some(DistinctCount { count: 3, is_exact: true }),
+        min: Some(json!("2026-11-01")),
+        max: Some(json!("2026-11-30")),
+        lengths: Some(distribution.clone()),
+        distribution: Some(distribution),
+        frequent: vec![FrequentValue {
+            value: json!("2026-11-01"),
+            count: 2,
+            missed_at_most: Some(1),
+        }],
+        unlisted_at_most: 1,
+    }
+}
+
+fn diff() -> DiffAnswer {
+    let rows = RowDiff {
+        key: vec!["id".to_owned()],
+        added: 1,
+        removed: 1,
+        changed: 1,
+        unchanged: 7,
+        repeated_keys: 0,
+        null_keys: 0,
+        cells: vec![CellCount { column: "price".to_owned(), count: 1 }],
+        as_text: vec!["note".to_owned()],
+        not_compared: vec!["tags".to_owned()],
+        columns: vec!["id".to_owned(), "price".to_owned()],
+        added_rows: vec![vec![json!(1), json!("1.50")]],
+        removed_rows: vec![vec![json!(2), Value::Null]],
+        changed_rows: vec![ChangedRow {
+            key: vec![json!(3)],
+            cells: vec![CellChange {
+                column: "price".to_owned(),
+                before: json!("1.50"),
+                after: Value::Null,
+            }],
+        }],
+    };
+    DiffAnswer {
+        snapshot: snapshot(),
+        from: input(),
+        to: input(),
+        is_same: false,
+        row_counts: [9, 9],
+        quarantined_counts: [0, 1],
+        columns: vec![ColumnDiff {
+            before: None,
+            after: Some(column_profile()),
+            changes: vec![ColumnChange::Added, ColumnChange::Retyped],
+            distance: Some(0.5),
+        }],
+        rows: Some(rows),
+    }
 }
 
 fn resolved() -> ResolvedVersion {
@@ -258,6 +328,9 @@ fn options() -> DecodeOptions {
         sheet: Some("Orders".to_owned()),
         range: Some("A1:F100".to_owned()),
         types: [("price".to_owned(), DataType::Double)].into(),
+        evolve: ["rename qty=quantity", "retype price=double", "drop note"]
+            .map(|text| text.parse().unwrap())
+            .into(),
         max_quarantined: Some(0.5),
         max_quarantined_rows: Some(7),
     }
@@ -361,6 +434,20 @@ fn every_type_reads_back_what_it_wrote() {
     });
     reads_back(contract_report());
     reads_back(ContractCheckRequest { reference: "sales.orders@v3".to_owned() });
+    reads_back(ProfileAnswer {
+        snapshot: snapshot(),
+        resolved: input(),
+        row_count: 10,
+        is_stored: true,
+        columns: vec![column_profile()],
+    });
+    reads_back(diff());
+    reads_back(DiffRequest {
+        from: "a.b@v1".to_owned(),
+        to: "a.b".to_owned(),
+        key: vec!["id".to_owned()],
+        show: Some(5),
+    });
     reads_back(Uploaded {
         upload: object("upload"),
         size_bytes: 5,

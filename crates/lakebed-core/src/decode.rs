@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DataType, contract::Severity};
+use crate::{DataType, Evolution, contract::Severity};
 
 /// What the user said about how to read the sources; everything unsaid is detected or defaulted.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -43,6 +43,9 @@ pub struct DecodeOptions {
     pub range: Option<String>,
     /// Declared types by column name.
     pub types: BTreeMap<String, DataType>,
+    /// Declared changes of the dataset's schema, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub evolve: Vec<Evolution>,
     /// The largest part of rows that may be quarantined, 0.0 to 1.0; see `lakebed-ingest`'s default.
     pub max_quarantined: Option<f64>,
     /// The most rows that may be quarantined; where both are given, both hold.

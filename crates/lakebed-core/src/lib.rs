@@ -28,6 +28,7 @@ pub mod contract;
 mod declared;
 mod decode;
 mod event;
+mod evolution;
 mod grant;
 mod id;
 mod ingest_key;
@@ -55,6 +56,7 @@ pub use event::{
     CatalogApplied, ContractMeasured, Event, EventBody, HeadMoved, IngestRefused, KeptSource,
     TokenCreated, TokenRevoked, VersionCommitted,
 };
+pub use evolution::{Evolution, EvolutionError};
 pub use grant::{Action, ActionError, Grant, Grantee, Target, TargetError};
 pub use id::{LakeId, ObjectId, StoredObject, VersionId};
 pub use ingest_key::{DECODER_VERSION, IngestKey, IngestMode};
@@ -70,6 +72,6 @@ pub use principal::{
     Standing, TokenScope,
 };
 pub use reference::{DatasetRef, RefError, Selector, TablePart, TableRef};
-pub use schema::{DataType, Field, SchemaChange, SchemaError, TableSchema};
+pub use schema::{DataType, Field, FormerField, SchemaChange, SchemaError, TableSchema};
 pub use time::Timestamp;
 pub use token::{SecretToken, TokenError, TokenHash, TokenId};

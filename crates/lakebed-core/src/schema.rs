@@ -73,6 +73,19 @@ pub struct TableSchema {
     pub fields: Vec<Field>,
     /// The highest id given in the dataset's life, nested fields included.
     pub last_field_id: u32,
+    /// Columns that were dropped: their ids wait for their names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<FormerField>,
+}
+
+/// A column that was dropped.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FormerField {
+    /// Its id.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
 }
 
 /// Why a schema cannot be stored, or cannot follow another.
@@ -97,6 +110,20 @@ pub enum SchemaError {
     Type {
         /// What was given.
         given: String,
+    },
+    /// A change is declared of a column that is not there.
+    #[error("there is no column `{column}` to change")]
+    Unknown {
+        /// The column.
+        column: String,
+        /// Those that are there.
+        columns: Vec<String>,
+    },
+    /// A column is to have the name of another.
+    #[error("there is a column `{name}` already")]
+    Taken {
+        /// The name.
+        name: String,
     },
     /// The new version would break readers of the old one.
     #[error("the schema changed in a way that readers would notice: {}", list(.0))]
@@ -134,7 +161,19 @@ pub enum SchemaChange {
         /// The column.
         column: String,
     },
-    /// Any other type: refused.
+    /// Another name, declared.
+    Renamed {
+        /// Its name before.
+        from: String,
+        /// Its name now.
+        to: String,
+    },
+    /// A column that is no more, declared.
+    Dropped {
+        /// The column.
+        column: String,
+    },
+    /// Any other type: refused, unless it is declared.
     Retyped {
         /// The column.
         column: String,
@@ -152,6 +191,8 @@ impl fmt::Display for SchemaChange {
             Self::Widened { column, from, to } => {
                 write!(f, "column `{column}` was widened from {from} to {to}")
             }
+            Self::Renamed { from, to } => write!(f, "column `{from}` is named `{to}` now"),
+            Self::Dropped { column } => write!(f, "column `{column}` was dropped"),
             Self::Removed { column } => write!(f, "column `{column}` is missing"),
             Self::AddedRequired { column } => write!(f, "required column `{column}` was added"),
             Self::Retyped { column, from, to } => {
@@ -247,12 +288,13 @@ impl TableSchema {
         for field in &mut fields {
             field.give_ids(&mut last_field_id);
         }
-        Ok(Self { fields, last_field_id })
+        Ok(Self { fields, last_field_id, former: Vec::new() })
     }
 
     /// The schema of a version after `self` whose data has `fields`, and what changed.
     ///
-    /// Columns are matched by name and keep their ids; the order is the old one, new columns last.
+    /// Columns are matched by name and keep their ids, dropped ones that return, too; the order is the
+    /// old one, new columns last.
     /// A type that `self` already holds wider stays wide.
     ///
     /// # Errors
@@ -274,6 +316,9 @@ impl TableSchema {
                 false => SchemaChange::Added { column },
             });
             let mut added = given.clone();
+            if let Some(place) = next.former.iter().position(|former| former.name == added.name) {
+                added.id = next.former.remove(place).id;
+            }
             added.give_ids(&mut next.last_field_id);
             next.fields.push(added);
         }

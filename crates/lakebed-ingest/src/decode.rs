@@ -15,6 +15,7 @@ use crate::{
     checks::{self, Checking},
     encoding::Passage,
     engine::{Engine, Feeder, Gone, run},
+    evolve::Evolved,
     feed::{Fed, feed_text, refuse_fault, refuse_trouble},
     infer::{Findings, Tuning, accounts, look_at_all, look_at_heads},
     json_in,
@@ -30,7 +31,16 @@ use lakebed_core::profile::{Profile, TableProfile};
 /// [`crate::decode`], with sizes that tests choose.
 pub(crate) fn decode_with(request: Request<'_>, tuning: Tuning) -> Result<Decoded, Refusal> {
     limits::check_option(request.options)?;
+    let evolved = Evolved::of(request.options, request.schema)?;
+    let decoded = decode_into(Request { schema: evolved.schema.as_ref(), ..request }, tuning)?;
+    let changes = evolved.changes.into_iter().chain(decoded.changes).collect();
+    Ok(Decoded { changes, ..decoded })
+}
+
+/// The same, where the request's schema is the one that rows have to fit.
+fn decode_into(request: Request<'_>, tuning: Tuning) -> Result<Decoded, Refusal> {
     let layout = Layout::new(request, tuning)?;
+    Evolved::check(request.options, &layout)?;
     let mut findings = guess(&layout, request, tuning)?;
     let settled = layout.settle(&findings.verdicts(), request.schema)?;
     // Rules that do not fit a guess may fit the truth.

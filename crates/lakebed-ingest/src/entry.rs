@@ -6,7 +6,8 @@ use lakebed_core::{Decode, DecodeOptions, TableSchema};
 
 use crate::{
     Decoded, LocalSource, Plan, Recount, Refusal, Request, RowCheck, Rules, cell::Verdict,
-    decode::decode_with, infer::Tuning, layout::Layout, plan::plan_with, recount::recount_with,
+    decode::decode_with, evolve::Evolved, infer::Tuning, layout::Layout, plan::plan_with,
+    recount::recount_with,
 };
 
 /// How each source would be read, from its head alone; none when a column's type is known neither
@@ -20,7 +21,10 @@ pub fn resolve(
     rules: Option<&dyn Rules>,
     schema: Option<&TableSchema>,
 ) -> Result<Option<Vec<Decode>>, Refusal> {
+    let evolved = Evolved::of(options, schema)?;
+    let schema = evolved.schema.as_ref();
     let Some(layout) = Layout::of_heads(sources, options, rules, schema)? else { return Ok(None) };
+    Evolved::check(options, &layout)?;
     if !layout.is_known() {
         return Ok(None);
     }

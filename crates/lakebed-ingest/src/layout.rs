@@ -385,8 +385,10 @@ fn hint_for(changes: &[SchemaChange]) -> &'static str {
     let retyped = |change: &SchemaChange| matches!(change, SchemaChange::Retyped { .. });
     match changes.iter().any(retyped) {
         true => {
-            "a type may only widen; ingest the file into a dataset of its own, or declare the type it has"
+            "a type may only widen, unless it is declared: `--evolve 'retype COLUMN=TYPE'`; or ingest the file into a dataset of its own"
         }
-        false => "columns may be added, not removed; ingest the file into a dataset of its own",
+        false => {
+            "columns may be added; declare others with `--evolve 'rename OLD=NEW'` or `--evolve 'drop COLUMN'`, or ingest the file into a dataset of its own"
+        }
     }
 }

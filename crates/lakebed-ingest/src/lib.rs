@@ -28,6 +28,7 @@ mod decode;
 mod encoding;
 mod engine;
 mod entry;
+mod evolve;
 mod feed;
 mod fence;
 mod footer;

@@ -18,6 +18,7 @@ use crate::{
     decode::count,
     encoding::Passages,
     engine::Gone,
+    evolve::Evolved,
     infer::{Tuning, look_at_all},
     input, json_in,
     layout::{Format, Layout, Settled},
@@ -29,7 +30,10 @@ const SAMPLE_ROWS: usize = 10;
 
 pub(crate) fn plan_with(request: Request<'_>, tuning: Tuning) -> Result<Plan, Refusal> {
     limits::check_option(request.options)?;
+    let evolved = Evolved::of(request.options, request.schema)?;
+    let request = Request { schema: evolved.schema.as_ref(), ..request };
     let layout = Layout::new(request, tuning)?;
+    Evolved::check(request.options, &layout)?;
     let nothing = vec![Verdict::Unknown; layout.columns.len()];
     let settled = layout.settle(&nothing, request.schema)?;
     let mut findings = look_at_all(&layout, &settled, tuning, request.threads, request.progress)?;
@@ -49,7 +53,7 @@ pub(crate) fn plan_with(request: Request<'_>, tuning: Tuning) -> Result<Plan, Re
     let columns = layout.typed_columns(0, &settled);
     Ok(Plan {
         schema: settled.schema.clone(),
-        changes: settled.changes.clone(),
+        changes: evolved.changes.iter().chain(&settled.changes).cloned().collect(),
         sources: findings.accounts.iter().enumerate().map(source).collect(),
         sample: sample(&layout, &settled, tuning)?,
         sample_columns: columns.into_iter().map(|(name, _)| name).collect(),

@@ -225,6 +225,8 @@ fn change(change: lakebed_core::SchemaChange) -> SchemaChange {
     let text = change.to_string();
     let (kind, column, from, to) = match change {
         Core::Added { column } => (SchemaChangeKind::Added, column, None, None),
+        Core::Renamed { to, .. } => (SchemaChangeKind::Renamed, to, None, None),
+        Core::Dropped { column } => (SchemaChangeKind::Dropped, column, None, None),
         Core::Removed { column } => (SchemaChangeKind::Removed, column, None, None),
         Core::AddedRequired { column } => (SchemaChangeKind::AddedRequired, column, None, None),
         Core::Widened { column, from, to } => {

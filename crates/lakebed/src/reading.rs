@@ -167,6 +167,7 @@ impl ReadingArgs {
             types,
             max_quarantined: None,
             max_quarantined_rows: None,
+            evolve: Vec::new(),
         })
     }
 }

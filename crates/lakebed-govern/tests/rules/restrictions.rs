@@ -54,8 +54,8 @@ fn facts() -> Facts {
     new[2].name = "mail".to_owned();
     new.push(field(4, "email_2", DataType::String));
     Facts {
-        schema: TableSchema { fields: new.clone(), last_field_id: 4 },
-        newest: TableSchema { fields: new, last_field_id: 4 },
+        schema: TableSchema { fields: new.clone(), last_field_id: 4, ..TableSchema::default() },
+        newest: TableSchema { fields: new, last_field_id: 4, ..TableSchema::default() },
         known_fields: Some(3),
         tags: BTreeMap::from([("mail".to_owned(), BTreeSet::from(["pii".parse().unwrap()]))]),
     }
@@ -548,6 +548,7 @@ fn a_policy_that_does_not_fit_is_told() {
             field(7, "at", DataType::Timestamptz),
         ],
         last_field_id: 7,
+        ..TableSchema::default()
     };
     let told = |rule: PolicyRule, on: &str| {
         let on = match on {

@@ -12,7 +12,11 @@ pub(super) fn texts<O: OffsetSizeTrait>(
     slice: &GenericStringArray<O>,
 ) -> ColumnProfile {
     let entries = count(slice, |text| text.as_bytes());
-    sum_up(column, slice, &entries, |text| text.chars().count(), Scalar::of_text)
+    sum_up(column, slice, &entries, characters, Scalar::of_text)
+}
+
+fn characters(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { text.chars().count() }
 }
 
 /// Bytes.

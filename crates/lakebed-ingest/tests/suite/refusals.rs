@@ -187,18 +187,18 @@ fn schemas_that_do_not_fit() {
     bench.schema = Some(first.schema);
     insta::assert_snapshot!(bench.refusal("a.csv", "id\n1\n"), @r"
     schema-mismatch: the schema changed in a way that readers would notice: column `name` is missing
-    hint: columns may be added, not removed; ingest the file into a dataset of its own
+    hint: columns may be added; declare others with `--evolve 'rename OLD=NEW'` or `--evolve 'drop COLUMN'`, or ingest the file into a dataset of its own
     ");
     bench.options.types.insert("id".into(), DataType::String);
     insta::assert_snapshot!(bench.refusal("a.csv", "id,name\n1,x\n"), @r"
     schema-mismatch: the schema changed in a way that readers would notice: column `id` is string, was long
-    hint: a type may only widen; ingest the file into a dataset of its own, or declare the type it has
+    hint: a type may only widen, unless it is declared: `--evolve 'retype COLUMN=TYPE'`; or ingest the file into a dataset of its own
     ");
     bench.options.types.clear();
     bench.options.header = Some(Header::Absent);
     insta::assert_snapshot!(bench.refusal("a.csv", "1,x\n"), @r"
     schema-mismatch: the schema changed in a way that readers would notice: column `id` is missing; column `name` is missing
-    hint: columns may be added, not removed; ingest the file into a dataset of its own
+    hint: columns may be added; declare others with `--evolve 'rename OLD=NEW'` or `--evolve 'drop COLUMN'`, or ingest the file into a dataset of its own
     ");
 }
 

@@ -65,6 +65,58 @@ fn a_dataset_keeps_its_types_and_takes_new_columns() {
     assert_eq!(second.changes.len(), 1);
 }
 
+/// What is declared to change changes, and columns keep their ids; what is not is refused as before.
+#[test]
+fn declared_changes_are_made() {
+    let mut bench = Bench::new();
+    let first = bench.text("id,qty,note,day\n1,2,a,2024-01-01\n");
+    assert_eq!(schema_text(&first.schema), "id long, qty long, note string, day date");
+    bench.schema = Some(first.schema);
+    let declare = |bench: &mut Bench, texts: &[&str]| {
+        bench.options.evolve = texts.iter().map(|text| text.parse().unwrap()).collect();
+    };
+    let new = "quantity,id,day\n3.50,x1,2024-01-02\n";
+    declare(
+        &mut bench,
+        &["rename qty=quantity", "retype quantity=decimal(9,2)", "retype id=string", "drop note"],
+    );
+    let second = bench.text(new);
+    assert_eq!(schema_text(&second.schema), "id string, quantity decimal(9,2), day date");
+    let ids: Vec<u32> = second.schema.fields.iter().map(|field| field.id).collect();
+    assert_eq!(ids, [1, 2, 4]);
+    insta::assert_snapshot!(table(&second.tables), @"x1|3.50|2024-01-02");
+    let changes: Vec<String> = second.changes.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(changes.join("\n"), @r"
+    column `qty` is named `quantity` now
+    column `quantity` is decimal(9,2), was long
+    column `id` is string, was long
+    column `note` was dropped
+    ");
+    let planned = bench.plan(&[bench.source("a.csv", new)]).unwrap();
+    assert_eq!((planned.changes, &planned.schema), (second.changes, &second.schema));
+
+    // The same command again finds everything done.
+    bench.schema = Some(second.schema.clone());
+    let third = bench.text(new);
+    assert_eq!((third.schema, third.changes), (second.schema, vec![]));
+
+    declare(&mut bench, &["drop day"]);
+    insta::assert_snapshot!(bench.refusal("a.csv", new), @r"
+    schema-mismatch: `day` is declared to be dropped, but a source has it
+    hint: drop it where the file is made, or keep it
+    ");
+    declare(&mut bench, &["rename nothing=day2"]);
+    insta::assert_snapshot!(bench.refusal("a.csv", new), @r"
+    unknown-column: there is no column `nothing` to change
+    hint: the columns are `id`, `quantity`, `day`
+    ");
+    bench.schema = None;
+    insta::assert_snapshot!(bench.refusal("a.csv", new), @r"
+    unknown-column: `rename nothing=day2` is declared, but there is no version yet to change
+    hint: leave it out
+    ");
+}
+
 /// Rows before the new ones are written again with the version's schema, wider and with nulls.
 #[test]
 fn an_append_brings_older_rows_to_the_new_schema() {

@@ -96,7 +96,11 @@ mod tests {
             id: *id,
             ..Field::optional(*name, data_type.clone())
         };
-        TableSchema { fields: columns.iter().map(field).collect(), last_field_id: 9 }
+        TableSchema {
+            fields: columns.iter().map(field).collect(),
+            last_field_id: 9,
+            ..TableSchema::default()
+        }
     }
 
     fn told(one_dataset: bool) -> Vec<String> {

@@ -6,11 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use lakebed_core::ObjectId;
+use lakebed_core::{DatasetKind, IngestMode, ObjectId};
 use lakebed_ingest::LocalSource;
 use lakebed_store::Staged;
 
-use crate::{Ctx, Error, IngestRequest, Lake, Result, SourceInput, progress::Meter};
+use crate::{
+    Ctx, Error, IngestRequest, Lake, Result, SourceInput, ingest::target::kind_of, progress::Meter,
+};
 
 /// The longest name of a source, in bytes.
 const MAX_NAME: usize = 1024;
@@ -188,6 +190,19 @@ pub(crate) fn check_names(request: &IngestRequest) -> Result<()> {
     };
     if request.sources.is_empty() {
         return invalid("no-sources", "there is nothing to ingest".to_owned(), "name a file");
+    }
+    if !request.options.evolve.is_empty() {
+        if request.mode == IngestMode::Append {
+            return invalid(
+                "evolve-append",
+                "an append keeps the parent's files, and their schema with them".to_owned(),
+                "ingest all rows in the new shape, without `--append`",
+            );
+        }
+        if kind_of(request) == DatasetKind::Files {
+            let message = "files have no schema to change".to_owned();
+            return invalid("evolve-files", message, "leave the declared changes out");
+        }
     }
     let mut seen = HashSet::new();
     for source in &request.sources {

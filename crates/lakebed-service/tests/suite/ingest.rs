@@ -58,6 +58,33 @@ async fn again_makes_one_more_version_once() {
     assert_snapshot!(told(&same), @"Unchanged v3 rows 3 quarantined 0");
 }
 
+/// A declared change is made once, by the whole table; an append keeps files, and their names with them.
+#[tokio::test]
+async fn a_declared_change_of_the_schema_is_made_once() {
+    let test = TestLake::new().await;
+    test.ingest("a.b", "x.csv", "id,qty\n1,2\n").await.unwrap();
+    let options = DecodeOptions {
+        evolve: vec!["rename qty=quantity".parse().unwrap()],
+        ..DecodeOptions::default()
+    };
+    let ingest = async |mode| {
+        test.ingest_with("a.b", "x.csv", "id,quantity\n1,2\n", mode, options.clone()).await
+    };
+    let error = ingest(IngestMode::Append).await.unwrap_err();
+    assert_eq!(error.code(), "evolve-append");
+    let made = ingest(IngestMode::Replace).await.unwrap();
+    assert_snapshot!(told(&made), @"Committed v2 rows 1 quarantined 0");
+    assert_snapshot!(made.changes[0], @"column `qty` is named `quantity` now");
+    let again = ingest(IngestMode::Replace).await.unwrap();
+    assert_snapshot!(told(&again), @"Unchanged v2 rows 1 quarantined 0");
+    let schema = detail(&test, "a.b").await.manifest.schema.unwrap();
+    assert_eq!((schema.fields[1].id, &*schema.fields[1].name), (2, "quantity"));
+    let appended = test.append("a.b", "y.csv", "id,quantity\n2,3\n").await.unwrap();
+    assert_snapshot!(told(&appended), @"Committed v3 rows 2 quarantined 0");
+    let plain = test.ingest("a.b", "z.csv", "id,qty\n1,2\n").await.unwrap_err();
+    assert_eq!(plain.code(), "schema-mismatch");
+}
+
 /// An idempotency key brings back what it made first, and cannot be used for something else.
 #[tokio::test]
 async fn an_idempotency_key_is_one_change() {

@@ -131,8 +131,10 @@ fn report(app: &App, diff: &DiffAnswer) -> Result<()> {
         app.terminal.print_table(&columns_table(&lines, diff.row_counts))?;
     }
     let same = diff.columns.len() - lines.len();
-    if same > 0 {
-        app.terminal.note(format!("{} look the same", human::counted(same as u64, "column")));
+    match same {
+        0 => {}
+        1 => app.terminal.note("1 column looks the same"),
+        same => app.terminal.note(format!("{} columns look the same", human::count(same as u64))),
     }
     match &diff.rows {
         Some(rows) => rows_report(app, rows),

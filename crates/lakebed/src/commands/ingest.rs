@@ -9,7 +9,7 @@ use lakebed_api::{
     RuleFinding, SourceFile,
 };
 use lakebed_client::ClientError;
-use lakebed_core::{DatasetKind, DatasetName, DecodeOptions, IngestMode};
+use lakebed_core::{DatasetKind, DatasetName, DecodeOptions, Evolution, IngestMode};
 use tokio_util::io::ReaderStream;
 
 use crate::{
@@ -33,6 +33,7 @@ Examples:
   lakebed ingest weather.csv --to nyc.weather --null NA
   lakebed ingest 2024/ '2025/**/*.csv.gz' --to sales.orders --type id=string
   lakebed ingest december.csv --to sales.orders --append
+  lakebed ingest new.csv --to sales.orders --evolve 'rename qty=quantity' --evolve 'drop note'
   lakebed ingest model.bin plots/ --to ml.model --as files
   lakebed ingest https://example.org/x.csv --to web.x
   psql -c 'COPY t TO STDOUT CSV HEADER' | lakebed ingest - --name t.csv --to pg.t
@@ -55,6 +56,10 @@ pub(crate) struct IngestArgs {
     name: Option<String>,
     #[command(flatten)]
     reading: ReadingArgs,
+    /// Declare a change of the schema: `rename old=new`, `retype column=type`, `drop column`; may be
+    /// given again
+    #[arg(long, value_name = "CHANGE", conflicts_with = "append")]
+    evolve: Vec<Evolution>,
     /// Refuse the version when more of its rows would be quarantined: `1%`, `0.01` or `25 rows`
     #[arg(long, value_name = "LIMIT", value_parser = parse_limit)]
     max_quarantined: Option<Limit>,
@@ -122,7 +127,10 @@ pub(crate) async fn run(app: &App, args: IngestArgs) -> Result<Exit> {
         mode: if args.append { IngestMode::Append } else { IngestMode::Replace },
         again: again(args.again.as_deref())?,
         repairs: None,
-        options: Limit::of(args.max_quarantined, args.reading.options()?),
+        options: DecodeOptions {
+            evolve: args.evolve,
+            ..Limit::of(args.max_quarantined, args.reading.options()?)
+        },
         sources: hand_over(&session, found.sources, &mut bar).await?,
     };
     if args.plan {
