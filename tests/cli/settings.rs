@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::world::World;
+use crate::world::{LAKEBED, World};
 
 #[test]
 fn every_setting_says_where_it_comes_from() {
@@ -50,6 +50,35 @@ fn completions_are_made_for_every_shell() {
         assert!(script.contains("ingest") && script.contains("lakebed"), "{shell}");
     }
     world.refused(2, &["completions", "tcsh"]);
+}
+
+/// Datasets, and behind `@` their versions; bash replaces only what stands behind the `@`.
+#[test]
+fn bash_completes_references_of_the_lake() {
+    let world = World::in_folder_with_airlines();
+    let script = world.ok(&["completions", "bash"]).text();
+    world.write("lakebed.bash", script);
+    let folder = std::path::Path::new(LAKEBED).parent().unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let complete = |line: &str| {
+        let ask = r#"
+            source ./lakebed.bash
+            COMP_LINE="$1" COMP_POINT=${#1}
+            COMP_WORDS=($1) COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+            _lakebed_with_references lakebed "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+            printf '%s ' "${COMPREPLY[@]}"
+        "#;
+        let mut command = world.command_of("bash");
+        command.env("PATH", &path).args(["-c", ask, "bash", line]);
+        let ran = world.finish(command, b"");
+        assert_eq!(ran.stderr, "", "{line}");
+        String::from_utf8(ran.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(complete("lakebed show nyc."), "nyc.airlines");
+    assert_eq!(complete("lakebed --quiet diff nyc.airlines@v1 nyc.airlines@v"), "v2 v1");
+    assert_eq!(complete("lakebed history sales."), "");
+    assert!(complete("lakebed show --prof").contains("--profile"));
+    assert!(complete("lakebed sho").contains("show"));
 }
 
 #[test]

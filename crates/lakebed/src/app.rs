@@ -173,7 +173,7 @@ async fn dispatch(app: &App, command: Command) -> Result<Exit> {
         Command::Login(args) => commands::login::run(app, args).await,
         Command::Logout(args) => commands::login::forget(app, &args),
         Command::Config(args) => commands::config::run(app, &args),
-        Command::Completions(args) => commands::completions::run(app, &args),
+        Command::Completions(args) => commands::completions::run(app, &args).await,
         Command::Demo(args) => commands::demo::run(app, args).await,
     }
 }
