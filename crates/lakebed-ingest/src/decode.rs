@@ -31,7 +31,9 @@ use lakebed_core::profile::{Profile, TableProfile};
 /// [`crate::decode`], with sizes that tests choose.
 pub(crate) fn decode_with(request: Request<'_>, tuning: Tuning) -> Result<Decoded, Refusal> {
     limits::check_option(request.options)?;
-    let evolved = Evolved::of(request.options, request.schema)?;
+    // An append keeps its parent's files, and their types with them.
+    let rules = request.rules.filter(|_| request.base.is_none());
+    let evolved = Evolved::of(request.options, rules, request.schema)?;
     let decoded = decode_into(Request { schema: evolved.schema.as_ref(), ..request }, tuning)?;
     let changes = evolved.changes.into_iter().chain(decoded.changes).collect();
     Ok(Decoded { changes, ..decoded })

@@ -21,7 +21,7 @@ pub fn resolve(
     rules: Option<&dyn Rules>,
     schema: Option<&TableSchema>,
 ) -> Result<Option<Vec<Decode>>, Refusal> {
-    let evolved = Evolved::of(options, schema)?;
+    let evolved = Evolved::of(options, rules, schema)?;
     let schema = evolved.schema.as_ref();
     let Some(layout) = Layout::of_heads(sources, options, rules, schema)? else { return Ok(None) };
     Evolved::check(options, &layout)?;

@@ -1,9 +1,9 @@
 //! Declared changes of the dataset's schema, before anything is read by it.
 
-use lakebed_core::{DecodeOptions, Evolution, SchemaChange, SchemaError, TableSchema};
+use lakebed_core::{DecodeOptions, Evolution, Field, SchemaChange, SchemaError, TableSchema};
 
 use crate::{
-    Refusal,
+    Refusal, Rules,
     layout::{Layout, listed},
     refusal::shown,
 };
@@ -15,10 +15,14 @@ pub(crate) struct Evolved {
 }
 
 impl Evolved {
+    /// What `options` declare and, where every row is new, what the rules say of types: a contract is
+    /// a declaration, too.
+    ///
     /// # Errors
     /// When what is declared is about columns that are not there.
     pub(crate) fn of(
         options: &DecodeOptions,
+        rules: Option<&dyn Rules>,
         schema: Option<&TableSchema>,
     ) -> Result<Self, Refusal> {
         let Some(schema) = schema else {
@@ -33,7 +37,10 @@ impl Evolved {
                 }
             };
         };
-        let (schema, changes) = schema.declare(&options.evolve).map_err(refused)?;
+        let (schema, mut changes) = schema.declare(&options.evolve).map_err(refused)?;
+        let retyped = rules.map(|rules| retyped(rules, options, &schema)).unwrap_or_default();
+        let (schema, more) = schema.declare(&retyped).map_err(refused)?;
+        changes.extend(more);
         Ok(Self { schema: Some(schema), changes })
     }
 
@@ -50,6 +57,20 @@ impl Evolved {
         }
         Ok(())
     }
+}
+
+/// The columns whose type is none that the rules allow, and that does not widen to one.
+fn retyped(rules: &dyn Rules, options: &DecodeOptions, schema: &TableSchema) -> Vec<Evolution> {
+    let retype = |field: &Field| {
+        if options.types.contains_key(&field.name) {
+            return None;
+        }
+        let data_type = rules.type_of(&field.name, Some(&field.data_type))?;
+        let is_new =
+            !data_type.is_same_shape(&field.data_type) && !field.data_type.widens_to(&data_type);
+        is_new.then(|| Evolution::Retype { column: field.name.clone(), data_type })
+    };
+    schema.fields.iter().filter_map(retype).collect()
 }
 
 fn refused(error: SchemaError) -> Refusal {

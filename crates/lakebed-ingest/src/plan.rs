@@ -30,7 +30,7 @@ const SAMPLE_ROWS: usize = 10;
 
 pub(crate) fn plan_with(request: Request<'_>, tuning: Tuning) -> Result<Plan, Refusal> {
     limits::check_option(request.options)?;
-    let evolved = Evolved::of(request.options, request.schema)?;
+    let evolved = Evolved::of(request.options, request.rules, request.schema)?;
     let request = Request { schema: evolved.schema.as_ref(), ..request };
     let layout = Layout::new(request, tuning)?;
     Evolved::check(request.options, &layout)?;

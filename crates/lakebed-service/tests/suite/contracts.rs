@@ -228,3 +228,27 @@ async fn old_versions_are_measured_once() {
     assert_eq!(test.events(0, 100).await.len(), seq, "a fact is not measured again");
     assert_eq!(verify(&test).await.findings, []);
 }
+
+/// A contract is a declaration: the type it says becomes the column's, where every row is new.
+#[tokio::test]
+async fn a_contract_retypes_what_was_guessed() {
+    let test = TestLake::new().await;
+    let first = test.ingest("a.days", "d.csv", "day,n\n2026-01-01,1\nsoon,2\n").await.unwrap();
+    promise(&test, &[("a.days", "  - { name: day, logicalType: date }\n  - { name: n }\n")]).await;
+    let error = test.append("a.days", "e.csv", "day,n\n2026-01-03,3\n").await.unwrap_err();
+    assert_eq!(error.code(), "schema-mismatch");
+    let made = test.ingest("a.days", "d.csv", "day,n\n2026-01-01,1\nsoon,2\n").await.unwrap();
+    assert_snapshot!(made.changes[0], @"column `day` is date, was string");
+    assert_snapshot!(quarantine(&test, "a.days").await, @r#"3 "soon,2\n": type-error type date"#);
+    let schema = async |reference: &str| {
+        let references = [reference.parse().unwrap()];
+        let found = test.lake.resolve(&test.ctx(), &references, Detail::Full).await.unwrap();
+        found.versions.into_iter().next().unwrap().detail.unwrap().manifest.schema.unwrap()
+    };
+    let (old, new) = (schema("a.days@v1").await, schema("a.days@v2").await);
+    assert_eq!(old.fields[0].id, new.fields[0].id, "it is the same column");
+    let again = test.ingest("a.days", "d.csv", "day,n\n2026-01-01,1\nsoon,2\n").await.unwrap();
+    assert_snapshot!(told(&again), @"Unchanged v2 rows 1 quarantined 1");
+    assert_eq!(first.version.number + 1, again.version.number);
+    assert_eq!(verify(&test).await.findings, []);
+}
