@@ -6,6 +6,8 @@
 
 mod convert;
 mod guard;
+#[cfg(test)]
+mod laws;
 mod thrift;
 mod types;
 

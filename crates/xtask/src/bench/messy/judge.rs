@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn rows_are_right_said_or_wrong() {
-        let case = Case { kind: "x", ragged: true, file: "x".into(), truth: rows(&["1|a", "2|b"]) };
+        let truth = rows(&["1|a", "2|b"]);
+        let case = Case { kind: "x", ragged: true, table: "x", file: "x".into(), truth };
         let read = |texts: &[&str], said, set_aside| {
             judge(&case, &Reading { rows: rows(texts), said, set_aside })
         };

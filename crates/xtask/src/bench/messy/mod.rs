@@ -7,7 +7,8 @@
 //! | said | not all of that, and a refusal, a quarantined row, a warning or a note says so |
 //! | wrong | not all of that, and nobody says so |
 //!
-//! What every reader says of every file counts for nothing: Lakebed's notes on delimiter and header.
+//! What Lakebed notes of the clean file as well counts for nothing, nor does its note on delimiter and
+//! header.
 
 mod judge;
 mod kinds;
@@ -33,6 +34,7 @@ mod bars {
 struct Case {
     kind: &'static str,
     ragged: bool,
+    table: &'static str,
     file: String,
     truth: Vec<Vec<String>>,
 }
@@ -56,7 +58,8 @@ pub(crate) fn run(bench: &Bench) -> Result<Map<String, Value>> {
             let Some((bytes, truth)) = (kind.pollute)(&table) else { continue };
             let file = format!("{}-{}.csv", kind.name.replace(' ', "-"), table.name);
             fs::write(folder.path().join(&file), bytes).context("cannot write a polluted file")?;
-            cases.push(Case { kind: kind.name, ragged: kind.ragged, file, truth });
+            let (kind, ragged, table) = (kind.name, kind.ragged, table.name);
+            cases.push(Case { kind, ragged, table, file, truth });
         }
     }
     let peers = Messy::install(&bench.folder)?;

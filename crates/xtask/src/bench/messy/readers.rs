@@ -9,7 +9,7 @@ use super::{Case, Reading};
 use crate::bench::{Bench, peers::Messy};
 
 /// What Lakebed says of every file.
-const ALWAYS: [&str; 1] = [": delimiter "];
+const ALWAYS: &str = ": delimiter ";
 
 /// Every peer, by name.
 pub(super) fn of_peers(
@@ -44,27 +44,32 @@ pub(super) fn of_lakebed(bench: &Bench, folder: &Path, cases: &[Case]) -> Result
         command.arg("--lake").arg(&lake).args(words).current_dir(folder);
         command.output().context("cannot start lakebed")
     };
-    let mut readings = Vec::new();
+    let (mut readings, mut told) = (Vec::new(), Vec::new());
     for (number, case) in cases.iter().enumerate() {
         let dataset = format!("messy.t{number}");
         let ingest = lakebed(&["ingest", &case.file, "--to", &dataset, "--json"])?;
         if !ingest.status.success() {
             readings.push(Reading { said: true, ..Reading::default() });
+            told.push(Vec::new());
             continue;
         }
         let answer: Value = serde_json::from_slice(&ingest.stdout).context("not JSON")?;
         let notes = answer["notes"].as_array().cloned().unwrap_or_default();
-        let is_told = |note: &Value| {
-            note.as_str().is_some_and(|note| !ALWAYS.iter().any(|always| note.contains(always)))
-        };
+        let notes = notes.iter().filter_map(Value::as_str).filter(|note| !note.contains(ALWAYS));
+        told.push(notes.map(|note| note.replace(&case.file, "")).collect::<Vec<_>>());
         let set_aside = answer["sources"][0]["quarantined"]["rows"].as_u64().unwrap_or_default();
         let rows = lakebed(&["sql", &format!("SELECT * FROM {dataset}"), "--format", "json"])?;
         let rows: Value = serde_json::from_slice(&rows.stdout).context("not JSON")?;
         readings.push(Reading {
             rows: rows_of(&rows["rows"])?,
-            said: notes.iter().any(is_told),
+            said: false,
             set_aside: set_aside as usize,
         });
+    }
+    for (place, case) in cases.iter().enumerate() {
+        let is_clean = |other: &&Case| other.kind == "clean" && other.table == case.table;
+        let clean = cases.iter().position(|other| is_clean(&other)).context("no clean file")?;
+        readings[place].said |= told[place].iter().any(|note| !told[clean].contains(note));
     }
     Ok(readings)
 }
