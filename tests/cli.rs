@@ -26,6 +26,8 @@ mod kill;
 mod operations;
 #[path = "cli/people.rs"]
 mod people;
+#[path = "cli/policies.rs"]
+mod policies;
 #[path = "cli/refusals.rs"]
 mod refusals;
 #[path = "cli/s3.rs"]

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use lakebed_core::{
     Action, AttributeName, AttributeValue, DatasetName, Declared, Grant, Grantee, GroupName,
     ObjectId, PrincipalName, Target, Timestamp,
+    policy::{Policy, PolicyName, PolicyTarget},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::schemas::{
-    ActionSchema, AttributeValueSchema, DeclaredSchema, GrantSchema, ReachSchema, TargetSchema,
+    ActionSchema, AttributeValueSchema, DeclaredSchema, GrantSchema, PolicySchema,
+    PolicyTargetSchema, ReachSchema, TargetSchema,
 };
 
 /// What is declared now.
@@ -98,6 +100,18 @@ pub struct CatalogPlan {
     /// Contracts that are new, go or change, by dataset.
     #[serde(default)]
     pub contracts: Vec<ContractChange>,
+    /// Policies that appear, go or change, by name.
+    #[serde(default)]
+    pub policies: Vec<PolicyChange>,
+    /// Columns that count as looked at from now on.
+    #[serde(default)]
+    pub reviewed_added: Vec<ReviewedColumn>,
+    /// Columns that do so no more: they are hidden from whoever is restricted.
+    #[serde(default)]
+    pub reviewed_removed: Vec<ReviewedColumn>,
+    /// Who gains or loses sight of what they may read.
+    #[serde(default)]
+    pub sights: Vec<SightChange>,
 }
 
 /// A contract that is new, goes or changes.
@@ -135,6 +149,45 @@ pub struct ContractReason {
     pub what: String,
     /// Why that is of this level.
     pub why: String,
+}
+
+/// A policy that appears, goes or changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PolicyChange {
+    /// As it is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<PolicySchema>)]
+    pub before: Option<Policy>,
+    /// As it would be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<PolicySchema>)]
+    pub after: Option<Policy>,
+}
+
+/// A column that somebody has looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReviewedColumn {
+    /// Its dataset.
+    #[schema(value_type = String)]
+    pub dataset: DatasetName,
+    /// Its name.
+    pub column: String,
+}
+
+/// A restriction that some come under, or are under no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SightChange {
+    /// Whether it goes: a gain; a loss if not.
+    pub is_gain: bool,
+    /// Who: principals, and groups that the identity provider fills.
+    #[schema(value_type = Vec<String>)]
+    pub who: BTreeSet<Grantee>,
+    /// Where.
+    #[schema(value_type = PolicyTargetSchema)]
+    pub on: PolicyTarget,
+    /// What the restriction is, for people.
+    #[schema(example = "email as redact")]
+    pub restriction: String,
 }
 
 /// Who enters and leaves a group.
@@ -226,6 +279,33 @@ pub struct AccessExplanation {
     pub actions: Vec<ActionExplained>,
     /// The grants, those that apply first. Those of others only for whoever may admin the target.
     pub grants: Vec<GrantExplained>,
+    /// The policies about the target, those that take something away first; those about parts of it
+    /// only for whoever may admin it.
+    #[serde(default)]
+    pub policies: Vec<PolicyExplained>,
+}
+
+/// A policy, and why it takes nothing away if it does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PolicyExplained {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: PolicyName,
+    /// What it is about.
+    #[schema(value_type = PolicyTargetSchema)]
+    pub on: PolicyTarget,
+    /// `rows`, `mask` or `hide`.
+    pub kind: String,
+    /// What it takes away, for people; only for whoever may admin the target, since it names columns
+    /// and values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "only rows where region = principal.region")]
+    pub restriction: Option<String>,
+    /// Whether it takes something away.
+    pub applies: bool,
+    /// Why not: `excepted`, `owner`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_not: Option<String>,
 }
 
 /// Whether an action is allowed.

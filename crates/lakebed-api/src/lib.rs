@@ -50,7 +50,8 @@ mod version;
 pub use catalog::{
     AccessExplanation, ActionExplained, AttributeChange, CatalogAnswer, CatalogApplied,
     CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, ContractChange, ContractReason,
-    GrantExplained, GroupChange, Reach, RightChange,
+    GrantExplained, GroupChange, PolicyChange, PolicyExplained, Reach, ReviewedColumn, RightChange,
+    SightChange,
 };
 pub use contract::{ContractCheckRequest, ContractReport, FirstBroken, RuleFinding};
 pub use dataset::{DatasetAnswer, DatasetList, DatasetSummary, Head};

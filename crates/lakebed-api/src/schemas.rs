@@ -583,6 +583,82 @@ pub struct DeclaredSchema {
     /// What is promised of datasets, by name: contracts as ARCHITECTURE.md says they are stored.
     #[schema(required = false)]
     pub contracts: BTreeMap<String, ContractSchema>,
+    /// What some do not see of what they may read; no two have the same name.
+    #[schema(required = false)]
+    pub policies: Vec<PolicySchema>,
+    /// Columns that somebody has looked at since their dataset came under a policy, by dataset.
+    #[schema(required = false)]
+    pub reviewed: BTreeMap<String, Vec<String>>,
+}
+
+/// One restriction; of `row_filter`, `mask` and `hide` it has one.
+#[derive(ToSchema)]
+#[schema(as = Policy)]
+pub struct PolicySchema {
+    /// Its name.
+    #[schema(example = "own-region", pattern = "^[a-z][a-z0-9_-]{0,62}$")]
+    pub name: String,
+    /// What it is about.
+    pub on: PolicyTargetSchema,
+    /// The columns that `mask` and `hide` are about.
+    #[schema(required = false)]
+    pub columns: Vec<String>,
+    /// Rows of which this is not true are not there.
+    #[schema(example = "region = principal.region")]
+    pub row_filter: Option<String>,
+    /// What values look like.
+    pub mask: Option<MaskSchema>,
+    /// Whether the columns are not there.
+    #[schema(required = false)]
+    pub hide: bool,
+    /// Principals, and groups as `group:…`, that it is not about.
+    #[schema(required = false)]
+    pub except: Vec<String>,
+}
+
+/// What a policy is about.
+#[derive(ToSchema)]
+#[schema(as = PolicyTarget)]
+#[serde(rename_all = "lowercase")]
+pub enum PolicyTargetSchema {
+    /// Every dataset.
+    Lake,
+    /// Every dataset of a namespace.
+    Namespace(String),
+    /// One dataset.
+    Dataset(String),
+    /// Every column with this tag.
+    Tag(String),
+}
+
+/// What is seen in place of a value.
+#[derive(ToSchema)]
+#[schema(as = Mask)]
+#[serde(rename_all = "snake_case")]
+pub enum MaskSchema {
+    /// Null.
+    Null,
+    /// `***`, of texts.
+    Redact,
+    /// A keyed digest, of texts and longs.
+    Hash,
+    /// A few characters of a text.
+    Partial(PartialMaskSchema),
+    /// The first day or moment of `year`, `quarter`, `month` or `day`.
+    DateTrunc(String),
+    /// The next multiple of this at or below a number.
+    Bucket(u64),
+}
+
+/// Which characters of a text stay.
+#[derive(ToSchema)]
+#[schema(as = Partial)]
+#[serde(rename_all = "snake_case")]
+pub enum PartialMaskSchema {
+    /// The first so many.
+    KeepFirst(u16),
+    /// The last so many.
+    KeepLast(u16),
 }
 
 /// What a producer promises of a dataset, as it is stored.

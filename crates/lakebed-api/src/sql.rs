@@ -115,9 +115,10 @@ pub struct ResolvedInput {
     /// The version number.
     #[schema(minimum = 1)]
     pub version: u64,
-    /// The version id.
-    #[schema(value_type = String)]
-    pub version_id: VersionId,
+    /// The version id; absent for those who may not see all of the version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub version_id: Option<VersionId>,
     /// The dataset's newest version number; larger than `version` when a newer one exists.
     #[schema(minimum = 1)]
     pub newest: u64,

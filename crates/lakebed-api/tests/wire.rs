@@ -11,12 +11,12 @@ use lakebed_api::{
     DatasetSummary, DiffAnswer, DiffRequest, DistinctCount, Distribution, EventEntry, EventPage,
     FileLink, Finding, FirstBroken, FrequentValue, Head, Health, IngestPlan, IngestRequest,
     IngestResponse, IngestSource, IngestStatus, InputVersion, LakeInfo, Line, NewToken,
-    PlannedSource, Problem, ProfileAnswer, Progress, Quantile, Reach, ResolveRequest,
-    ResolveResponse, ResolvedInput, ResolvedVersion, RightChange, RowDiff, RuleFinding,
-    SchemaChange, SchemaChangeKind, Snapshot, SourceFile, SqlColumn, SqlLimits, SqlParameters,
-    SqlRequest, SqlResult, TokenList, TokenRequest, TokenSummary, Uploaded, VerifyReport,
-    VerifyRequest, VersionAnswer, VersionPage, VersionSummary, WhoAmI, decode_resolved,
-    encode_resolved, format_snapshot, parse_snapshot, schemas,
+    PlannedSource, PolicyChange, Problem, ProfileAnswer, Progress, Quantile, Reach, ResolveRequest,
+    ResolveResponse, ResolvedInput, ResolvedVersion, ReviewedColumn, RightChange, RowDiff,
+    RuleFinding, SchemaChange, SchemaChangeKind, SightChange, Snapshot, SourceFile, SqlColumn,
+    SqlLimits, SqlParameters, SqlRequest, SqlResult, TokenList, TokenRequest, TokenSummary,
+    Uploaded, VerifyReport, VerifyRequest, VersionAnswer, VersionPage, VersionSummary, WhoAmI,
+    decode_resolved, encode_resolved, format_snapshot, parse_snapshot, schemas,
 };
 use lakebed_core::{
     Action, AttributeValue, Column, Comment, Compression, CsvDecode, DataType, DatasetKind,
@@ -190,7 +190,7 @@ fn input() -> ResolvedInput {
         reference: "sales.orders".parse().unwrap(),
         dataset: "sales.orders".parse().unwrap(),
         version: 2,
-        version_id: VersionId::new(object("manifest")),
+        version_id: Some(VersionId::new(object("manifest"))),
         newest: 3,
     }
 }
@@ -269,6 +269,12 @@ fn declared() -> Declared {
                      "from_stage": "raw", "until": at() }],
         "contracts": { "crm.orders": { "id": "c", "version": "1.0.0", "status": "active",
                                        "object": "orders", "columns": [{ "name": "price" }] } },
+        "policies": [
+            { "name": "a", "on": "lake", "row_filter": "x = 1", "except": ["bob"] },
+            { "name": "b", "on": "lake", "columns": ["x"], "mask": "redact" },
+            { "name": "c", "on": "lake", "columns": ["x"], "hide": true },
+        ],
+        "reviewed": { "crm.orders": ["y"] },
     }))
     .unwrap()
 }
@@ -305,6 +311,24 @@ fn catalog_plan() -> CatalogPlan {
                 why: "a promise more".to_owned(),
             }],
             version_flaw: None,
+        }],
+        policies: vec![PolicyChange {
+            before: None,
+            after: serde_json::from_str(
+                r#"{"name":"x","on":"lake","columns":["a"],"mask":{"partial":{"keep_last":4}}}"#,
+            )
+            .unwrap(),
+        }],
+        reviewed_added: vec![ReviewedColumn {
+            dataset: "crm.orders".parse().unwrap(),
+            column: "a".to_owned(),
+        }],
+        reviewed_removed: Vec::new(),
+        sights: vec![SightChange {
+            is_gain: false,
+            who: BTreeSet::from(["alice".parse().unwrap()]),
+            on: lakebed_core::policy::PolicyTarget::Lake,
+            restriction: "a as redact".to_owned(),
         }],
     }
 }
@@ -638,6 +662,8 @@ fn the_schemas_of_core_values_name_what_core_writes() {
     assert_eq!(documented::<schemas::DeclaredSchema>(), written(declared()));
     let grant = declared().grants.pop_first().unwrap();
     assert_eq!(documented::<schemas::GrantSchema>(), written(grant));
+    let policies = declared().policies.into_values().flat_map(written).collect::<BTreeSet<_>>();
+    assert_eq!(documented::<schemas::PolicySchema>(), policies);
     let Decode::Csv(decoded) = decode() else { panic!("csv") };
     assert_eq!(documented::<schemas::ColumnSchema>(), written(&decoded.columns[0]));
     let mut csv = written(decode());

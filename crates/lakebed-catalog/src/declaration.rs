@@ -1,7 +1,7 @@
 //! What was declared when: each applied catalog, in order. The values themselves are in their
 //! events.
 
-use lakebed_core::{CatalogApplied, Declared, EventBody, ObjectId};
+use lakebed_core::{CatalogApplied, EventBody, ObjectId};
 
 use crate::{
     Catalog, Entity, Error, Result,
@@ -43,11 +43,11 @@ impl Catalog {
         newest(&mut self.connection().await?).await
     }
 
-    /// The value of an applied catalog.
+    /// An applied catalog, as its event holds it.
     ///
     /// # Errors
     /// [`Error::Damaged`] when its event holds something else.
-    pub async fn get_declared(&self, declaration: Declaration) -> Result<Declared> {
+    pub async fn get_applied(&self, declaration: Declaration) -> Result<CatalogApplied> {
         let mut connection = self.connection().await?;
         let row = query("SELECT body FROM events WHERE seq = $1")
             .bind(saturate(declaration.seq))
@@ -56,7 +56,7 @@ impl Catalog {
         let body = serde_json::from_str::<EventBody>(&row.text("body")?);
         match body {
             Ok(EventBody::CatalogApplied(applied)) if applied.digest == declaration.digest => {
-                Ok(applied.declared)
+                Ok(applied)
             }
             _ => Err(Error::Damaged {
                 what: format!("event {} holds no such catalog", declaration.seq),

@@ -3,7 +3,7 @@
 //! The catalog's state is a function of its events and nothing else: that is why it can be rebuilt
 //! from the journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -159,14 +159,18 @@ pub struct CatalogApplied {
     pub digest: ObjectId,
     /// All that is declared now.
     pub declared: Declared,
-    /// The highest field id of each dataset when it came under a policy: columns with higher ones
-    /// are new, and hidden from the restricted until somebody has reviewed them.
+    /// The columns that each dataset had when it came under a policy, by field id, with the names
+    /// they had then and at every apply since. Others are new, and hidden from the restricted until
+    /// somebody has reviewed them; a policy means a column by any of these names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub known_fields: BTreeMap<DatasetName, u32>,
+    pub known_fields: BTreeMap<DatasetName, KnownFields>,
     /// The key of masks that hash: made when the first of them is declared, and kept from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask_key: Option<MaskKey>,
 }
+
+/// Field ids of columns, and the names under which they were known: one pair for each name.
+pub type KnownFields = BTreeSet<(u32, String)>;
 
 /// An original that made no version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -54,7 +54,7 @@ pub use decode::{
 };
 pub use event::{
     CatalogApplied, ContractMeasured, Event, EventBody, HeadMoved, IngestRefused, KeptSource,
-    TokenCreated, TokenRevoked, VersionCommitted,
+    KnownFields, TokenCreated, TokenRevoked, VersionCommitted,
 };
 pub use evolution::{Evolution, EvolutionError};
 pub use grant::{Action, ActionError, Grant, Grantee, Target, TargetError};

@@ -35,6 +35,9 @@ pub struct Explanation {
     pub grants: Vec<GrantExplained>,
     /// Every policy about the target or a part of it, those that take something away first.
     pub policies: Vec<PolicyExplained>,
+    /// Whether what the policies say in detail is for the asker, too: rules name columns and values
+    /// that they may not see.
+    pub tells_policies: bool,
 }
 
 /// A policy, and why it takes nothing away if it does not.
@@ -149,6 +152,7 @@ pub fn explain(
         actions: actions.collect(),
         grants,
         policies: policies_about(target, &reader, identity, declared),
+        tells_policies: true,
     }
 }
 

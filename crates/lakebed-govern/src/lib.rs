@@ -20,7 +20,9 @@ mod restrict;
 mod rights;
 
 pub use authorize::{Denied, Granted, Verdict, authorize};
-pub use declared::{CatalogFile, DeclaredFlaw, ReadCatalog, check_declared, read_catalog};
+pub use declared::{
+    CatalogFile, DeclaredFlaw, ReadCatalog, check_declared, find_policy, read_catalog,
+};
 pub use explain::{
     ActionExplained, Explanation, GrantExplained, PolicyExplained, WhyNot, WhySpared, explain,
 };
@@ -29,5 +31,7 @@ pub use plan::{
     AttributeChange, CatalogPlan, ContractChange, GroupChange, PolicyChange, Reach, RightChange,
     SightChange, plan_catalog,
 };
-pub use restrict::{FilterFlaw, PolicyMisfit, Reader, TableFacts, check_policy, restrict};
+pub use restrict::{
+    FilterFlaw, PolicyMisfit, Reader, TableFacts, check_policy, is_about, restrict,
+};
 pub use rights::Rights;

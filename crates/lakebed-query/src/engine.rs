@@ -15,9 +15,11 @@ use lakebed_store::Store;
 use crate::{
     answers, drive,
     errors::{from_datafusion, internal},
+    governed,
     guard::{self, Admitted},
     objects::{Fault, OnlyOurs},
-    parameters, plan,
+    parameters,
+    plan::{self, Provider},
     session::Template,
     stacks::{self, EngineThreads},
 };
@@ -45,6 +47,7 @@ impl Default for EngineOptions {
 pub struct DataFusionEngine {
     template: Arc<Template>,
     threads: Arc<EngineThreads>,
+    provider: Provider,
 }
 
 impl DataFusionEngine {
@@ -57,7 +60,33 @@ impl DataFusionEngine {
         let template = Arc::new(Template::new(partitions, options.footer_cache_bytes));
         // One more than partitions, so that a plan that hogs them does not stop the others' start.
         let threads = Arc::new(EngineThreads::start(partitions + 1)?);
-        Ok(Self { template, threads })
+        Ok(Self { template, threads, provider: governed::provider })
+    }
+
+    /// The same engine with other tables under their names: what the proof of the right ones needs.
+    #[cfg(test)]
+    pub(crate) fn with_provider(self, provider: Provider) -> Self {
+        Self { provider, ..self }
+    }
+
+    /// The physical plan of a statement, as text.
+    #[cfg(test)]
+    pub(crate) async fn plan_text(
+        &self,
+        job: QueryJob,
+        store: &Store,
+    ) -> Result<String, EngineError> {
+        let (template, store, provider) =
+            (Arc::clone(&self.template), store.clone(), self.provider);
+        let plan = move || plan_job(&template, job, &store, provider);
+        let planned = self.threads.handle().spawn_blocking(plan).await;
+        match planned.map_err(internal)?? {
+            Planned::Answer(_) => Ok(String::new()),
+            Planned::Plan { physical, .. } => {
+                let shown = datafusion::physical_plan::displayable(physical.as_ref());
+                Ok(shown.indent(true).to_string())
+            }
+        }
     }
 
     /// How many statements, and parts of statements, are at work or waiting for their reader.
@@ -78,7 +107,8 @@ impl Engine for DataFusionEngine {
         let limits = job.limits;
         let template = Arc::clone(&self.template);
         let store = store.clone();
-        let work = move || plan_job(&template, job, &store);
+        let provider = self.provider;
+        let work = move || plan_job(&template, job, &store, provider);
         drive::start(Arc::clone(&self.threads), work, limits).await
     }
 }
@@ -100,7 +130,12 @@ pub(crate) enum Planned {
 
 /// Plans `job`. No call to the store; much computing: call it where blocking is fine and stacks are
 /// deep.
-fn plan_job(template: &Template, job: QueryJob, store: &Store) -> Result<Planned, EngineError> {
+pub(crate) fn plan_job(
+    template: &Template,
+    job: QueryJob,
+    store: &Store,
+    provider: Provider,
+) -> Result<Planned, EngineError> {
     let Admitted { prepared, query } = guard::admit(&job.sql, &template.names)?;
     let Some(mut query) = query else {
         return match prepared.kind {
@@ -116,7 +151,7 @@ fn plan_job(template: &Template, job: QueryJob, store: &Store) -> Result<Planned
     let state = template
         .session(&job.limits, store.scratch_dir(), objects, job.now)
         .map_err(from_datafusion)?;
-    let logical = plan::logical(query, &state, &job.tables)?;
+    let logical = plan::logical(query, &state, &job.tables, provider)?;
     if prepared.kind == StatementKind::Explain {
         let logical = state.optimize(&logical).map_err(from_datafusion)?;
         return answers::explained(&logical).map(Planned::Answer);
@@ -130,7 +165,7 @@ fn plan_job(template: &Template, job: QueryJob, store: &Store) -> Result<Planned
 
 fn described(job: &QueryJob) -> Result<arrow::array::RecordBatch, EngineError> {
     match job.tables.as_slice() {
-        [table] => answers::described(&table.schema),
+        [table] => answers::described(&governed::visible_schema(table)),
         _ => Err(internal("DESCRIBE was not given the one table it names")),
     }
 }

@@ -1,7 +1,8 @@
-//! The one way to a table's rows.
+//! The one way to a table's rows: its files, all of them.
 //!
-//! [`GovernedTable`] is made from the catalog's word alone: sizes, row counts and the lengths of
-//! footers. Neither making it nor planning a scan of it reads anything.
+//! [`PlainTable`] is made from the catalog's word alone: sizes, row counts and the lengths of
+//! footers. Neither making it nor planning a scan of it reads anything. Who may see it as it is, is
+//! decided in [`crate::governed`].
 
 use std::sync::Arc;
 
@@ -19,27 +20,23 @@ use datafusion::{
         source::DataSourceExec,
     },
     logical_expr::{Expr, TableType},
+    physical_expr::PhysicalExpr,
     physical_plan::{ExecutionPlan, empty::EmptyExec},
 };
 use lakebed_core::FileEntry;
-use lakebed_service::engine::{BoundTable, Restriction};
+use lakebed_service::engine::BoundTable;
 
 use crate::objects::store_url;
 
-/// A table as one reader may see it.
+/// A table, all of it.
 #[derive(Debug)]
-pub(crate) struct GovernedTable {
+pub(crate) struct PlainTable {
     schema: SchemaRef,
     files: Vec<FileEntry>,
 }
 
-impl GovernedTable {
-    /// What `table`'s reader may see of it.
-    ///
-    /// Nothing is restricted: the plain scan is all there is. A restriction with a field in it
-    /// does not compile here before someone has put a barrier above the scan.
+impl PlainTable {
     pub(crate) fn new(table: &BoundTable) -> Self {
-        let Restriction {} = table.restriction;
         let schema = lakebed_ingest::arrow_schema(&table.schema);
         let fields = schema.fields().iter().map(|field| read_as(field));
         Self {
@@ -73,7 +70,7 @@ fn scanned(file: &FileEntry) -> PartitionedFile {
 }
 
 #[async_trait]
-impl TableProvider for GovernedTable {
+impl TableProvider for PlainTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
@@ -91,6 +88,20 @@ impl TableProvider for GovernedTable {
         _filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.scan_where(session, projection, None, limit)
+    }
+}
+
+impl PlainTable {
+    /// The scan; pages of which statistics say that they hold no row meeting `pruning`, a condition
+    /// on all columns, may be left out.
+    pub(crate) fn scan_where(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        pruning: Option<Arc<dyn PhysicalExpr>>,
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         if self.files.is_empty() {
             let schema = match projection {
                 Some(columns) => Arc::new(self.schema.project(columns)?),
@@ -101,11 +112,14 @@ impl TableProvider for GovernedTable {
         let runtime = session.runtime_env();
         let objects = runtime.object_store(store_url())?;
         let footers = runtime.cache_manager.get_file_metadata_cache();
-        let source = ParquetSource::new(Arc::clone(&self.schema))
+        let mut source = ParquetSource::new(Arc::clone(&self.schema))
             .with_table_parquet_options(session.table_options().parquet.clone())
             .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(
                 objects, footers,
             )));
+        if let Some(pruning) = pruning {
+            source = source.with_predicate(pruning);
+        }
         let mut statistics = Statistics::new_unknown(&self.schema);
         statistics.num_rows = self.row_count();
         let groups = FileGroup::new(self.files.iter().map(scanned).collect())

@@ -114,7 +114,7 @@ pub(crate) fn input(resolved: &service::ResolvedVersion) -> ResolvedInput {
         reference: resolved.reference.clone(),
         dataset: resolved.version.dataset.clone(),
         version: resolved.version.number,
-        version_id: resolved.version.version_id,
+        version_id: Some(resolved.version.version_id).filter(|_| resolved.is_readable),
         newest: resolved.newest,
     }
 }

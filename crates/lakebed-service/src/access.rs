@@ -7,17 +7,18 @@
 use std::sync::Arc;
 
 use lakebed_catalog::NotFound;
-use lakebed_core::{Action, DatasetName, Declared, Target};
+use lakebed_core::{Action, DatasetName, Target};
 use lakebed_govern::{Denied, Granted, Rights};
 
-use crate::{Ctx, Error, Lake, Result};
+use crate::{Ctx, Error, Lake, Result, cache::InForce};
 
 /// Something, and whether the asker may see what is computed from its data: digests, counts, sizes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen<T> {
     /// The thing.
     pub record: T,
-    /// Whether the asker may read its dataset. If not, only names, numbers and times are for them.
+    /// Whether the asker may read its dataset, all of it. If not, only names, numbers and times are
+    /// for them.
     pub is_readable: bool,
 }
 
@@ -28,12 +29,17 @@ impl Lake {
     /// every server. Who reads data asks for this *after* the snapshot was taken, so that nobody
     /// sees a version that came after they lost the right to it.
     pub(crate) async fn rights(&self, ctx: &Ctx) -> Result<Rights> {
+        self.rights_in_force(ctx).await.map(|(rights, _)| rights)
+    }
+
+    /// The same, with what they come from. Owners are under nothing that is declared.
+    pub(crate) async fn rights_in_force(&self, ctx: &Ctx) -> Result<(Rights, Arc<InForce>)> {
         let now = self.inner.clock.now();
-        if ctx.identity.is_owner() {
-            return Ok(Rights::of(&ctx.identity, &Declared::default(), now));
-        }
-        let declared = self.declared_now().await?;
-        Ok(Rights::of(&ctx.identity, &declared, now))
+        let in_force = match ctx.identity.is_owner() {
+            true => Arc::default(),
+            false => self.in_force().await?,
+        };
+        Ok((Rights::of(&ctx.identity, &in_force.declared, now), in_force))
     }
 
     /// The proof that the asker may do `action` on `target`, or the error that says no.
@@ -89,10 +95,10 @@ impl Lake {
     }
 
     /// What is declared, as everybody may see it; nothing before the first apply.
-    pub(crate) async fn declared_now(&self) -> Result<Arc<Declared>> {
+    pub(crate) async fn in_force(&self) -> Result<Arc<InForce>> {
         match self.inner.catalog.declaration().await? {
             None => Ok(Arc::default()),
-            Some(declaration) => self.inner.cache.declared(&self.inner.catalog, declaration).await,
+            Some(declaration) => self.inner.cache.in_force(&self.inner.catalog, declaration).await,
         }
     }
 }
@@ -118,8 +124,18 @@ pub(crate) fn no_dataset(dataset: &DatasetName) -> Error {
     }
 }
 
-/// Whether the asker may read `dataset`: if not, as if a reference to it named nothing.
+/// Whether the asker may have all of `dataset`, its files and digests too: if not, as if a reference
+/// to it named nothing.
 pub(crate) fn check_reads(rights: &Rights, dataset: &DatasetName) -> Result<(), Refusal> {
+    check_queries(rights, dataset)?;
+    match rights.is_restricted(dataset) {
+        true => Err(Refusal::Restricted(dataset.clone())),
+        false => Ok(()),
+    }
+}
+
+/// Whether the asker may ask for rows of `dataset`, as far as policies leave some.
+pub(crate) fn check_queries(rights: &Rights, dataset: &DatasetName) -> Result<(), Refusal> {
     match rights.verdict(Action::Read, &Target::Dataset(dataset.clone())).granted() {
         Ok(_) => Ok(()),
         Err(denied) if denied.is_discoverable => Err(Refusal::Forbidden(denied)),
@@ -127,10 +143,22 @@ pub(crate) fn check_reads(rights: &Rights, dataset: &DatasetName) -> Result<(), 
     }
 }
 
+/// Files and digests hold what a policy keeps from the asker.
+pub(crate) fn restricted(dataset: &DatasetName) -> Error {
+    Error::Forbidden {
+        message: format!(
+            "a policy keeps parts of `{dataset}` from you, so its files and digests are not for you; \
+             its rows are there in SQL"
+        ),
+    }
+}
+
 /// Why a reference is not for the asker.
 pub(crate) enum Refusal {
     /// They may know of the dataset.
     Forbidden(Denied),
+    /// They may read it, but not all of it.
+    Restricted(DatasetName),
     /// They may not: this is what is said of one that is not there.
     Hidden(NotFound),
 }

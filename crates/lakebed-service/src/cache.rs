@@ -1,15 +1,17 @@
 //! What never changes need not be read twice: manifests and lists, by digest.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
+    hash::Hash,
     sync::{Arc, Mutex},
 };
 
 use lakebed_catalog::{Catalog, Declaration};
 use lakebed_core::{
-    Declared, FileEntry, ListRef, Manifest, ObjectId, SourceEntry, SourceList, StoredObject,
-    TableList,
+    CatalogApplied, DatasetName, Declared, FileEntry, KnownFields, ListRef, Manifest, ObjectId,
+    SourceEntry, SourceList, StoredObject, TableList,
     contract::{Contract, Findings},
+    policy::MaskKey,
 };
 use lakebed_store::Store;
 
@@ -24,26 +26,45 @@ pub(crate) struct Cache {
     manifests: Shelf<Manifest>,
     tables: Shelf<Vec<FileEntry>>,
     sources: Shelf<Vec<SourceEntry>>,
-    declared: Shelf<Declared>,
     contracts: Shelf<Contract>,
     findings: Shelf<Findings>,
+    /// By the event that applied it: the same value may come to hold twice, for other tables.
+    in_force: Shelf<InForce, u64>,
+}
+
+/// What is declared, and what the lake added when it came to hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct InForce {
+    /// The value.
+    pub(crate) declared: Declared,
+    /// The columns of each dataset when it came under a policy.
+    pub(crate) known_fields: BTreeMap<DatasetName, KnownFields>,
+    /// The key of masks that hash.
+    pub(crate) mask_key: Option<MaskKey>,
+}
+
+impl From<CatalogApplied> for InForce {
+    fn from(applied: CatalogApplied) -> Self {
+        let CatalogApplied { previous: _, digest: _, declared, known_fields, mask_key } = applied;
+        Self { declared, known_fields, mask_key }
+    }
 }
 
 #[derive(Debug)]
-struct Shelf<T>(Mutex<HashMap<ObjectId, Arc<T>>>);
+struct Shelf<T, K = ObjectId>(Mutex<HashMap<K, Arc<T>>>);
 
-impl<T> Default for Shelf<T> {
+impl<T, K> Default for Shelf<T, K> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<T> Shelf<T> {
-    fn find(&self, id: ObjectId) -> Option<Arc<T>> {
+impl<T, K: Eq + Hash> Shelf<T, K> {
+    fn find(&self, id: K) -> Option<Arc<T>> {
         self.lock().get(&id).cloned()
     }
 
-    fn keep(&self, id: ObjectId, value: T) -> Arc<T> {
+    fn keep(&self, id: K, value: T) -> Arc<T> {
         let value = Arc::new(value);
         let mut kept = self.lock();
         if kept.len() >= KEPT {
@@ -53,7 +74,7 @@ impl<T> Shelf<T> {
         value
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<ObjectId, Arc<T>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<K, Arc<T>>> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
@@ -75,17 +96,17 @@ impl Cache {
         Ok(self.manifests.keep(id, manifest))
     }
 
-    /// The value of `declaration`.
-    pub(crate) async fn declared(
+    /// What came to hold by `declaration`.
+    pub(crate) async fn in_force(
         &self,
         catalog: &Catalog,
         declaration: Declaration,
-    ) -> Result<Arc<Declared>> {
-        if let Some(kept) = self.declared.find(declaration.digest) {
+    ) -> Result<Arc<InForce>> {
+        if let Some(kept) = self.in_force.find(declaration.seq) {
             return Ok(kept);
         }
-        let declared = catalog.get_declared(declaration).await?;
-        Ok(self.declared.keep(declaration.digest, declared))
+        let applied = catalog.get_applied(declaration).await?;
+        Ok(self.in_force.keep(declaration.seq, applied.into()))
     }
 
     /// The contract that is kept under its digest, verified.

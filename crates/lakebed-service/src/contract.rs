@@ -257,7 +257,8 @@ impl Lake {
         let Some(ResolvedVersion { version, detail: Some(detail), .. }) = resolved else {
             return Err(Error::Internal { source: "a reference resolved to nothing".into() });
         };
-        let declared = self.declared_now().await?;
+        let in_force = self.in_force().await?;
+        let declared = &in_force.declared;
         let Some(contract) = declared.contracts.get(&version.dataset) else {
             return Err(no_contract(&version.dataset));
         };
@@ -265,7 +266,7 @@ impl Lake {
             return self.version_report(version, known).await;
         }
         let Some(schema) = &detail.manifest.schema else { return Err(no_rows(reference)) };
-        let promise = self.promise_of(&version.dataset, contract, &declared).await?;
+        let promise = self.promise_of(&version.dataset, contract, declared).await?;
         let (contract, flaws) = (&*promise.contract, bind(&promise.contract, schema).err());
         if let Some(flaws) = flaws {
             let told: Vec<String> = flaws.iter().take(10).map(ToString::to_string).collect();
@@ -291,7 +292,7 @@ impl Lake {
             version_id: version.version_id,
             schema: schema.clone(),
             files: detail.tables,
-            restriction: Restriction {},
+            restriction: Restriction::Unrestricted,
         };
         let rows = RowsMeasured {
             broken: &[],
@@ -351,8 +352,8 @@ impl Lake {
             Some(_) => lake.cache.contract(&lake.store, &lake.catalog, id).await?,
             // It was measured, and nobody kept it: it is the declared one.
             None => {
-                let declared = self.declared_now().await?;
-                let contract = declared.contracts.get(&version.dataset).cloned();
+                let in_force = self.in_force().await?;
+                let contract = in_force.declared.contracts.get(&version.dataset).cloned();
                 Arc::new(contract.ok_or_else(|| no_contract(&version.dataset))?)
             }
         };

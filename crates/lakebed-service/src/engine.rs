@@ -6,6 +6,7 @@
 use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+pub use lakebed_core::policy::Restriction;
 use lakebed_core::{
     DatasetName, DatasetRef, FileEntry, TablePart, TableRef, TableSchema, Timestamp, VersionId,
 };
@@ -97,12 +98,6 @@ pub struct BoundTable {
     /// What of it this reader may not see.
     pub restriction: Restriction,
 }
-
-/// What a reader may not see of a table. Nothing can be restricted yet, so it is empty; the
-/// provider is shaped for it all the same.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Restriction {}
 
 /// One line of `SHOW TABLES`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

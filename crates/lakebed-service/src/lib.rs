@@ -25,6 +25,7 @@ mod lake;
 mod measure;
 mod observe;
 mod people;
+mod policy;
 mod probe;
 mod profile;
 mod progress;

@@ -3,7 +3,7 @@
 //! Applying is one event that holds the whole value. It replaces exactly the value it was planned
 //! against: whoever was faster is not overwritten.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use lakebed_catalog::{Commit, Declaration};
 use lakebed_core::{
@@ -11,7 +11,7 @@ use lakebed_core::{
 };
 use lakebed_govern::{CatalogPlan, Explanation, WhyNot, check_declared, explain, plan_catalog};
 
-use crate::{Ctx, Error, Lake, Result, access::refused};
+use crate::{Ctx, Error, Lake, Result, access::refused, cache::InForce};
 
 /// What is declared, and since when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct DeclaredCatalog {
     /// The event that applied it; none before the first.
     pub declaration: Option<Declaration>,
     /// The value; empty before the first apply.
-    pub declared: Arc<Declared>,
+    pub declared: Declared,
 }
 
 /// A catalog to apply.
@@ -54,8 +54,11 @@ impl Lake {
         }
         let declaration = self.inner.catalog.declaration().await?;
         let declared = match declaration {
-            None => Arc::default(),
-            Some(found) => self.inner.cache.declared(&self.inner.catalog, found).await?,
+            None => Declared::default(),
+            Some(found) => {
+                let in_force = self.inner.cache.in_force(&self.inner.catalog, found).await?;
+                in_force.declared.clone()
+            }
         };
         Ok(DeclaredCatalog { declaration, declared })
     }
@@ -68,8 +71,11 @@ impl Lake {
     pub async fn plan_catalog(&self, ctx: &Ctx, declared: &Declared) -> Result<CatalogPlan> {
         self.authorize(ctx, Action::Admin, &Target::Lake).await?;
         check(declared)?;
-        let (_, current) = self.newest_declared().await?;
-        Ok(plan_catalog(current.as_deref(), declared, self.inner.clock.now()))
+        let (_, current) = self.newest_in_force().await?;
+        let current = current.as_ref().map(|current| &current.declared);
+        let plan = plan_catalog(current, declared, self.inner.clock.now());
+        self.check_policies_fit(&plan).await?;
+        Ok(plan)
     }
 
     /// Declares `request.declared`: one event, or none when it is declared already.
@@ -82,9 +88,9 @@ impl Lake {
         let granted = self.authorize(ctx, Action::Admin, &Target::Lake).await?;
         check(&request.declared)?;
         let ApplyCatalog { declared, expected, without_admin } = request;
-        let (declaration, current) = self.newest_declared().await?;
+        let (declaration, current) = self.newest_in_force().await?;
         let now = self.inner.clock.now();
-        let plan = plan_catalog(current.as_deref(), &declared, now);
+        let plan = plan_catalog(current.as_ref().map(|current| &current.declared), &declared, now);
         if plan.is_empty() {
             let seq = declaration.map_or(0, |declaration| declaration.seq);
             self.inner.journal.publish_through(seq).await?;
@@ -103,13 +109,14 @@ impl Lake {
                 ),
             });
         }
+        self.check_policies_fit(&plan).await?;
         let digest = plan.after;
         let body = CatalogApplied {
             previous: expected,
             digest,
+            known_fields: self.known_fields(current.as_deref(), &declared).await?,
+            mask_key: self.mask_key(current.as_deref(), &declared)?,
             declared,
-            known_fields: BTreeMap::new(),
-            mask_key: None,
         };
         let commit = Commit {
             actor: granted.principal().to_string(),
@@ -161,23 +168,29 @@ impl Lake {
             }
             _ => ctx.identity.clone(),
         };
-        let declared = self.declared_now().await?;
-        let mut explanation = explain(&identity, &declared, target, self.inner.clock.now());
+        let in_force = self.in_force().await?;
+        let now = self.inner.clock.now();
+        let mut explanation = explain(&identity, &in_force.declared, target, now);
+        explanation.tells_policies = is_admin;
         if !is_admin {
             explanation.grants.retain(|explained| explained.why_not != Some(WhyNot::ToOthers));
+            // What lies within may be nothing that the asker may know of.
+            explanation.policies.retain(|explained| {
+                explained.policy.on.place().is_some_and(|place| place.covers(target))
+            });
         }
         Ok(explanation)
     }
 
     /// What the next apply replaces, above the journaled mark too.
-    pub(crate) async fn newest_declared(
+    pub(crate) async fn newest_in_force(
         &self,
-    ) -> Result<(Option<Declaration>, Option<Arc<Declared>>)> {
+    ) -> Result<(Option<Declaration>, Option<Arc<InForce>>)> {
         let Some(found) = self.inner.catalog.newest_declaration().await? else {
             return Ok((None, None));
         };
-        let declared = self.inner.cache.declared(&self.inner.catalog, found).await?;
-        Ok((Some(found), Some(declared)))
+        let in_force = self.inner.cache.in_force(&self.inner.catalog, found).await?;
+        Ok((Some(found), Some(in_force)))
     }
 }
 

@@ -4,10 +4,12 @@ use futures::StreamExt as _;
 use lakebed_core::{DatasetKind, DatasetRef, TablePart, TableRef};
 
 use crate::{
-    Ctx, Detail, Error, Lake, ResolvedVersion, Result, Snapshot,
+    Ctx, Error, Lake, ResolvedVersion, Result, Snapshot,
+    access::restricted,
+    cache::InForce,
     engine::{
-        BoundTable, ListedTable, Parameters, Prepared, QueryJob, QueryLimits, QueryStream,
-        Restriction, StatementKind,
+        BoundTable, EngineError, ListedTable, Parameters, Prepared, QueryJob, QueryLimits,
+        QueryStream, Restriction, StatementKind,
     },
     lake::random_id,
 };
@@ -53,13 +55,14 @@ impl Lake {
                 references.push(named.reference.clone());
             }
         }
-        let resolution = self.resolve(ctx, &references, Detail::None).await?;
+        let (resolution, in_force) = self.resolve_rows(ctx, &references).await?;
         let mut tables = Vec::with_capacity(prepared.references.len());
         for TableRef { reference, part } in &prepared.references {
             for resolved in resolution.versions.iter().filter(|r| r.reference == *reference) {
-                tables.push(self.bind(resolved, *part).await?);
+                tables.push(self.bind(ctx, resolved, *part, &in_force).await?);
             }
         }
+        let is_restricted = tables.iter().any(|table| table.restriction.is_restricted());
         let job = QueryJob {
             sql: request.sql,
             parameters: request.parameters,
@@ -72,8 +75,9 @@ impl Lake {
         // The next one's turn comes when this one was read, or given up.
         stream.batches = stream
             .batches
-            .inspect(move |_| {
+            .map(move |batch| {
                 let _held = &permit;
+                batch.map_err(|error| if is_restricted { without_digests(error) } else { error })
             })
             .boxed();
         let statement_id = random_id()?;
@@ -85,7 +89,28 @@ impl Lake {
         })
     }
 
-    pub(crate) async fn bind(
+    /// The version, and what of it the asker may see. Rows that did not fit are there as they came,
+    /// with all that a policy would keep: they are for those who may see all of the rest.
+    async fn bind(
+        &self,
+        ctx: &Ctx,
+        resolved: &ResolvedVersion,
+        part: TablePart,
+        in_force: &InForce,
+    ) -> Result<BoundTable> {
+        let mut table = self.bind_whole(resolved, part).await?;
+        table.restriction = match part {
+            TablePart::Rows => {
+                self.restriction(ctx, &resolved.version, &table.schema, in_force).await?
+            }
+            _ if resolved.is_readable => Restriction::Unrestricted,
+            _ => return Err(restricted(&resolved.version.dataset)),
+        };
+        Ok(table)
+    }
+
+    /// The version, all of it: for a reference that [`Lake::resolve`] gave to whoever may read it so.
+    pub(crate) async fn bind_whole(
         &self,
         resolved: &ResolvedVersion,
         part: TablePart,
@@ -108,7 +133,7 @@ impl Lake {
             version_id: version.version_id,
             schema,
             files: cache.tables(store, lists).await?,
-            restriction: Restriction {},
+            restriction: Restriction::Unrestricted,
         })
     }
 
@@ -131,6 +156,15 @@ impl Lake {
                 dataset: dataset.record.name,
             })
             .collect())
+    }
+}
+
+/// What is wrong with bytes names objects, and which of them are read depends on what is hidden: the
+/// log has it, the answer has not.
+fn without_digests(error: EngineError) -> EngineError {
+    match error {
+        EngineError::Store(source) => EngineError::Internal { source: Box::new(source) },
+        other => other,
     }
 }
 

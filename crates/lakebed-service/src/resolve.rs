@@ -1,11 +1,14 @@
 //! References to pinned versions, in one read of the catalog.
 
+use std::sync::Arc;
+
 use lakebed_catalog::{NotFound, ResolveOutcome};
-use lakebed_core::{DatasetRef, FileEntry, Manifest, SourceEntry};
+use lakebed_core::{DatasetRef, FileEntry, Manifest, Selector, SourceEntry};
 
 use crate::{
     Ctx, Error, Lake, Result, Snapshot, VersionRecord,
-    access::{Refusal, check_reads, forbidden},
+    access::{Refusal, check_queries, check_reads, forbidden, restricted},
+    cache::InForce,
 };
 
 /// How much to say of each version.
@@ -35,6 +38,8 @@ pub struct ResolvedVersion {
     pub version: VersionRecord,
     /// The number of the dataset's newest version.
     pub newest: u64,
+    /// Whether its digests are for the asker: not where policies keep parts of it from them.
+    pub is_readable: bool,
     /// More of it, where that was asked for.
     pub detail: Option<VersionDetail>,
 }
@@ -55,11 +60,12 @@ pub struct VersionDetail {
 impl Lake {
     /// Resolves `references` against one snapshot: all of them, or one error that names the first
     /// that means nothing. What a reference resolves to is made of digests, so it takes the right to
-    /// read.
+    /// read all of it.
     ///
     /// # Errors
     /// [`Error::NotFound`] names the reference and says what there is instead; also for datasets
-    /// that may not be discovered. [`Error::Forbidden`] for those that may not be read.
+    /// that may not be discovered. [`Error::Forbidden`] for those that may not be read, or not all
+    /// of which may.
     pub async fn resolve(
         &self,
         ctx: &Ctx,
@@ -69,15 +75,38 @@ impl Lake {
         let found = self.inner.catalog.resolve(references, &self.inner.default_stage).await?;
         let rights = self.rights(ctx).await?;
         self.describe(references, found, detail, |reference, outcome| {
-            match (check_reads(&rights, &reference.dataset), outcome) {
-                (Ok(()), _) => Ok(()),
-                // Even what is not there is told only to those who may know of it.
-                (Err(Refusal::Forbidden(_)), Err(NotFound::UnknownDataset { .. })) => Ok(()),
-                (Err(Refusal::Forbidden(denied)), _) => Err(forbidden(&denied)),
-                (Err(Refusal::Hidden(why)), _) => Err(not_found(reference, &why)),
-            }
+            refuse(check_reads(&rights, &reference.dataset), reference, outcome)
         })
         .await
+    }
+
+    /// The same for reading rows alone, with what is in force: whoever may not see all of a table
+    /// may name it, but by no digest.
+    pub(crate) async fn resolve_rows(
+        &self,
+        ctx: &Ctx,
+        references: &[DatasetRef],
+    ) -> Result<(Resolution, Arc<InForce>)> {
+        let found = self.inner.catalog.resolve(references, &self.inner.default_stage).await?;
+        let (rights, in_force) = self.rights_in_force(ctx).await?;
+        let check = |reference: &DatasetRef, outcome: &ResolveOutcome| {
+            let dataset = &reference.dataset;
+            refuse(check_queries(&rights, dataset), reference, outcome)?;
+            match (&reference.selector, outcome) {
+                (Selector::Digest(prefix), Ok(_) | Err(NotFound::AmbiguousDigest { .. }))
+                    if rights.is_restricted(dataset) =>
+                {
+                    let (dataset, prefix) = (dataset.clone(), prefix.clone());
+                    Err(not_found(reference, &NotFound::NoSuchDigest { dataset, prefix }))
+                }
+                _ => Ok(()),
+            }
+        };
+        let mut resolution = self.describe(references, found, Detail::None, check).await?;
+        for version in &mut resolution.versions {
+            version.is_readable = rights.reads(&version.reference.dataset);
+        }
+        Ok((resolution, in_force))
     }
 
     /// The same for use cases that were allowed for another reason than reading.
@@ -108,6 +137,7 @@ impl Lake {
                 reference: reference.clone(),
                 version: resolved.version,
                 newest: resolved.newest,
+                is_readable: true,
                 detail,
             });
         }
@@ -123,6 +153,25 @@ impl Lake {
             quarantine: cache.tables(store, &manifest.quarantine).await?,
             manifest: (*manifest).clone(),
         })
+    }
+}
+
+/// What is said instead of an outcome, if something is.
+fn refuse(
+    checked: Result<(), Refusal>,
+    reference: &DatasetRef,
+    outcome: &ResolveOutcome,
+) -> Result<()> {
+    match (checked, outcome) {
+        (Ok(()), _) => Ok(()),
+        // Even what is not there is told only to those who may know of it.
+        (
+            Err(Refusal::Forbidden(_) | Refusal::Restricted(_)),
+            Err(NotFound::UnknownDataset { .. }),
+        ) => Ok(()),
+        (Err(Refusal::Forbidden(denied)), _) => Err(forbidden(&denied)),
+        (Err(Refusal::Restricted(dataset)), _) => Err(restricted(&dataset)),
+        (Err(Refusal::Hidden(why)), _) => Err(not_found(reference, &why)),
     }
 }
 

@@ -21,8 +21,11 @@ use lakebed_govern::Rights;
 use lakebed_ingest::{ContractRules, LocalSource, QuarantineReader, Recount, Refusal, Rules as _};
 
 use crate::{
-    Ctx, Error, Lake, ProgressSink, Result, Segment, SegmentBytes, VersionRecord, access::refused,
-    ingest::blocking, progress::Meter, rebuild::last_segment,
+    Ctx, Error, Lake, ProgressSink, Result, Segment, SegmentBytes, VersionRecord,
+    access::{self, check_reads, refused, restricted},
+    ingest::blocking,
+    progress::Meter,
+    rebuild::last_segment,
 };
 
 /// How many objects are read at once.
@@ -509,12 +512,12 @@ fn check_verifies(rights: &Rights, scope: &[DatasetRef]) -> Result<()> {
     for reference in scope {
         let target = Target::Dataset(reference.dataset.clone());
         if !in_office(&target) {
-            rights.verdict(Action::Read, &target).granted().map_err(|denied| {
-                match denied.is_discoverable {
-                    true => refused(denied),
-                    false => unknown(reference),
-                }
-            })?;
+            match check_reads(rights, &reference.dataset) {
+                Ok(()) => {}
+                Err(access::Refusal::Forbidden(denied)) => return Err(refused(denied)),
+                Err(access::Refusal::Restricted(dataset)) => return Err(restricted(&dataset)),
+                Err(access::Refusal::Hidden(_)) => return Err(unknown(reference)),
+            }
         }
     }
     Ok(())

@@ -29,7 +29,7 @@ pub(crate) async fn a_catalog_replaces_the_one_it_was_planned_against(databases:
     publish(&catalog, 1, vec![applied(None, &first)]).await;
     let found = catalog.declaration().await.unwrap().expect("one");
     assert_eq!((found.seq, found.digest), (1, first.digest()));
-    assert_eq!(catalog.get_declared(found).await.unwrap(), first);
+    assert_eq!(catalog.get_applied(found).await.unwrap().declared, first);
     for stale in [None, Some(&second)] {
         let error = try_commit(&catalog, 2, vec![applied(stale, &second)]).await.unwrap_err();
         assert!(matches!(error, Error::Conflict { .. }), "{error:?}");
@@ -41,7 +41,7 @@ pub(crate) async fn a_catalog_replaces_the_one_it_was_planned_against(databases:
     assert_eq!((newest.seq, newest.digest), (2, second.digest()));
     journal(&catalog).await;
     assert_eq!(catalog.declaration().await.unwrap(), Some(newest));
-    assert_eq!(catalog.get_declared(newest).await.unwrap(), second);
+    assert_eq!(catalog.get_applied(newest).await.unwrap().declared, second);
 }
 
 pub(crate) async fn a_catalog_with_another_digest_is_refused(databases: &Databases) {

@@ -15,7 +15,7 @@ fn input() -> ResolvedInput {
         reference: "sales.orders".parse().unwrap(),
         dataset: "sales.orders".parse().unwrap(),
         version: 2,
-        version_id: VersionId::new(ObjectId::of(b"v2")),
+        version_id: Some(VersionId::new(ObjectId::of(b"v2"))),
         newest: 3,
     }
 }

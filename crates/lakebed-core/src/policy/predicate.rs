@@ -86,14 +86,15 @@ mod text {
 
 impl Scalar {
     /// The order of two values of one type; none for values of two. Texts are compared by their
-    /// bytes, doubles by IEEE 754's total order (-0.0 before 0.0, NaN last).
+    /// bytes; of doubles the two zeros are equal, and NaN is equal to itself and above all others.
     #[must_use]
     pub fn order(&self, other: &Self) -> Option<Ordering> {
         Some(match (self, other) {
             (Self::Boolean(one), Self::Boolean(two)) => one.cmp(two),
             (Self::Integer(one), Self::Integer(two)) => one.cmp(two),
             (Self::Double(one), Self::Double(two)) => {
-                f64::from_bits(*one).total_cmp(&f64::from_bits(*two))
+                // Adding nothing makes 0.0 of -0.0.
+                (f64::from_bits(*one) + 0.0).total_cmp(&(f64::from_bits(*two) + 0.0))
             }
             (Self::Decimal(one), Self::Decimal(two)) => one.cmp(two),
             (Self::Text(one), Self::Text(two)) => one.cmp(two),

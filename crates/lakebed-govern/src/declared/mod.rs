@@ -12,7 +12,7 @@ use lakebed_core::{
     policy::{Policy, PolicyName, PolicyRule, PolicyTarget},
 };
 
-pub use yaml::{CatalogFile, ReadCatalog, read_catalog};
+pub use yaml::{CatalogFile, ReadCatalog, find_policy, read_catalog};
 
 /// Something in a declared catalog that cannot be meant like that.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,9 +29,6 @@ pub enum DeclaredFlaw {
     /// A name that means whoever owns the lake, or everybody.
     #[error("`{0}` is reserved")]
     Reserved(String),
-    /// A policy, which this build does not hold anybody to yet.
-    #[error("policies are not enforced yet")]
-    NotEnforced,
     /// A policy in which something does not go together.
     #[error("policy `{policy}`: {why}")]
     Policy {
@@ -60,7 +57,6 @@ impl DeclaredFlaw {
                 "`local`, `local:…` and `anonymous@loopback` own the lake and need no grant, \
                  `everyone` names nobody: choose another name"
             }
-            Self::NotEnforced => "leave `policies/` out, lest somebody rely on it",
             Self::Policy { .. } => {
                 "as in `{ name: mask-email, on: { dataset: crm.customers }, columns: [email], mask: \
                  redact, except: [group:support] }`"
@@ -85,9 +81,6 @@ pub fn check_declared(declared: &Declared) -> Result<(), Vec<DeclaredFlaw>> {
     }
     for grant in &declared.grants {
         flaws.extend(check_grant(grant, declared));
-    }
-    if !declared.policies.is_empty() {
-        flaws.push(DeclaredFlaw::NotEnforced);
     }
     for policy in declared.policies.values() {
         flaws.extend(check_policy_alone(policy));

@@ -97,6 +97,17 @@ fn is_known(name: &str) -> bool {
     name == GROUPS || name == GRANTS || is_policies(name) || name.starts_with(DATASETS)
 }
 
+/// Where the policy of that name stands in `files`, so that what only a lake can find wrong with it is
+/// told by line, too.
+#[must_use]
+pub fn find_policy(files: &[CatalogFile], name: &PolicyName) -> Option<Mistake> {
+    files.iter().filter(|file| is_policies(&file.name)).find_map(|file| {
+        let read = yaml::read::<PoliciesFile>(&file.name, &file.text, MAX_DEPTH).ok()?;
+        let entry = read.policies.into_iter().find(|entry| entry.name.value == name.as_str())?;
+        Some(Mistake::at(&file.name, entry.name.referenced, String::new(), None))
+    })
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct GroupsFile {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lakebed_core::{
     AttributeName, AttributeValue, DatasetName, Declared, Field, Grantee, GroupName, Identity,
-    PrincipalName, TableSchema, Target,
+    KnownFields, PrincipalName, TableSchema, Target,
     policy::{
         ColumnSight, MaskKey, Policy, PolicyRule, PolicyTarget, Predicate, Restriction, RowFilter,
         Sight, TagName,
@@ -37,10 +37,11 @@ pub struct TableFacts<'a> {
     /// The columns of the dataset's newest version: policies may use its names, and mean the same
     /// columns of older ones by their field ids.
     pub newest: &'a TableSchema,
-    /// The highest field id when the dataset came under a policy; none if it did not exist then.
-    pub known_fields: Option<u32>,
-    /// The highest field id of the dataset's first version.
-    pub first_fields: u32,
+    /// The columns that the dataset had when it came under a policy, with the names they had then
+    /// and at every apply since; none if it did not exist then.
+    pub known_fields: Option<&'a KnownFields>,
+    /// The columns of the dataset's first version.
+    pub first: &'a TableSchema,
     /// The tags of its columns, by name.
     pub tags: &'a BTreeMap<String, BTreeSet<TagName>>,
     /// The key of masks that hash.
@@ -115,7 +116,8 @@ impl Reader {
 
 /// Whether a policy on `on` is about `dataset`, as far as names tell: what a tag is on is not known
 /// by name, so a policy on a tag is about everything.
-pub(crate) fn is_about(on: &PolicyTarget, dataset: &DatasetName) -> bool {
+#[must_use]
+pub fn is_about(on: &PolicyTarget, dataset: &DatasetName) -> bool {
     on.place().is_none_or(|place| place.covers(&Target::Dataset(dataset.clone())))
 }
 
@@ -140,18 +142,20 @@ pub fn restrict(
     if policies.is_empty() {
         return Restriction::Unrestricted;
     }
-    let known = facts.known_fields.unwrap_or_else(|| {
-        // Whoever names a dataset before it is there knows what they expect. Of one that merely
-        // appears in a namespace under a policy, nobody has seen a column.
-        let is_named = |policy: &&Policy| matches!(policy.on, PolicyTarget::Dataset(_));
-        if policies.iter().all(is_named) { facts.first_fields } else { 0 }
-    });
+    // Whoever names a dataset before it is there knows what they expect. Of one that merely appears
+    // in a namespace under a policy, nobody has seen a column.
+    let is_named = |policy: &&Policy| matches!(policy.on, PolicyTarget::Dataset(_));
+    let by_first = policies.iter().all(is_named);
+    let is_known = |field: &Field| match facts.known_fields {
+        Some(known) => known.iter().any(|(id, _)| *id == field.id),
+        None => by_first && never_renamed(field, facts),
+    };
     let nothing = BTreeSet::new();
     let reviewed = declared.reviewed.get(dataset).unwrap_or(&nothing);
     let mut rows = Predicate::Constant(true);
     let mut columns = BTreeMap::new();
     for field in &facts.schema.fields {
-        if field.id <= known || reviewed.contains(&field.name) {
+        if is_known(field) || reviewed.contains(&field.name) {
             columns.insert(field.id, ColumnSight::Raw);
         }
     }
@@ -195,22 +199,31 @@ fn bound(filter: &RowFilter, reader: &Reader, facts: &TableFacts<'_>) -> Predica
     bound.ok().flatten().unwrap_or(Predicate::Constant(false))
 }
 
-/// Whether a policy means this column of the version: by name, by a name that it has in the newest
-/// version, by tag.
-fn touches(policy: &Policy, field: &Field, facts: &TableFacts<'_>) -> bool {
-    let newest_name = || {
-        let newest = facts.newest.fields.iter().find(|newest| newest.id == field.id);
-        newest.map(|newest| newest.name.as_str())
+/// Whether the column is one of the first version and has the same name there, in this version and in
+/// the newest: of others it is not told by which of its names a policy might mean it.
+fn never_renamed(field: &Field, facts: &TableFacts<'_>) -> bool {
+    let same = |schema: &TableSchema| {
+        let found = schema.fields.iter().find(|found| found.id == field.id);
+        found.is_some_and(|found| found.name == field.name)
     };
+    same(facts.first) && same(facts.newest)
+}
+
+/// Whether a policy means this column of the version: by its name here, in the newest or the first
+/// version, or by one under which it was known at an apply; or by its tag.
+fn touches(policy: &Policy, field: &Field, facts: &TableFacts<'_>) -> bool {
+    let elsewhere = [facts.newest, facts.first].into_iter().flat_map(|schema| {
+        schema.fields.iter().filter(|found| found.id == field.id).map(|found| found.name.as_str())
+    });
+    let known = facts.known_fields.into_iter().flatten().filter(|(id, _)| *id == field.id);
+    let mut names = elsewhere
+        .chain(known.map(|(_, name)| name.as_str()))
+        .chain(std::iter::once(field.name.as_str()));
     match &policy.on {
-        PolicyTarget::Tag(tag) => [Some(field.name.as_str()), newest_name()]
-            .into_iter()
-            .flatten()
-            .any(|name| facts.tags.get(name).is_some_and(|tags| tags.contains(tag))),
-        _ => policy.rule.columns().is_some_and(|columns| {
-            columns.contains(&field.name)
-                || newest_name().is_some_and(|name| columns.contains(name))
-        }),
+        PolicyTarget::Tag(tag) => {
+            names.any(|name| facts.tags.get(name).is_some_and(|tags| tags.contains(tag)))
+        }
+        _ => policy.rule.columns().is_some_and(|columns| names.any(|name| columns.contains(name))),
     }
 }
 

@@ -11,6 +11,7 @@ mod evolution;
 mod limits;
 mod planning;
 mod refused;
+mod restricted;
 mod slt;
 mod statements;
 mod world;

@@ -48,6 +48,11 @@ pub(crate) struct Asked {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::in_parts(2)
+    }
+
+    /// A world whose engine runs statements in so many parts.
+    pub(crate) fn in_parts(parts: usize) -> Self {
         let root = tempfile::tempdir().unwrap();
         let scratch = Scratch::in_root(root.path()).unwrap();
         let calls = Arc::new(AtomicU64::new(0));
@@ -55,7 +60,7 @@ impl World {
         let backend = Counting { inner: backend, calls: Arc::clone(&calls) };
         let store = Store::new(Arc::new(backend), scratch);
         let options = EngineOptions {
-            target_partitions: NonZeroUsize::new(2).unwrap(),
+            target_partitions: NonZeroUsize::new(parts).unwrap(),
             ..EngineOptions::default()
         };
         let engine = DataFusionEngine::new(options).unwrap();
@@ -100,9 +105,14 @@ impl World {
             version_id: VersionId::new(ObjectId::of(reference.as_bytes())),
             schema: schema.clone(),
             files,
-            restriction: Restriction {},
+            restriction: Restriction::Unrestricted,
         };
         self.tables.insert(reference.to_owned(), table);
+    }
+
+    /// From now on the reader of `reference` is under this restriction.
+    pub(crate) fn restrict(&mut self, reference: &str, restriction: Restriction) {
+        self.tables.get_mut(reference).unwrap().restriction = restriction;
     }
 
     pub(crate) fn files(&self, reference: &str) -> &[FileEntry] {

@@ -5,9 +5,10 @@ use axum::{Json, extract::State};
 use lakebed_api::{
     AccessExplanation, ActionExplained, AttributeChange, CatalogAnswer, CatalogApplied,
     CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, ContractChange, ContractReason,
-    GrantExplained, GroupChange, Reach, RightChange,
+    GrantExplained, GroupChange, PolicyChange, PolicyExplained, Reach, ReviewedColumn, RightChange,
+    SightChange,
 };
-use lakebed_core::{PrincipalName, Standing, Target};
+use lakebed_core::{PrincipalName, Standing, Target, policy::PolicyRule};
 use lakebed_service::{ApplyCatalog, govern};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -34,7 +35,7 @@ pub(crate) async fn get_catalog(
     Ok(Json(CatalogAnswer {
         digest: found.declaration.map(|declaration| declaration.digest),
         event: found.declaration.map(|declaration| declaration.seq),
-        declared: (*found.declared).clone(),
+        declared: found.declared,
     }))
 }
 
@@ -126,8 +127,21 @@ fn plan(plan: govern::CatalogPlan) -> CatalogPlan {
         after: reach(right.after),
     });
     let contracts = plan.contracts.iter().map(contract_change);
+    let policies = plan.policies.iter().cloned().map(|change| {
+        let govern::PolicyChange { before, after } = change;
+        PolicyChange { before, after }
+    });
+    let sights = plan.sights.iter().cloned().map(|sight| {
+        let govern::SightChange { on, restriction, is_gain, who } = sight;
+        SightChange { is_gain, who, on, restriction }
+    });
+    let column = |(dataset, column)| ReviewedColumn { dataset, column };
     CatalogPlan {
         contracts: contracts.collect(),
+        policies: policies.collect(),
+        sights: sights.collect(),
+        reviewed_added: plan.reviewed_added.iter().cloned().map(column).collect(),
+        reviewed_removed: plan.reviewed_removed.iter().cloned().map(column).collect(),
         before: plan.before,
         after: plan.after,
         is_change: !plan.is_empty(),
@@ -179,7 +193,22 @@ fn explanation(found: govern::Explanation) -> AccessExplanation {
         applies: explained.why_not.is_none(),
         why_not: explained.why_not.map(|why| why.as_str().to_owned()),
     });
+    let tells = found.tells_policies;
+    let policies = found.policies.into_iter().map(|explained| PolicyExplained {
+        kind: match explained.policy.rule {
+            PolicyRule::RowFilter(_) => "rows",
+            PolicyRule::Mask { .. } => "mask",
+            PolicyRule::Hide { .. } => "hide",
+        }
+        .to_owned(),
+        restriction: tells.then(|| explained.policy.rule.to_string()),
+        name: explained.policy.name,
+        on: explained.policy.on,
+        applies: explained.why_not.is_none(),
+        why_not: explained.why_not.map(|why| why.as_str().to_owned()),
+    });
     AccessExplanation {
+        policies: policies.collect(),
         principal: found.principal,
         standing: match found.standing {
             Standing::Ordinary => "ordinary",

@@ -596,3 +596,110 @@ async fn access_is_explained() {
     assert_eq!(told["grants"][0]["grant"]["to"], "hr-guest");
     assert_eq!(told["grants"][4]["why_not"], "to-others");
 }
+
+/// A lake whose `crm.customers` holds these rows, three of its readers under a policy; `hr.people` is
+/// nobody's secret.
+async fn under_a_policy(rows: [&str; 2]) -> World {
+    let test = Door::remote().await.test;
+    for rows in rows {
+        test.ingest("crm.customers", "c.csv", rows).await.unwrap();
+    }
+    test.ingest("hr.people", "p.csv", "id\n1\n").await.unwrap();
+    let declared = json!({ "format": 1, "grants": [
+        { "to": "reader", "may": ["read"], "on": { "namespace": "crm" }, "from_stage": "raw" },
+        { "to": "producer", "may": ["read", "ingest"], "on": { "namespace": "crm" },
+          "from_stage": "raw" },
+        { "to": "wide", "may": ["read"], "on": "lake", "from_stage": "raw" },
+        { "to": "free", "may": ["read"], "on": "lake", "from_stage": "raw" },
+        { "to": "auditor", "may": ["audit", "admin"], "on": "lake", "from_stage": "raw" },
+    ], "policies": [
+        { "name": "eu", "on": { "dataset": "crm.customers" }, "row_filter": "region = 'EU'",
+          "except": ["free"] },
+        { "name": "mail", "on": { "dataset": "crm.customers" }, "columns": ["mail"], "mask": "hash",
+          "except": ["free"] },
+    ]});
+    let declared: Declared = serde_json::from_value(declared).unwrap();
+    let apply = ApplyCatalog { declared, expected: None, without_admin: false };
+    test.lake.apply_catalog(&test.ctx(), apply).await.unwrap();
+    let references = ["crm.customers@v1".parse().unwrap()];
+    let found = test.lake.resolve(&test.ctx(), &references, Detail::Full).await.unwrap();
+    let version = &found.versions[0];
+    let source = version.detail.as_ref().unwrap().sources[0].object.id;
+    let hidden = Thing {
+        namespace: "crm".to_owned(),
+        name: "customers".to_owned(),
+        digests: [version.version.version_id.object(), source],
+    };
+    World { test, absent: hidden.clone(), hidden, secrets: BTreeSet::new() }
+}
+
+/// P7: two lakes that differ in what a policy keeps from its readers answer them the same, on every
+/// route: same status, header fields and body.
+#[tokio::test]
+async fn p7_policies_hold_on_every_route() {
+    const SEEN: &str = "id,region,mail\n1,EU,ann@example.com\n";
+    let one = under_a_policy([SEEN, &format!("{SEEN}2,US,bob@example.com\n")]).await;
+    let more = "2,US,eve@example.org\n3,US,mallory@example.org\n4,,x\n";
+    let moved = format!("id,region,mail\n{more}1,EU,ann@example.com\n");
+    let other = under_a_policy([&format!("{SEEN}{more}"), &moved]).await;
+    let told = async |world: &World, name: &str, operation: &str| {
+        let router = world.door(somebody(name));
+        let mut told = Vec::new();
+        // A job has an id of its own, and what it tells is what the same request tells at once.
+        let is_job = |probe: &Probe| probe.headers.iter().any(|line| line.contains("async"));
+        for probe in probes(operation, &world.hidden).unwrap() {
+            if is_job(&probe) {
+                continue;
+            }
+            let answer = ask(&router, &probe).await;
+            let lake = world.test.lake.id().to_string();
+            let mut shown = seen(&answer, &world.hidden).replace(&lake, "LAKE");
+            if let Some(id) = answer.headers.get("lakebed-statement-id") {
+                shown = shown.replace(id.to_str().unwrap(), "STATEMENT");
+            }
+            let asked = world.hidden.blank(&format!("{} {}", probe.path, probe.body));
+            told.push(format!("{asked}\n{shown}"));
+        }
+        told
+    };
+    let mut differ = 0;
+    for operation in operations() {
+        for name in ["reader", "producer", "wide"] {
+            let (left, right) =
+                (told(&one, name, &operation).await, told(&other, name, &operation).await);
+            for (left, right) in left.iter().zip(&right) {
+                assert_eq!(left, right, "{name}: {operation}");
+                assert!(!left.contains("\n500 "), "{name}: {operation} {left}");
+            }
+        }
+        // Whoever is not under the policy is told what differs: the comparison compares something.
+        let (left, right) =
+            (told(&one, "free", &operation).await, told(&other, "free", &operation).await);
+        differ += usize::from(left != right);
+    }
+    assert!(differ >= 6, "only {differ} routes tell anything");
+}
+
+/// Rows are there all the same; who is kept from a part of them is told numbers and no digests.
+#[tokio::test]
+async fn whoever_is_under_a_policy_asks_by_sql() {
+    let world = under_a_policy(["id,region,mail\n1,EU,a@x\n", "id,region,mail\n2,US,b@x\n"]).await;
+    let sql = post("/v1/sql", json!({ "sql": "SELECT 1 FROM crm.customers" }));
+    let answer = ask(&world.door(somebody("reader")), &sql).await;
+    assert_eq!(answer.status, 200);
+    let resolved = answer.json()["resolved"][0].clone();
+    assert_eq!(resolved["version"], 2);
+    assert!(resolved.get("version_id").is_none(), "{resolved}");
+    let free = ask(&world.door(somebody("free")), &sql).await.json();
+    assert!(free["resolved"][0]["version_id"].is_string());
+    let resolve = post("/v1/resolve", json!({ "refs": ["crm.customers"] }));
+    let answer = ask(&world.door(somebody("reader")), &resolve).await;
+    assert_eq!(answer.code(), (403, "forbidden".to_owned()));
+    assert!(String::from_utf8_lossy(&answer.body).contains("its rows are there in SQL"));
+    // The key of hashes is in the lake's journal, and on no route.
+    let events = ask(&world.door(somebody("auditor")), &get("/v1/events")).await.json();
+    let applied = events["events"].as_array().unwrap().iter().find(|e| e["declared"].is_object());
+    let applied = applied.expect("whoever may admin sees what was applied");
+    assert!(applied.get("mask_key").is_none(), "{applied}");
+    assert!(applied["known_fields"].is_object());
+}

@@ -143,7 +143,7 @@ impl Lake {
         let job = QueryJob {
             sql,
             parameters: Parameters::default(),
-            tables: vec![self.bind(resolved, TablePart::Rows).await?],
+            tables: vec![self.bind_whole(resolved, TablePart::Rows).await?],
             listing: Vec::new(),
             limits,
             now: self.inner.clock.now(),

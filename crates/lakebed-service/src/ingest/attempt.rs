@@ -10,10 +10,10 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use lakebed_catalog::{Commit, FindingsRecord};
 use lakebed_contract::Decision;
 use lakebed_core::{
-    Action, ContractMeasured, DatasetKind, DatasetName, DatasetRef, EventBody, FileEntry,
-    IngestKey, IngestMode, IngestRefused, KeptSource, Manifest, ObjectId, SchemaChange,
-    SourceEntry, StoredObject, TablePart, TableSchema, Tally, Target as Place, VersionCommitted,
-    VersionId, content_id_of_files, content_id_of_table,
+    ContractMeasured, DatasetKind, DatasetName, DatasetRef, EventBody, FileEntry, IngestKey,
+    IngestMode, IngestRefused, KeptSource, Manifest, ObjectId, SchemaChange, SourceEntry,
+    StoredObject, TablePart, TableSchema, Tally, VersionCommitted, VersionId, content_id_of_files,
+    content_id_of_table,
     contract::{Contract, Finding, RULE_ENGINE},
     profile::{Profile, TableProfile},
 };
@@ -317,7 +317,7 @@ impl<'a> Attempt<'a> {
             version_id: VersionId::new(promise.digest),
             schema: decoded.schema.clone(),
             files,
-            restriction: Restriction {},
+            restriction: Restriction::Unrestricted,
         };
         let rows = RowsMeasured { broken: &decoded.rules, before: &before, accepted, quarantined };
         self.lake.judge_version(promise, &table, rows).await
@@ -524,7 +524,7 @@ impl<'a> Attempt<'a> {
             sources: work.sources,
             findings: work.judged.map(|(_, judged)| judged.rules).unwrap_or_default(),
             new_bytes,
-            sees_lake: rights.allows(Action::Read, &Place::Lake),
+            sees_lake: rights.reads_everything(),
         })
     }
 

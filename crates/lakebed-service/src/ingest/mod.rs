@@ -20,8 +20,8 @@ pub(crate) use replay::key_reused;
 pub(crate) use sources::blocking;
 
 use lakebed_core::{
-    Action, DatasetName, DatasetRef, Decode, DecodeOptions, IngestMode, ObjectId, SchemaChange,
-    SourceEntry, TableSchema, Tally, Target,
+    DatasetName, DatasetRef, Decode, DecodeOptions, IngestMode, ObjectId, SchemaChange,
+    SourceEntry, TableSchema, Tally,
 };
 
 use crate::{
@@ -275,7 +275,7 @@ impl Lake {
             sources: Vec::new(),
             findings: Vec::new(),
             new_bytes: 0,
-            sees_lake: rights.allows(Action::Read, &Target::Lake),
+            sees_lake: rights.reads_everything(),
         })
     }
 }

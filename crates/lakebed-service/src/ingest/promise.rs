@@ -108,9 +108,10 @@ pub(crate) fn key_of(contract: Option<ObjectId>, inputs: &[InputVersion]) -> Opt
 impl Lake {
     /// What is promised of `dataset` now, above the journaled mark too: none without a contract.
     pub(crate) async fn promise(&self, dataset: &DatasetName) -> Result<Option<Promise>> {
-        let Some(declared) = self.newest_declared().await?.1 else { return Ok(None) };
+        let Some(in_force) = self.newest_in_force().await?.1 else { return Ok(None) };
+        let declared = &in_force.declared;
         match declared.contracts.get(dataset) {
-            Some(contract) => self.promise_of(dataset, contract, &declared).await.map(Some),
+            Some(contract) => self.promise_of(dataset, contract, declared).await.map(Some),
             None => Ok(None),
         }
     }

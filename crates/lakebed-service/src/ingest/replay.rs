@@ -5,8 +5,8 @@
 //! was done, or the key was used for two things.
 
 use lakebed_core::{
-    Action, Decode, DecodeOptions, EventBody, IngestKey, Manifest, ObjectId, RepeatedHeaders,
-    SourceEntry, Target, VersionCommitted, contract::Contract,
+    Decode, DecodeOptions, EventBody, IngestKey, Manifest, ObjectId, RepeatedHeaders, SourceEntry,
+    VersionCommitted, contract::Contract,
 };
 
 use crate::{
@@ -50,7 +50,7 @@ impl Lake {
         Ok(Some(IngestOutcome {
             status: IngestStatus::Committed,
             is_readable: rights.reads(&request.dataset),
-            sees_lake: rights.allows(Action::Read, &Target::Lake),
+            sees_lake: rights.reads_everything(),
             version,
             changes: Vec::new(),
             notes: Vec::new(),

@@ -10,6 +10,7 @@ mod ingest;
 mod journal;
 mod people;
 mod places;
+mod policies;
 mod profile;
 mod races;
 mod servers;

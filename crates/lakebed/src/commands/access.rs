@@ -21,7 +21,8 @@ pub(crate) struct AccessArgs {
 
 #[derive(Debug, Subcommand)]
 enum AccessCommand {
-    /// Say what you, or somebody else, may do with a target, and which grants decide it
+    /// Say what you, or somebody else, may do with a target, which grants decide it, and which
+    /// policies take something away
     ///
     /// It answers by names: whether there is such a dataset it does not say. Others are explained to
     /// whoever may admin the target.
@@ -81,10 +82,14 @@ fn print(app: &App, explanation: &AccessExplanation) -> Result<()> {
         actions.push([explained.action.to_string().into(), Cell::styled(word, style)]);
     }
     app.terminal.print_table(&actions)?;
-    if explanation.grants.is_empty() {
-        app.terminal.note("no grant is made to them");
-        return Ok(());
+    match explanation.grants.is_empty() {
+        true => app.terminal.note("no grant is made to them"),
+        false => print_grants(app, explanation)?,
     }
+    print_policies(app, explanation)
+}
+
+fn print_grants(app: &App, explanation: &AccessExplanation) -> Result<()> {
     app.terminal.print("\n")?;
     let mut grants = Table::new(["applies", "grant"]);
     for explained in &explanation.grants {
@@ -98,4 +103,28 @@ fn print(app: &App, explanation: &AccessExplanation) -> Result<()> {
         grants.push([Cell::styled(word, style), shown(&explained.grant).into()]);
     }
     app.terminal.print_table(&grants)
+}
+
+fn print_policies(app: &App, explanation: &AccessExplanation) -> Result<()> {
+    if explanation.policies.is_empty() {
+        return Ok(());
+    }
+    app.terminal.print("\n")?;
+    let mut policies = Table::new(["restricts", "policy"]);
+    for explained in &explanation.policies {
+        let (word, style) = match explained.why_not.as_deref() {
+            None => ("yes", style::WARN),
+            Some("owner") => ("no: they own the lake", style::DIM),
+            Some(_) => ("no: excepted", style::DIM),
+        };
+        let what = match (&explained.restriction, explained.kind.as_str()) {
+            (Some(restriction), _) => restriction.clone(),
+            (None, "rows") => "only some rows".to_owned(),
+            (None, "mask") => "some columns masked".to_owned(),
+            (None, _) => "some columns hidden".to_owned(),
+        };
+        let told = format!("{} on {}: {what}", explained.name, explained.on);
+        policies.push([Cell::styled(word, style), told.into()]);
+    }
+    app.terminal.print_table(&policies)
 }

@@ -3,14 +3,19 @@
 //! The folder is read and checked here, before anything is asked of the lake; what is sent is the
 //! canonical value.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, ValueHint};
 use lakebed_api::{
-    CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, ContractChange, Reach, RightChange,
+    CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, ContractChange, Reach, ReviewedColumn,
+    RightChange, SightChange,
 };
-use lakebed_core::{Declared, Grant};
-use lakebed_service::govern::{CatalogFile, Mistake, ReadCatalog, read_catalog};
+use lakebed_client::ClientError;
+use lakebed_core::{Declared, Grant, Grantee, policy::Policy};
+use lakebed_service::govern::{CatalogFile, Mistake, ReadCatalog, find_policy, read_catalog};
 
 use crate::{
     app::App,
@@ -28,7 +33,7 @@ const NAMES: usize = 6;
 
 /// Show what applying a folder of declarations would change, and who would gain or lose what.
 ///
-/// Reads groups.yaml, grants.yaml and the contracts in datasets/<namespace>/<name>.odcs.yaml. Changes
+/// Reads groups.yaml, grants.yaml, policies/*.yaml and the contracts in datasets/<namespace>/<name>.odcs.yaml. Changes
 /// nothing. Exit code 0 when nothing would change, 1 when
 /// something would.
 #[derive(Debug, Args)]
@@ -75,9 +80,10 @@ fn parse_expected(text: &str) -> Result<Expected, String> {
 }
 
 pub(crate) async fn plan(app: &App, args: PlanArgs) -> Result<Exit> {
-    let declared = read(app, &args.folder)?;
+    let (declared, files) = read(app, &args.folder)?;
     let session = Session::open(app).await?;
-    let plan = session.client.plan_catalog(&CatalogPlanRequest { declared }).await?;
+    let plan = session.client.plan_catalog(&CatalogPlanRequest { declared }).await;
+    let plan = plan.map_err(|error| with_places(error.into(), &args.folder, &files))?;
     session.close().await;
     report(app, &plan)?;
     if !app.terminal.json && plan.is_change {
@@ -87,17 +93,18 @@ pub(crate) async fn plan(app: &App, args: PlanArgs) -> Result<Exit> {
 }
 
 pub(crate) async fn apply(app: &App, args: ApplyArgs) -> Result<Exit> {
-    let declared = read(app, &args.folder)?;
+    let (declared, files) = read(app, &args.folder)?;
+    let placed = |error: ClientError| with_places(error.into(), &args.folder, &files);
     let session = Session::open(app).await?;
     let expected = match args.expect {
         Some(Expected(expected)) => expected,
         None => {
             let request = CatalogPlanRequest { declared: declared.clone() };
-            session.client.plan_catalog(&request).await?.before
+            session.client.plan_catalog(&request).await.map_err(placed)?.before
         }
     };
     let request = CatalogApplyRequest { declared, expected, without_admin: args.without_admin };
-    let applied = session.client.apply_catalog(&request, None).await?;
+    let applied = session.client.apply_catalog(&request, None).await.map_err(placed)?;
     session.close().await;
     if app.terminal.json {
         app.terminal.print_json(&applied)?;
@@ -111,7 +118,7 @@ pub(crate) async fn apply(app: &App, args: ApplyArgs) -> Result<Exit> {
 }
 
 /// Reads and checks the folder.
-fn read(app: &App, folder: &Path) -> Result<Declared> {
+fn read(app: &App, folder: &Path) -> Result<(Declared, Vec<CatalogFile>)> {
     let files = files(&app.current.join(folder), folder)?;
     let ReadCatalog { declared, notes } = read_catalog(&files)
         .map_err(|mistakes| tell_mistakes("invalid-catalog", folder, folder, &mistakes))?;
@@ -120,7 +127,24 @@ fn read(app: &App, folder: &Path) -> Result<Declared> {
         let text = format!("{}:{}:{}: {}", place.display(), note.line, note.column, note.message);
         app.terminal.note(text);
     }
-    Ok(declared)
+    Ok((declared, files))
+}
+
+/// A lake that finds a policy not to fit its tables names it; here is where it stands.
+fn with_places(mut problem: Problem, folder: &Path, files: &[CatalogFile]) -> Problem {
+    if problem.code != "policy-misfit" {
+        return problem;
+    }
+    let named = problem.message.split("policy `").skip(1);
+    let names: Vec<_> = named.filter_map(|text| text.split('`').next()?.parse().ok()).collect();
+    for name in names {
+        if let Some(place) = find_policy(files, &name) {
+            let file = folder.join(&place.file);
+            let (line, column) = (place.line, place.column);
+            problem.details.push(format!("{}:{line}:{column}: `{name}`", file.display()));
+        }
+    }
+    problem
 }
 
 /// Every declaration of the folder; subfolders with declarations count, other files do not.
@@ -147,7 +171,7 @@ fn files(place: &Path, shown: &Path) -> Result<Vec<CatalogFile>> {
         false => Ok(files),
         // A folder named by mistake must not take every right away.
         true => Err(Problem::not_found(format!("`{}` declares nothing", shown.display())).hint(
-            "it should hold `groups.yaml`, `grants.yaml` or `datasets/`; files may be empty",
+            "it should hold `groups.yaml`, `grants.yaml`, `policies/` or `datasets/`; files may be empty",
         )),
     }
 }
@@ -228,7 +252,24 @@ fn describe(plan: &CatalogPlan) -> String {
     }
     lines.extend(plan.grants_added.iter().map(|grant| format!("+ grant {}", shown(grant))));
     lines.extend(plan.grants_removed.iter().map(|grant| format!("- grant {}", shown(grant))));
+    for change in &plan.policies {
+        let sign = match (&change.before, &change.after) {
+            (None, _) => '+',
+            (_, None) => '-',
+            _ => '~',
+        };
+        let told = change.after.as_ref().or(change.before.as_ref()).map(policy);
+        lines.push(format!("{sign} policy {}", told.unwrap_or_default()));
+    }
+    let reviewed = |sign: char| {
+        move |reviewed: &ReviewedColumn| {
+            format!("{sign} reviewed {}: {}", reviewed.dataset, reviewed.column)
+        }
+    };
+    lines.extend(plan.reviewed_added.iter().map(reviewed('+')));
+    lines.extend(plan.reviewed_removed.iter().map(reviewed('-')));
     lines.extend(plan.rights.iter().map(right));
+    lines.extend(plan.sights.iter().map(sight));
     lines.extend(plan.contracts.iter().flat_map(contract));
     let mut text = String::new();
     for line in lines {
@@ -242,19 +283,43 @@ fn describe(plan: &CatalogPlan) -> String {
     text
 }
 
+/// Some of those it is about.
+fn names(who: &BTreeSet<Grantee>) -> String {
+    let mut names: Vec<String> = who.iter().take(NAMES).map(ToString::to_string).collect();
+    if who.len() > NAMES {
+        names.push(format!("and {} more", who.len() - NAMES));
+    }
+    names.join(", ")
+}
+
+/// A policy in a line.
+fn policy(policy: &Policy) -> String {
+    let mut text = format!("{} on {}: {}", policy.name, policy.on, policy.rule);
+    if !policy.except.is_empty() {
+        let except: Vec<_> = policy.except.iter().map(ToString::to_string).collect();
+        text.push_str(&format!(", except {}", except.join(", ")));
+    }
+    text
+}
+
+fn sight(sight: &SightChange) -> String {
+    let (verb, how) = match sight.is_gain {
+        true => ("gains", "no more"),
+        false => ("loses", "from now on"),
+    };
+    let who = names(&sight.who);
+    format!("{verb} sight of {}, {how}: {}: {who}", sight.on, sight.restriction)
+}
+
 fn right(right: &RightChange) -> String {
     let verb = if right.is_gain { "gains" } else { "loses" };
-    let mut who: Vec<String> = right.who.iter().take(NAMES).map(ToString::to_string).collect();
-    if right.who.len() > NAMES {
-        who.push(format!("and {} more", right.who.len() - NAMES));
-    }
     let time = match (right.before, right.after) {
         (_, Reach::Never) | (Reach::Never, Reach::Always) => String::new(),
         (_, Reach::Until(time)) => format!(" (until {})", human::time(time)),
         (Reach::Until(_), Reach::Always) => " (without end)".to_owned(),
         (Reach::Always, Reach::Always) => String::new(),
     };
-    format!("{verb} {} on {}{time}: {}", right.action, right.on, who.join(", "))
+    format!("{verb} {} on {}{time}: {}", right.action, right.on, names(&right.who))
 }
 
 /// A contract that changes, and why that is a change of its level.
@@ -313,6 +378,16 @@ mod tests {
                  "before":"never","after":{"until":"2027-01-01T00:00:00.000000Z"}},
                 {"is_gain":false,"who":["alice","bob"],"action":"read","on":"lake",
                  "before":"always","after":"never"}],
+            "policies":[
+                {"after":{"name":"mask-email","on":{"dataset":"crm.customers"},"columns":["email"],
+                 "mask":{"partial":{"keep_last":4}},"except":["group:support"]}},
+                {"before":{"name":"old","on":"lake","row_filter":"region = 'EU'"}}],
+            "reviewed_added":[{"dataset":"crm.customers","column":"phone"}],
+            "sights":[
+                {"is_gain":false,"who":["alice"],"on":{"dataset":"crm.customers"},
+                 "restriction":"email as partial(keep_last 4)"},
+                {"is_gain":true,"who":["alice","bob"],"on":"lake",
+                 "restriction":"only rows where region = 'EU'"}],
             "contracts":[
                 {"dataset":"crm.notes","after":"1.0.0"},
                 {"dataset":"crm.orders","before":"1.0.0","after":"1.1.0","level":"major",
@@ -325,8 +400,13 @@ mod tests {
         ~ bob.region: none -> EU
         + grant bob may read, ingest on crm.orders until 2027-01-01 00:00:00
         - grant group:analysts may read on lake
+        + policy mask-email on crm.customers: email as partial(keep_last 4), except group:support
+        - policy old on lake: only rows where region = 'EU'
+        + reviewed crm.customers: phone
         gains read on crm.orders (until 2027-01-01 00:00:00): bob
         loses read on lake: alice, bob
+        loses sight of crm.customers, from now on: email as partial(keep_last 4): alice
+        gains sight of lake, no more: only rows where region = 'EU': alice, bob
         + contract crm.notes 1.0.0, from the next version on
         ~ contract crm.orders 1.0.0 -> 1.1.0: major
             major: price was removed: consumers read it

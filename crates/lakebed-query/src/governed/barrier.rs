@@ -1,0 +1,200 @@
+//! The barrier: what lies below it is no part of the plan that the optimiser sees.
+//!
+//! [`GovernedScan`] is a leaf. It runs a small plan of its own (files, row filter) and makes of its
+//! rows what the reader may see. Since it has no children, no rule finds anything to push into,
+//! merge with or read statistics from, and no text of a plan shows what is below. Whatever it says
+//! of itself (partitions, no order, no constants, no statistics) is the same whatever is hidden.
+
+use std::{fmt, sync::Arc};
+
+use arrow::{
+    array::{ArrayRef, RecordBatch, RecordBatchOptions},
+    compute::BatchCoalescer,
+    datatypes::SchemaRef,
+};
+use datafusion::{
+    common::{Result, internal_err, tree_node::TreeNodeRecursion},
+    config::ConfigOptions,
+    execution::{SendableRecordBatchStream, TaskContext},
+    physical_expr::{EquivalenceProperties, PhysicalExpr},
+    physical_plan::{
+        DisplayAs, DisplayFormatType, EmptyRecordBatchStream, ExecutionPlan, Partitioning,
+        PlanProperties, ReplaceChildrenOptions,
+        execution_plan::{Boundedness, EmissionType},
+        filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation},
+        stream::RecordBatchStreamAdapter,
+    },
+};
+use futures::{StreamExt as _, stream};
+use lakebed_core::policy::{Mask, MaskKey};
+
+use super::mask::masked;
+
+/// Rows of a table, as one reader may see them.
+pub(super) struct GovernedScan {
+    /// Reads the files and drops the rows that are not to be seen.
+    below: Arc<dyn ExecutionPlan>,
+    /// What becomes of its columns: for each column of the result its place below, and a mask.
+    columns: Arc<[(usize, Option<Mask>)]>,
+    key: Option<MaskKey>,
+    schema: SchemaRef,
+    /// Whether rows are dropped below.
+    drops_rows: bool,
+    properties: Arc<PlanProperties>,
+}
+
+impl GovernedScan {
+    /// `partitions` is how many the result says it has, however many there are below (no more).
+    pub(super) fn new(
+        below: Arc<dyn ExecutionPlan>,
+        columns: Vec<(usize, Option<Mask>)>,
+        key: Option<MaskKey>,
+        schema: SchemaRef,
+        drops_rows: bool,
+        partitions: usize,
+    ) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::clone(&schema)),
+            Partitioning::UnknownPartitioning(partitions),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        let properties = Arc::new(properties);
+        Self { below, columns: columns.into(), key, schema, drops_rows, properties }
+    }
+}
+
+impl fmt::Debug for GovernedScan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GovernedScan")
+    }
+}
+
+impl DisplayAs for GovernedScan {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GovernedScan")
+    }
+}
+
+impl ExecutionPlan for GovernedScan {
+    fn name(&self) -> &str {
+        "GovernedScan"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match children.is_empty() {
+            true => Ok(self),
+            false => internal_err!("a governed scan has no children"),
+        }
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        match children.is_empty() {
+            true => Ok(self),
+            false => internal_err!("a governed scan has no children"),
+        }
+    }
+
+    /// No condition is taken over here, and none from a dynamic filter: those that may come down
+    /// came with the scan.
+    fn handle_child_pushdown_result(
+        &self,
+        _: FilterPushdownPhase,
+        result: ChildPushdownResult,
+        _: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        Ok(FilterPushdownPropagation::all_unsupported(result))
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let schema = Arc::clone(&self.schema);
+        if partition >= self.below.properties().output_partitioning().partition_count() {
+            return Ok(Box::pin(EmptyRecordBatchStream::new(schema)));
+        }
+        let rows = context.session_config().batch_size();
+        let below = self.below.execute(partition, context)?;
+        let (columns, key) = (Arc::clone(&self.columns), self.key);
+        let made = Arc::clone(&schema);
+        let seen = below.map(move |batch| see(&batch?, &columns, key.as_ref(), &made));
+        if !self.drops_rows {
+            return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, seen)));
+        }
+        let cut = cut_anew(seen.boxed(), Arc::clone(&schema), rows);
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, cut)))
+    }
+}
+
+fn see(
+    batch: &RecordBatch,
+    columns: &[(usize, Option<Mask>)],
+    key: Option<&MaskKey>,
+    schema: &SchemaRef,
+) -> Result<RecordBatch> {
+    let column = |(place, mask): &(usize, Option<Mask>)| -> ArrayRef {
+        let column = batch.column(*place);
+        match mask {
+            None => Arc::clone(column),
+            Some(mask) => masked(mask, key, column),
+        }
+    };
+    let columns = columns.iter().map(column).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+}
+
+/// The same rows in batches of `rows`, the last one aside: where the borders of batches lie must not
+/// tell where rows were dropped, since some expressions are evaluated on more of a batch than on
+/// others.
+fn cut_anew(
+    seen: stream::BoxStream<'static, Result<RecordBatch>>,
+    schema: SchemaRef,
+    rows: usize,
+) -> impl futures::Stream<Item = Result<RecordBatch>> + Send + 'static {
+    let coalescer = BatchCoalescer::new(schema, rows).with_biggest_coalesce_batch_size(None);
+    stream::try_unfold(
+        (seen, coalescer, false),
+        |(mut seen, mut coalescer, mut is_over)| async move {
+            loop {
+                if let Some(batch) = coalescer.next_completed_batch() {
+                    return Ok(Some((batch, (seen, coalescer, is_over))));
+                }
+                if is_over {
+                    return Ok(None);
+                }
+                match seen.next().await {
+                    Some(batch) => coalescer.push_batch(batch?)?,
+                    None => {
+                        coalescer.finish_buffered_batch()?;
+                        is_over = true;
+                    }
+                }
+            }
+        },
+    )
+}

@@ -1,0 +1,240 @@
+//! A table as one reader may see it: the only thing a name resolves to.
+//!
+//! For whoever is not restricted that is the table itself, at full speed. For everybody else it is
+//! a [`GovernedTable`]: columns that are hidden are not in its schema, and its scan is a leaf of the
+//! plan ([`barrier::GovernedScan`]), below which the row filter sees raw values and masks are
+//! applied. Nothing of a statement gets below but which columns it needs, and conditions that can
+//! neither fail nor be observed ([`filter::is_leakproof`]), which are evaluated again above.
+//!
+//! The proof is not here but in `interference`: two lakes that look the same to a reader give the
+//! same answers, and every way of building this that we know to leak is found out.
+
+mod barrier;
+mod filter;
+#[cfg(test)]
+mod interference;
+mod mask;
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    fmt,
+    sync::Arc,
+};
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::{
+    catalog::{Session, TableProvider},
+    common::{DFSchema, Result, plan_err},
+    logical_expr::{Expr, TableProviderFilterPushDown, TableType, utils::conjunction},
+    physical_expr::PhysicalExpr,
+    physical_plan::{ExecutionPlan, empty::EmptyExec, filter::FilterExec},
+};
+use lakebed_core::{
+    TableSchema,
+    policy::{ColumnSight, Mask, Predicate, Restriction, Sight},
+};
+use lakebed_service::engine::BoundTable;
+
+use crate::table::PlainTable;
+
+/// What `table`'s reader may see of it.
+pub(crate) fn provider(table: &BoundTable) -> Arc<dyn TableProvider> {
+    match &table.restriction {
+        Restriction::Unrestricted => Arc::new(PlainTable::new(table)),
+        Restriction::Restricted(sight) => Arc::new(GovernedTable::new(table, sight)),
+    }
+}
+
+/// The columns that `table`'s reader may know of.
+pub(crate) fn visible_schema(table: &BoundTable) -> TableSchema {
+    let mut schema = table.schema.clone();
+    if let Restriction::Restricted(sight) = &table.restriction {
+        schema.fields.retain(|field| sight.columns.contains_key(&field.id));
+        for field in &mut schema.fields {
+            field.required &= sight.columns.get(&field.id) == Some(&ColumnSight::Raw);
+        }
+    }
+    schema
+}
+
+/// A column that is there.
+#[derive(Debug, Clone)]
+struct Seen {
+    /// Its place in the table.
+    place: usize,
+    /// What is seen in place of its values.
+    mask: Option<Mask>,
+}
+
+/// A table of which its reader sees a part.
+pub(crate) struct GovernedTable {
+    plain: PlainTable,
+    table: TableSchema,
+    sight: Sight,
+    seen: Vec<Seen>,
+    schema: SchemaRef,
+}
+
+impl GovernedTable {
+    fn new(table: &BoundTable, sight: &Sight) -> Self {
+        let plain = PlainTable::new(table);
+        let raw = plain.schema();
+        let mut seen = Vec::new();
+        let mut fields = Vec::new();
+        for (place, field) in table.schema.fields.iter().enumerate() {
+            let Some(found) = sight.columns.get(&field.id) else { continue };
+            let (mask, read) = (mask_of(found), raw.field(place));
+            // What a mask makes of a value may be nothing.
+            let is_nullable = read.is_nullable() || mask.is_some();
+            fields.push(Field::new(read.name(), read.data_type().clone(), is_nullable));
+            seen.push(Seen { place, mask });
+        }
+        Self {
+            plain,
+            table: table.schema.clone(),
+            sight: sight.clone(),
+            seen,
+            schema: Arc::new(Schema::new(fields)),
+        }
+    }
+
+    /// The names of the columns that are seen as they are.
+    fn raw_names(&self) -> HashSet<&str> {
+        let seen = self.seen.iter().zip(self.schema.fields());
+        seen.filter(|(seen, _)| seen.mask.is_none())
+            .map(|(_, field)| field.name().as_str())
+            .collect()
+    }
+
+    fn is_leakproof(&self, condition: &Expr) -> bool {
+        filter::is_leakproof(condition, &self.raw_names(), &self.schema)
+    }
+
+    /// The row filter and the conditions that may join it; none where all rows are wanted.
+    fn condition(&self, conditions: &[Expr]) -> Result<Option<Expr>> {
+        let rows = match &self.sight.rows {
+            Predicate::Constant(true) => None,
+            rows => Some(filter::expression(rows, &self.table, &self.plain.schema())?),
+        };
+        // The table has columns that the statement's qualifiers do not name.
+        let own = conditions.iter().map(|condition| unqualified(condition.clone()));
+        let own = own.collect::<Result<Vec<_>>>()?;
+        Ok(conjunction(rows.into_iter().chain(own)))
+    }
+}
+
+fn mask_of(sight: &ColumnSight) -> Option<Mask> {
+    match sight {
+        ColumnSight::Raw => None,
+        ColumnSight::Masked(mask) => Some(mask.clone()),
+    }
+}
+
+fn unqualified(condition: Expr) -> Result<Expr> {
+    use datafusion::common::{
+        Column,
+        tree_node::{Transformed, TreeNode as _},
+    };
+    let transformed = condition.transform(|expr| {
+        Ok(match expr {
+            Expr::Column(column) => Transformed::yes(Expr::Column(Column::from_name(column.name))),
+            other => Transformed::no(other),
+        })
+    })?;
+    Ok(transformed.data)
+}
+
+impl fmt::Debug for GovernedTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GovernedTable")
+    }
+}
+
+#[async_trait]
+impl TableProvider for GovernedTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    /// What may come down is evaluated again above: `Inexact`.
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        let judge = |filter: &&Expr| match self.is_leakproof(filter) {
+            true => TableProviderFilterPushDown::Inexact,
+            false => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(judge).collect())
+    }
+
+    /// `limit` is about rows above, and is left there.
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if filters.iter().any(|filter| !self.is_leakproof(filter)) {
+            return plan_err!("a condition came down to a table that it must not reach");
+        }
+        let all: Vec<usize> = (0..self.seen.len()).collect();
+        let wanted: Vec<&Seen> =
+            projection.unwrap_or(&all).iter().map(|place| &self.seen[*place]).collect();
+        let schema = Arc::new(self.schema.project(projection.unwrap_or(&all))?);
+        let condition = self.condition(filters)?;
+        let raw = self.plain.schema();
+
+        let mut needed: BTreeSet<usize> = wanted.iter().map(|seen| seen.place).collect();
+        for column in condition.iter().flat_map(Expr::column_refs) {
+            needed.insert(raw.index_of(&column.name)?);
+        }
+        let needed: Vec<usize> = needed.into_iter().collect();
+        let partitions = session.config().target_partitions();
+        let is_empty = self.sight.rows == Predicate::Constant(false);
+        let below = match is_empty {
+            true => Arc::new(EmptyExec::new(Arc::new(raw.project(&needed)?))),
+            false => self.below(session, &needed, condition.as_ref(), partitions)?,
+        };
+        let columns = wanted.iter().map(|seen| {
+            let place = needed.binary_search(&seen.place).unwrap_or_default();
+            (place, seen.mask.clone())
+        });
+        let drops_rows = condition.is_some();
+        let (columns, key) = (columns.collect(), self.sight.mask_key);
+        let scan = barrier::GovernedScan::new(below, columns, key, schema, drops_rows, partitions);
+        Ok(Arc::new(scan))
+    }
+}
+
+impl GovernedTable {
+    /// The files, in at most `partitions` parts, and of their rows those that meet the condition.
+    fn below(
+        &self,
+        session: &dyn Session,
+        needed: &Vec<usize>,
+        condition: Option<&Expr>,
+        partitions: usize,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let physical = |schema: &Schema| -> Result<Option<Arc<dyn PhysicalExpr>>> {
+            let schema = DFSchema::try_from(schema.clone())?;
+            let condition = condition.cloned();
+            condition.map(|condition| session.create_physical_expr(condition, &schema)).transpose()
+        };
+        let pruning = physical(&self.plain.schema())?;
+        let mut scan = self.plain.scan_where(session, Some(needed), pruning, None)?;
+        if let Some(in_parts) = scan.repartitioned(partitions, session.config_options())? {
+            scan = in_parts;
+        }
+        match physical(&scan.schema())? {
+            None => Ok(scan),
+            Some(condition) => Ok(Arc::new(FilterExec::try_new(condition, scan)?)),
+        }
+    }
+}

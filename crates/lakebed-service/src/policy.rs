@@ -1,0 +1,193 @@
+//! Policies, where they meet the lake's tables: what they leave of one for somebody, and whether they
+//! fit the tables that they are about.
+//!
+//! The rules are `lakebed-govern`'s; the engine holds everybody to the restriction that comes out.
+
+use std::collections::BTreeMap;
+
+use lakebed_catalog::DatasetFilter;
+use lakebed_core::{
+    DatasetKind, DatasetName, DatasetRef, Declared, KnownFields, Selector, TableSchema,
+    policy::{Mask, MaskKey, PolicyRule, PolicyTarget, Restriction},
+};
+use lakebed_govern::{CatalogPlan, Reader, TableFacts, check_policy, is_about, restrict};
+
+use crate::{Ctx, Error, Lake, Result, VersionRecord, cache::InForce, lake::random_bytes};
+
+/// How many misfits are told at once.
+const SHOWN: usize = 5;
+
+impl Lake {
+    /// What of `version`, which has these columns, the asker may see.
+    pub(crate) async fn restriction(
+        &self,
+        ctx: &Ctx,
+        version: &VersionRecord,
+        schema: &TableSchema,
+        in_force: &InForce,
+    ) -> Result<Restriction> {
+        let (dataset, declared) = (&version.dataset, &in_force.declared);
+        let is_covered = declared.policies.values().any(|policy| is_about(&policy.on, dataset));
+        if !is_covered || ctx.identity.is_owner() {
+            return Ok(Restriction::Unrestricted);
+        }
+        let (newest, first) = self.newest_and_first(dataset).await?;
+        let nothing = TableSchema::default();
+        let facts = TableFacts {
+            schema,
+            newest: newest.as_ref().unwrap_or(schema),
+            known_fields: in_force.known_fields.get(dataset),
+            first: first.as_ref().unwrap_or(&nothing),
+            tags: &BTreeMap::new(),
+            mask_key: in_force.mask_key,
+        };
+        Ok(restrict(&Reader::of(&ctx.identity, declared), declared, dataset, &facts))
+    }
+
+    /// The columns of a dataset's newest version, and those of its first.
+    async fn newest_and_first(
+        &self,
+        dataset: &DatasetName,
+    ) -> Result<(Option<TableSchema>, Option<TableSchema>)> {
+        let reference = |selector| DatasetRef { dataset: dataset.clone(), selector };
+        let references = [reference(Selector::Latest), reference(Selector::Number(1))];
+        let found = self.inner.catalog.resolve(&references, &self.inner.default_stage).await?;
+        let mut schemas = Vec::new();
+        for outcome in found.versions {
+            schemas.push(match outcome {
+                Ok(resolved) => self.schema_of(&resolved.version).await?,
+                Err(_) => None,
+            });
+        }
+        let first = schemas.pop().flatten();
+        Ok((schemas.pop().flatten(), first))
+    }
+
+    async fn schema_of(&self, version: &VersionRecord) -> Result<Option<TableSchema>> {
+        let manifest = self.inner.cache.manifest(&self.inner.store, version).await?;
+        Ok(manifest.schema.clone())
+    }
+
+    /// Refuses policies that are new, or others than before, and do not fit a table that is there.
+    /// One that fitted once is left alone: where it does not fit any more it shows nothing.
+    pub(crate) async fn check_policies_fit(&self, plan: &CatalogPlan) -> Result<()> {
+        let changed: Vec<_> =
+            plan.policies.iter().filter_map(|change| change.after.as_ref()).collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let mut misfits = Vec::new();
+        for (dataset, newest) in self.tables().await? {
+            let about: Vec<_> =
+                changed.iter().filter(|policy| is_about(&policy.on, &dataset)).collect();
+            if about.is_empty() {
+                continue;
+            }
+            let Some(schema) = self.schema_of(&newest).await? else { continue };
+            for policy in about {
+                let found = check_policy(policy, &dataset, &schema);
+                misfits.extend(
+                    found.into_iter().map(|why| format!("policy `{}`: {why}", policy.name)),
+                );
+            }
+        }
+        if misfits.is_empty() {
+            return Ok(());
+        }
+        let more = misfits.len().saturating_sub(SHOWN);
+        misfits.truncate(SHOWN);
+        if more > 0 {
+            misfits.push(format!("and {more} more"));
+        }
+        Err(Error::Invalid {
+            code: "policy-misfit",
+            message: misfits.join("; "),
+            hint: Some("`lakebed show <dataset>` lists columns and types".to_owned()),
+        })
+    }
+
+    /// For each dataset under a policy, the columns that were there when it came under one: kept for
+    /// those that were under one before, whatever came since, with the names that they have now.
+    pub(crate) async fn known_fields(
+        &self,
+        before: Option<&InForce>,
+        after: &Declared,
+    ) -> Result<BTreeMap<DatasetName, KnownFields>> {
+        let mut known = BTreeMap::new();
+        if after.policies.is_empty() {
+            return Ok(known);
+        }
+        for (dataset, newest) in self.tables().await? {
+            if targets(after, &dataset).next().is_none() {
+                continue;
+            }
+            let Some(newest) = self.schema_of(&newest).await? else { continue };
+            let was = before.filter(|before| targets(&before.declared, &dataset).next().is_some());
+            let mut fields = match was {
+                None => names_of(&newest),
+                Some(before) => match before.known_fields.get(&dataset) {
+                    Some(fields) => fields.clone(),
+                    // It came after its policies: those that named it knew its first columns.
+                    None if targets(&before.declared, &dataset)
+                        .all(|on| matches!(on, PolicyTarget::Dataset(_))) =>
+                    {
+                        let (_, first) = self.newest_and_first(&dataset).await?;
+                        let mut first = first.map(|first| names_of(&first)).unwrap_or_default();
+                        // Of one that was renamed since, nobody knows under which name.
+                        first.retain(|known| names_of(&newest).contains(known));
+                        first
+                    }
+                    None => KnownFields::new(),
+                },
+            };
+            let is_known = |id: u32| fields.iter().any(|(known, _)| *known == id);
+            let mut now = names_of(&newest);
+            now.retain(|(id, _)| is_known(*id));
+            fields.extend(now);
+            known.insert(dataset, fields);
+        }
+        Ok(known)
+    }
+
+    /// Tables that have a version, and the newest of each.
+    async fn tables(&self) -> Result<Vec<(DatasetName, VersionRecord)>> {
+        let (_, datasets) = self.inner.catalog.datasets(&DatasetFilter::default()).await?;
+        let tables = datasets.into_iter().filter(|dataset| dataset.kind == DatasetKind::Table);
+        Ok(tables.filter_map(|dataset| Some((dataset.name, dataset.newest?))).collect())
+    }
+
+    /// The key of masks that hash: the one there is, or a new one if one is needed.
+    pub(crate) fn mask_key(
+        &self,
+        before: Option<&InForce>,
+        after: &Declared,
+    ) -> Result<Option<MaskKey>> {
+        if let Some(key) = before.and_then(|before| before.mask_key) {
+            return Ok(Some(key));
+        }
+        let hashes = after
+            .policies
+            .values()
+            .any(|policy| matches!(policy.rule, PolicyRule::Mask { mask: Mask::Hash, .. }));
+        if !hashes {
+            return Ok(None);
+        }
+        let mut random = [0; 32];
+        random[..16].copy_from_slice(&random_bytes()?);
+        random[16..].copy_from_slice(&random_bytes()?);
+        Ok(Some(MaskKey::new(random, self.id())))
+    }
+}
+
+fn names_of(schema: &TableSchema) -> KnownFields {
+    let named = |field: &lakebed_core::Field| (field.id, field.name.clone());
+    schema.fields.iter().map(named).collect()
+}
+
+/// What the policies about `dataset` are on.
+fn targets<'a>(
+    declared: &'a Declared,
+    dataset: &'a DatasetName,
+) -> impl Iterator<Item = &'a PolicyTarget> {
+    declared.policies.values().map(|policy| &policy.on).filter(|on| is_about(on, dataset))
+}

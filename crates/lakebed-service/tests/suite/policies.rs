@@ -1,0 +1,268 @@
+//! Policies, in the use cases: what the engine is told, what is refused, and since when (P7).
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use futures::{StreamExt as _, stream};
+use lakebed_core::{
+    Declared, Identity,
+    policy::{ColumnSight, Mask, Predicate, Restriction},
+};
+use lakebed_service::{
+    ApplyCatalog, Ctx, Detail, QueryRequest, Result,
+    engine::{Engine, EngineError, Prepared, QueryJob, QueryStream, StatementKind},
+};
+use lakebed_store::Store;
+use lakebed_testkit::TestLake;
+
+/// Takes every statement for the name of what it reads, and remembers what it was told.
+#[derive(Debug, Default)]
+struct Remembers(Mutex<Vec<QueryJob>>);
+
+#[async_trait]
+impl Engine for Remembers {
+    fn prepare(&self, sql: &str) -> Result<Prepared, EngineError> {
+        let references = vec![sql.parse().expect("a reference")];
+        Ok(Prepared { kind: StatementKind::Query, references })
+    }
+
+    async fn run(&self, job: QueryJob, _: &Store) -> Result<QueryStream, EngineError> {
+        self.0.lock().unwrap().push(job);
+        let schema = Arc::new(arrow::datatypes::Schema::empty());
+        Ok(QueryStream { schema, batches: stream::empty().boxed() })
+    }
+}
+
+struct World {
+    test: TestLake,
+    engine: Arc<Remembers>,
+}
+
+const GRANTS: &str = r#""grants":[
+    {"to":"alice","may":["read"],"on":{"namespace":"crm"},"from_stage":"raw"},
+    {"to":"carol","may":["read"],"on":"lake","from_stage":"raw"},
+    {"to":"nightly","may":["read","ingest"],"on":{"namespace":"crm"},"from_stage":"raw"}]"#;
+
+const REGION: &str = r#"{"name":"own-region","on":{"dataset":"crm.customers"},
+    "row_filter":"region = 'EU'","except":["carol"]}"#;
+const MAIL: &str = r#"{"name":"mask-mail","on":{"dataset":"crm.customers"},"columns":["mail"],
+    "mask":"hash","except":["carol"]}"#;
+
+impl World {
+    async fn new() -> Self {
+        let engine = Arc::new(Remembers::default());
+        let test = TestLake::with_engine(Arc::clone(&engine) as Arc<dyn Engine>).await;
+        Self { test, engine }
+    }
+
+    async fn ingest(&self, rows: &str) {
+        self.test.ingest("crm.customers", "c.csv", rows).await.unwrap();
+    }
+
+    async fn apply(&self, policies: &[&str], reviewed: &str) -> Result<()> {
+        let policies = policies.join(",");
+        let text =
+            format!(r#"{{"format":1,{GRANTS},"policies":[{policies}],"reviewed":{{{reviewed}}}}}"#);
+        let declared: Declared = serde_json::from_str(&text).unwrap();
+        let expected = self.test.lake.declared_catalog(&self.test.ctx()).await?.declaration;
+        let expected = expected.map(|declaration| declaration.digest);
+        let request = ApplyCatalog { declared, expected, without_admin: true };
+        self.test.lake.apply_catalog(&self.test.ctx(), request).await.map(drop)
+    }
+
+    /// What the engine is told that `who` may see.
+    async fn restriction(&self, who: &Ctx, reference: &str) -> Result<Restriction> {
+        let request = QueryRequest { sql: reference.to_owned(), ..QueryRequest::default() };
+        self.test.lake.query(who, request).await?;
+        let mut jobs = self.engine.0.lock().unwrap();
+        Ok(jobs.pop().expect("a job").tables.pop().expect("a table").restriction)
+    }
+
+    /// The ids of the columns that `who` sees as they are, and of those that are masked.
+    async fn columns(&self, who: &str, reference: &str) -> (Vec<u32>, Vec<u32>) {
+        let Restriction::Restricted(sight) = self.restriction(&ctx(who), reference).await.unwrap()
+        else {
+            panic!("`{who}` is not restricted");
+        };
+        let is_raw = |sight: &ColumnSight| *sight == ColumnSight::Raw;
+        let (raw, masked): (Vec<_>, Vec<_>) =
+            sight.columns.into_iter().partition(|(_, sight)| is_raw(sight));
+        let ids =
+            |columns: Vec<(u32, ColumnSight)>| columns.into_iter().map(|(id, _)| id).collect();
+        (ids(raw), ids(masked))
+    }
+}
+
+fn ctx(name: &str) -> Ctx {
+    Ctx::new(Identity::of(name.parse().expect("a principal")), "request-1")
+}
+
+/// From the apply on, for everybody but those excepted, in every version; and gone with it.
+#[tokio::test]
+async fn policies_come_and_go_with_the_catalog() {
+    let world = World::new().await;
+    world.ingest("id,region,mail\n1,EU,a@x\n").await;
+    world.ingest("id,region,mail\n1,EU,a@x\n2,US,b@x\n").await;
+    world.apply(&[], "").await.unwrap();
+    let free = Restriction::Unrestricted;
+    assert_eq!(world.restriction(&ctx("alice"), "crm.customers").await.unwrap(), free);
+    world.apply(&[REGION, MAIL], "").await.unwrap();
+    for reference in ["crm.customers", "crm.customers@v1", "crm.customers@2999-01-01"] {
+        let found = world.restriction(&ctx("alice"), reference).await.unwrap();
+        let Restriction::Restricted(sight) = found else { panic!("{reference}") };
+        assert!(matches!(sight.rows, Predicate::Compare { field: 2, .. }), "{:?}", sight.rows);
+        assert_eq!(sight.columns[&3], ColumnSight::Masked(Mask::Hash));
+        assert!(sight.mask_key.is_some());
+        let carol = world.restriction(&ctx("carol"), reference).await.unwrap();
+        assert_eq!(carol, free, "she is excepted");
+        let owner = world.restriction(&world.test.ctx(), reference).await.unwrap();
+        assert_eq!(owner, free, "the lake is theirs");
+    }
+    world.apply(&[], "").await.unwrap();
+    assert_eq!(world.restriction(&ctx("alice"), "crm.customers").await.unwrap(), free);
+}
+
+/// Digests are data: whoever is kept from a part of a table gets no file, digest or count of it.
+#[tokio::test]
+async fn whoever_is_restricted_gets_rows_and_no_digests() {
+    let world = World::new().await;
+    world.ingest("id,region,mail\n1,EU,a@x\n").await;
+    world.apply(&[REGION], "").await.unwrap();
+    let (lake, alice) = (&world.test.lake, ctx("alice"));
+    let reference = ["crm.customers".parse().unwrap()];
+    let found = lake.resolve(&world.test.ctx(), &reference, Detail::Full).await.unwrap();
+    let version = &found.versions[0];
+    let source = version.detail.as_ref().unwrap().sources[0].object.id;
+    for detail in [Detail::None, Detail::Full] {
+        let error = lake.resolve(&alice, &reference, detail).await.unwrap_err();
+        assert_eq!(error.code(), "forbidden");
+        assert!(lake.resolve(&ctx("carol"), &reference, detail).await.is_ok());
+    }
+    assert_eq!(lake.find_object(&alice, source).await.unwrap_err().code(), "not-found");
+    assert!(lake.find_object(&ctx("carol"), source).await.is_ok());
+    let dataset = "crm.customers".parse().unwrap();
+    assert!(!lake.dataset(&alice, &dataset).await.unwrap().is_readable);
+    assert!(!lake.history(&alice, &dataset, None, 9).await.unwrap().is_readable);
+    let (_, datasets) = lake.datasets(&alice, None).await.unwrap();
+    assert!(datasets.iter().all(|dataset| !dataset.is_readable));
+    let events = lake.events(&alice, 0, 100).await.unwrap().events;
+    assert!(!events.is_empty());
+    assert!(events.iter().all(|event| event.sight == lakebed_service::Sight::Outline));
+    // By its name a version is there, by its digest it is not; nor is any other.
+    let digest = version.version.version_id.to_string();
+    let by = |digest: &str| format!("crm.customers@b3:{}", &digest[..16]);
+    assert!(world.restriction(&ctx("carol"), &by(&digest)).await.is_ok());
+    let there = world.restriction(&alice, &by(&digest)).await.unwrap_err().to_string();
+    let absent = world.restriction(&alice, &by(&"0".repeat(64))).await.unwrap_err().to_string();
+    assert_eq!(there.replace(&digest[..16], ""), absent.replace(&"0".repeat(16), ""));
+    let request = QueryRequest { sql: "crm.customers".to_owned(), ..QueryRequest::default() };
+    let answer = lake.query(&alice, request.clone()).await.unwrap();
+    assert!(!answer.resolved[0].is_readable);
+    assert!(lake.query(&ctx("carol"), request).await.unwrap().resolved[0].is_readable);
+    // Who makes versions is told as little of them.
+    let outcome = {
+        let path = world.test.file("c.csv", "id,region,mail\n1,EU,a@x\n7,US,c@x\n");
+        let options = lakebed_core::DecodeOptions::default();
+        let mode = lakebed_core::IngestMode::Replace;
+        let request = lakebed_testkit::request_of("crm.customers", "c.csv", &path, mode, options);
+        let progress = Arc::new(lakebed_service::NoProgress);
+        lake.ingest(&ctx("nightly"), request, progress).await.unwrap()
+    };
+    assert!(!outcome.is_readable && !outcome.sees_lake);
+}
+
+/// A column that comes later is hidden from the restricted, whatever is applied, until it is
+/// reviewed: a rename that nobody declared is such a column.
+#[tokio::test]
+async fn new_columns_are_hidden_until_somebody_has_looked() {
+    let world = World::new().await;
+    world.ingest("id,region,mail\n1,EU,a@x\n").await;
+    world.apply(&[REGION, MAIL], "").await.unwrap();
+    assert_eq!(world.columns("alice", "crm.customers").await, (vec![1, 2], vec![3]));
+    world.ingest("id,region,mail,e_mail\n1,EU,,a@x\n").await;
+    assert_eq!(world.columns("alice", "crm.customers").await, (vec![1, 2], vec![3]));
+    let other = r#"{"name":"x","on":{"dataset":"crm.orders"},"columns":["a"],"hide":true}"#;
+    world.apply(&[REGION, MAIL, other], "").await.unwrap();
+    assert_eq!(world.columns("alice", "crm.customers").await, (vec![1, 2], vec![3]));
+    world.apply(&[REGION, MAIL], r#""crm.customers":["e_mail"]"#).await.unwrap();
+    assert_eq!(world.columns("alice", "crm.customers").await, (vec![1, 2, 4], vec![3]));
+    assert_eq!(world.columns("alice", "crm.customers@v1").await, (vec![1, 2], vec![3]));
+}
+
+/// Of a table that was named before it was there the first columns are known; of one that appears in
+/// a namespace none is, also after another apply.
+#[tokio::test]
+async fn a_table_that_comes_after_its_policies_is_covered() {
+    let world = World::new().await;
+    world.apply(&[REGION], "").await.unwrap();
+    world.ingest("id,region\n1,EU\n").await;
+    world.ingest("id,region,mail\n1,EU,a@x\n").await;
+    assert_eq!(world.columns("alice", "crm.customers").await, (vec![1, 2], vec![]));
+    world.apply(&[REGION, MAIL], "").await.unwrap();
+    assert_eq!(world.columns("alice", "crm.customers").await, (vec![1, 2], vec![]));
+    let all = r#"{"name":"all","on":{"namespace":"crm"},"columns":["mail"],"hide":true}"#;
+    world.apply(&[all], "").await.unwrap();
+    world.test.ingest("crm.orders", "o.csv", "id,mail\n1,a@x\n").await.unwrap();
+    assert_eq!(world.columns("alice", "crm.orders").await, (vec![], vec![]));
+    world.apply(&[all, REGION], "").await.unwrap();
+    assert_eq!(world.columns("alice", "crm.orders").await, (vec![], vec![]));
+    world.apply(&[all], r#""crm.orders":["id","mail"]"#).await.unwrap();
+    assert_eq!(world.columns("alice", "crm.orders").await, (vec![1], vec![]));
+}
+
+/// A policy that does not fit a table that is there is refused, by plan and by apply.
+#[tokio::test]
+async fn a_policy_that_does_not_fit_is_refused() {
+    let world = World::new().await;
+    world.ingest("id,region,mail\n1,EU,a@x\n").await;
+    let bad = r#"{"name":"bad","on":{"dataset":"crm.customers"},"row_filter":"id = 'x'"}"#;
+    let error = world.apply(&[REGION, bad], "").await.unwrap_err();
+    assert_eq!(error.code(), "policy-misfit");
+    insta::assert_snapshot!(error.to_string(), @"policy `bad`: the row filter does not fit `crm.customers`: `id` is long, and 'x' is no long");
+    let absent =
+        r#"{"name":"gone","on":{"dataset":"crm.customers"},"columns":["emial"],"hide":true}"#;
+    let error = world.apply(&[absent], "").await.unwrap_err();
+    insta::assert_snapshot!(error.to_string(), @"policy `gone`: `crm.customers` has no column `emial`");
+}
+
+/// The key of masks that hash is made once, kept, and in the journal: a rebuilt lake hashes alike.
+#[tokio::test]
+async fn the_key_of_hashes_is_kept() {
+    let world = World::new().await;
+    world.ingest("id,region,mail\n1,EU,a@x\n").await;
+    let key = async || match world.restriction(&ctx("alice"), "crm.customers").await.unwrap() {
+        Restriction::Restricted(sight) => sight.mask_key,
+        Restriction::Unrestricted => None,
+    };
+    world.apply(&[REGION], "").await.unwrap();
+    assert_eq!(key().await, None, "nothing hashes");
+    world.apply(&[REGION, MAIL], "").await.unwrap();
+    let first = key().await;
+    assert!(first.is_some());
+    world.apply(&[], "").await.unwrap();
+    world.apply(&[MAIL], "").await.unwrap();
+    assert_eq!(key().await, first);
+    let hex = first.unwrap().to_hex();
+    let events = serde_json::to_string(&world.test.events(0, 100).await).unwrap();
+    assert!(events.contains(&hex), "the journal has it");
+}
+
+/// Explaining names a policy to those it restricts; what it says is for whoever may admin.
+#[tokio::test]
+async fn a_policy_is_explained() {
+    let world = World::new().await;
+    world.apply(&[REGION, MAIL], "").await.unwrap();
+    let target = "crm.customers".parse().unwrap();
+    let alice = world.test.lake.explain_access(&ctx("alice"), None, &target).await.unwrap();
+    assert_eq!(alice.policies.len(), 2);
+    assert!(alice.policies.iter().all(|explained| explained.why_not.is_none()));
+    assert!(!alice.tells_policies);
+    let wider = "lake".parse().unwrap();
+    let alice = world.test.lake.explain_access(&ctx("alice"), None, &wider).await.unwrap();
+    assert!(alice.policies.is_empty(), "what lies within may be none of her business");
+    let carol = Some("carol".parse().unwrap());
+    let told = world.test.lake.explain_access(&world.test.ctx(), carol, &target).await.unwrap();
+    assert!(told.tells_policies);
+    let spared = Some(lakebed_service::govern::WhySpared::Excepted);
+    assert!(told.policies.iter().all(|explained| explained.why_not == spared));
+}
