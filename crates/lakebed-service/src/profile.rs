@@ -37,7 +37,7 @@ impl Lake {
     /// their end; nothing is stored then.
     ///
     /// # Errors
-    /// [`Error::NotFound`] and [`Error::Forbidden`] as [`Lake::resolve`]; [`Error::Invalid`] for
+    /// [`crate::Error::NotFound`] and [`crate::Error::Forbidden`] as [`Lake::resolve`]; [`crate::Error::Invalid`] for
     /// versions of kind `files`.
     pub async fn profile(&self, ctx: &Ctx, reference: DatasetRef) -> Result<ProfileAnswer> {
         let resolution = self.resolve(ctx, &[reference], Detail::None).await?;

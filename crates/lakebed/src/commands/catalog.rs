@@ -33,8 +33,8 @@ const NAMES: usize = 6;
 
 /// Show what applying a folder of declarations would change, and who would gain or lose what.
 ///
-/// Reads groups.yaml, grants.yaml, policies/*.yaml and the contracts in datasets/<namespace>/<name>.odcs.yaml. Changes
-/// nothing. Exit code 0 when nothing would change, 1 when
+/// Reads groups.yaml, grants.yaml, policies/*.yaml and the contracts in
+/// datasets/NAMESPACE/NAME.odcs.yaml. Changes nothing. Exit code 0 when nothing would change, 1 when
 /// something would.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lakebed plan\n  lakebed plan catalog/ --json")]
