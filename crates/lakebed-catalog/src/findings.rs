@@ -29,12 +29,12 @@ pub struct FindingsRecord {
 pub(crate) const OF_VERSION: &str = "SELECT f.seq, f.contract, f.engine, o.id, o.size_bytes, o.tree \
      FROM meta m JOIN datasets d ON d.namespace = $1 AND d.name = $2 \
      JOIN findings f ON f.dataset_id = d.id AND f.number = $3 AND f.seq <= m.journaled_seq \
-     JOIN objects o ON o.id = f.object_id WHERE m.id = 1 ORDER BY f.seq DESC";
+     JOIN objects o ON o.id = f.object_id WHERE m.id = 1";
 
 /// The same, above the mark too.
 const NEWEST_OF_VERSION: &str = "SELECT f.seq, f.contract, f.engine, o.id, o.size_bytes, o.tree \
      FROM findings f JOIN objects o ON o.id = f.object_id \
-     WHERE f.dataset_id = $1 AND f.number = $2 ORDER BY f.seq DESC";
+     WHERE f.dataset_id = $1 AND f.number = $2";
 
 impl Catalog {
     /// What was measured on a version, the newest first; empty where there is no such version.
@@ -53,7 +53,7 @@ impl Catalog {
             .bind(saturate(number))
             .fetch_all(&mut connection)
             .await?;
-        rows.iter().map(from_row).collect()
+        newest_first(&rows)
     }
 
     /// The same, above the journaled mark too: for planning.
@@ -74,7 +74,7 @@ impl Catalog {
             .bind(saturate(number))
             .fetch_all(&mut connection)
             .await?;
-        rows.iter().map(from_row).collect()
+        newest_first(&rows)
     }
 }
 
@@ -115,6 +115,13 @@ pub(crate) async fn insert(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Of a version there are few: they are sorted here.
+fn newest_first(rows: &[Row]) -> Result<Vec<FindingsRecord>> {
+    let mut found: Vec<FindingsRecord> = rows.iter().map(from_row).collect::<Result<_>>()?;
+    found.sort_by_key(|record| std::cmp::Reverse(record.seq));
+    Ok(found)
 }
 
 fn from_row(row: &Row) -> Result<FindingsRecord> {
