@@ -90,8 +90,11 @@ schema:
     properties:
       - { name: l_orderkey, required: true, primaryKey: true, primaryKeyPosition: 1 }
       - { name: l_linenumber, primaryKey: true, primaryKeyPosition: 2, required: true }
-      - { name: l_quantity, logicalTypeOptions: { minimum: 1, maximum: 50 } }
-      - { name: l_discount, logicalTypeOptions: { minimum: 0, maximum: 0.1 } }
+      - { name: l_quantity, logicalType: integer, logicalTypeOptions: { minimum: 1, maximum: 50 } }
+      - name: l_discount
+        logicalType: number
+        physicalType: 'decimal(18,2)'
+        logicalTypeOptions: { minimum: 0, maximum: 0.1 }
       - name: l_returnflag
         quality: [{ metric: invalidValues, arguments: { validValues: [A, N, R] }, mustBe: 0 }]
       - name: l_shipmode
@@ -99,8 +102,8 @@ schema:
           - metric: invalidValues
             arguments: { validValues: [AIR, FOB, MAIL, RAIL, REG AIR, SHIP, TRUCK] }
             mustBe: 0
-      - { name: l_shipdate, logicalTypeOptions: { minimum: '1992-01-01' } }
-      - { name: l_comment, logicalTypeOptions: { maxLength: 44 } }
+      - { name: l_shipdate, logicalType: date, logicalTypeOptions: { minimum: '1992-01-01' } }
+      - { name: l_comment, logicalType: string, logicalTypeOptions: { maxLength: 44 } }
 ";
 
 fn ten_rules(bench: &Bench, lineitem: &Path) -> Result<Value> {
