@@ -78,7 +78,7 @@ fn beside_duckdb(bench: &Bench, peers: &Peers, lineitem: &Path) -> Result<Value>
     Ok(json!(all))
 }
 
-/// Ten rules as people write them: what must be there, bounds, valid values, a length, a key.
+/// Ten rules as people write them: what must be there, bounds, valid values, a length.
 const CONTRACT: &str = "\
 apiVersion: v3.1.0
 kind: DataContract
@@ -88,8 +88,8 @@ status: active
 schema:
   - name: lineitem
     properties:
-      - { name: l_orderkey, required: true, primaryKey: true, primaryKeyPosition: 1 }
-      - { name: l_linenumber, primaryKey: true, primaryKeyPosition: 2, required: true }
+      - { name: l_orderkey, required: true }
+      - { name: l_linenumber, required: true }
       - { name: l_quantity, logicalType: integer, logicalTypeOptions: { minimum: 1, maximum: 50 } }
       - name: l_discount
         logicalType: number
@@ -106,12 +106,27 @@ schema:
       - { name: l_comment, logicalType: string, logicalTypeOptions: { maxLength: 44 } }
 ";
 
+/// The same with a primary key of two columns, whose values of all rows have to be kept in mind.
+fn with_key() -> String {
+    let key = |name: &str, place: u32| {
+        let plain = format!("{{ name: {name}, required: true }}");
+        let keyed = format!(
+            "{{ name: {name}, required: true, primaryKey: true, primaryKeyPosition: {place} }}"
+        );
+        (plain, keyed)
+    };
+    let (first, second) = (key("l_orderkey", 1), key("l_linenumber", 2));
+    CONTRACT.replace(&first.0, &first.1).replace(&second.0, &second.1)
+}
+
 fn ten_rules(bench: &Bench, lineitem: &Path) -> Result<Value> {
     report::heading("the same file under a contract of ten rules beside no contract");
     let declared = bench.fresh_folder("catalog")?;
-    let folder = declared.path().join("datasets/tpch");
-    std::fs::create_dir_all(&folder)?;
-    std::fs::write(folder.join("lineitem.odcs.yaml"), CONTRACT)?;
+    for (name, contract) in [("plain", CONTRACT.to_owned()), ("keyed", with_key())] {
+        let folder = declared.path().join(name).join("datasets/tpch");
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join("lineitem.odcs.yaml"), contract)?;
+    }
     let seed = declared.path().join("seed.csv");
     std::fs::write(&seed, "a\n1\n")?;
     let lakebed = |lake: &Path, words: &[&OsStr]| -> Vec<OsString> {
@@ -120,16 +135,18 @@ fn ten_rules(bench: &Bench, lineitem: &Path) -> Result<Value> {
         head.into_iter().chain(words.iter().map(OsString::from)).collect()
     };
     let failed: RefCell<Option<anyhow::Error>> = RefCell::default();
-    let prepared = |out: &Path, is_promised: bool| {
+    let prepared = |out: &Path, promised: Option<&str>| {
         let lake = out.join("lake");
         let made = lakebed(
             &lake,
             &["ingest".as_ref(), seed.as_os_str(), "--to".as_ref(), "bench.seed".as_ref()],
         );
-        let words: [&OsStr; 3] =
-            ["apply".as_ref(), declared.path().as_os_str(), "--without-admin".as_ref()];
-        let applied = lakebed(&lake, &words);
-        let commands = [Some(&made), Some(&applied).filter(|_| is_promised)];
+        let applied = promised.map(|name| {
+            let folder = declared.path().join(name);
+            let words = ["apply".as_ref(), folder.as_os_str(), "--without-admin".as_ref()];
+            lakebed(&lake, &words)
+        });
+        let commands = [Some(&made), applied.as_ref()];
         for command in commands.into_iter().flatten() {
             if let Err(error) = once(bench, command) {
                 failed.borrow_mut().get_or_insert(error);
@@ -137,20 +154,24 @@ fn ten_rules(bench: &Bench, lineitem: &Path) -> Result<Value> {
         }
         ingest(bench, &lake, lineitem)
     };
-    let bare = Contender { name: "no contract", command: Box::new(|out| prepared(out, false)) };
-    let promised = Contender { name: "ten rules", command: Box::new(|out| prepared(out, true)) };
-    let all = interleave(bench, &[bare, promised])?;
+    let bare = Contender { name: "no contract", command: Box::new(|out| prepared(out, None)) };
+    let promised =
+        Contender { name: "ten rules", command: Box::new(|out| prepared(out, Some("plain"))) };
+    let keyed =
+        Contender { name: "and a key", command: Box::new(|out| prepared(out, Some("keyed"))) };
+    let all = interleave(bench, &[bare, promised, keyed])?;
     if let Some(error) = failed.take() {
         return Err(error.context("the lake was not prepared"));
     }
-    let [bare, promised] = all.as_slice() else { unreachable!("two contenders, two series") };
+    let [bare, promised, keyed] = all.as_slice() else { unreachable!("as many series") };
     report::table(&all);
     let ratio =
         |what, figure| report::ratio(what, promised.ratio_to(bare, figure), Some(bars::RULES));
     ratio("wall, ten rules / none", report::wall_s);
     ratio("cpu, ten rules / none", report::cpu_s);
-    let peak = promised.spread(report::peak_mib).max;
-    report::figure("highest peak with ten rules", peak, "MiB", Some(bars::PEAK_MIB));
+    report::ratio("wall, with a key / none", keyed.ratio_to(bare, report::wall_s), None);
+    let peak = keyed.spread(report::peak_mib).max;
+    report::figure("highest peak with a key", peak, "MiB", Some(bars::PEAK_MIB));
     Ok(json!(all))
 }
 
