@@ -37,6 +37,9 @@ use crate::{
     unique::{are_comparable, keys},
 };
 
+/// How many valid values are compared one by one.
+const FEW: usize = 16;
+
 /// How many flaws of a contract that does not fit are told.
 const TOLD_FLAWS: usize = 10;
 
@@ -276,6 +279,8 @@ struct Measure {
 /// Valid values, where they can be looked up.
 #[derive(Debug)]
 enum Set {
+    /// So few that comparing them is faster than hashing.
+    Few(Vec<String>),
     Texts(HashSet<String>),
     Wholes(HashSet<i128>),
 }
@@ -292,7 +297,13 @@ impl Set {
             Scalar::Integer(whole) => Some(*whole),
             _ => None,
         };
-        let texts = || values.iter().map(text).collect::<Option<_>>().map(Self::Texts);
+        let texts = || {
+            let texts: Vec<String> = values.iter().map(text).collect::<Option<_>>()?;
+            Some(match texts.len() {
+                ..=FEW => Self::Few(texts),
+                _ => Self::Texts(texts.into_iter().collect()),
+            })
+        };
         let wholes = || values.iter().map(whole).collect::<Option<_>>().map(Self::Wholes);
         texts().or_else(wholes)
     }
@@ -333,6 +344,9 @@ fn judge(check: &BoundCheck, set: Option<&Set>, column: &ArrayRef, broken: &mut 
         (BoundCheck::MinLength(least), _) => lengths(*least..=u64::MAX, column, broken),
         (BoundCheck::MaxLength(most), _) => lengths(0..=*most, column, broken),
         (BoundCheck::Pattern(pattern), _) => texts(column, broken, |text| pattern.is_match(text)),
+        (_, Some(Set::Few(values))) => {
+            texts(column, broken, |text| values.iter().any(|value| value == text))
+        }
         (_, Some(Set::Texts(values))) => texts(column, broken, |text| values.contains(text)),
         (_, Some(Set::Wholes(values))) => wholes(column, broken, |value| values.contains(&value)),
         _ => false,
