@@ -25,7 +25,7 @@ use lakebed_core::{
 };
 
 use crate::{
-    ContractFinding, Ctx, Detail, Error, Lake, ProgressSink, Result, Ticket, VersionRecord,
+    ContractFinding, Ctx, Error, Lake, ProgressSink, Result, Ticket, VersionRecord,
     ingest::{attempt::Attempt, sources::Sources},
     progress::Meter,
 };
@@ -206,10 +206,6 @@ impl Lake {
         progress: Arc<dyn ProgressSink>,
     ) -> Result<IngestOutcome> {
         self.authorize_ingest(ctx, &request.dataset).await?;
-        if let Some(repaired) = &request.repairs {
-            // What a version cites is told to whoever reads it.
-            self.resolve(ctx, std::slice::from_ref(repaired), Detail::None).await?;
-        }
         sources::check_names(&request)?;
         let meter = Arc::new(Meter::new(progress));
         let _stop_workers = meter.cancel_on_drop();
@@ -221,7 +217,7 @@ impl Lake {
         let mut sources = Sources::identify(self, ctx, &request, &meter).await?;
         let mut attempt = Attempt::new(self, ctx, &request, &meter);
         for _ in 0..ATTEMPTS {
-            let target = self.ingest_target(&request).await?;
+            let target = self.ingest_target(ctx, &request).await?;
             let mut unchanged = attempt.is_unchanged(&target, &sources).await?;
             if unchanged.is_none() && sources.stage(self, &meter).await? {
                 // Only now are all digests known, and somebody may have been faster.

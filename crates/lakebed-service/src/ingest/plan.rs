@@ -27,7 +27,7 @@ impl Lake {
         check_names(&request)?;
         let meter = Arc::new(Meter::new(Arc::new(NoProgress)));
         let sources = Sources::identify(self, ctx, &request, &meter).await?;
-        let target = self.ingest_target(&request).await?;
+        let target = self.ingest_target(ctx, &request).await?;
         let local = sources.local();
         if kind_of(&request) == DatasetKind::Files {
             let planned = |source: LocalSource| PlannedSource {

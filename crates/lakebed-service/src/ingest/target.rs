@@ -7,7 +7,7 @@ use lakebed_core::{
 };
 
 use crate::{
-    Error, IngestRequest, Lake, Result, VersionRecord,
+    Ctx, Detail, Error, IngestRequest, Lake, Result, VersionRecord,
     ingest::promise::{Promise, key_of},
 };
 
@@ -68,8 +68,9 @@ pub(crate) fn kind_of(request: &IngestRequest) -> DatasetKind {
 }
 
 impl Lake {
-    /// The version that `request` repairs.
-    async fn repaired(&self, request: &IngestRequest) -> Result<Option<InputVersion>> {
+    /// The version that `request` repairs. What a version cites, and what is quarantined of one, is for
+    /// those who may read it.
+    async fn repaired(&self, ctx: &Ctx, request: &IngestRequest) -> Result<Option<InputVersion>> {
         let Some(reference) = &request.repairs else { return Ok(None) };
         let invalid = |message, hint: &str| {
             Err(Error::Invalid { code: "nothing-to-repair", message, hint: Some(hint.to_owned()) })
@@ -78,7 +79,7 @@ impl Lake {
             let message = format!("`{reference}` is repaired by adding to its own dataset");
             return invalid(message, "append to the dataset of the version");
         }
-        let found = self.resolve_unasked(std::slice::from_ref(reference)).await?;
+        let found = self.resolve(ctx, std::slice::from_ref(reference), Detail::None).await?;
         let Some(found) = found.versions.into_iter().next() else { return Ok(None) };
         if found.version.quarantined_count == 0 {
             let message = format!("no row of `{reference}` is quarantined");
@@ -89,12 +90,12 @@ impl Lake {
     }
 
     /// Reads what `request` builds on, committed but unpublished versions included.
-    pub(crate) async fn ingest_target(&self, request: &IngestRequest) -> Result<Target> {
+    pub(crate) async fn ingest_target(&self, ctx: &Ctx, request: &IngestRequest) -> Result<Target> {
         let promise = match kind_of(request) {
             DatasetKind::Table => self.promise(&request.dataset).await?,
             DatasetKind::Files => None,
         };
-        let repaired = self.repaired(request).await?;
+        let repaired = self.repaired(ctx, request).await?;
         let Some(state) = self.inner.catalog.newest_state(&request.dataset).await? else {
             return Ok(Target { newest: None, exists: false, promise, repaired });
         };

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use insta::assert_snapshot;
-use lakebed_core::{DatasetName, Declared, DecodeOptions, EventBody, IngestMode};
+use lakebed_core::{DatasetName, Declared, DecodeOptions, EventBody, Identity, IngestMode};
 use lakebed_ingest::QuarantineReader;
-use lakebed_service::{ApplyCatalog, Detail, Error, IngestOutcome, NoProgress, VerifyReport};
+use lakebed_service::{ApplyCatalog, Ctx, Detail, Error, IngestOutcome, NoProgress, VerifyReport};
 use lakebed_testkit::{TestLake, request_of};
 
 /// Declares a contract with these columns for each dataset.
@@ -251,4 +251,31 @@ async fn a_contract_retypes_what_was_guessed() {
     assert_snapshot!(told(&again), @"Unchanged v2 rows 1 quarantined 1");
     assert_eq!(first.version.number + 1, again.version.number);
     assert_eq!(verify(&test).await.findings, []);
+}
+
+/// P7: what is quarantined is for those who may read; who may only ingest learns nothing by asking for
+/// a repair, or for the plan of one.
+#[tokio::test]
+async fn p7_a_repair_tells_nothing_to_those_who_may_not_read() {
+    let test = TestLake::new().await;
+    test.ingest("a.clean", "c.csv", "id\n1\n").await.unwrap();
+    test.ingest("a.bad", "b.csv", "id,n\n1,1\n2\n").await.unwrap();
+    let grant =
+        r#"{"format":1,"grants":[{"to":"bob","may":["ingest"],"on":"lake","from_stage":"raw"}]}"#;
+    let declared: Declared = serde_json::from_str(grant).unwrap();
+    let apply = ApplyCatalog { declared, expected: None, without_admin: true };
+    test.lake.apply_catalog(&test.ctx(), apply).await.unwrap();
+    let bob = Ctx::new(Identity::of("bob".parse().unwrap()), "request-1");
+    let path = test.file("r.csv", "id,n\n2,2\n");
+    for dataset in ["a.clean", "a.bad"] {
+        for reference in [dataset.to_owned(), format!("{dataset}@v1"), format!("{dataset}@v9")] {
+            let mut request =
+                request_of(dataset, "r.csv", &path, IngestMode::Append, DecodeOptions::default());
+            request.repairs = Some(reference.parse().unwrap());
+            let planned = test.lake.plan_ingest(&bob, request.clone()).await.unwrap_err();
+            assert!(matches!(planned, Error::Forbidden { .. }), "{reference}: {planned:?}");
+            let made = test.lake.ingest(&bob, request, Arc::new(NoProgress)).await.unwrap_err();
+            assert_eq!(made.to_string(), planned.to_string(), "{reference}");
+        }
+    }
 }
