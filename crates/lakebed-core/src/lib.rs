@@ -27,6 +27,7 @@ mod check;
 pub mod contract;
 mod declared;
 mod decode;
+mod document;
 mod event;
 mod evolution;
 mod grant;

@@ -6,7 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DatasetKind, DatasetName, Decode, ObjectId, StoredObject, TableSchema, VersionId};
+use crate::{
+    DatasetKind, DatasetName, Decode, ObjectId, StoredObject, TableSchema, VersionId,
+    document::{check_format, json_line},
+};
 
 /// The most lists of one kind that a manifest names; the smallest are merged beyond it.
 pub const LIST_LIMIT: usize = 32;
@@ -84,7 +87,7 @@ impl Manifest {
     /// When they are not JSON of a manifest, or of a format newer than this build.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         let manifest: Self = serde_json::from_slice(bytes)?;
-        check_format(manifest.format)?;
+        check_format("format", manifest.format, FORMAT)?;
         Ok(manifest)
     }
 
@@ -93,22 +96,6 @@ impl Manifest {
         let lists = self.tables.iter().chain(&self.quarantine).chain(&self.sources);
         let profile = self.profile.map(|profile| profile.id);
         lists.map(|list| list.object.id).chain(profile).chain(self.contract)
-    }
-}
-
-/// One line of JSON, ended by a newline: pleasant to `cat`, stable to hash.
-fn json_line(value: &impl Serialize) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec(value).expect("plain values always serialise");
-    bytes.push(b'\n');
-    bytes
-}
-
-fn check_format(format: u32) -> Result<(), serde_json::Error> {
-    match format {
-        FORMAT => Ok(()),
-        newer => Err(serde::de::Error::custom(format_args!(
-            "format {newer} is not known to this build, which knows up to {FORMAT}"
-        ))),
     }
 }
 
@@ -164,7 +151,7 @@ macro_rules! list {
             /// When they are not JSON of such a list, or of a format newer than this build.
             pub fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
                 let list: Self = serde_json::from_slice(bytes)?;
-                check_format(list.format)?;
+                check_format("format", list.format, FORMAT)?;
                 Ok(list)
             }
         }

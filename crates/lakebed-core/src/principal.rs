@@ -5,12 +5,11 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    str::FromStr,
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Action, Target, name::printable, serde_text::serde_as_text};
+use crate::{Action, Target, name::printable, serde_text::text_name};
 
 /// The longest name of a principal or group, in bytes: what an event's actor may be.
 const MAX_NAME: usize = 255;
@@ -47,54 +46,21 @@ fn check_name(text: &str, what: &'static str) -> Result<(), PrincipalError> {
     Ok(())
 }
 
-macro_rules! name_type {
-    ($(#[$doc:meta])* $name:ident, $check:expr) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
-
-        impl $name {
-            /// The name.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = PrincipalError;
-
-            fn from_str(text: &str) -> Result<Self, PrincipalError> {
-                let check: fn(&str) -> Result<(), PrincipalError> = $check;
-                check(text).map(|()| Self(text.to_owned()))
-            }
-        }
-
-        serde_as_text!($name);
-    };
-}
-
-name_type! {
+text_name! {
     /// A user or a service: `alice`, `alice@example.com`, `svc:nightly`, `local:alice`.
     ///
     /// Case matters; two spellings are two principals.
-    PrincipalName, |text| check_name(text, "a principal")
+    PrincipalName, PrincipalError, |text| check_name(text, "a principal")
 }
 
-name_type! {
+text_name! {
     /// Some principals: `analysts`. Where principals are named as well it is `group:analysts`.
-    GroupName, |text| check_name(text, "a group")
+    GroupName, PrincipalError, |text| check_name(text, "a group")
 }
 
-name_type! {
+text_name! {
     /// A property of a principal: `region`. 1 to 63 lower-case letters, digits and `_`.
-    AttributeName, check_attribute
+    AttributeName, PrincipalError, check_attribute
 }
 
 fn check_attribute(text: &str) -> Result<(), PrincipalError> {

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Severity, Unit, Value};
-use crate::{ObjectId, Timestamp};
+use crate::{
+    ObjectId, Timestamp,
+    document::{check_format, json_line},
+};
 
 /// Counts up when the same contract measures something else on the same version.
 pub const RULE_ENGINE: u32 = 1;
@@ -83,9 +86,7 @@ impl Findings {
     /// The bytes that are stored: a line of JSON.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec(self).expect("plain values always serialise");
-        bytes.push(b'\n');
-        bytes
+        json_line(self)
     }
 
     /// Reads stored bytes.
@@ -94,11 +95,7 @@ impl Findings {
     /// When they are not JSON of findings, or of a format newer than this build.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         let findings: Self = serde_json::from_slice(bytes)?;
-        match findings.format {
-            FORMAT => Ok(findings),
-            newer => Err(serde::de::Error::custom(format_args!(
-                "format {newer} is not known to this build, which knows up to {FORMAT}"
-            ))),
-        }
+        check_format("format", findings.format, FORMAT)?;
+        Ok(findings)
     }
 }

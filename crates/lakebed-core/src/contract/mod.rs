@@ -26,7 +26,7 @@ pub use rule::{Check, RelationshipTable, RelationshipTarget, RowCheck, Rule, Sev
 pub use threshold::{Must, Threshold, Unit};
 pub use value::Value;
 
-use crate::ObjectId;
+use crate::{ObjectId, document::check_format};
 
 /// The shape of the value that this build writes, and the newest it reads.
 const FORMAT: u32 = 1;
@@ -206,12 +206,8 @@ impl Contract {
     /// When it is not JSON of a contract, or of a format newer than this build.
     pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
         let read: Read = serde_json::from_str(text)?;
-        match read.format {
-            FORMAT => Ok(read.contract),
-            newer => Err(serde::de::Error::custom(format_args!(
-                "contract format {newer} is not known to this build, which knows up to {FORMAT}"
-            ))),
-        }
+        check_format("contract format", read.format, FORMAT)?;
+        Ok(read.contract)
     }
 
     /// The name of this value: the digest of its canonical text.

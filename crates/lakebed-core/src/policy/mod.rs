@@ -11,7 +11,7 @@ mod predicate;
 mod restriction;
 mod tokens;
 
-use std::{collections::BTreeSet, fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -21,9 +21,7 @@ pub use parse::FilterError;
 pub use predicate::{Predicate, Scalar, holds};
 pub use restriction::{ColumnSight, Restriction, Sight};
 
-use crate::{
-    DatasetName, Grantee, NamespaceName, Target, name::printable, serde_text::serde_as_text,
-};
+use crate::{DatasetName, Grantee, NamespaceName, Target, name::printable, serde_text::text_name};
 
 /// The longest name of a policy or a tag, in bytes.
 const MAX_NAME: usize = 63;
@@ -38,55 +36,36 @@ pub struct PolicyNameError {
     why: &'static str,
 }
 
-macro_rules! name_type {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $more:literal, $why:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
-
-        impl $name {
-            /// The name.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = PolicyNameError;
-
-            fn from_str(text: &str) -> Result<Self, PolicyNameError> {
-                let starts_well = text.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
-                let rest = |byte: u8| {
-                    byte.is_ascii_lowercase() || byte.is_ascii_digit() || $more.contains(&byte)
-                };
-                match starts_well && text.len() <= MAX_NAME && text.bytes().all(rest) {
-                    true => Ok(Self(text.to_owned())),
-                    false => Err(PolicyNameError { given: printable(text), what: $what, why: $why }),
-                }
-            }
-        }
-
-        serde_as_text!($name);
-    };
+/// Lower-case letters, digits and `more`, a letter first.
+fn check_name(
+    text: &str,
+    what: &'static str,
+    more: &[u8],
+    why: &'static str,
+) -> Result<(), PolicyNameError> {
+    let starts_well = text.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
+    let rest =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || more.contains(&byte);
+    match starts_well && text.len() <= MAX_NAME && text.bytes().all(rest) {
+        true => Ok(()),
+        false => Err(PolicyNameError { given: printable(text), what, why }),
+    }
 }
 
-name_type! {
+text_name! {
     /// What a policy is called: `own-region`.
-    PolicyName, "policy", b"_-",
-    "use 1 to 63 lower-case letters, digits, `-` and `_`, starting with a letter"
+    PolicyName, PolicyNameError, |text| {
+        let why = "use 1 to 63 lower-case letters, digits, `-` and `_`, starting with a letter";
+        check_name(text, "policy", b"_-", why)
+    }
 }
 
-name_type! {
+text_name! {
     /// A mark on columns: `pii.email`.
-    TagName, "tag", b"_-.:",
-    "use 1 to 63 lower-case letters, digits and `. : - _`, starting with a letter"
+    TagName, PolicyNameError, |text| {
+        let why = "use 1 to 63 lower-case letters, digits and `. : - _`, starting with a letter";
+        check_name(text, "tag", b"_-.:", why)
+    }
 }
 
 /// What a policy is about.

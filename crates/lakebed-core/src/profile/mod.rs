@@ -21,6 +21,8 @@ pub use frequent::{Frequent, FrequentValue};
 pub use scalar::Scalar;
 pub use shown::number_to_json;
 
+use crate::document::{check_format, json_line};
+
 /// The format this build writes. Older ones stay readable for ever.
 const FORMAT: u32 = 1;
 
@@ -58,9 +60,7 @@ impl Profile {
     /// The bytes that are stored.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec(self).expect("plain values always serialise");
-        bytes.push(b'\n');
-        bytes
+        json_line(self)
     }
 
     /// Reads stored bytes.
@@ -69,12 +69,8 @@ impl Profile {
     /// When they are not JSON of a profile, or of a format newer than this build.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         let profile: Self = serde_json::from_slice(bytes)?;
-        match profile.format {
-            FORMAT => Ok(profile),
-            newer => Err(serde::de::Error::custom(format_args!(
-                "profile format {newer} is not known to this build, which knows up to {FORMAT}"
-            ))),
-        }
+        check_format("profile format", profile.format, FORMAT)?;
+        Ok(profile)
     }
 }
 
