@@ -20,6 +20,19 @@ pub enum Consequence {
     Refuse,
 }
 
+impl Consequence {
+    /// The word in answers.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Record => "noted",
+            Self::Annotate => "warned",
+            Self::Quarantine => "quarantined",
+            Self::Refuse => "refused",
+        }
+    }
+}
+
 /// What a set of findings does to a version.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Decision {

@@ -201,11 +201,11 @@ fn unfit(contract: &Contract, flaws: usize, told: &str, hint: Option<String>) ->
 }
 
 /// The rules of a contract that is bound to a table, as a check of rows: those on single values, and
-/// behind them, of [`ContractRules`], those on what came before and on relationships.
+/// behind them those on what came before and on relationships.
 ///
 /// A rule with a threshold blames no row: it is judged as [`Severity::Info`], and counted.
 #[derive(Debug)]
-pub struct ContractCheck {
+pub(crate) struct ContractCheck {
     rules: Vec<RowRule>,
     values: Vec<Measure>,
     unique: Vec<Unique>,
@@ -215,8 +215,7 @@ pub struct ContractCheck {
 
 impl ContractCheck {
     /// The rules about single values, in the contract's order.
-    #[must_use]
-    pub fn new(rules: &RowRules) -> Self {
+    fn new(rules: &RowRules) -> Self {
         let mut check = Self {
             rules: Vec::new(),
             values: rules.values.iter().map(Measure::new).collect(),

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt64Array},
-    buffer::BooleanBuffer,
+    array::{Array, ArrayRef, RecordBatch, UInt64Array},
     compute,
     datatypes::{DataType as ArrowType, Field, FieldRef, Fields, Schema, TimeUnit},
     json::{LineDelimitedWriter, WriterBuilder, writer::LineDelimited},
@@ -13,7 +12,7 @@ use lakebed_core::Severity;
 
 use crate::{
     checks::Checking,
-    rows::{Fault, RuleCount},
+    rows::{Fault, RuleCount, without},
     unique::Turn,
 };
 
@@ -84,20 +83,10 @@ impl JudgedBatch {
             faults: of_row.iter().map(|(_, rule)| checking.fault(*rule)).collect(),
         });
         let bad: Vec<BadRecord> = bad.collect();
-        let (columns, accepted) = match places.is_empty() {
-            true => (columns, rows),
-            false => (without(&columns, rows, &places)?, rows - places.len()),
-        };
+        let columns = without(columns, rows, &places)?;
+        let accepted = rows - places.len();
         Ok(Self { columns, accepted, bad, rules })
     }
-}
-
-fn without(columns: &[ArrayRef], rows: usize, places: &[usize]) -> Result<Vec<ArrayRef>, String> {
-    let mut kept = vec![true; rows];
-    places.iter().for_each(|row| kept[*row] = false);
-    let kept = BooleanArray::new(BooleanBuffer::from(kept), None);
-    let filtered = columns.iter().map(|array| compute::filter(array, &kept));
-    filtered.collect::<Result<_, _>>().map_err(|error| error.to_string())
 }
 
 /// Those rows, each as a line of JSON with its line end.

@@ -62,7 +62,7 @@ mod xlsx_in;
 
 pub use arrow_types::arrow_schema;
 pub use checks::{BrokenRule, RowCheck, RowRule, Rules};
-pub use contract::{ContractCheck, ContractRules, Reference};
+pub use contract::{ContractRules, Reference};
 pub use encoding::encoding_name;
 pub use entry::{decode, plan, recount, recount_checked, resolve};
 pub use footer::parquet_rows;

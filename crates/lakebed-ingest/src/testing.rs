@@ -9,6 +9,7 @@ use arrow::{
 };
 use lakebed_core::{DecodeOptions, ReasonCode, Severity, TableSchema};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use proptest::{prop_assert_eq, test_runner::TestCaseError};
 use tempfile::TempDir;
 
 use crate::{
@@ -121,6 +122,31 @@ pub(crate) fn text(rows: &[Row]) -> String {
     let cell = |cell: &Option<String>| cell.clone().unwrap_or_else(|| "∅".to_owned());
     let line = |row: &Row| row.iter().map(cell).collect::<Vec<_>>().join("|");
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// P6 of a text of one source: every byte is accounted for, and rows that are not accepted are kept byte
+/// by byte, with the place where they were. `lines_before` counts the line ends before a place.
+pub(crate) fn check_accounts(
+    decoded: &Decoded,
+    bytes: &[u8],
+    lines_before: impl Fn(usize) -> u64,
+) -> Result<(), TestCaseError> {
+    let counted = &decoded.sources[0];
+    let skipped: u64 = counted.skipped.iter().map(|skipped| skipped.bytes).sum();
+    let all = counted.accepted.bytes + counted.quarantined.bytes + skipped;
+    prop_assert_eq!(all, bytes.len() as u64);
+    prop_assert_eq!(rows(&decoded.tables).len() as u64, counted.accepted.rows);
+    let bad = rows(&decoded.quarantine);
+    prop_assert_eq!(bad.len() as u64, counted.quarantined.rows);
+    for row in &bad {
+        let cell = |column: usize| row[column].as_deref().expect("never null");
+        let number = |column: usize| cell(column).parse::<usize>().expect("a number");
+        let (line, offset, length) = (number(1), number(2), number(3));
+        let there = bytes[offset..offset + length].iter().map(|byte| format!("{byte:02x}"));
+        prop_assert_eq!(cell(4), there.collect::<String>());
+        prop_assert_eq!(line as u64, lines_before(offset) + 1);
+    }
+    Ok(())
 }
 
 /// Rules that any table can break: the column `a` is there (an error), so is the last (a warning).

@@ -180,16 +180,7 @@ fn rule_finding(found: &service::ContractFinding) -> RuleFinding {
 }
 
 fn finding_of(finding: &ContractFinding, first: Option<&(String, u64)>) -> RuleFinding {
-    use service::Consequence;
-    let consequence = service::consequence_of(finding).map(|consequence| {
-        let word = match consequence {
-            Consequence::Record => "noted",
-            Consequence::Annotate => "warned",
-            Consequence::Quarantine => "quarantined",
-            Consequence::Refuse => "refused",
-        };
-        word.to_owned()
-    });
+    let consequence = service::consequence_of(finding);
     RuleFinding {
         rule: finding.rule.clone(),
         column: finding.column.clone(),
@@ -197,7 +188,7 @@ fn finding_of(finding: &ContractFinding, first: Option<&(String, u64)>) -> RuleF
         measured: measured(&finding.measured),
         threshold: finding.threshold.clone(),
         passed: finding.passed,
-        consequence,
+        consequence: consequence.map(|consequence| consequence.as_str().to_owned()),
         problem: finding.problem.clone(),
         first: first.map(|(source, line)| FirstBroken { source: source.clone(), line: *line }),
     }

@@ -59,7 +59,7 @@ pub use lake::{
 pub use lakebed_catalog::{
     DatasetRecord, Declaration, JobState, PoolState, Snapshot, TokenRecord, VersionRecord,
 };
-pub use lakebed_contract::{Consequence, consequence_of};
+pub use lakebed_contract::consequence_of;
 pub use lakebed_ingest::LocalSource;
 pub use observe::{IngestEnded, IngestEnding, Observer, SegmentOrigin};
 pub use people::{AppliedCatalog, ApplyCatalog, DeclaredCatalog};

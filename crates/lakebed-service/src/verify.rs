@@ -5,7 +5,8 @@
 //! Parquet files hold the rows they are listed with. Findings name dataset, versions and object.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet, btree_map::Entry},
+    path::Path,
     sync::Arc,
 };
 
@@ -14,11 +15,13 @@ use lakebed_catalog::DatasetFilter;
 use lakebed_contract::decode_type;
 use lakebed_core::{
     Action, DataType, DatasetName, DatasetRef, Decode, Field, FileEntry, ObjectId, SourceEntry,
-    StoredObject, TableSchema, Tally, Target,
+    StoredObject, TableSchema, Tally, Target, VersionId,
     contract::{Check, Contract},
 };
 use lakebed_govern::Rights;
-use lakebed_ingest::{ContractRules, LocalSource, QuarantineReader, Recount, Refusal, Rules as _};
+use lakebed_ingest::{
+    ContractRules, LocalSource, QuarantineError, QuarantineReader, Recount, Refusal, Rules as _,
+};
 
 use crate::{
     Ctx, Error, Lake, ProgressSink, Result, Segment, SegmentBytes, VersionRecord,
@@ -80,6 +83,9 @@ struct Read {
     /// Whether another source of the version has the same name.
     shares_name: bool,
 }
+
+/// By version and contract: by source, rows that are set aside for what no row breaks by itself.
+type LateRows = BTreeMap<(VersionId, ObjectId), BTreeMap<String, u64>>;
 
 #[derive(Default)]
 struct Scope {
@@ -285,9 +291,10 @@ impl Lake {
             .collect();
         let total = decoded.iter().map(|read| read.source.object.size_bytes).sum();
         meter.begin("counting", Some(total));
+        let mut late = LateRows::new();
         for read in decoded {
             let Read { version, source, .. } = read;
-            if let Some(problem) = self.recount(read).await? {
+            if let Some(problem) = self.recount(read, &mut late).await? {
                 report.findings.push(VerifyFinding {
                     dataset: Some(version.dataset.clone()),
                     versions: vec![version.number],
@@ -319,7 +326,7 @@ impl Lake {
         Ok(())
     }
 
-    async fn recount(&self, read: &Read) -> Result<Option<String>> {
+    async fn recount(&self, read: &Read, late: &mut LateRows) -> Result<Option<String>> {
         let source = &read.source;
         let Some(decode) = source.decode.clone() else { return Ok(None) };
         let contract = match source.contract {
@@ -330,7 +337,13 @@ impl Lake {
             }
         };
         let late = match &contract {
-            Some(contract) => self.count_late(read, &late_rules(contract)).await?,
+            Some(contract) => {
+                let key = (read.version.version_id, contract.digest());
+                if let Entry::Vacant(unknown) = late.entry(key) {
+                    unknown.insert(self.count_late(read, &late_rules(contract)).await?);
+                }
+                late[&key].get(&source.name).copied().unwrap_or_default()
+            }
             None => 0,
         };
         let schema = read.schema.clone();
@@ -360,33 +373,31 @@ impl Lake {
         })
     }
 
-    /// Rows of the source that are in the quarantine for nothing but rules of `late`, which no row
-    /// breaks by itself.
-    async fn count_late(&self, read: &Read, late: &BTreeSet<String>) -> Result<u64> {
-        if late.is_empty() || read.source.quarantined.rows == 0 {
-            return Ok(0);
+    /// By source, the rows that are in a version's quarantine for nothing but rules of `late`, which no
+    /// row breaks by itself.
+    async fn count_late(
+        &self,
+        read: &Read,
+        late: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, u64>> {
+        let mut counts = BTreeMap::new();
+        if late.is_empty() {
+            return Ok(counts);
         }
-        let mut count = 0;
         for file in &read.quarantine {
             let path = self.inner.store.copy_to_scratch(&file.object).await?;
-            let (name, late) = (read.source.name.clone(), late.clone());
+            let late = late.clone();
             let counted = blocking(move || {
-                let rows = QuarantineReader::open(&path).and_then(|rows| {
-                    let mut count = 0_u64;
-                    for row in rows {
-                        let row = row?;
-                        let is_late = row.reasons.iter().all(|reason| late.contains(&reason.rule));
-                        count += u64::from(row.source == name && is_late);
-                    }
-                    Ok(count)
-                });
+                let found = late_sources(&path, &late);
                 let _ = std::fs::remove_file(&path);
                 // What is wrong with the file is told where its rows are counted.
-                Ok(rows.unwrap_or_default())
+                Ok(found.unwrap_or_default())
             });
-            count += counted.await?;
+            for (source, count) in counted.await? {
+                *counts.entry(source).or_default() += count;
+            }
         }
-        Ok(count)
+        Ok(counts)
     }
 
     async fn recount_file(&self, object: &StoredObject, stated: u64) -> Result<Option<String>> {
@@ -467,6 +478,21 @@ fn is_as_stated(source: &SourceEntry, now: &Recount, late: u64, shares_name: boo
     };
     let is_same = late > 0 || now.accepted == source.accepted;
     is_whole && is_explained && is_same && now.skipped == source.skipped
+}
+
+/// The sources of the rows of a file that break nothing but rules of `late`, with their number.
+fn late_sources(
+    path: &Path,
+    late: &BTreeSet<String>,
+) -> std::result::Result<BTreeMap<String, u64>, QuarantineError> {
+    let mut counts = BTreeMap::new();
+    for row in QuarantineReader::open(path)? {
+        let row = row?;
+        if row.reasons.iter().all(|reason| late.contains(&reason.rule)) {
+            *counts.entry(row.source).or_default() += 1;
+        }
+    }
+    Ok(counts)
 }
 
 /// The rules that no row breaks by itself.

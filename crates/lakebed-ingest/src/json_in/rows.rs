@@ -164,7 +164,7 @@ impl<'r> Rows<'r> {
         if let Some(checking) = &reading.checking {
             rows::judge(checking, &columns, &records, &mut dropped, &mut counts, &mut bad, turn)?;
         }
-        let columns = rows::without(columns, records.len(), &dropped)?;
+        let columns = rows::without(columns, records.len(), &dropped).map_err(Trouble::Internal)?;
         Ok(ChunkRows { counts, columns, bad })
     }
 }

@@ -42,7 +42,7 @@ pub(crate) fn decode(
     if let Some(checking) = &reading.checking {
         judge(checking, &columns, &records, &mut dropped, &mut counts, &mut bad, turn)?;
     }
-    let columns = without(columns, rows, &dropped)?;
+    let columns = without(columns, rows, &dropped).map_err(Trouble::Internal)?;
     passage.settle(&mut counts, &mut bad, &skipped)?;
     Ok(ChunkRows { counts, columns, bad })
 }
@@ -105,7 +105,7 @@ pub(crate) fn without(
     columns: Vec<ArrayRef>,
     rows: usize,
     dropped: &[usize],
-) -> Result<Vec<ArrayRef>, Trouble> {
+) -> Result<Vec<ArrayRef>, String> {
     if dropped.is_empty() {
         return Ok(columns);
     }
@@ -114,5 +114,5 @@ pub(crate) fn without(
     let kept = BooleanArray::new(BooleanBuffer::from(kept), None);
     let filter = |array: &ArrayRef| compute::filter(array, &kept);
     let filtered: Result<Vec<ArrayRef>, _> = columns.iter().map(filter).collect();
-    filtered.map_err(|error| Trouble::Internal(error.to_string()))
+    filtered.map_err(|error| error.to_string())
 }

@@ -195,7 +195,7 @@ async fn check_version(app: &App, what: &[PathBuf]) -> Result<Exit> {
 }
 
 fn print_report(app: &App, report: &ApiReport) -> Result<()> {
-    app.terminal.print_table(&findings_table(&report.findings))?;
+    app.terminal.print_table(&findings_table(report.findings.iter().map(line_of_answer)))?;
     let (accepted, quarantined) =
         (human::counted(report.accepted, "row"), human::count(report.quarantined));
     app.terminal.note(format!(
@@ -217,37 +217,69 @@ fn print_report(app: &App, report: &ApiReport) -> Result<()> {
     Ok(())
 }
 
-/// Rules that were measured, a line each.
-pub(crate) fn findings_table(findings: &[RuleFinding]) -> Table {
+/// A rule that was measured, as a line of a table.
+struct Line<'l> {
+    rule: &'l str,
+    severity: &'l str,
+    threshold: &'l str,
+    measured: Option<String>,
+    /// What it does where it does not hold.
+    consequence: Option<&'l str>,
+    first: Option<(&'l str, u64)>,
+}
+
+fn findings_table<'l>(lines: impl Iterator<Item = Line<'l>>) -> Table {
     let mut table = Table::new(["rule", "severity", "must be", ">measured", "", "first"]);
-    for finding in findings {
-        let measured = match &finding.measured {
-            serde_json::Value::Null => Cell::null(),
-            serde_json::Value::String(text) => text.as_str().into(),
-            value => value.to_string().into(),
-        };
-        let word = finding.consequence.as_deref().unwrap_or("holds");
+    for line in lines {
+        let word = line.consequence.unwrap_or("holds");
         let colour = match word {
             "holds" => style::GOOD,
             "noted" => style::DIM,
             "warned" => style::WARN,
             _ => style::ERROR,
         };
-        let first = match &finding.first {
-            Some(first) if first.line == 0 => first.source.clone(),
-            Some(first) => format!("{}:{}", first.source, first.line),
+        let first = match line.first {
+            Some((source, 0)) => source.to_owned(),
+            Some((source, line)) => format!("{source}:{line}"),
             None => String::new(),
         };
         table.push([
-            finding.rule.as_str().into(),
-            finding.severity.as_str().into(),
-            finding.threshold.as_str().into(),
-            measured,
+            line.rule.into(),
+            line.severity.into(),
+            line.threshold.into(),
+            line.measured.map_or_else(Cell::null, Into::into),
             Cell::styled(word, colour),
             first.into(),
         ]);
     }
     table
+}
+
+fn line_of_answer(finding: &RuleFinding) -> Line<'_> {
+    Line {
+        rule: &finding.rule,
+        severity: &finding.severity,
+        threshold: &finding.threshold,
+        measured: match &finding.measured {
+            serde_json::Value::Null => None,
+            serde_json::Value::String(text) => Some(text.clone()),
+            value => Some(value.to_string()),
+        },
+        consequence: finding.consequence.as_deref(),
+        first: finding.first.as_ref().map(|first| (first.source.as_str(), first.line)),
+    }
+}
+
+fn line_of_file(found: &lakebed_service::ContractFinding) -> Line<'_> {
+    let finding = &found.finding;
+    Line {
+        rule: &finding.rule,
+        severity: finding.severity.as_str(),
+        threshold: &finding.threshold,
+        measured: Some(&finding.measured).filter(|v| **v != Value::Null).map(Value::to_string),
+        consequence: consequence_of(finding).map(Consequence::as_str),
+        first: found.first.as_ref().map(|(source, line)| (source.as_str(), *line)),
+    }
 }
 
 /// The files, all of which can be read.
@@ -330,35 +362,7 @@ fn refused(error: ContractCheckError) -> Problem {
 }
 
 fn print(app: &App, report: &ContractReport) -> Result<()> {
-    let mut table = Table::new(["rule", "severity", "must be", ">measured", "", "first"]);
-    for found in &report.findings {
-        let finding = &found.finding;
-        let measured = match &finding.measured {
-            Value::Null => Cell::null(),
-            value => value.to_string().into(),
-        };
-        let (word, colour) = match consequence_of(finding) {
-            None => ("holds", style::GOOD),
-            Some(Consequence::Record) => ("noted", style::DIM),
-            Some(Consequence::Annotate) => ("warned", style::WARN),
-            Some(Consequence::Quarantine) => ("quarantined", style::ERROR),
-            Some(Consequence::Refuse) => ("refused", style::ERROR),
-        };
-        let first = match &found.first {
-            Some((source, 0)) => source.clone(),
-            Some((source, line)) => format!("{source}:{line}"),
-            None => String::new(),
-        };
-        table.push([
-            finding.rule.as_str().into(),
-            finding.severity.as_str().into(),
-            finding.threshold.as_str().into(),
-            measured,
-            Cell::styled(word, colour),
-            first.into(),
-        ]);
-    }
-    app.terminal.print_table(&table)?;
+    app.terminal.print_table(&findings_table(report.findings.iter().map(line_of_file)))?;
     let (accepted, quarantined) =
         (human::counted(report.accepted, "row"), human::count(report.quarantined));
     app.terminal.note(format!("{accepted} accepted, {quarantined} quarantined"));
