@@ -24,6 +24,7 @@ use tracing::Instrument as _;
 use crate::{
     engine::Planned,
     errors::{NO_MEMORY, NO_SCRATCH, exhausted, from_datafusion, from_panic, internal},
+    facts::Facts,
     objects::Fault,
     output::{plain_batches, plain_schema},
     stacks::EngineThreads,
@@ -44,16 +45,16 @@ pub(crate) async fn start(
     plan: impl FnOnce() -> Result<Planned, EngineError> + Send + 'static,
     limits: QueryLimits,
 ) -> Result<QueryStream, EngineError> {
-    let (schema_sender, schema_receiver) = oneshot::channel();
+    let (planned_sender, planned_receiver) = oneshot::channel();
     let (go_sender, go_receiver) = oneshot::channel();
     let (sender, receiver) = mpsc::channel(1);
     let deadline = Deadline::new(&limits);
     let task = async move {
         let planned = deadline.plan(plan).await;
-        let schema = planned.as_ref().map(schema_of).ok();
-        let _ = match (planned, schema) {
-            (Ok(planned), Some(schema)) => {
-                if schema_sender.send(Ok(Arc::clone(&schema))).is_err() {
+        let known = planned.as_ref().map(|planned| (schema_of(planned), facts_of(planned))).ok();
+        let _ = match (planned, known) {
+            (Ok(planned), Some((schema, facts))) => {
+                if planned_sender.send(Ok((Arc::clone(&schema), facts))).is_err() {
                     return;
                 }
                 if go_receiver.await.is_err() {
@@ -66,7 +67,7 @@ pub(crate) async fn start(
                 };
                 sender.send(last).await.map_err(|_| ())
             }
-            (Err(error), _) => schema_sender.send(Err(error)).map_err(|_| ()),
+            (Err(error), _) => planned_sender.send(Err(error)).map_err(|_| ()),
             (Ok(_), None) => Ok(()),
         };
     };
@@ -74,8 +75,9 @@ pub(crate) async fn start(
         task: threads.handle().spawn(task.in_current_span()).abort_handle(),
         _threads: threads,
     };
-    let schema = schema_receiver.await.map_err(internal)??;
-    Ok(QueryStream { schema, batches: batches(guard, go_sender, receiver) })
+    let (schema, Facts { columns, unstable }) = planned_receiver.await.map_err(internal)??;
+    let batches = batches(guard, go_sender, receiver);
+    Ok(QueryStream { schema, batches, columns, unstable })
 }
 
 /// The stream of a statement: asks for rows when it is asked for rows.
@@ -120,6 +122,13 @@ fn schema_of(planned: &Planned) -> SchemaRef {
     }
 }
 
+fn facts_of(planned: &Planned) -> Facts {
+    match planned {
+        Planned::Answer(_) => Facts::default(),
+        Planned::Plan { facts, .. } => facts.clone(),
+    }
+}
+
 async fn run(
     planned: Planned,
     schema: &SchemaRef,
@@ -129,7 +138,7 @@ async fn run(
     let mut rows = Rows { sender, sent: 0, most: limits.max_rows };
     match planned {
         Planned::Answer(batch) => rows.send(batch).await,
-        Planned::Plan { physical, state, fault } => {
+        Planned::Plan { physical, state, fault, facts: _ } => {
             run_plan(physical, &state, schema, &mut rows, &fault)
                 .await
                 .map_err(|error| fault.take().map_or(error, EngineError::Store))

@@ -15,6 +15,7 @@ use lakebed_store::Store;
 use crate::{
     answers, drive,
     errors::{from_datafusion, internal},
+    facts::{self, Facts},
     governed,
     guard::{self, Admitted},
     objects::{Fault, OnlyOurs},
@@ -125,6 +126,8 @@ pub(crate) enum Planned {
         state: Box<SessionState>,
         /// Where to look for what is wrong with bytes.
         fault: Fault,
+        /// What there is to say of it.
+        facts: Facts,
     },
 }
 
@@ -151,21 +154,27 @@ pub(crate) fn plan_job(
     let state = template
         .session(&job.limits, store.scratch_dir(), objects, job.now)
         .map_err(from_datafusion)?;
-    let logical = plan::logical(query, &state, &job.tables, provider)?;
+    let logical = plan::logical(query, &state, &job, provider)?;
     if prepared.kind == StatementKind::Explain {
         let logical = state.optimize(&logical).map_err(from_datafusion)?;
         return answers::explained(&logical).map(Planned::Answer);
     }
     let logical = plan::limited(logical, job.limits.max_rows)?;
+    let unstable = facts::unstable(&logical).map_err(from_datafusion)?;
+    // What `create_physical_plan` does in one step.
+    let optimised = state.optimize(&logical).map_err(from_datafusion)?;
+    let columns = facts::columns(&optimised).map_err(from_datafusion)?;
     let physical = tokio::runtime::Handle::current()
-        .block_on(state.create_physical_plan(&logical))
+        .block_on(state.query_planner().create_physical_plan(&optimised, &state))
         .map_err(from_datafusion)?;
-    Ok(Planned::Plan { physical, state: Box::new(state), fault })
+    let facts = Facts { columns, unstable };
+    Ok(Planned::Plan { physical, state: Box::new(state), fault, facts })
 }
 
 fn described(job: &QueryJob) -> Result<arrow::array::RecordBatch, EngineError> {
     match job.tables.as_slice() {
-        [table] => answers::described(&governed::visible_schema(table)),
+        [table] => answers::described(&table.restriction.visible(&table.schema)),
+        [] if !job.system.is_empty() => answers::described_system(&job.system[0].rows.schema()),
         _ => Err(internal("DESCRIBE was not given the one table it names")),
     }
 }

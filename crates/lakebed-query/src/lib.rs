@@ -29,6 +29,7 @@ mod dialect;
 mod drive;
 mod engine;
 mod errors;
+mod facts;
 mod functions;
 mod governed;
 mod guard;

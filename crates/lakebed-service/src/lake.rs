@@ -13,8 +13,14 @@ use lakebed_core::{LakeFile, LakeId, StageName, Timestamp};
 use lakebed_store::{Created, Root, Store, StoreOptions};
 
 use crate::{
-    AdmissionLimits, Clock, Ctx, Error, NoProbe, Probe, Result, UploadLimits, admission::Admission,
-    cache::Cache, engine::Engine, journal::Journal, observe::Listener, upload::Uploads,
+    AdmissionLimits, Clock, Ctx, Error, NoProbe, Probe, Result, UploadLimits,
+    admission::Admission,
+    cache::Cache,
+    engine::Engine,
+    journal::{Events, Journal, Reads},
+    observe::Listener,
+    reads::ReadLog,
+    upload::Uploads,
 };
 
 /// How often [`Lake::tend`] looks; what it finds twice is nobody's.
@@ -107,6 +113,7 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) catalog: Catalog,
     pub(crate) journal: Journal,
+    pub(crate) reads: Arc<ReadLog>,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) probe: Arc<dyn Probe>,
@@ -161,14 +168,25 @@ impl Lake {
         let LakeParts { file, root, store, catalog, engine, clock, probe } = parts;
         let listener = Listener::default();
         let holder = LakeId::from_bytes(random_bytes()?).to_string();
-        let journal = Journal::new(
+        let journal = Journal::<Events>::new(
             file.lake,
             store.clone(),
             catalog.clone(),
             Arc::clone(&probe),
             listener.clone(),
+            holder.clone(),
+        );
+        // Whoever counts segments counts those of events.
+        let silent = Listener::default();
+        let reads = Journal::<Reads>::new(
+            file.lake,
+            store.clone(),
+            catalog.clone(),
+            Arc::clone(&probe),
+            silent,
             holder,
         );
+        let reads = ReadLog::new(store.clone(), catalog.clone(), Arc::clone(&clock), reads);
         journal.check().await?;
         let limits = WorkLimits::default();
         let inner = Inner {
@@ -177,6 +195,7 @@ impl Lake {
             store,
             catalog,
             journal,
+            reads: Arc::new(reads),
             engine,
             clock,
             probe,
@@ -199,12 +218,14 @@ impl Lake {
 
     /// Waits for whoever publishes, and for the database to be closed in order.
     pub async fn close(&self) {
+        self.inner.reads.close().await;
         self.inner.journal.close().await;
         self.inner.catalog.close().await;
     }
 
     /// Does now and then, for as long as it is polled, what no request does: publishes what a
-    /// server committed and did not live to publish. Any number of servers may do it at once.
+    /// server committed and did not live to publish, and writes segments of what was read. Any number
+    /// of servers may do it at once.
     pub async fn tend(&self) {
         let mut seen = None;
         loop {
@@ -216,6 +237,9 @@ impl Lake {
                     None
                 }
             };
+            if let Err(error) = self.inner.reads.publish().await {
+                tracing::warn!(%error, "what was read could not be put into a segment");
+            }
         }
     }
 

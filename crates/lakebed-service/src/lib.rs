@@ -30,8 +30,10 @@ mod probe;
 mod profile;
 mod progress;
 mod query;
+mod reads;
 mod rebuild;
 mod resolve;
+mod system;
 mod token;
 mod upload;
 mod verify;
@@ -42,7 +44,7 @@ pub use contract::{
     ContractCheckError, ContractCheckRequest, ContractFinding, ContractReport, VersionReport,
     check_contract,
 };
-pub use ctx::{Clock, Ctx, SystemClock};
+pub use ctx::{Clock, Ctx, Door, SystemClock};
 pub use diff::{CellCount, ColumnChange, ColumnDiff, DiffAnswer, DiffRequest, RowDiff, RowSamples};
 pub use doctor::examine;
 pub use error::{Error, Result};
@@ -50,8 +52,10 @@ pub use event::{EventsSeen, SeenEvent, Sight};
 pub use ingest::{
     IngestOutcome, IngestPlan, IngestRequest, IngestStatus, PlannedSource, SourceInput,
 };
-pub use job::{JobOutcome, JobRunner, JobStatus, JobTimes, Jobs, NewJob};
-pub use journal::{Segment, SegmentBytes};
+pub use job::{
+    JobOutcome, JobRunner, JobStatus, JobTimes, Jobs, NewJob, StoredAsker, StoredStanding,
+};
+pub use journal::{ChainSegment, Link, Segment, SegmentBytes};
 pub use lake::{
     Lake, LakeConfig, LakeInfo, LakeParts, OpenMode, WorkLimits, catalog_file, set_catalog_aside,
     shown_catalog_url,
@@ -67,6 +71,10 @@ pub use probe::{NoProbe, Probe};
 pub use profile::ProfileAnswer;
 pub use progress::{NoProgress, Progress, ProgressSink};
 pub use query::{QueryAnswer, QueryRequest};
+pub use reads::{
+    Asked, ReadBody, ReadColumns, ReadEnding, ReadIntent, ReadOutcome, ReadVersion, Receipt,
+    ReceiptOutcome, ReceiptVersion, Replay, StoredRead, Verdict,
+};
 pub use rebuild::{RebuildReport, rebuild};
 pub use resolve::{Detail, Resolution, ResolvedVersion, VersionDetail};
 pub use token::{

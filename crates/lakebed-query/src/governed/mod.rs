@@ -46,18 +46,6 @@ pub(crate) fn provider(table: &BoundTable) -> Arc<dyn TableProvider> {
     }
 }
 
-/// The columns that `table`'s reader may know of.
-pub(crate) fn visible_schema(table: &BoundTable) -> TableSchema {
-    let mut schema = table.schema.clone();
-    if let Restriction::Restricted(sight) = &table.restriction {
-        schema.fields.retain(|field| sight.columns.contains_key(&field.id));
-        for field in &mut schema.fields {
-            field.required &= sight.columns.get(&field.id) == Some(&ColumnSight::Raw);
-        }
-    }
-    schema
-}
-
 /// A column that is there.
 #[derive(Debug, Clone)]
 struct Seen {

@@ -29,7 +29,7 @@ use crate::{
     suggest::nearest,
 };
 
-pub(crate) use names::reference_in;
+pub(crate) use names::{Named, named_in};
 
 /// What may be written, for hints.
 const READING: &str = "use SELECT, WITH, VALUES, EXPLAIN, DESCRIBE or SHOW TABLES";
@@ -133,7 +133,11 @@ fn admit_statement(
             external: false,
             show_options,
         } if is_plain(&show_options) => Ok(Admitted {
-            prepared: Prepared { kind: StatementKind::ShowTables, references: Vec::new() },
+            prepared: Prepared {
+                kind: StatementKind::ShowTables,
+                references: Vec::new(),
+                system: Vec::new(),
+            },
             query: None,
         }),
         Statement::ShowTables { .. } => {
@@ -160,13 +164,17 @@ fn admit_query(
     kind: StatementKind,
     functions: &FunctionNames,
 ) -> Result<Admitted, EngineError> {
-    let references = walk::check(&query, functions)?;
-    Ok(Admitted { prepared: Prepared { kind, references }, query: Some(query) })
+    let (references, system) = walk::check(&query, functions)?;
+    Ok(Admitted { prepared: Prepared { kind, references, system }, query: Some(query) })
 }
 
 fn admit_describe(name: &ObjectName) -> Result<Admitted, EngineError> {
-    let reference = names::reference(name)?;
-    let prepared = Prepared { kind: StatementKind::Describe, references: vec![reference] };
+    let mut prepared =
+        Prepared { kind: StatementKind::Describe, references: Vec::new(), system: Vec::new() };
+    match names::named(name)? {
+        Named::Version(reference) => prepared.references.push(reference),
+        Named::System(table) => prepared.system.push(table),
+    }
     Ok(Admitted { prepared, query: None })
 }
 

@@ -145,6 +145,7 @@ impl Lake {
             parameters: Parameters::default(),
             tables: vec![self.bind_whole(resolved, TablePart::Rows).await?],
             listing: Vec::new(),
+            system: Vec::new(),
             limits,
             now: self.inner.clock.now(),
         };

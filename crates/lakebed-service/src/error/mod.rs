@@ -200,7 +200,7 @@ impl Error {
             Self::Locked { .. } => "locked",
             Self::NoLake { .. } => "no-lake",
             Self::Stopped { .. } => "stopped",
-            Self::Engine(error) => engine_code(error),
+            Self::Engine(error) => error.code(),
             Self::Unavailable { .. } => "unavailable",
             Self::Cancelled => "cancelled",
             Self::Internal { .. } => "internal",
@@ -253,17 +253,6 @@ impl Error {
 
     pub(crate) fn internal(source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Internal { source: Box::new(source) }
-    }
-}
-
-const fn engine_code(error: &EngineError) -> &'static str {
-    match error {
-        EngineError::Invalid { .. } => "sql-invalid",
-        EngineError::NotAllowed { .. } => "sql-not-allowed",
-        EngineError::Failed { .. } => "sql-failed",
-        EngineError::Exhausted { .. } => "sql-exhausted",
-        EngineError::Store(_) => "corrupt",
-        EngineError::Internal { .. } => "internal",
     }
 }
 

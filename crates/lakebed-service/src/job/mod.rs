@@ -8,6 +8,9 @@
 
 mod identity;
 
+pub(crate) use identity::asker;
+pub use identity::{StoredAsker, StoredStanding};
+
 use std::{
     collections::{BTreeMap, HashMap},
     panic::AssertUnwindSafe,

@@ -23,13 +23,14 @@ struct Remembers(Mutex<Vec<QueryJob>>);
 impl Engine for Remembers {
     fn prepare(&self, sql: &str) -> Result<Prepared, EngineError> {
         let references = vec![sql.parse().expect("a reference")];
-        Ok(Prepared { kind: StatementKind::Query, references })
+        Ok(Prepared { kind: StatementKind::Query, references, system: Vec::new() })
     }
 
     async fn run(&self, job: QueryJob, _: &Store) -> Result<QueryStream, EngineError> {
         self.0.lock().unwrap().push(job);
         let schema = Arc::new(arrow::datatypes::Schema::empty());
-        Ok(QueryStream { schema, batches: stream::empty().boxed() })
+        let batches = stream::empty().boxed();
+        Ok(QueryStream { schema, batches, columns: Vec::new(), unstable: Vec::new() })
     }
 }
 
