@@ -28,6 +28,8 @@ mod operations;
 mod people;
 #[path = "cli/policies.rs"]
 mod policies;
+#[path = "cli/reads.rs"]
+mod reads;
 #[path = "cli/refusals.rs"]
 mod refusals;
 #[path = "cli/s3.rs"]

@@ -15,6 +15,7 @@
 //! | ingest | [`IngestRequest`], [`IngestPlan`], [`IngestResponse`] | `/v1/ingest-plans`, `/v1/ingests` |
 //! | job | [`Job`], [`JobList`] | `/v1/jobs`, `/v1/jobs/{id}`, `/v1/jobs/{id}/events` |
 //! | statement | [`SqlRequest`], [`SqlResult`] | `/v1/sql` |
+//! | receipt | [`Receipt`], [`Replay`] | `/v1/receipts/{id}`, `/v1/receipts/{id}/replay` |
 //! | event | [`EventPage`] | `/v1/events` |
 //! | catalog | [`CatalogAnswer`], [`CatalogPlan`], [`CatalogApplied`] | `/v1/catalog`, `/v1/catalog/plan`, `/v1/catalog/apply` |
 //! | access | [`AccessExplanation`] | `/v1/access/explain` |
@@ -39,6 +40,7 @@ mod line;
 pub mod media;
 mod problem;
 mod profile;
+mod receipt;
 mod resolve;
 pub mod schemas;
 mod sql;
@@ -70,6 +72,7 @@ pub use problem::{BrokenStream, Problem};
 pub use profile::{
     ColumnProfile, DistinctCount, Distribution, FrequentValue, ProfileAnswer, Quantile,
 };
+pub use receipt::{Receipt, ReceiptColumns, ReceiptOutcome, ReceiptVersion, Replay};
 pub use resolve::{FileLink, ResolveRequest, ResolveResponse, ResolvedVersion};
 pub use sql::{
     ResolvedInput, SqlColumn, SqlLimits, SqlParameters, SqlRequest, SqlResult, decode_resolved,

@@ -8,7 +8,8 @@ use lakebed_api::{
     AccessExplanation, CatalogAnswer, CatalogApplied, CatalogApplyRequest, CatalogPlan,
     CatalogPlanRequest, ContractCheckRequest, ContractReport, DatasetAnswer, DatasetList,
     DatasetSummary, DiffAnswer, DiffRequest, EventPage, Health, IngestPlan, IngestRequest,
-    LakeInfo, ProfileAnswer, ResolveRequest, ResolveResponse, VersionAnswer, VersionPage, media,
+    LakeInfo, ProfileAnswer, Receipt, Replay, ResolveRequest, ResolveResponse, VersionAnswer,
+    VersionPage, media,
 };
 use lakebed_core::{DatasetName, PrincipalName};
 use tower::Service;
@@ -239,6 +240,22 @@ impl Client {
             draft = draft.header(media::IDEMPOTENCY_KEY, key)?;
         }
         draft.fetch().await
+    }
+
+    /// The receipt of a statement.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn receipt(&self, statement_id: &str) -> Result<Receipt, ClientError> {
+        self.get(&["v1", "receipts", statement_id]).fetch().await
+    }
+
+    /// Answers a statement again and compares the answers.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn replay(&self, statement_id: &str) -> Result<Replay, ClientError> {
+        self.post(&["v1", "receipts", statement_id, "replay"]).fetch().await
     }
 
     /// Measures the declared contract on a version.

@@ -23,8 +23,8 @@ use crate::{
     AppState,
     front::{caught, front, no_such_method, no_such_route},
     routes::{
-        catalog, contract, dataset, diff, event, ingest, job, lake, object, profile, resolve, sql,
-        token, upload, verify, version,
+        catalog, contract, dataset, diff, event, ingest, job, lake, object, profile, receipt,
+        resolve, sql, token, upload, verify, version,
     },
 };
 
@@ -69,6 +69,8 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(job::get_job, job::cancel_job))
         .routes(routes!(job::job_events))
         .routes(routes!(sql::sql))
+        .routes(routes!(receipt::get_receipt))
+        .routes(routes!(receipt::replay))
         .routes(routes!(event::list_events))
         .routes(routes!(verify::verify))
         .routes(routes!(contract::check_contract))
@@ -101,6 +103,7 @@ fn resources() -> OpenApiRouter<AppState> {
         (name = "ingest", description = "Originals in, a version out"),
         (name = "job", description = "Long work that nobody has to wait for"),
         (name = "sql", description = "Statements over pinned versions"),
+        (name = "receipt", description = "What answers were made of"),
         (name = "event", description = "What happened, in order"),
         (name = "catalog", description = "Who may do what, as it is declared"),
         (name = "verification", description = "Reading everything again"),

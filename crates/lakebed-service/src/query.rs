@@ -59,7 +59,7 @@ impl Lake {
                 stream: reading.follow(stream),
             }),
             Err(error) => {
-                reading.refused(&error);
+                reading.refused(&error).await;
                 Err(error)
             }
         }

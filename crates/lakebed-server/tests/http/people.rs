@@ -199,6 +199,10 @@ fn probes(operation: &str, thing: &Thing) -> Option<Vec<Probe>> {
                 ]
             })
             .collect(),
+        "GET /v1/receipts/{id}" => vec![get("/v1/receipts/0123456789abcdef0123456789abcdef")],
+        "POST /v1/receipts/{id}/replay" => {
+            vec![post("/v1/receipts/0123456789abcdef0123456789abcdef/replay", json!({}))]
+        }
         "GET /v1/events" => vec![get("/v1/events"), get("/v1/events?after=1&limit=1000")],
         "POST /v1/verifications" => references
             .map(|reference| post("/v1/verifications", json!({ "refs": [reference] })))

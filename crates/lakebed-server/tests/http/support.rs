@@ -56,6 +56,7 @@ impl Engine for Script {
                     .filter(|word| word.contains('.'))
                     .map(|word| word.parse().unwrap())
                     .collect(),
+                system: Vec::new(),
             }),
         }
     }
@@ -87,7 +88,8 @@ impl Engine for Script {
         let batches = stream::unfold((batches, guard), |(mut batches, guard)| async move {
             Some((batches.next().await?, (batches, guard)))
         });
-        Ok(QueryStream { schema, batches: batches.boxed() })
+        let batches = batches.boxed();
+        Ok(QueryStream { schema, batches, columns: Vec::new(), unstable: Vec::new() })
     }
 }
 

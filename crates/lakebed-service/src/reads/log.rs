@@ -109,6 +109,13 @@ impl ReadLog {
         }
     }
 
+    /// The same where nothing is handed out any more: what cannot be written goes on waiting.
+    pub(crate) async fn flush_or_warn(&self) {
+        if let Err(error) = self.flush().await {
+            tracing::warn!(%error, "what came of a read is not on record yet");
+        }
+    }
+
     /// Writes what waits, and puts what is written into a segment. Nothing, if no read was recorded
     /// in this process.
     pub(crate) async fn publish(&self) -> Result<()> {

@@ -91,14 +91,15 @@ impl Reading {
         }
     }
 
-    /// It came to nothing.
-    pub(crate) fn refused(mut self, error: &Error) {
+    /// It came to nothing: whoever is told so is on record before.
+    pub(crate) async fn refused(mut self, error: &Error) {
         self.outcome.code = Some(error.code().to_owned());
         self.end(match error {
             Error::NotFound { .. } | Error::Forbidden { .. } => ReadEnding::Denied,
             Error::Cancelled => ReadEnding::Cancelled,
             _ => ReadEnding::Failed,
         });
+        self.log.flush_or_warn().await;
     }
 
     fn end(&mut self, ending: ReadEnding) {
@@ -134,6 +135,7 @@ impl Reading {
                 }
                 Some(Err(error)) => {
                     followed.reading.failed(&error);
+                    followed.reading.log.flush_or_warn().await;
                     Some((Err(error), None))
                 }
                 None => {
@@ -163,7 +165,7 @@ impl Reading {
                     Some((Ok(part), Some((reading, bytes))))
                 }
                 Some(Err(error)) => {
-                    reading.refused(&error);
+                    reading.refused(&error).await;
                     Some((Err(error), None))
                 }
                 None => {

@@ -33,7 +33,7 @@ pub struct StoredRead {
 
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum ReadBody {
     /// What was about to be read; durable before the first row.
     Intent(Box<ReadIntent>),
