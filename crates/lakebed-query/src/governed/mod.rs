@@ -26,7 +26,10 @@ use async_trait::async_trait;
 use datafusion::{
     catalog::{Session, TableProvider},
     common::{Column, DFSchema, Result, plan_err},
-    logical_expr::{Expr, TableProviderFilterPushDown, TableType, utils::{conjunction, split_conjunction}},
+    logical_expr::{
+        Expr, TableProviderFilterPushDown, TableType,
+        utils::{conjunction, split_conjunction},
+    },
     physical_expr::PhysicalExpr,
     physical_plan::{ExecutionPlan, empty::EmptyExec, filter::FilterExec},
 };
