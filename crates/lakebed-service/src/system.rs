@@ -85,7 +85,7 @@ impl Lake {
             ("door", text(&|query| Some(query.intent.asker.door.as_str().to_owned()))),
             ("request_id", text(&|query| Some(query.intent.asker.request_id.clone()))),
             ("token", text(&|query| query.intent.asker.token.as_ref().map(|(id, _)| id.clone()))),
-            ("kind", text(&|query| Some(query.kind().to_owned()))),
+            ("kind", text(&|query| Some(query.intent.asked.kind().to_owned()))),
             ("sql", text(&|query| query.sql())),
             ("snapshot_seq", number(&|query| query.intent.snapshot_seq)),
             ("versions", text(&|query| Some(query.versions()))),
@@ -192,17 +192,10 @@ struct Query<'a> {
 }
 
 impl Query<'_> {
-    const fn kind(&self) -> &'static str {
-        match self.intent.asked {
-            Asked::Statement { .. } => "statement",
-            Asked::Object { .. } => "object",
-        }
-    }
-
     fn sql(&self) -> Option<String> {
         match &self.intent.asked {
             Asked::Statement { sql, .. } => Some(sql.clone()),
-            Asked::Object { .. } => None,
+            _ => None,
         }
     }
 

@@ -27,7 +27,7 @@ pub(crate) use log::ReadLog;
 pub(crate) use record::{engine_build, without_key};
 
 use crate::{
-    Ctx, Error, Result,
+    Ctx, Error, ResolvedVersion, Result,
     engine::{EngineError, QueryStream},
     lake::random_id,
 };
@@ -117,6 +117,23 @@ impl Reading {
         self.outcome.duration_us = u64::try_from(micros).unwrap_or(u64::MAX);
         let outcome = Box::new(self.outcome.clone());
         self.log.put(&self.id, &self.principal, &ReadBody::Outcome(outcome));
+    }
+
+    /// The versions that something other than rows is told of, to those who may see all of them.
+    pub(crate) async fn tells_of(&mut self, versions: &[ResolvedVersion]) -> Result<()> {
+        self.about(|intent| {
+            intent.versions = versions.iter().map(ReadVersion::whole).collect();
+        });
+        self.intend().await
+    }
+
+    /// Ends with `answer`, which is handed on.
+    pub(crate) async fn close<T>(mut self, answer: Result<T>) -> Result<T> {
+        match &answer {
+            Ok(_) => self.end(ReadEnding::Allowed),
+            Err(error) => self.refused(error).await,
+        }
+        answer
     }
 
     /// The rows of `stream`, noted as they go by.

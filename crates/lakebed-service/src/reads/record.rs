@@ -10,7 +10,7 @@ use lakebed_core::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Ctx, Error, Result,
+    Ctx, Error, ResolvedVersion, Result,
     engine::Parameters,
     job::{StoredAsker, asker},
 };
@@ -80,6 +80,37 @@ pub enum Asked {
         /// Which.
         object: ObjectId,
     },
+    /// What the rows of a version look like.
+    Profile {
+        /// The reference.
+        reference: String,
+    },
+    /// What differs between two versions.
+    Diff {
+        /// The earlier one.
+        from: String,
+        /// The later one.
+        to: String,
+    },
+    /// Where to read the files of versions, by links or paths that work without us.
+    Files {
+        /// The references.
+        references: Vec<String>,
+    },
+}
+
+impl Asked {
+    /// Its word.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Statement { .. } => "statement",
+            Self::Object { .. } => "object",
+            Self::Profile { .. } => "profile",
+            Self::Diff { .. } => "diff",
+            Self::Files { .. } => "files",
+        }
+    }
 }
 
 /// A version that is read, and what of it could be seen.
@@ -96,6 +127,19 @@ pub struct ReadVersion {
     pub version_id: VersionId,
     /// What of it could be seen. The key of masks that hash is not written down here.
     pub restriction: Restriction,
+}
+
+impl ReadVersion {
+    /// All of a version.
+    pub(crate) fn whole(resolved: &ResolvedVersion) -> Self {
+        Self {
+            reference: resolved.reference.to_string(),
+            dataset: resolved.version.dataset.clone(),
+            version: resolved.version.number,
+            version_id: resolved.version.version_id,
+            restriction: Restriction::Unrestricted,
+        }
+    }
 }
 
 /// What came of a read.

@@ -10,11 +10,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lakebed_catalog::Catalog;
-use lakebed_core::Identity;
+use lakebed_core::{DatasetRef, Identity};
 use lakebed_service::{
-    Asked, Ctx, Error, Lake, NoProgress, QueryRequest, ReadBody, ReadEnding, ReadOutcome,
-    StoredRead,
-    engine::{Engine, EngineError, Prepared, QueryJob, QueryStream, StatementKind},
+    Asked, Ctx, Detail, DiffRequest, Error, Lake, NoProgress, QueryRequest, ReadBody, ReadEnding,
+    ReadOutcome, StoredRead,
+    engine::{Engine, EngineError, Prepared, QueryJob, QueryLimits, QueryStream, StatementKind},
 };
 use lakebed_store::Store;
 use lakebed_testkit::{FrozenClock, TestLake};
@@ -193,9 +193,12 @@ async fn p12_bytes_of_an_object_are_read_on_record() {
     let size: usize = bytes.iter().map(Bytes::len).sum();
     test.lake.query(&ctx, request("a.b")).await.unwrap();
     let records = on_record(&test.lake).await;
-    let ReadBody::Intent(intent) = &records[0].body else { panic!("an intent") };
-    assert!(matches!(intent.asked, Asked::Object { object: id } if id == object.id));
-    let told = outcome(&test.lake, &records[0].read).await;
+    let is_it = |record: &&StoredRead| {
+        let ReadBody::Intent(intent) = &record.body else { return false };
+        matches!(intent.asked, Asked::Object { object: id } if id == object.id)
+    };
+    let found = records.iter().find(is_it).expect("the object's intent");
+    let told = outcome(&test.lake, &found.read).await;
     assert_eq!((told.ending, told.bytes), (ReadEnding::Allowed, size as u64));
 }
 
@@ -283,4 +286,52 @@ async fn p12_many_readers_at_once_are_all_on_record() {
     }
     let numbers: Vec<u64> = on_record(&test.lake).await.iter().map(|record| record.seq).collect();
     assert_eq!(numbers, (1..=80).collect::<Vec<_>>());
+}
+
+/// What is told of data otherwise than by rows is read, too: profiles, differences, where files are.
+#[tokio::test]
+async fn p12_profiles_differences_and_files_are_read_on_record() {
+    let World { test, .. } = anywhere().await;
+    test.ingest("a.b", "a.csv", "n\n1\n2\n4\n").await.unwrap();
+    let (lake, ctx) = (&test.lake, test.ctx());
+    let reference = |text: &str| text.parse::<DatasetRef>().unwrap();
+    lake.profile(&ctx, reference("a.b")).await.unwrap();
+    let diff = DiffRequest {
+        from: reference("a.b@v1"),
+        to: reference("a.b@v2"),
+        key: Vec::new(),
+        show: 0,
+        limits: QueryLimits::default(),
+    };
+    lake.diff(&ctx, diff).await.unwrap();
+    lake.resolve(&ctx, &[reference("a.b")], Detail::Full).await.unwrap();
+    lake.resolve(&ctx, &[reference("a.b")], Detail::None).await.unwrap();
+    let stranger = Ctx::new(Identity::of("eve".parse().unwrap()), "request-7");
+    lake.profile(&stranger, reference("a.b")).await.unwrap_err();
+    let told: Vec<String> = on_record(lake)
+        .await
+        .into_iter()
+        .map(|record| match record.body {
+            ReadBody::Intent(intent) => {
+                format!(
+                    "{}: {} of {}",
+                    record.principal,
+                    intent.asked.kind(),
+                    intent.versions.len()
+                )
+            }
+            ReadBody::Outcome(outcome) => outcome.ending.as_str().to_owned(),
+        })
+        .collect();
+    let expected = [
+        "local:test: profile of 1",
+        "allowed",
+        "local:test: diff of 2",
+        "allowed",
+        "local:test: files of 1",
+        "allowed",
+        "eve: profile of 0",
+        "denied",
+    ];
+    assert_eq!(told, expected);
 }
