@@ -92,7 +92,7 @@ impl ReadLog {
         // Whoever is cancelled here takes nothing with them.
         let group = Group { log: self, records };
         self.catalog.append_reads(&group.records).await?;
-        group.is_written();
+        group.arrived();
         written.0 = taken;
         Ok(())
     }
@@ -160,7 +160,8 @@ impl ReadLog {
                 CaughtUp::WithoutTorn => Ok(()),
             }
         };
-        self.checked.get_or_try_init(check).await.map(|()| ())
+        self.checked.get_or_try_init(check).await?;
+        Ok(())
     }
 
     async fn catch_up(&self) -> Result<CaughtUp> {
@@ -216,7 +217,7 @@ struct Group<'a> {
 }
 
 impl Group<'_> {
-    fn is_written(mut self) {
+    fn arrived(mut self) {
         self.records.clear();
     }
 }

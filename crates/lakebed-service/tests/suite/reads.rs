@@ -185,7 +185,7 @@ async fn p12_bytes_of_an_object_are_read_on_record() {
     let World { test, .. } = anywhere().await;
     let ctx = test.ctx();
     let reference = "a.b".parse().unwrap();
-    let found = test.lake.resolve(&ctx, &[reference], lakebed_service::Detail::Full).await.unwrap();
+    let found = test.lake.resolve(&ctx, &[reference], Detail::Full).await.unwrap();
     let object = found.versions[0].detail.as_ref().unwrap().tables[0].object;
     let object = test.lake.find_object(&ctx, object.id).await.unwrap();
     let bytes: Vec<Bytes> =
