@@ -413,8 +413,9 @@ async fn a_tag_that_does_not_fit_is_refused() {
     let found = world.restriction(&ctx("alice"), "crm.orders").await.unwrap();
     let Restriction::Restricted(sight) = found else { panic!("it carries the tag") };
     assert_eq!(sight.rows, Predicate::Constant(false));
-    // It fitted nothing when it was declared, and is left alone.
-    world.declare(&[TAGGED, own, REGION], &other).await.unwrap();
+    // It was fit for what there was when it was declared, and is left alone.
+    let more = r#"{"name":"more","on":{"dataset":"crm.orders"},"columns":["id"],"hide":true}"#;
+    world.declare(&[TAGGED, own, more], &other).await.unwrap();
 }
 
 /// Explaining tells those whom a policy on a tag restricts that it does, and whoever may admin why; to
