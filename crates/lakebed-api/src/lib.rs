@@ -53,7 +53,7 @@ pub use catalog::{
     AccessExplanation, ActionExplained, AttributeChange, CatalogAnswer, CatalogApplied,
     CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, ContractChange, ContractReason,
     GrantExplained, GroupChange, PolicyChange, PolicyExplained, Reach, ReviewedColumn, RightChange,
-    SightChange,
+    SightChange, TaggedPart,
 };
 pub use contract::{ContractCheckRequest, ContractReport, FirstBroken, RuleFinding};
 pub use dataset::{DatasetAnswer, DatasetList, DatasetSummary, Head};

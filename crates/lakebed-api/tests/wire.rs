@@ -327,9 +327,10 @@ fn catalog_plan() -> CatalogPlan {
         sights: vec![SightChange {
             is_gain: false,
             who: BTreeSet::from(["alice".parse().unwrap()]),
-            on: lakebed_core::policy::PolicyTarget::Lake,
+            on: Target::Lake,
             restriction: "a as redact".to_owned(),
         }],
+        warnings: vec!["policy `x` does nothing: no contract has the tag `pii`".to_owned()],
     }
 }
 

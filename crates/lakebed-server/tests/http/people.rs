@@ -619,9 +619,11 @@ async fn under_a_policy(rows: [&str; 2]) -> World {
     ], "policies": [
         { "name": "eu", "on": { "dataset": "crm.customers" }, "row_filter": "region = 'EU'",
           "except": ["free"] },
-        { "name": "mail", "on": { "dataset": "crm.customers" }, "columns": ["mail"], "mask": "hash",
-          "except": ["free"] },
-    ]});
+        { "name": "mail", "on": { "tag": "pii.email" }, "mask": "hash", "except": ["free"] },
+    ], "contracts": { "crm.customers": {
+        "id": "c", "version": "1.0.0", "status": "active", "object": "customers",
+        "columns": [{ "name": "id" }, { "name": "region" }, { "name": "mail", "tags": ["pii.email"] }],
+    }}});
     let declared: Declared = serde_json::from_value(declared).unwrap();
     let apply = ApplyCatalog { declared, expected: None, without_admin: false };
     test.lake.apply_catalog(&test.ctx(), apply).await.unwrap();
