@@ -567,9 +567,10 @@ fn every_type_reads_back_what_it_wrote() {
     {
         let limits = SqlLimits {
             max_rows: Some(1),
-            timeout_ms: Some(2),
-            memory_bytes: Some(3),
-            spill_bytes: Some(4),
+            max_bytes: Some(2),
+            timeout_ms: Some(3),
+            memory_bytes: Some(4),
+            spill_bytes: Some(5),
         };
         reads_back(SqlRequest { sql: "SELECT 1".to_owned(), params, limits });
     }
@@ -581,6 +582,36 @@ fn every_type_reads_back_what_it_wrote() {
         rows: vec![vec![json!(1)]],
         row_count: 1,
     });
+}
+
+/// Plain values of JSON would keep the last of equal names, and the first digits of long numbers.
+#[test]
+fn parameters_lose_nothing_in_silence() {
+    let read = |text: &str| serde_json::from_str::<SqlParameters>(text);
+    let kept = r#"[18446744073709551615,-9223372036854775808,1.5,1e300,-0,null,true,"\u00e9"]"#;
+    let values = vec![
+        json!(u64::MAX),
+        json!(i64::MIN),
+        json!(1.5),
+        json!(1e300),
+        json!(-0.0),
+        Value::Null,
+        json!(true),
+        json!("é"),
+    ];
+    assert_eq!(read(kept).unwrap(), SqlParameters::Positional(values));
+    for (text, why) in [
+        ("[1,18446744073709551616]", "parameter `2` has more than 64 bits and would be rounded"),
+        (r#"{"a":-9223372036854775809}"#, "parameter `a` has more than 64 bits"),
+        (r#"{"a":1,"b":2,"a":3}"#, "parameter `a` is given twice"),
+        ("[1e999]", "parameter `1` cannot be read: number out of range"),
+        (r#"["\ud800"]"#, "parameter `1` cannot be read: "),
+        ("7", "expected a list of values, or an object of named values"),
+    ] {
+        let error = read(text).unwrap_err().to_string();
+        assert!(error.contains(why), "{text}: {error}");
+        assert!(!error.contains("922337"), "a value is not repeated: {error}");
+    }
 }
 
 #[test]

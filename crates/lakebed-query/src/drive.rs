@@ -28,6 +28,7 @@ use crate::{
     objects::Fault,
     output::{plain_batches, plain_schema},
     stacks::EngineThreads,
+    weight::weight,
 };
 
 /// What the task sends to its stream.
@@ -135,7 +136,9 @@ async fn run(
     sender: &mpsc::Sender<Message>,
     limits: &QueryLimits,
 ) -> Result<(), EngineError> {
-    let mut rows = Rows { sender, sent: 0, most: limits.max_rows };
+    let rows = Budget::new(limits.max_rows, "rows");
+    let bytes = Budget::new(limits.max_bytes, "bytes of values");
+    let mut rows = Rows { sender, rows, bytes };
     match planned {
         Planned::Answer(batch) => rows.send(batch).await,
         Planned::Plan { physical, state, fault, facts: _ } => {
@@ -172,30 +175,49 @@ async fn run_plan(
     }
 }
 
-/// Counts rows on their way out.
+/// Counts rows, and what their values take up, on their way out.
 struct Rows<'a> {
     sender: &'a mpsc::Sender<Message>,
-    sent: u64,
-    most: Option<u64>,
+    rows: Budget,
+    bytes: Budget,
 }
 
 impl Rows<'_> {
-    /// Sends `batch`, or as much of it as may be sent.
+    /// Sends `batch`, or nothing of it when that would be too much: what is refused at once is told
+    /// before an answer begins, and a part of a broken answer is of no use.
     async fn send(&mut self, batch: RecordBatch) -> Result<(), EngineError> {
-        let left = self.most.map_or(u64::MAX, |most| most - self.sent);
-        let fitting = batch.num_rows().min(usize::try_from(left).unwrap_or(usize::MAX));
-        let too_many = fitting < batch.num_rows();
-        if fitting > 0 {
-            self.sent += fitting as u64;
-            let sent = self.sender.send(Message::Rows(batch.slice(0, fitting))).await;
-            sent.map_err(|_| internal("nobody takes the rows any more"))?;
+        self.rows.spend(batch.num_rows() as u64)?;
+        if self.bytes.most.is_some() {
+            self.bytes.spend(weight(&batch))?;
         }
-        match too_many {
-            true => Err(exhausted(format!(
-                "the answer has more than the {} rows that are allowed",
-                self.sent
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let sent = self.sender.send(Message::Rows(batch)).await;
+        sent.map_err(|_| internal("nobody takes the rows any more"))
+    }
+}
+
+/// How much of an answer may be sent, of one kind.
+struct Budget {
+    most: Option<u64>,
+    spent: u64,
+    unit: &'static str,
+}
+
+impl Budget {
+    const fn new(most: Option<u64>, unit: &'static str) -> Self {
+        Self { most, spent: 0, unit }
+    }
+
+    fn spend(&mut self, amount: u64) -> Result<(), EngineError> {
+        self.spent += amount;
+        match self.most {
+            Some(most) if self.spent > most => Err(exhausted(format!(
+                "the answer has more than the {most} {} that are allowed",
+                self.unit
             ))),
-            false => Ok(()),
+            _ => Ok(()),
         }
     }
 }
@@ -223,7 +245,10 @@ struct Deadline {
 impl Deadline {
     fn new(limits: &QueryLimits) -> Self {
         let allowed_ms = limits.timeout_ms.unwrap_or(0);
-        let at = limits.timeout_ms.map(|allowed| Instant::now() + Duration::from_millis(allowed));
+        // A time that no clock reaches is no deadline.
+        let at = limits
+            .timeout_ms
+            .and_then(|allowed| Instant::now().checked_add(Duration::from_millis(allowed)));
         Self { at, allowed_ms }
     }
 

@@ -141,6 +141,7 @@ pub(crate) fn plan_job(
 ) -> Result<Planned, EngineError> {
     let Admitted { prepared, query } = guard::admit(&job.sql, &template.names)?;
     let Some(mut query) = query else {
+        parameters::none(&job.parameters)?;
         return match prepared.kind {
             StatementKind::ShowTables => answers::listed(&job.listing).map(Planned::Answer),
             _ => described(&job).map(Planned::Answer),

@@ -13,7 +13,7 @@
 //! | names become tables as the reader may see them, parameters become values | `plan`, `governed`, `table`, `parameters` |
 //! | functions by allow-list, those that multiply bytes bounded | `functions` |
 //! | one runtime per statement: memory, scratch, one object store | `session`, `objects`, `yielding` |
-//! | planning and running on threads with deep stacks, with a deadline | `engine`, `drive`, `stacks` |
+//! | planning and running on threads with deep stacks, with a deadline; rows and bytes are counted | `engine`, `drive`, `stacks`, `weight` |
 //! | what went wrong, in words for its reader | `errors` |
 //!
 //! Invariants: no call to the store before the first batch is asked for; a table is only ever
@@ -41,6 +41,7 @@ mod session;
 mod stacks;
 mod suggest;
 mod table;
+mod weight;
 mod yielding;
 
 pub use engine::{DataFusionEngine, EngineOptions};

@@ -62,7 +62,8 @@ pub(crate) fn limited(
     rows: Option<u64>,
 ) -> std::result::Result<LogicalPlan, EngineError> {
     let Some(rows) = rows else { return Ok(plan) };
-    let fetch = usize::try_from(rows).unwrap_or(usize::MAX).saturating_add(1);
+    // The planner counts in signed numbers.
+    let fetch = usize::try_from(rows.saturating_add(1).min(i64::MAX as u64)).unwrap_or(usize::MAX);
     LogicalPlanBuilder::from(plan)
         .limit(0, Some(fetch))
         .and_then(LogicalPlanBuilder::build)

@@ -21,6 +21,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     AppState,
+    compress::compress,
     front::{caught, front, no_such_method, no_such_route},
     routes::{
         catalog, contract, dataset, diff, event, ingest, job, lake, object, profile, receipt,
@@ -37,6 +38,7 @@ pub fn router(state: AppState) -> Router {
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .layer(CatchPanicLayer::custom(caught))
+        .layer(from_fn_with_state(state.clone(), compress))
         .layer(from_fn_with_state(state.clone(), front))
         .with_state(state)
 }

@@ -120,7 +120,7 @@ pub enum StatementKind {
     Query,
     /// `EXPLAIN SELECT …`: the logical plan, in our own words, down to the governed scans.
     Explain,
-    /// `DESCRIBE ref`: columns and types of one reference.
+    /// `DESCRIBE ref`, `SHOW COLUMNS FROM ref`: columns and types of one reference.
     Describe,
     /// `SHOW TABLES`: the service answers from [`QueryJob::listing`].
     ShowTables,
@@ -209,6 +209,10 @@ pub struct ListedTable {
 pub struct QueryLimits {
     /// Rows of the answer; one more row is an error that says so.
     pub max_rows: Option<u64>,
+    /// Bytes of the answer's values, before any format: a text or bytes count their length and 4, a
+    /// list its items and 4, a boolean 1, everything else its width in Arrow; a value that is null
+    /// counts what an empty one does. One more byte is an error that says so.
+    pub max_bytes: Option<u64>,
     /// Wall clock from start to last row.
     pub timeout_ms: Option<u64>,
     /// Memory the operators may reserve; they spill beyond it.
@@ -220,7 +224,13 @@ pub struct QueryLimits {
 impl Default for QueryLimits {
     fn default() -> Self {
         const GIB: u64 = 1 << 30;
-        Self { max_rows: None, timeout_ms: None, memory_bytes: 2 * GIB, spill_bytes: 64 * GIB }
+        Self {
+            max_rows: None,
+            max_bytes: None,
+            timeout_ms: None,
+            memory_bytes: 2 * GIB,
+            spill_bytes: 64 * GIB,
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use datafusion::{
     sql::{
         parser::{DFParserBuilder, ExplainStatement, Statement as DfStatement},
         sqlparser::{
-            ast::{ObjectName, Query, ShowStatementOptions, Statement},
+            ast::{ObjectName, Query, ShowStatementIn, ShowStatementOptions, Statement},
             tokenizer::{Token, TokenWithSpan},
         },
     },
@@ -140,6 +140,13 @@ fn admit_statement(
             },
             query: None,
         }),
+        Statement::ShowColumns { extended: false, full: false, show_options } => {
+            match shown_table(&show_options) {
+                Some(name) => admit_describe(name),
+                None => Err(show_columns_alone()),
+            }
+        }
+        Statement::ShowColumns { .. } => Err(show_columns_alone()),
         Statement::ShowTables { .. } => {
             Err(not_allowed("`SHOW TABLES` takes no options", Some("write `SHOW TABLES`".into())))
         }
@@ -151,12 +158,30 @@ fn admit_statement(
 }
 
 fn is_plain(options: &ShowStatementOptions) -> bool {
-    let ShowStatementOptions { show_in, starts_with, limit, limit_from, filter_position } = options;
-    show_in.is_none()
-        && starts_with.is_none()
-        && limit.is_none()
-        && limit_from.is_none()
-        && filter_position.is_none()
+    options.show_in.is_none() && is_unfiltered(options)
+}
+
+fn is_unfiltered(options: &ShowStatementOptions) -> bool {
+    let ShowStatementOptions { show_in: _, starts_with, limit, limit_from, filter_position } =
+        options;
+    starts_with.is_none() && limit.is_none() && limit_from.is_none() && filter_position.is_none()
+}
+
+/// The table of `SHOW COLUMNS FROM namespace.dataset`.
+fn shown_table(options: &ShowStatementOptions) -> Option<&ObjectName> {
+    match &options.show_in {
+        Some(ShowStatementIn { clause: _, parent_type: None, parent_name: Some(name) })
+            if is_unfiltered(options) =>
+        {
+            Some(name)
+        }
+        _ => None,
+    }
+}
+
+fn show_columns_alone() -> EngineError {
+    let hint = "write `SHOW COLUMNS FROM namespace.dataset`, or DESCRIBE".to_owned();
+    not_allowed("`SHOW COLUMNS` takes the name of a dataset, and no options", Some(hint))
 }
 
 fn admit_query(

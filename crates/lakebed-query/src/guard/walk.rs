@@ -150,9 +150,6 @@ impl Walk<'_> {
         }
         match expression {
             Expr::Function(function) => self.enter_call(function),
-            Expr::Value(ValueWithSpan { value: Value::Placeholder(name), .. }) => {
-                check_placeholder(name)
-            }
             Expr::Identifier(name) if name.quote_style.is_none() && name.value.starts_with('@') => {
                 Err(not_allowed(
                     format!("there is no variable `{}`", shown(&name.value)),
@@ -227,6 +224,14 @@ impl Visitor for Walk<'_> {
     fn post_visit_expr(&mut self, _: &Expr) -> ControlFlow<EngineError> {
         self.depth -= 1;
         ControlFlow::Continue(())
+    }
+
+    /// Placeholders stand where expressions do, and in few other places: `DATE $1`.
+    fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<EngineError> {
+        match &value.value {
+            Value::Placeholder(name) => flow(check_placeholder(name)),
+            _ => ControlFlow::Continue(()),
+        }
     }
 
     fn pre_visit_statement(&mut self, _: &Statement) -> ControlFlow<EngineError> {

@@ -119,7 +119,7 @@ impl AnswerBody {
         self.tally.failed(failure.status());
         let problem = failure.problem(self.reader.access, &self.reader.request_id);
         let encoder = self.source.encoder.take();
-        let words = encoder.map(|encoder| encoder.last_words(&problem)).unwrap_or_default();
+        let words = encoder.map(|mut encoder| encoder.last_words(&problem)).unwrap_or_default();
         (Ok(words.into()), State::Breaking(BrokenStream(Box::new(problem))))
     }
 }

@@ -5,7 +5,7 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use lakebed_api::{
     ResolvedInput, SqlLimits, SqlParameters, SqlRequest, SqlResult, encode_resolved,
     format_snapshot,
@@ -22,9 +22,10 @@ use super::problems::{Always, BadBody, Changes, NotAcceptable, NotFound, RawByte
 use crate::{
     Access, AppState,
     accept::negotiate,
+    coding::Coding,
     context::Context,
     convert,
-    encode::{AnswerBody, Int64, Preamble, encoder},
+    encode::{AnswerBody, Int64, Preamble, compressed, encoder},
     extract::{ApiQuery, media_type, parse_json, read_body, unsupported},
     lines::Reader,
     metrics::StatementTally,
@@ -52,9 +53,10 @@ enum Int64Query {
 
 /// Answer one statement
 ///
-/// The rows are streamed in the format that `accept` prefers. Once they have begun, an error cuts
-/// the body (a chunked body without its last chunk); NDJSON tells the reason in a last line
-/// `{"problem": …}`. Going away cancels the statement.
+/// The rows are streamed in the format that `accept` prefers, compressed (zstd, gzip) if
+/// `accept-encoding` prefers that; a Parquet file is compressed by itself. Once they have begun, an
+/// error cuts the body (a chunked body without its last chunk, a frame without its end); NDJSON tells
+/// the reason in a last line `{"problem": …}`. Going away cancels the statement.
 #[utoipa::path(post, path = "/v1/sql", tag = "sql", params(SqlQuery),
     request_body(content((SqlRequest = "application/json"), (String = "text/plain"))),
     responses(
@@ -85,6 +87,8 @@ pub(crate) async fn sql(
 ) -> Result<Response> {
     let offered = SqlFormat::ALL.map(SqlFormat::media_type);
     let format = SqlFormat::ALL[negotiate(request.headers(), &offered)?];
+    let coding = coding(&state, request.headers(), format)?;
+    let written = Written { format, coding, int64: int64(query.int64) };
     let request = query_request(&state, parse_body(request).await?)?;
     let reader = Reader { access: state.access, request_id: ctx.request_id.clone() };
     let mut tally = StatementTally::begin(state.metrics.clone());
@@ -96,7 +100,29 @@ pub(crate) async fn sql(
             return Err(failure);
         }
     };
-    respond(answer, format, int64(query.int64), reader, tally).await
+    respond(answer, written, reader, tally).await
+}
+
+/// How an answer is written down.
+struct Written {
+    format: SqlFormat,
+    coding: Coding,
+    int64: Int64,
+}
+
+/// Which content coding the client likes best. In process none is of use; a Parquet file is
+/// compressed by itself.
+fn coding(state: &AppState, headers: &HeaderMap, format: SqlFormat) -> Result<Coding> {
+    let coding = match (state.access, format) {
+        (Access::Local, _) => Some(Coding::Identity),
+        (Access::Remote, SqlFormat::Parquet) => Coding::of_compressed(headers),
+        (Access::Remote, _) => Coding::preferred(headers),
+    };
+    coding.ok_or_else(|| {
+        let detail = "no coding of the `accept-encoding` header is offered here";
+        Failure::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", detail)
+            .hint("take `zstd`, `gzip` or `identity`")
+    })
 }
 
 /// JSON, or the bare statement.
@@ -124,8 +150,8 @@ fn query_request(state: &AppState, request: SqlRequest) -> Result<QueryRequest> 
 
 /// A client of a server can ask for less than the server's limits, never for more.
 fn limits(state: &AppState, asked: SqlLimits) -> Result<QueryLimits> {
-    let SqlLimits { max_rows, timeout_ms, memory_bytes, spill_bytes } = asked;
-    if [max_rows, timeout_ms, memory_bytes, spill_bytes].contains(&Some(0)) {
+    let SqlLimits { max_rows, max_bytes, timeout_ms, memory_bytes, spill_bytes } = asked;
+    if [max_rows, max_bytes, timeout_ms, memory_bytes, spill_bytes].contains(&Some(0)) {
         let detail = "a limit is 0: leave it out to have the server's own";
         return Err(Failure::invalid("invalid-limit", detail));
     }
@@ -141,6 +167,7 @@ fn limits(state: &AppState, asked: SqlLimits) -> Result<QueryLimits> {
     };
     Ok(QueryLimits {
         max_rows: optional(max_rows, own.max_rows),
+        max_bytes: optional(max_bytes, own.max_bytes),
         timeout_ms: optional(timeout_ms, own.timeout_ms),
         memory_bytes: bounded(memory_bytes, own.memory_bytes),
         spill_bytes: bounded(spill_bytes, own.spill_bytes),
@@ -157,8 +184,7 @@ const fn int64(query: Int64Query) -> Int64 {
 /// The status is decided once the first rows are encoded.
 async fn respond(
     answer: QueryAnswer,
-    format: SqlFormat,
-    int64: Int64,
+    Written { format, coding, int64 }: Written,
     reader: Reader,
     tally: StatementTally,
 ) -> Result<Response> {
@@ -174,7 +200,12 @@ async fn respond(
     put(&mut headers, media::STATEMENT_ID, &statement_id)?;
     put(&mut headers, media::SNAPSHOT, &format_snapshot(&preamble.snapshot))?;
     put(&mut headers, media::RESOLVED, &encode_resolved(&preamble.resolved))?;
+    if let Some(name) = coding.name() {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
+    }
+    headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
     let encoder = encoder(format, &stream.schema, preamble, int64)?;
+    let encoder = compressed(encoder, coding).map_err(|error| Failure::internal(error.to_string()))?;
     let body = AnswerBody::begin(encoder, stream, reader, statement_id, tally).await?;
     Ok((headers, body.into_body()).into_response())
 }

@@ -4,6 +4,7 @@
 mod auth;
 mod breakage;
 mod certificates;
+mod compression;
 mod formats;
 mod ingest;
 mod issuer;

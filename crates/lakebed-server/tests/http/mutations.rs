@@ -163,6 +163,10 @@ const FIELDS: &[(&str, &[&str])] = &[
             "application/octet-stream",
         ],
     ),
+    (
+        "accept-encoding",
+        &["gzip", "zstd;q=0.5, *;q=0", "identity;q=0", "*;q=0", ";;,;q=", "br;q=1.0001", "*"],
+    ),
     ("content-encoding", &["gzip", "identity", "br, br, br", ""]),
     (
         "range",
@@ -249,6 +253,7 @@ const KEYS: &[&str] = &[
     "params",
     "limits",
     "max_rows",
+    "max_bytes",
     "timeout_ms",
     "memory_bytes",
     "spill_bytes",

@@ -92,6 +92,7 @@ pub(crate) async fn run(app: &App, args: ServeArgs) -> Result<Exit> {
     let mut state = AppState::new(lake.clone(), Access::Remote)
         .with_auth(auth)
         .with_trusted_proxies(proxies)
+        .with_limits(limits.of_statements())
         .with_door(limits.clone());
     let rules = host_rules(app);
     if !rules.is_empty() {

@@ -64,6 +64,9 @@ pub(crate) struct SqlArgs {
     /// Write the receipt of the answer to a file, for `lakebed replay`
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     receipt: Option<PathBuf>,
+    /// Fail when the answer's values have more bytes, in whatever format
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..))]
+    max_bytes: Option<u64>,
     /// Fail when it takes longer
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     timeout: Option<u64>,
@@ -120,6 +123,7 @@ pub(crate) async fn run(app: &App, args: SqlArgs) -> Result<Exit> {
         params: parameters::parse(&args.parameters)?,
         limits: SqlLimits {
             max_rows: args.max_rows,
+            max_bytes: args.max_bytes,
             timeout_ms: args.timeout.map(|seconds| seconds * 1000),
             ..SqlLimits::default()
         },

@@ -330,7 +330,8 @@ fn is_ordered(sql: &str) -> bool {
             depth == 0
         })
         .collect();
-    outer.contains("ORDER BY") || sql.starts_with("EXPLAIN") || sql.starts_with("DESCRIBE")
+    const ORDERED: [&str; 3] = ["EXPLAIN", "DESCRIBE", "SHOW"];
+    outer.contains("ORDER BY") || ORDERED.iter().any(|word| sql.starts_with(word))
 }
 
 /// The statements of the corpus that tell the twins apart, at most so many.
