@@ -37,6 +37,7 @@ mod router;
 mod routes;
 mod serve;
 mod state;
+mod statements;
 mod tls;
 mod urls;
 

@@ -24,7 +24,7 @@ use crate::{
     front::{caught, front, no_such_method, no_such_route},
     routes::{
         catalog, contract, dataset, diff, event, ingest, job, lake, object, profile, resolve, sql,
-        token, upload, verify, version,
+        statement, token, upload, verify, version,
     },
 };
 
@@ -69,6 +69,9 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(job::get_job, job::cancel_job))
         .routes(routes!(job::job_events))
         .routes(routes!(sql::sql))
+        .routes(routes!(statement::create_statement))
+        .routes(routes!(statement::get_statement, statement::delete_statement))
+        .routes(routes!(statement::get_chunk))
         .routes(routes!(event::list_events))
         .routes(routes!(verify::verify))
         .routes(routes!(contract::check_contract))

@@ -32,6 +32,7 @@ mod progress;
 mod query;
 mod rebuild;
 mod resolve;
+mod statement;
 mod token;
 mod upload;
 mod verify;
@@ -50,7 +51,9 @@ pub use event::{EventsSeen, SeenEvent, Sight};
 pub use ingest::{
     IngestOutcome, IngestPlan, IngestRequest, IngestStatus, PlannedSource, SourceInput,
 };
-pub use job::{JobOutcome, JobRunner, JobStatus, JobTimes, Jobs, NewJob};
+pub use job::{
+    JobOutcome, JobQueue, JobRun, JobRunner, JobRunners, JobStatus, JobTimes, Jobs, NewJob,
+};
 pub use journal::{Segment, SegmentBytes};
 pub use lake::{
     Lake, LakeConfig, LakeInfo, LakeParts, OpenMode, WorkLimits, catalog_file, set_catalog_aside,
@@ -69,6 +72,9 @@ pub use progress::{NoProgress, Progress, ProgressSink};
 pub use query::{QueryAnswer, QueryRequest};
 pub use rebuild::{RebuildReport, rebuild};
 pub use resolve::{Detail, Resolution, ResolvedVersion, VersionDetail};
+pub use statement::{
+    Basis, KeptAnswer, KeptChunk, KeptResult, ResultLimits, STATEMENT, StatementRun,
+};
 pub use token::{
     DEFAULT_TOKEN_DAYS, MAX_TOKEN_DAYS, ProvedToken, ShownToken, TokenRefusal, TokenRequest,
 };

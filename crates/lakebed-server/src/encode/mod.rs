@@ -14,6 +14,7 @@ mod types;
 mod values;
 
 pub(crate) use body::AnswerBody;
+pub(crate) use types::columns;
 
 use ::arrow::{datatypes::Schema, record_batch::RecordBatch};
 use lakebed_api::{Problem, ResolvedInput, Snapshot, media::SqlFormat};

@@ -13,6 +13,7 @@ mod problems;
 pub(crate) mod profile;
 pub(crate) mod resolve;
 pub(crate) mod sql;
+pub(crate) mod statement;
 pub(crate) mod token;
 pub(crate) mod upload;
 pub(crate) mod verify;

@@ -19,6 +19,7 @@ mod problems;
 mod proxy;
 mod resources;
 mod sockets;
+mod statements;
 mod strangers;
 mod support;
 mod uploads;
