@@ -44,6 +44,8 @@ mod server;
 mod settings;
 #[path = "cli/sql.rs"]
 mod sql;
+#[path = "cli/statements.rs"]
+mod statements;
 #[path = "cli/tokens.rs"]
 mod tokens;
 #[path = "cli/world.rs"]

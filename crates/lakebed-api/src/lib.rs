@@ -16,6 +16,7 @@
 //! | job | [`Job`], [`JobList`] | `/v1/jobs`, `/v1/jobs/{id}`, `/v1/jobs/{id}/events` |
 //! | statement | [`SqlRequest`], [`SqlResult`] | `/v1/sql` |
 //! | receipt | [`Receipt`], [`Replay`] | `/v1/receipts/{id}`, `/v1/receipts/{id}/replay` |
+//! | long statement | [`StatementRequest`], [`Statement`] | `/v1/statements`, `/v1/statements/{id}`, `/v1/statements/{id}/chunks/{n}` |
 //! | event | [`EventPage`] | `/v1/events` |
 //! | catalog | [`CatalogAnswer`], [`CatalogPlan`], [`CatalogApplied`] | `/v1/catalog`, `/v1/catalog/plan`, `/v1/catalog/apply` |
 //! | access | [`AccessExplanation`] | `/v1/access/explain` |
@@ -44,6 +45,7 @@ mod receipt;
 mod resolve;
 pub mod schemas;
 mod sql;
+mod statement;
 mod token;
 mod upload;
 mod verify;
@@ -78,6 +80,7 @@ pub use sql::{
     ResolvedInput, SqlColumn, SqlLimits, SqlParameters, SqlRequest, SqlResult, decode_resolved,
     encode_resolved, format_snapshot, parse_snapshot,
 };
+pub use statement::{Statement, StatementChunk, StatementRequest, StatementResult};
 pub use token::{NewToken, TokenList, TokenRequest, TokenSummary, WhoAmI};
 pub use upload::{UploadState, Uploaded};
 pub use verify::{Finding, VerifyReport, VerifyRequest};

@@ -10,13 +10,14 @@ use lakebed_api::{
     ContractCheckRequest, ContractReason, ContractReport, DatasetAnswer, DatasetList,
     DatasetSummary, DiffAnswer, DiffRequest, DistinctCount, Distribution, EventEntry, EventPage,
     FileLink, Finding, FirstBroken, FrequentValue, Head, Health, IngestPlan, IngestRequest,
-    IngestResponse, IngestSource, IngestStatus, InputVersion, LakeInfo, Line, NewToken,
+    IngestResponse, IngestSource, IngestStatus, InputVersion, JobState, LakeInfo, Line, NewToken,
     PlannedSource, PolicyChange, Problem, ProfileAnswer, Progress, Quantile, Reach, ResolveRequest,
     ResolveResponse, ResolvedInput, ResolvedVersion, ReviewedColumn, RightChange, RowDiff,
     RuleFinding, SchemaChange, SchemaChangeKind, SightChange, Snapshot, SourceFile, SqlColumn,
-    SqlLimits, SqlParameters, SqlRequest, SqlResult, TokenList, TokenRequest, TokenSummary,
-    Uploaded, VerifyReport, VerifyRequest, VersionAnswer, VersionPage, VersionSummary, WhoAmI,
-    decode_resolved, encode_resolved, format_snapshot, parse_snapshot, schemas,
+    SqlLimits, SqlParameters, SqlRequest, SqlResult, Statement, StatementChunk, StatementRequest,
+    StatementResult, TokenList, TokenRequest, TokenSummary, Uploaded, VerifyReport, VerifyRequest,
+    VersionAnswer, VersionPage, VersionSummary, WhoAmI, decode_resolved, encode_resolved,
+    format_snapshot, parse_snapshot, schemas,
 };
 use lakebed_core::{
     Action, AttributeValue, Column, Comment, Compression, CsvDecode, DataType, DatasetKind,
@@ -572,8 +573,11 @@ fn every_type_reads_back_what_it_wrote() {
             memory_bytes: Some(4),
             spill_bytes: Some(5),
         };
-        reads_back(SqlRequest { sql: "SELECT 1".to_owned(), params, limits });
+        let sql = "SELECT 1".to_owned();
+        reads_back(SqlRequest { sql: sql.clone(), params: params.clone(), limits });
+        reads_back(StatementRequest { sql, params, limits, wait_ms: Some(0) });
     }
+    reads_back(statement());
     reads_back(SqlResult {
         statement_id: "s".to_owned(),
         snapshot: snapshot(),
@@ -614,6 +618,51 @@ fn parameters_lose_nothing_in_silence() {
     }
 }
 
+fn statement() -> Statement {
+    Statement {
+        id: "4fe1".to_owned(),
+        state: JobState::Done,
+        idempotency_key: Some("k1".to_owned()),
+        progress: None,
+        cancel_asked: false,
+        result: Some(StatementResult {
+            statement_id: "s".to_owned(),
+            snapshot: snapshot(),
+            resolved: vec![input()],
+            columns: vec![SqlColumn { name: "n".to_owned(), data_type: "long".to_owned() }],
+            row_count: 2,
+            chunks: vec![StatementChunk {
+                url: "/v1/statements/4fe1/chunks/0".to_owned(),
+                row_count: 2,
+                size_bytes: 512,
+            }],
+        }),
+        problem: None,
+        created_at: at(),
+        updated_at: at(),
+        expires_at: Some(at()),
+    }
+}
+
+#[test]
+fn a_statement_tells_where_its_rows_are() {
+    insta::assert_json_snapshot!(statement(), @"");
+    let waiting = Statement {
+        state: JobState::Queued,
+        progress: Some(Progress {
+            phase: "queued".to_owned(),
+            queued_before: Some(3),
+            ..Progress::default()
+        }),
+        result: None,
+        idempotency_key: None,
+        expires_at: None,
+        ..statement()
+    };
+    insta::assert_json_snapshot!(waiting, @"");
+    reads_back(waiting);
+}
+
 #[test]
 fn a_line_is_named_by_what_it_is() {
     let line = serde_json::to_value(Line::<IngestResponse>::Progress(Progress::default())).unwrap();
@@ -646,6 +695,7 @@ fn requests_refuse_fields_they_do_not_know() {
     refuses::<ResolveRequest>(json!({"refs": [], "surprise": 1}));
     refuses::<SqlRequest>(json!({"sql": "", "surprise": 1}));
     refuses::<SqlRequest>(json!({"sql": "", "limits": {"surprise": 1}}));
+    refuses::<StatementRequest>(json!({"sql": "", "surprise": 1}));
     refuses::<VerifyRequest>(json!({"surprise": 1}));
     refuses::<TokenRequest>(json!({"surprise": 1}));
     refuses::<CatalogPlanRequest>(json!({"declared": {"format": 1, "surprise": 1}}));

@@ -67,7 +67,7 @@ pub use dataset::{DatasetFilter, DatasetRecord, NewestState};
 pub use declaration::Declaration;
 pub use error::{BoxError, Entity, Error, Result};
 pub use findings::FindingsRecord;
-pub use job::{JobRecord, JobState, UnfinishedJob};
+pub use job::{JobOutline, JobRecord, JobState, UnfinishedJob};
 pub use journal::{JournalMark, JournalState};
 pub use lease::Lease;
 pub use meta::Snapshot;

@@ -14,7 +14,7 @@ use lakebed_core::{
 use crate::{Denied, Granted, Reader, Verdict, about::places};
 
 /// What one identity may do at one moment, found once and asked often.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rights {
     principal: PrincipalName,
     standing: Standing,

@@ -39,6 +39,7 @@ mod router;
 mod routes;
 mod serve;
 mod state;
+mod statements;
 mod tls;
 mod urls;
 

@@ -25,7 +25,7 @@ use crate::{
     front::{caught, front, no_such_method, no_such_route},
     routes::{
         catalog, contract, dataset, diff, event, ingest, job, lake, object, profile, receipt,
-        resolve, sql, token, upload, verify, version,
+        resolve, sql, statement, token, upload, verify, version,
     },
 };
 
@@ -73,6 +73,9 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(sql::sql))
         .routes(routes!(receipt::get_receipt))
         .routes(routes!(receipt::replay))
+        .routes(routes!(statement::create_statement))
+        .routes(routes!(statement::get_statement, statement::delete_statement))
+        .routes(routes!(statement::get_chunk))
         .routes(routes!(event::list_events))
         .routes(routes!(verify::verify))
         .routes(routes!(contract::check_contract))

@@ -13,13 +13,14 @@ use lakebed_core::{LakeFile, LakeId, StageName, Timestamp};
 use lakebed_store::{Created, Root, Store, StoreOptions};
 
 use crate::{
-    AdmissionLimits, Clock, Ctx, Error, NoProbe, Probe, Result, UploadLimits,
+    AdmissionLimits, Clock, Ctx, Error, NoProbe, Probe, Result, ResultLimits, UploadLimits,
     admission::Admission,
     cache::Cache,
     engine::Engine,
     journal::{Events, Journal, Reads},
     observe::Listener,
     reads::ReadLog,
+    statement::Results,
     upload::Uploads,
 };
 
@@ -59,7 +60,7 @@ pub enum OpenMode {
     CreateIfMissing,
 }
 
-/// How much is done at once in this process, how much waits for it, and how much is uploaded.
+/// How much is done at once in this process, how much waits for it, and how much lies beside the lake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkLimits {
     /// Ingests.
@@ -68,6 +69,8 @@ pub struct WorkLimits {
     pub statements: AdmissionLimits,
     /// Uploads that wait for an ingest.
     pub uploads: UploadLimits,
+    /// Results of statements that wait to be fetched.
+    pub results: ResultLimits,
 }
 
 impl Default for WorkLimits {
@@ -77,6 +80,7 @@ impl Default for WorkLimits {
             ingests: AdmissionLimits { at_once: 4, queued: 10_000, queued_per_principal: 2_000 },
             statements: AdmissionLimits { at_once: 32, queued: 1_000, queued_per_principal: 200 },
             uploads: UploadLimits::default(),
+            results: ResultLimits::default(),
         }
     }
 }
@@ -118,6 +122,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) probe: Arc<dyn Probe>,
     pub(crate) uploads: Uploads,
+    pub(crate) results: Results,
     pub(crate) ingests: Admission,
     pub(crate) statements: Admission,
     pub(crate) cache: Cache,
@@ -200,6 +205,7 @@ impl Lake {
             clock,
             probe,
             uploads: Uploads::default(),
+            results: Results::default(),
             ingests: Admission::new("ingests", limits.ingests),
             statements: Admission::new("statements", limits.statements),
             cache: Cache::default(),
@@ -214,6 +220,7 @@ impl Lake {
         self.inner.ingests.limit(limits.ingests);
         self.inner.statements.limit(limits.statements);
         self.inner.uploads.limit(limits.uploads);
+        self.inner.results.limit(limits.results);
     }
 
     /// Waits for whoever publishes, and for the database to be closed in order.

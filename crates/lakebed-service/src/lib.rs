@@ -33,6 +33,7 @@ mod query;
 mod reads;
 mod rebuild;
 mod resolve;
+mod statement;
 mod system;
 mod token;
 mod upload;
@@ -53,7 +54,8 @@ pub use ingest::{
     IngestOutcome, IngestPlan, IngestRequest, IngestStatus, PlannedSource, SourceInput,
 };
 pub use job::{
-    JobOutcome, JobRunner, JobStatus, JobTimes, Jobs, NewJob, StoredAsker, StoredStanding,
+    JobOutcome, JobQueue, JobRun, JobRunner, JobRunners, JobStatus, JobTimes, Jobs, NewJob,
+    StoredAsker, StoredStanding,
 };
 pub use journal::{ChainSegment, Link, Segment, SegmentBytes};
 pub use lake::{
@@ -77,6 +79,9 @@ pub use reads::{
 };
 pub use rebuild::{RebuildReport, rebuild};
 pub use resolve::{Detail, Resolution, ResolvedVersion, VersionDetail};
+pub use statement::{
+    Basis, KeptAnswer, KeptChunk, KeptResult, ResultLimits, STATEMENT, StatementRun,
+};
 pub use token::{
     DEFAULT_TOKEN_DAYS, MAX_TOKEN_DAYS, ProvedToken, ShownToken, TokenRefusal, TokenRequest,
 };

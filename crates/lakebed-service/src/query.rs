@@ -4,7 +4,7 @@ use futures::StreamExt as _;
 use lakebed_core::{DatasetKind, DatasetRef, TablePart, TableRef};
 
 use crate::{
-    Ctx, Error, Lake, ResolvedVersion, Result, Snapshot,
+    Ctx, Error, Lake, ResolvedVersion, Result, Snapshot, Ticket,
     access::restricted,
     cache::InForce,
     engine::{
@@ -48,10 +48,23 @@ impl Lake {
     /// engine will not or cannot do; once rows have begun, errors come through the stream.
     #[tracing::instrument(level = "debug", name = "query", skip_all)]
     pub async fn query(&self, ctx: &Ctx, request: QueryRequest) -> Result<QueryAnswer> {
+        let enter = || self.inner.statements.enter(ctx.actor());
+        self.query_in_turn(ctx, request, enter, |_| Ok(())).await
+    }
+
+    /// The same at the place in the queue that `enter` gives; `on_wait` is told now and then how many
+    /// are before it.
+    pub(crate) async fn query_in_turn(
+        &self,
+        ctx: &Ctx,
+        request: QueryRequest,
+        enter: impl FnOnce() -> Result<Ticket> + Send,
+        on_wait: impl FnMut(u64) -> Result<()> + Send,
+    ) -> Result<QueryAnswer> {
         let asked =
             Asked::Statement { sql: request.sql.clone(), parameters: request.parameters.clone() };
         let mut reading = Reading::begin(&self.inner.reads, ctx, asked)?;
-        match self.answer(ctx, request, &mut reading).await {
+        match self.answer(ctx, request, &mut reading, enter, on_wait).await {
             Ok((snapshot, resolved, stream)) => Ok(QueryAnswer {
                 statement_id: reading.id().to_owned(),
                 snapshot,
@@ -71,9 +84,11 @@ impl Lake {
         ctx: &Ctx,
         request: QueryRequest,
         reading: &mut Reading,
+        enter: impl FnOnce() -> Result<Ticket> + Send,
+        on_wait: impl FnMut(u64) -> Result<()> + Send,
     ) -> Result<(Snapshot, Vec<ResolvedVersion>, QueryStream)> {
         let prepared = self.inner.engine.prepare(&request.sql)?;
-        let permit = self.inner.statements.enter(ctx.actor())?.admitted(|_| Ok(())).await?;
+        let permit = enter()?.admitted(on_wait).await?;
         let mut references: Vec<DatasetRef> = Vec::new();
         for named in &prepared.references {
             if !references.contains(&named.reference) {

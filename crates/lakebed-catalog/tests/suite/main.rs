@@ -68,6 +68,7 @@ on_every_engine! {
     jobs::the_same_key_is_the_same_job,
     jobs::a_job_is_written_by_the_server_that_runs_it,
     jobs::jobs_are_given_back_cancelled_and_forgotten,
+    jobs::outcomes_are_forgotten_before_their_jobs,
     uploads::an_upload_is_read_back_by_its_owner_alone,
     uploads::what_waits_is_counted_together,
     uploads::of_two_that_do_not_fit_together_one_is_recorded,

@@ -16,6 +16,7 @@ mod values;
 
 pub(crate) use body::AnswerBody;
 pub(crate) use compressed::{compress, compressed};
+pub(crate) use types::columns;
 
 use ::arrow::{
     datatypes::{DataType, FieldRef, Schema},

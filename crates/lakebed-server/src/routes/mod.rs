@@ -14,6 +14,7 @@ pub(crate) mod profile;
 pub(crate) mod receipt;
 pub(crate) mod resolve;
 pub(crate) mod sql;
+pub(crate) mod statement;
 pub(crate) mod token;
 pub(crate) mod upload;
 pub(crate) mod verify;

@@ -13,7 +13,7 @@ use lakebed_api::{
 };
 use lakebed_service::{
     QueryAnswer, QueryRequest,
-    engine::{Parameters, QueryLimits},
+    engine::{Parameters, QueryLimits, QueryStream},
 };
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -26,7 +26,7 @@ use crate::{
     context::Context,
     convert,
     encode::{AnswerBody, Int64, Preamble, compressed, encoder},
-    extract::{ApiQuery, media_type, parse_json, read_body, unsupported},
+    extract::{ApiQuery, media_type, parse_json, read_body, text_body, unsupported},
     lines::Reader,
     metrics::StatementTally,
     problem::{Failure, Result},
@@ -131,15 +131,13 @@ async fn parse_body(request: Request) -> Result<SqlRequest> {
     match media_type(&parts.headers).as_deref() {
         Some(media::JSON) => parse_json(&read_body(body).await?),
         Some(media::TEXT) => {
-            let sql = String::from_utf8(read_body(body).await?.into());
-            let sql = sql.map_err(|_| Failure::invalid("invalid-text", "the body is not UTF-8"))?;
-            Ok(SqlRequest { sql, ..SqlRequest::default() })
+            Ok(SqlRequest { sql: text_body(body).await?, ..SqlRequest::default() })
         }
         _ => Err(unsupported(&format!("{} or {}", media::JSON, media::TEXT))),
     }
 }
 
-fn query_request(state: &AppState, request: SqlRequest) -> Result<QueryRequest> {
+pub(crate) fn query_request(state: &AppState, request: SqlRequest) -> Result<QueryRequest> {
     let parameters = match request.params {
         SqlParameters::Positional(values) => Parameters::Positional(values),
         SqlParameters::Named(values) => Parameters::Named(values),
@@ -174,8 +172,8 @@ fn limits(state: &AppState, asked: SqlLimits) -> Result<QueryLimits> {
     })
 }
 
-const fn int64(query: Int64Query) -> Int64 {
-    match query {
+pub(crate) const fn int64(query: SqlQuery) -> Int64 {
+    match query.int64 {
         Int64Query::Number => Int64::Number,
         Int64Query::String => Int64::Text,
     }
@@ -190,10 +188,23 @@ async fn respond(
 ) -> Result<Response> {
     let QueryAnswer { statement_id, snapshot, resolved, stream } = answer;
     let preamble = Preamble {
-        statement_id: statement_id.clone(),
+        statement_id,
         snapshot: convert::snapshot(snapshot),
         resolved: resolved.iter().map(convert::input).collect::<Vec<ResolvedInput>>(),
     };
+    respond_rows(preamble, stream, format, int64, reader, tally).await
+}
+
+/// The same for rows of which it is known what to say.
+pub(crate) async fn respond_rows(
+    preamble: Preamble,
+    stream: QueryStream,
+    format: SqlFormat,
+    int64: Int64,
+    reader: Reader,
+    tally: StatementTally,
+) -> Result<Response> {
+    let statement_id = preamble.statement_id.clone();
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(format)));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -20,6 +20,7 @@ mod problems;
 mod proxy;
 mod resources;
 mod sockets;
+mod statements;
 mod strangers;
 mod support;
 mod uploads;

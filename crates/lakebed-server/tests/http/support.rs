@@ -274,9 +274,18 @@ impl Door {
         self.with_state(AppState::new(self.lake.clone(), Access::Remote).with_identity(identity))
     }
 
-    /// Another server of the same lake.
+    /// Another server of the same lake, which answers no SQL.
     pub(crate) async fn another(&self) -> Self {
-        let lake = self.test.reopen().await.unwrap();
+        self.another_on(self.test.reopen().await.unwrap())
+    }
+
+    /// Another server of the same lake, with the same script.
+    pub(crate) async fn another_with_its_engine(&self) -> Self {
+        let engine = Arc::clone(&self.engine) as Arc<dyn Engine>;
+        self.another_on(self.test.reopen_with(engine).await.unwrap())
+    }
+
+    fn another_on(&self, lake: Lake) -> Self {
         let state = AppState::new(lake.clone(), Access::Remote);
         Self { lake, ..self.with_state(state) }
     }

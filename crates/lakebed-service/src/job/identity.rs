@@ -71,7 +71,7 @@ pub(super) fn to_text(ctx: &Ctx) -> String {
 }
 
 /// What [`to_text`] wrote; nothing if it is something else.
-pub(super) fn from_text(text: &str) -> Option<Ctx> {
+pub(crate) fn from_text(text: &str) -> Option<Ctx> {
     let stored: StoredAsker = serde_json::from_str(text).ok()?;
     let token = match stored.token {
         Some((id, expires_at)) => Some(ShownToken { id: id.parse().ok()?, expires_at }),
