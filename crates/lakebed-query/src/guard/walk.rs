@@ -139,6 +139,9 @@ impl Walk<'_> {
         }
         match expression {
             Expr::Function(function) => self.enter_call(function),
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                clauses::check_fields(root, access_chain)
+            }
             Expr::Value(ValueWithSpan { value: Value::Placeholder(name), .. }) => {
                 check_placeholder(name)
             }
