@@ -150,6 +150,9 @@ impl Walk<'_> {
         }
         match expression {
             Expr::Function(function) => self.enter_call(function),
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                clauses::check_fields(root, access_chain)
+            }
             Expr::Identifier(name) if name.quote_style.is_none() && name.value.starts_with('@') => {
                 Err(not_allowed(
                     format!("there is no variable `{}`", shown(&name.value)),

@@ -160,12 +160,17 @@ async fn sorts_spill_and_leave_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn more_memory_or_scratch_than_allowed_is_an_error() {
     let world = wide_lake(400_000).await;
+    let little = || {
+        limited(|limits| {
+            limits.memory_bytes = 32 << 20;
+            limits.spill_bytes = 1 << 20;
+        })
+    };
     let sql = "SELECT text, id FROM a.b ORDER BY text";
-    let little = limited(|limits| {
-        limits.memory_bytes = 32 << 20;
-        limits.spill_bytes = 1 << 20;
-    });
-    insta::assert_snapshot!(world.show_with(sql, little).await, @"exhausted: the statement needs more scratch space than it may use: 1048576 bytes");
+    insta::assert_snapshot!(world.show_with(sql, little()).await, @"exhausted: the statement needs more scratch space than it may use: 1048576 bytes");
+    // Of this one several parts hear.
+    let sql = "SELECT max(r) FROM (SELECT row_number() OVER (ORDER BY text) AS r FROM a.b) t";
+    insta::assert_snapshot!(world.show_with(sql, little()).await, @"exhausted: the statement needs more scratch space than it may use: 1048576 bytes");
     let sql = "SELECT array_agg(text) FROM a.b";
     let tiny = limited(|limits| limits.memory_bytes = 1 << 20);
     insta::assert_snapshot!(world.show_with(sql, tiny).await, @"exhausted: the statement needs more memory than it may use: 1048576 bytes");

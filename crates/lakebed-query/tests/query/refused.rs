@@ -125,6 +125,10 @@ const REFUSED: &[&str] = &[
     "SELECT * FROM sales.orders PIVOT (sum(id) FOR region IN ('eu'))",
     "SELECT * FROM sales.orders UNPIVOT (v FOR n IN (id))",
     "SELECT /*+ BROADCAST(x) */ 1",
+    "SELECT * ILIKE '%secret%' FROM sales.orders",
+    "SELECT o.* ILIKE 'id' FROM sales.orders o",
+    "SELECT * RENAME (id AS x) FROM sales.orders",
+    "SELECT (o).id FROM sales.orders o",
     "TABLE sales.orders",
     "FROM sales.orders",
     // Functions that say where bytes are or what the engine is.

@@ -1,6 +1,7 @@
 //! The HTTP door over a real lake: what is asked, what is answered, how it fails.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
+mod attacks;
 mod auth;
 mod breakage;
 mod certificates;
