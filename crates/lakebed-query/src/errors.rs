@@ -181,9 +181,7 @@ fn from_io(error: std::io::Error) -> EngineError {
 fn used_up(error: &std::io::Error) -> Option<EngineError> {
     use std::io::ErrorKind::{QuotaExceeded, StorageFull};
     match error.kind() {
-        StorageFull | QuotaExceeded => {
-            Some(exhausted("there is no space left for scratch files"))
-        }
+        StorageFull | QuotaExceeded => Some(exhausted("there is no space left for scratch files")),
         // The disk manager says it in words alone, naming its setting.
         _ if error.to_string().contains("max_temp_directory_size") => Some(exhausted(NO_SCRATCH)),
         _ => None,

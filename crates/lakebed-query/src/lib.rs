@@ -9,7 +9,7 @@
 //!
 //! | step | where |
 //! |---|---|
-//! | tokens, one statement, an allow-list over the tree, names of what it reads | `guard` |
+//! | tokens, one statement, an allow-list over the tree, names of what it reads | `guard`, `statements` |
 //! | names become tables as the reader may see them, parameters become values | `plan`, `governed`, `table`, `parameters` |
 //! | functions by allow-list, those that multiply bytes bounded | `functions` |
 //! | one runtime per statement: memory, scratch, one object store | `session`, `objects`, `yielding` |
@@ -39,6 +39,7 @@ mod parameters;
 mod plan;
 mod session;
 mod stacks;
+mod statements;
 mod suggest;
 mod table;
 mod weight;

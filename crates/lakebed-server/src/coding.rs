@@ -99,7 +99,8 @@ mod tests {
     #[test]
     fn the_heaviest_coding_wins() {
         let preferred = |line: &'static str| Coding::preferred(&headers(&[line]));
-        for line in ["zstd", "gzip, zstd", "gzip;q=0.5, zstd;q=0.6", "*", "ZSTD", "br, zstd;q=0.1"] {
+        for line in ["zstd", "gzip, zstd", "gzip;q=0.5, zstd;q=0.6", "*", "ZSTD", "br, zstd;q=0.1"]
+        {
             assert_eq!(preferred(line), Some(Coding::Zstd), "{line}");
         }
         for line in [

@@ -193,7 +193,8 @@ mod tests {
     #[test]
     fn statements_are_bounded_by_what_is_not_zero() {
         let limits = Limits { statement_rows: 7, statement_bytes: 8, ..Limits::default() };
-        let expected = QueryLimits { max_rows: Some(7), max_bytes: Some(8), ..QueryLimits::default() };
+        let expected =
+            QueryLimits { max_rows: Some(7), max_bytes: Some(8), ..QueryLimits::default() };
         assert_eq!(limits.of_statements(), expected);
         assert!(Limits { statement_memory_bytes: 0, ..Limits::default() }.check().is_err());
     }

@@ -164,10 +164,7 @@ async fn parameters_stand_wherever_values_do() {
         ("SELECT date '2026-01-02' > $1 AS a".into(), json!([null])),
         ("SELECT date '2026-01-31' + INTERVAL $1 AS a".into(), json!(["1 month"])),
         ("SELECT date '2026-01-31' + INTERVAL $1 DAY AS a".into(), json!([2])),
-        (
-            "SELECT timestamp '2026-01-01 00:00:00' AT TIME ZONE $1 AS a".into(),
-            json!(["+01:00"]),
-        ),
+        ("SELECT timestamp '2026-01-01 00:00:00' AT TIME ZONE $1 AS a".into(), json!(["+01:00"])),
         ("SELECT 'a_b' LIKE $1 ESCAPE $2 AS a".into(), json!(["a!_b", "!"])),
         ("SELECT CASE $1 WHEN 1 THEN 'one' ELSE $2 END AS a".into(), json!([1, "more"])),
         ("SELECT * FROM (VALUES ($1, $2)) AS v(a, b)".into(), json!([1, "x"])),

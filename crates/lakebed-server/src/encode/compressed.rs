@@ -81,7 +81,10 @@ impl Frame {
 ///
 /// # Errors
 /// When the compressor gets no memory.
-pub(crate) fn compressed(inner: Box<dyn Encoder>, coding: Coding) -> Result<Box<dyn Encoder>, BoxError> {
+pub(crate) fn compressed(
+    inner: Box<dyn Encoder>,
+    coding: Coding,
+) -> Result<Box<dyn Encoder>, BoxError> {
     Ok(match Frame::begin(coding)? {
         None => inner,
         Some(frame) => Box::new(Compressed { inner, frame, plain: Vec::new() }),

@@ -1,7 +1,7 @@
 //! Answers to statements, written down as they come: record batches in, bytes out.
 //!
-//! An [`Encoder`] is plain code over one buffer; [`AnswerBody`] runs it off the async threads,
-//! batch by batch, so that memory holds one batch and its bytes, whatever the answer's length.
+//! An [`Encoder`] is plain code over one buffer; [`AnswerBody`] runs it off the async threads, but for
+//! a few rows, batch by batch, so that memory holds one batch and its bytes, whatever the answer's length.
 //! (Parquet holds one row group.) A stream that breaks off ends in an error, never in a clean end.
 
 mod arrow;
@@ -43,6 +43,11 @@ pub(crate) trait Encoder: Send {
     /// How many rows to give it at once, so that long rows do not pile up in the buffer.
     fn rows_at_once(&self) -> usize {
         1024
+    }
+
+    /// Whether beginning and ending take a moment, and a few rows too.
+    fn is_light(&self) -> bool {
+        true
     }
 
     /// What tells a reader of the format that the rows end early; the body is cut in any case.

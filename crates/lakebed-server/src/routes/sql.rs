@@ -88,7 +88,7 @@ pub(crate) async fn sql(
     let offered = SqlFormat::ALL.map(SqlFormat::media_type);
     let format = SqlFormat::ALL[negotiate(request.headers(), &offered)?];
     let coding = coding(&state, request.headers(), format)?;
-    let written = Written { format, coding, int64: int64(query.int64) };
+    let written = Written { format, coding, int64: int64(query) };
     let request = query_request(&state, parse_body(request).await?)?;
     let reader = Reader { access: state.access, request_id: ctx.request_id.clone() };
     let mut tally = StatementTally::begin(state.metrics.clone());
@@ -104,15 +104,15 @@ pub(crate) async fn sql(
 }
 
 /// How an answer is written down.
-struct Written {
-    format: SqlFormat,
-    coding: Coding,
-    int64: Int64,
+pub(crate) struct Written {
+    pub(crate) format: SqlFormat,
+    pub(crate) coding: Coding,
+    pub(crate) int64: Int64,
 }
 
 /// Which content coding the client likes best. In process none is of use; a Parquet file is
 /// compressed by itself.
-fn coding(state: &AppState, headers: &HeaderMap, format: SqlFormat) -> Result<Coding> {
+pub(crate) fn coding(state: &AppState, headers: &HeaderMap, format: SqlFormat) -> Result<Coding> {
     let coding = match (state.access, format) {
         (Access::Local, _) => Some(Coding::Identity),
         (Access::Remote, SqlFormat::Parquet) => Coding::of_compressed(headers),
@@ -182,7 +182,7 @@ pub(crate) const fn int64(query: SqlQuery) -> Int64 {
 /// The status is decided once the first rows are encoded.
 async fn respond(
     answer: QueryAnswer,
-    Written { format, coding, int64 }: Written,
+    written: Written,
     reader: Reader,
     tally: StatementTally,
 ) -> Result<Response> {
@@ -192,15 +192,14 @@ async fn respond(
         snapshot: convert::snapshot(snapshot),
         resolved: resolved.iter().map(convert::input).collect::<Vec<ResolvedInput>>(),
     };
-    respond_rows(preamble, stream, format, int64, reader, tally).await
+    respond_rows(preamble, stream, written, reader, tally).await
 }
 
 /// The same for rows of which it is known what to say.
 pub(crate) async fn respond_rows(
     preamble: Preamble,
     stream: QueryStream,
-    format: SqlFormat,
-    int64: Int64,
+    Written { format, coding, int64 }: Written,
     reader: Reader,
     tally: StatementTally,
 ) -> Result<Response> {
@@ -216,7 +215,8 @@ pub(crate) async fn respond_rows(
     }
     headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
     let encoder = encoder(format, &stream.schema, preamble, int64)?;
-    let encoder = compressed(encoder, coding).map_err(|error| Failure::internal(error.to_string()))?;
+    let encoder =
+        compressed(encoder, coding).map_err(|error| Failure::internal(error.to_string()))?;
     let body = AnswerBody::begin(encoder, stream, reader, statement_id, tally).await?;
     Ok((headers, body.into_body()).into_response())
 }

@@ -21,7 +21,7 @@ use super::{
     problems::{
         Always, BadBody, BadRequest, Changes, Gone, NotAcceptable, NotFound, RawBytes, TooMany,
     },
-    sql::{SqlQuery, int64, query_request, respond_rows},
+    sql::{SqlQuery, Written, coding, int64, query_request, respond_rows},
 };
 use crate::{
     Access, AppState,
@@ -160,12 +160,14 @@ pub(crate) async fn get_chunk(
 ) -> Result<Response> {
     let offered = SqlFormat::ALL.map(SqlFormat::media_type);
     let format = SqlFormat::ALL[negotiate(request.headers(), &offered)?];
+    let coding = coding(&state, request.headers(), format)?;
+    let written = Written { format, coding, int64: int64(query) };
     let status = find(&state, &ctx, &id).await?;
     let (preamble, rows) = rows_of(&state, &ctx, &status, number).await?;
     let reader = Reader { access: state.access, request_id: ctx.request_id };
     // The statement was counted when it was run.
     let tally = StatementTally::begin(None);
-    respond_rows(preamble, rows, format, int64(query), reader, tally).await
+    respond_rows(preamble, rows, written, reader, tally).await
 }
 
 /// End a statement, or forget what came of it

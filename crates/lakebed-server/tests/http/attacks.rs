@@ -98,7 +98,8 @@ async fn what_is_hidden_is_there() {
     for version in world.names().0 {
         let rows = format!("SELECT * FROM \"{version}\"");
         told += &ask(router, &Request::sql(&rows)).await.everything();
-        told += &ask(router, &Request::get(&format!("/v1/versions?ref={version}"))).await.everything();
+        told +=
+            &ask(router, &Request::get(&format!("/v1/versions?ref={version}"))).await.everything();
     }
     told += &ask(router, &Request::get("/v1/events?limit=1000")).await.everything();
     let digests = world.count_marks(&told);

@@ -258,13 +258,8 @@ async fn limits_can_be_lowered_but_not_lifted_from_outside() {
         let door = Door::with(access, own).await;
         door.client().sql(&request, SqlFormat::Json).await.unwrap();
         let used = door.engine.limits.lock().unwrap().unwrap();
-        let used = (
-            used.max_rows,
-            used.max_bytes,
-            used.timeout_ms,
-            used.memory_bytes,
-            used.spill_bytes,
-        );
+        let used =
+            (used.max_rows, used.max_bytes, used.timeout_ms, used.memory_bytes, used.spill_bytes);
         assert_eq!(used, expected, "{access:?}");
     }
     let door = Door::remote().await;

@@ -155,7 +155,8 @@ pub(super) async fn read(bytes: Bytes) -> Result<QueryStream> {
             Err(error) => Some((Err(EngineError::Internal { source: error.into() }), None)),
         }
     });
-    Ok(QueryStream { schema, batches: batches.boxed() })
+    let batches = batches.boxed();
+    Ok(QueryStream { schema, batches, columns: Vec::new(), unstable: Vec::new() })
 }
 
 /// Runs `work` on a thread for such work.

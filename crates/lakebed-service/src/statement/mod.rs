@@ -222,7 +222,7 @@ impl Lake {
         let answer = self.query_in_turn(ctx, request, turn, |before| meter.queued(before));
         let answer = unless_cancelled(meter, answer).await?;
         meter.begin("answering", None);
-        let QueryStream { schema, mut batches } = answer.stream;
+        let QueryStream { schema, mut batches, .. } = answer.stream;
         let mut cutter = Cutter::new(&schema);
         let mut kept = KeptResult { run: run.to_owned(), chunks: Vec::new() };
         // Only waiting is broken off: nothing is written once it was forgotten.

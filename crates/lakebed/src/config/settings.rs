@@ -438,7 +438,7 @@ pub(crate) const AZURE_ENDPOINT: Described = Described {
 };
 
 /// All of them, in the order of the documentation.
-pub(crate) const SETTINGS: [&Described; 32] = [
+pub(crate) const SETTINGS: [&Described; 34] = [
     &LAKE,
     &CATALOG,
     &CA_FILE,

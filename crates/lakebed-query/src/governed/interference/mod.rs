@@ -87,12 +87,7 @@ enum Asks {
 
 /// The planner makes some choices by the order of a hash map, another one every time: what is told
 /// differs if none of several tellings of one is one of the other's.
-async fn compared(
-    one: &World,
-    other: &World,
-    statement: &Statement,
-    asks: Asks,
-) -> Option<String> {
+async fn compared(one: &World, other: &World, statement: &Statement, asks: Asks) -> Option<String> {
     const TELLINGS: usize = 12;
     let (mut left, mut right) = (BTreeSet::new(), BTreeSet::new());
     for _ in 0..TELLINGS {
@@ -161,43 +156,69 @@ fn is_ordered(sql: &str) -> bool {
     outer.contains("ORDER BY") || ORDERED.iter().any(|word| sql.starts_with(word))
 }
 
-
 #[tokio::test(flavor = "multi_thread")]
 async fn zz_explore() {
     let count: u64 = std::env::var("ZZ_COUNT").unwrap().parse().unwrap();
     let from: u64 = std::env::var("ZZ_FROM").unwrap_or("0".into()).parse().unwrap();
     let provider = super::provider;
-    let twins = Arc::new((Twins::new(provider).await, lakes::copy(1, 60).await, lakes::blank(1, provider).await));
+    let twins = Arc::new((
+        Twins::new(provider).await,
+        lakes::copy(1, 60).await,
+        lakes::blank(1, provider).await,
+    ));
     let began = std::time::Instant::now();
-    let mut checks = stream::iter(from..from + count).map(|place| {
-        let twins = Arc::clone(&twins);
-        async move { tokio::spawn(async move {
-            let (statement, _) = generator::statement(Dice::of(SEED, place), place);
-            let asks = Asks::Plan;
-            let t = std::time::Instant::now();
-            let (one, plan1) = answer(&twins.0.left, &statement).await;
-            let took = t.elapsed();
-            let (two, plan2) = answer(&twins.0.right, &statement).await;
-            let (three, _) = answer(&twins.1, &statement).await;
-            let twin = if one != two || plan1 != plan2 { twins.0.difference(&statement, asks).await } else { None };
-            (place, statement, one, two, three, twin, took)
-        }).await.unwrap() }
-    }).buffered(2);
+    let mut checks = stream::iter(from..from + count)
+        .map(|place| {
+            let twins = Arc::clone(&twins);
+            async move {
+                tokio::spawn(async move {
+                    let (statement, _) = generator::statement(Dice::of(SEED, place), place);
+                    let asks = Asks::Plan;
+                    let t = std::time::Instant::now();
+                    let (one, plan1) = answer(&twins.0.left, &statement).await;
+                    let took = t.elapsed();
+                    let (two, plan2) = answer(&twins.0.right, &statement).await;
+                    let (three, _) = answer(&twins.1, &statement).await;
+                    let twin = if one != two || plan1 != plan2 {
+                        twins.0.difference(&statement, asks).await
+                    } else {
+                        None
+                    };
+                    (place, statement, one, two, three, twin, took)
+                })
+                .await
+                .unwrap()
+            }
+        })
+        .buffered(2);
     let mut shares: BTreeMap<String, u64> = BTreeMap::new();
     let mut errors: BTreeMap<String, u64> = BTreeMap::new();
     while let Some((place, statement, one, two, three, twin, took)) = checks.next().await {
         let outcome = if one.starts_with("Field") {
-            if one.lines().filter(|l| l.starts_with('|')).count() > 1 { "rows" } else { "empty" }.to_owned()
+            if one.lines().filter(|l| l.starts_with('|')).count() > 1 { "rows" } else { "empty" }
+                .to_owned()
         } else {
             let first = one.lines().next().unwrap().to_owned();
             println!("ERR {place} {first} ## {}", statement.sql);
             first.split(':').next().unwrap().to_owned()
         };
-        if took.as_millis() > 300 { println!("SLOW {place} {} {}", took.as_millis(), statement.sql); }
+        if took.as_millis() > 300 {
+            println!("SLOW {place} {} {}", took.as_millis(), statement.sql);
+        }
         *shares.entry(outcome).or_default() += 1;
-        if let Some(twin) = twin { println!("TWIN {place}\n{twin}"); *errors.entry("twin".into()).or_default() += 1; }
-        else if one != two { println!("FLAKY {place} {}", statement.sql); }
-        if two != three { println!("COPY {place} {}\n--- governed\n{two}\n--- copy\n{three}\nENDCOPY", statement.sql); *errors.entry("copy".into()).or_default() += 1;}
+        if let Some(twin) = twin {
+            println!("TWIN {place}\n{twin}");
+            *errors.entry("twin".into()).or_default() += 1;
+        } else if one != two {
+            println!("FLAKY {place} {}", statement.sql);
+        }
+        if two != three {
+            println!(
+                "COPY {place} {}\n--- governed\n{two}\n--- copy\n{three}\nENDCOPY",
+                statement.sql
+            );
+            *errors.entry("copy".into()).or_default() += 1;
+        }
     }
     println!("SHARES {shares:?} {errors:?} in {:?}", began.elapsed());
 }

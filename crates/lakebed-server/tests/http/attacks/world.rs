@@ -17,7 +17,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::Router;
-use lakebed_core::{DecodeOptions, Declared, Identity, IngestMode, policy::MaskKey};
+use lakebed_core::{Declared, DecodeOptions, Identity, IngestMode, policy::MaskKey};
 use lakebed_query::{DataFusionEngine, EngineOptions};
 use lakebed_server::{Access, AppState, Asks, Auth, router};
 use lakebed_service::{ApplyCatalog, Detail};
@@ -230,7 +230,8 @@ fn askers(test: &TestLake) -> BTreeMap<&'static str, Asker> {
     // What an identity provider says of somebody is not what the lake declares.
     let pretender = Identity {
         groups: ["doctors".parse().unwrap()].into(),
-        attributes: [("region".parse().unwrap(), serde_json::from_value(json!("US")).unwrap())].into(),
+        attributes: [("region".parse().unwrap(), serde_json::from_value(json!("US")).unwrap())]
+            .into(),
         ..named("pretender")
     };
     let scope = json!([{ "may": ["read"], "on": { "dataset": "clinic.codes" } }]);
@@ -253,10 +254,8 @@ fn askers(test: &TestLake) -> BTreeMap<&'static str, Asker> {
 
 impl World {
     pub(super) async fn new() -> Self {
-        let options = EngineOptions {
-            target_partitions: 2.try_into().unwrap(),
-            ..EngineOptions::default()
-        };
+        let options =
+            EngineOptions { target_partitions: 2.try_into().unwrap(), ..EngineOptions::default() };
         let engine = DataFusionEngine::new(options).unwrap();
         let test = TestLake::with_engine(Arc::new(engine)).await;
         fill(&test).await;
@@ -278,9 +277,10 @@ impl World {
 
     /// The request with the lake's own words in it.
     pub(super) fn filled(&self, request: &Request) -> Request {
-        let body = request.body.as_ref().map(|body| {
-            serde_json::from_str(&self.filled_text(&body.to_string())).unwrap()
-        });
+        let body = request
+            .body
+            .as_ref()
+            .map(|body| serde_json::from_str(&self.filled_text(&body.to_string())).unwrap());
         Request { path: self.filled_text(&request.path), body, ..request.clone() }
     }
 
@@ -308,7 +308,8 @@ impl World {
     fn hash(&self, value: &str) -> String {
         match value.parse::<i64>() {
             Ok(number) => {
-                let digest = self.mask_key.digest(&[&b"long\0"[..], &number.to_le_bytes()].concat());
+                let digest =
+                    self.mask_key.digest(&[&b"long\0"[..], &number.to_le_bytes()].concat());
                 i64::from_le_bytes(digest[..8].try_into().unwrap()).to_string()
             }
             Err(_) => {
