@@ -88,7 +88,8 @@ impl VisitorMut for Binding {
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
         match expr {
             Expr::Value(value) => {
-                if self.fill(value)? {
+                let is_filled = self.fill(value)?;
+                if is_filled {
                     // In parentheses, so that `ORDER BY $1` does not become a position.
                     let literal = Expr::Value(value.clone());
                     *expr = Expr::Nested(Box::new(literal));

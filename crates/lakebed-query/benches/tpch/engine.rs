@@ -32,6 +32,7 @@ impl Governed {
             parameters: Parameters::default(),
             tables: named.collect::<Result<_, _>>()?,
             listing: Vec::new(),
+            system: Vec::new(),
             limits: QueryLimits::default(),
             now: Timestamp::from_micros(1_762_000_000_000_000),
         };
