@@ -154,13 +154,13 @@ impl Template {
         let memory = usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX);
         let pool = TrackConsumersPool::new(FairSpillPool::new(memory), NAMED_CONSUMERS);
         let fan_in = (self.share(limits) / FAN_BYTES).clamp(2, 64);
-        let scratch = Scratch {
+        let spill = SpillFolder {
             folder: scratch.to_owned(),
             limit_bytes: limits.spill_bytes,
             files: Mutex::default(),
         };
         let disk = DiskManagerBuilder::default()
-            .with_temp_file_factory(Arc::new(scratch))
+            .with_temp_file_factory(Arc::new(spill))
             .with_max_spill_merge_fan_in(fan_in);
         let caches = CacheManagerConfig::default()
             .with_file_metadata_cache(Some(Arc::clone(&self.footers)))
@@ -205,13 +205,13 @@ impl Drop for Planner<'_> {
 }
 
 /// Files of a statement that spills, in a folder of their own that is made with the first.
-struct Scratch {
+struct SpillFolder {
     folder: PathBuf,
     limit_bytes: u64,
     files: Mutex<Option<Arc<DiskManager>>>,
 }
 
-impl TempFileFactory for Scratch {
+impl TempFileFactory for SpillFolder {
     fn create_temp_file(&self, description: &str) -> Result<Arc<dyn SpillFile>> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         let files = match files.as_ref() {
@@ -241,4 +241,59 @@ fn config(target_partitions: usize) -> SessionConfig {
     options.execution.enable_recursive_ctes = false;
     options.optimizer.skip_failed_rules = false;
     config
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may")]
+mod tests {
+    use lakebed_store::{LocalBackend, Scratch, Store};
+
+    use super::*;
+    use crate::objects::Fault;
+
+    fn objects(folder: &Path) -> OnlyOurs {
+        let scratch = Scratch::in_root(folder).unwrap();
+        let backend = LocalBackend::new(folder.to_owned(), &scratch);
+        let store = Store::new(Arc::new(backend), scratch);
+        OnlyOurs::new(store.reader([]), Fault::default())
+    }
+
+    /// What planned one statement plans the next by its own limits and time, and keeps nothing of the
+    /// one before.
+    #[test]
+    fn planners_remember_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = objects(folder.path());
+        let template = Template::new(2, 1 << 20).unwrap();
+        let little = QueryLimits { memory_bytes: 8 << 20, ..QueryLimits::default() };
+        for (limits, rows, now) in [(little, 512, 7), (QueryLimits::default(), 8_192, 9)] {
+            let now = Timestamp::from_micros(now);
+            let planner = template.planner(&limits, &objects, now).unwrap();
+            assert!(template.idle().is_empty(), "it is at work");
+            assert_eq!(planner.config().batch_size(), rows);
+            assert_eq!(
+                planner.execution_props().query_execution_start_time,
+                Some(now.to_datetime())
+            );
+            assert!(planner.config().get_extension::<Readers>().is_some());
+            drop(planner);
+            let idle = template.idle();
+            assert_eq!(idle.len(), 1, "the same one again");
+            assert!(idle[0].config().get_extension::<Readers>().is_none());
+        }
+    }
+
+    /// Not even our own place can be reached from what plans: reading is for what runs.
+    #[test]
+    fn planners_reach_no_object_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let template = Template::new(2, 1 << 20).unwrap();
+        let now = Timestamp::from_micros(0);
+        let objects = objects(folder.path());
+        let planner = template.planner(&QueryLimits::default(), &objects, now).unwrap();
+        for place in ["file:///etc", "lakebed://objects"] {
+            let place = url::Url::parse(place).unwrap();
+            assert!(planner.runtime_env().object_store_registry.get_store(&place).is_err());
+        }
+    }
 }

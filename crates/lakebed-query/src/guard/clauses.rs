@@ -4,8 +4,9 @@
 //! compile before someone has decided about it.
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, Function, FunctionArguments, GroupByExpr, Query, Select, SelectFlavor,
-    SelectItem, SetExpr, TableFactor, TableWithJoins, Value, WildcardAdditionalOptions,
+    AccessExpr, Expr, Function, FunctionArguments, GroupByExpr, LimitClause, Query, Select,
+    SelectFlavor, SelectItem, SetExpr, TableFactor, TableWithJoins, Value,
+    WildcardAdditionalOptions,
 };
 use lakebed_service::engine::EngineError;
 
@@ -32,7 +33,7 @@ pub(super) fn check_query(query: &Query) -> Result<(), EngineError> {
         with,
         body,
         order_by: _,
-        limit_clause: _,
+        limit_clause,
         fetch,
         locks,
         for_clause,
@@ -43,6 +44,11 @@ pub(super) fn check_query(query: &Query) -> Result<(), EngineError> {
     let recursive = with.as_ref().is_some_and(|with| with.recursive);
     refuse_if(recursive, "WITH RECURSIVE", "it need not end; join the steps you need")?;
     refuse_if(fetch.is_some(), "FETCH", "use LIMIT")?;
+    let limits_groups = match limit_clause {
+        Some(LimitClause::LimitOffset { limit: _, offset: _, limit_by }) => !limit_by.is_empty(),
+        Some(LimitClause::OffsetCommaLimit { offset: _, limit: _ }) | None => false,
+    };
+    refuse_if(limits_groups, "LIMIT … BY", "use row_number() OVER (PARTITION BY …)")?;
     refuse_if(!locks.is_empty(), "FOR UPDATE or FOR SHARE", "versions never change; leave it out")?;
     refuse_if(for_clause.is_some(), "FOR XML, FOR JSON or FOR BROWSE", "ask for JSON by `Accept`")?;
     refuse_if(settings.is_some(), "SETTINGS", "limits are given beside the statement")?;

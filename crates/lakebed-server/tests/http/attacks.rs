@@ -1,12 +1,13 @@
 //! A written list of attacks on governed SQL, each with the answer that is expected (P7).
 //!
-//! The attacks are text, a file a group, in `attacks/`: who asks what of which lake, and every word of
-//! the answer; `list.rs` says how they are written, `world.rs` what the lake holds. All of it goes
-//! through the router. Whatever is expected: no answer to somebody under a policy holds a hidden value,
-//! a name or a digest that is not theirs, or a path.
+//! The attacks are text, a file a group, in `attacks/`: who asks what, and every word of the answer.
+//! `list.rs` says how they are written, `world.rs` what lake is asked, `marks.rs` what must not be told.
+//! All of it goes through the router. Whatever is expected: no answer to somebody under a policy holds a
+//! hidden value, a name or a digest that is not theirs, or a path.
 
 mod answer;
 mod list;
+mod marks;
 mod world;
 
 use std::{
@@ -27,10 +28,11 @@ const GROUPS: usize = 15;
 /// What is wrong with the answer to an attack; nothing, as a rule.
 async fn flaws(world: &World, attack: &Attack) -> Vec<String> {
     let asker = world.asker(&attack.who);
-    let told = ask(&asker.router, &world.filled(&attack.request)).await;
-    let mut flaws = world.leaks(asker, &world.filled(&attack.request).text(), &told.everything());
-    flaws.extend(unexpected(world, attack, &told));
-    flaws
+    let request = world.filled(&attack.request);
+    let told = ask(&asker.router, &request).await;
+    let leaks = world.marks.leaks(asker.sees, &request.text(), &told.everything());
+    let leaks = leaks.into_iter().map(|word| format!("tells `{word}`"));
+    leaks.chain(unexpected(world, attack, &told)).collect()
 }
 
 fn unexpected(world: &World, attack: &Attack, told: &Told) -> Option<String> {
@@ -102,7 +104,7 @@ async fn what_is_hidden_is_there() {
             &ask(router, &Request::get(&format!("/v1/versions?ref={version}"))).await.everything();
     }
     told += &ask(router, &Request::get("/v1/events?limit=1000")).await.everything();
-    let digests = world.count_marks(&told);
+    let digests = world.marks.count_digests(&told);
     assert!(digests >= 40, "{digests}");
 }
 

@@ -696,7 +696,7 @@ async fn a_result_is_forgotten_when_its_owner_says_so() {
 async fn a_result_expires_and_is_swept() {
     let door = Door::remote().await;
     let statement = done(&door, "ROWS 10").await;
-    let failed = told(&ask(&door, "FAIL").await).id;
+    let failed = told(&ask(&door, "FAIL").await);
     let stuck =
         told(&ask_with(&door, json!({ "sql": "PAUSED 600000", "wait_ms": 0 }), &[]).await).id;
     let store = door.lake.store().clone();
@@ -718,8 +718,8 @@ async fn a_result_expires_and_is_swept() {
         200,
         "its time is not over"
     );
-    while door.lake.now() <= statement.expires_at.unwrap() {}
-    for id in [&statement.id, &failed] {
+    while door.lake.now() <= failed.expires_at.unwrap() {}
+    for id in [&statement.id, &failed.id] {
         assert_eq!(get(&door, id).await.code(), is(410, "statement-expired"));
     }
     assert_eq!(

@@ -86,6 +86,7 @@ tables = {
                      comment=text),
 }
 lake = duckdb.connect()
+lake.execute("SET enable_progress_bar = false")
 lake.execute("CREATE SCHEMA tpch")
 for table, columns in tables.items():
     short = "ps" if table == "partsupp" else table[0]

@@ -34,6 +34,7 @@ use lakebed_core::{
         Sight,
     },
 };
+use lakebed_service::engine::QueryLimits;
 
 use crate::plan::Provider;
 use world::{Asked, World, show_error};
@@ -430,5 +431,32 @@ async fn borders_of_batches_do_not_tell() {
     let twins = Twins::of(1, 9_000, super::provider).await;
     for sql in statements::BATCHES {
         assert_eq!(twins.difference(sql).await, None);
+    }
+}
+
+/// What answers may be long is counted in rows and values that are seen: with a byte less than the
+/// answer has both break off, after the same rows, and with as many as it has neither does.
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_of_answers_do_not_tell() {
+    let twins = Twins::of(1, 9_000, super::provider).await;
+    let sql = "SELECT * FROM a.b";
+    let whole = twins.left.rows(sql, Asked::default()).await.unwrap();
+    let bytes: u64 = whole.iter().map(crate::weight::weight).sum();
+    let told = async |world: &World, limits: QueryLimits| {
+        let (batches, error) = world.until_error(sql, Asked { limits, ..Asked::default() }).await;
+        let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+        (rows, error.map(|error| show_error(&error)))
+    };
+    for (most, is_enough) in [(bytes, true), (bytes - 1, false), (bytes / 2, false), (1, false)] {
+        let limits = QueryLimits { max_bytes: Some(most), ..QueryLimits::default() };
+        let (left, right) = (told(&twins.left, limits).await, told(&twins.right, limits).await);
+        assert_eq!(left, right, "{most} bytes");
+        assert_eq!(left.1.is_none(), is_enough, "{most} of {bytes} bytes: {left:?}");
+    }
+    for most in [9_000, 8_999, 1] {
+        let limits = QueryLimits { max_rows: Some(most), ..QueryLimits::default() };
+        let (left, right) = (told(&twins.left, limits).await, told(&twins.right, limits).await);
+        assert_eq!(left, right, "{most} rows");
+        assert_eq!(left.1.is_none(), most == 9_000);
     }
 }

@@ -11,8 +11,7 @@
 //! | `archive.cases` | `reader` may know that it is there |
 //! | `vault.salaries` | `reader` may not |
 //!
-//! Whatever is hidden is marked: texts with `SECRET-`, numbers with 77007700, days with the 17th of June
-//! and times with 17:17:17, names of columns and datasets with words that are nowhere else.
+//! Whatever is hidden is marked (`marks.rs`).
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -20,11 +19,14 @@ use axum::Router;
 use lakebed_core::{Declared, DecodeOptions, Identity, IngestMode, policy::MaskKey};
 use lakebed_query::{DataFusionEngine, EngineOptions};
 use lakebed_server::{Access, AppState, Asks, Auth, router};
-use lakebed_service::{ApplyCatalog, Detail};
+use lakebed_service::{ApplyCatalog, Detail, ResolvedVersion};
 use lakebed_testkit::TestLake;
 use serde_json::{Value, json};
 
-use super::list::Request;
+use super::{
+    list::Request,
+    marks::{Marks, Sees},
+};
 
 const PATIENTS_1: &str = "\
 id,region,name,email,card,phone,iban,ssn,tax,born,seen_at,salary,weight,note,diagnosis
@@ -64,37 +66,9 @@ const CASES: &str = "id,sealed_verdict\n7700770060,SECRET-verdict\n";
 const SALARIES: &str = "id,sealed_pay\n1,77007700061\n";
 const ARRIVALS: &str = "id,secret_code\n7700770070,SECRET-code\n7700770071,SECRET-code\n";
 
-/// What nobody under a policy may be told, but in their own words.
-const VALUES: [&str; 5] = ["secret-", "77007700", "-06-17", "2777-", "17:17:17"];
-
-/// Names that are not for whoever sees a part. Those in office see some of them.
-const NAMES: [&str; 6] = ["diagnosis", "mobile", "sealed_", "secret_code", "vault", "salaries"];
-
-/// Names that are for whoever may discover something.
-const KNOWN_NAMES: [&str; 6] = ["clinic", "patients", "visits", "letters", "archive", "arrivals"];
-
-/// What belongs to the machine.
-const PLACES: [&str; 5] = ["objects/", "file:/", "s3:/", "lakebed.db", "lakebed.json"];
-
-/// How much of a digest is known again; far more than chance brings.
-const DIGITS: usize = 12;
-
-/// What somebody may be told.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sees {
-    /// That there is a lake.
-    Nothing,
-    /// What policies and grants leave.
-    Part,
-    /// Names, too: who declares policies, or looks at what happened.
-    Names,
-    /// Everything.
-    All,
-}
-
 pub(super) struct Asker {
     pub(super) router: Router,
-    sees: Sees,
+    pub(super) sees: Sees,
 }
 
 pub(super) struct World {
@@ -103,9 +77,7 @@ pub(super) struct World {
     /// What stands for the lake's own words in the list.
     words: BTreeMap<String, String>,
     mask_key: MaskKey,
-    /// The beginnings of the digests of what is hidden.
-    digests: Vec<String>,
-    places: Vec<String>,
+    pub(super) marks: Marks,
 }
 
 fn declared() -> Value {
@@ -259,16 +231,9 @@ impl World {
         let engine = DataFusionEngine::new(options).unwrap();
         let test = TestLake::with_engine(Arc::new(engine)).await;
         fill(&test).await;
-        let (words, digests) = words(&test).await;
-        let places = [test.place.root().to_string(), test.outside().display().to_string()];
-        Self {
-            askers: askers(&test),
-            mask_key: mask_key(&test).await,
-            words,
-            digests,
-            places: PLACES.map(str::to_owned).into_iter().chain(places).collect(),
-            test,
-        }
+        let (words, marks) = words_and_marks(&test).await;
+        let (askers, mask_key) = (askers(&test), mask_key(&test).await);
+        Self { test, askers, words, mask_key, marks }
     }
 
     pub(super) fn asker(&self, who: &str) -> &Asker {
@@ -319,46 +284,6 @@ impl World {
         }
     }
 
-    /// What `told` says that is not for the asker, apart from words that they said themselves.
-    pub(super) fn leaks(&self, asker: &Asker, said: &str, told: &str) -> Vec<String> {
-        let (said, told) = (said.to_lowercase(), told.to_lowercase());
-        let mut leaks = Vec::new();
-        for mark in self.marks(asker.sees) {
-            let mark = mark.to_lowercase();
-            for (place, _) in told.match_indices(&mark) {
-                let word = word_at(&told, place, mark.len());
-                if !said.contains(word) {
-                    leaks.push(format!("tells `{word}`:\n{told}"));
-                }
-            }
-        }
-        leaks
-    }
-}
-
-impl World {
-    /// What somebody may not be told.
-    fn marks(&self, sees: Sees) -> Vec<String> {
-        let names: Vec<&str> = match sees {
-            Sees::Nothing => [NAMES, KNOWN_NAMES].concat(),
-            Sees::Part => NAMES.to_vec(),
-            Sees::Names => Vec::new(),
-            Sees::All => return Vec::new(),
-        };
-        let words = VALUES.iter().chain(&names).map(|mark| (*mark).to_owned());
-        words.chain(self.digests.clone()).chain(self.places.clone()).collect()
-    }
-
-    /// How many of all words and digests that are hidden from somebody are in a text; panics over a
-    /// word that is not.
-    pub(super) fn count_marks(&self, told: &str) -> usize {
-        let told = told.to_lowercase();
-        for word in VALUES.iter().chain(&NAMES).chain(&KNOWN_NAMES) {
-            assert!(told.contains(word), "`{word}` is nowhere");
-        }
-        self.digests.iter().filter(|digest| told.contains(*digest)).count()
-    }
-
     /// The names of all versions, and of all policies.
     pub(super) fn names(&self) -> (Vec<String>, Vec<String>) {
         let versions = self.words.keys().filter_map(|word| word.strip_prefix("id:"));
@@ -377,16 +302,6 @@ impl World {
     }
 }
 
-/// The whole word that a part of a text lies in.
-fn word_at(text: &str, start: usize, length: usize) -> &str {
-    let is_part = |char: char| char.is_alphanumeric() || "_-".contains(char);
-    let start = text[..start].trim_end_matches(is_part).len();
-    let end = start + length.max(1);
-    let rest = &text[end.min(text.len())..];
-    let end = text.len() - rest.trim_start_matches(is_part).len();
-    &text[start..end]
-}
-
 async fn mask_key(test: &TestLake) -> MaskKey {
     let events = serde_json::to_value(test.events(0, 1000).await).unwrap();
     let events = events.as_array().unwrap();
@@ -394,47 +309,40 @@ async fn mask_key(test: &TestLake) -> MaskKey {
     serde_json::from_value(key.clone()).unwrap()
 }
 
-/// The words of the list that are the lake's own, and the digests of what is hidden in it.
-async fn words(test: &TestLake) -> (BTreeMap<String, String>, Vec<String>) {
+/// The words of the list that are the lake's own, and the marks of what is hidden in it.
+async fn words_and_marks(test: &TestLake) -> (BTreeMap<String, String>, Marks) {
     let mut words = BTreeMap::new();
-    let mut hidden = Vec::new();
-    let mut open = Vec::new();
+    let (mut hidden, mut open) = (String::new(), String::new());
     let (_, datasets) = test.lake.datasets(&test.ctx(), None).await.unwrap();
     for dataset in datasets.into_iter().map(|seen| seen.record) {
-        let newest = dataset.newest.unwrap().number;
-        for number in 1..=newest {
+        for number in 1..=dataset.newest.unwrap().number {
             let name = format!("{}@v{number}", dataset.name);
             let reference = [name.parse().unwrap()];
             let found = test.lake.resolve(&test.ctx(), &reference, Detail::Full).await.unwrap();
-            let found = &found.versions[0];
-            let (version, detail) = (&found.version, found.detail.as_ref().unwrap());
-            words.insert(format!("id:{name}"), version.version_id.to_string());
-            words.insert(format!("at:{name}"), version.at.to_string());
-            for (what, files) in [("table", &detail.tables), ("quarantine", &detail.quarantine)] {
-                if let Some(file) = files.first() {
-                    words.insert(format!("{what}:{name}"), file.object.id.to_string());
-                }
-            }
-            let source = detail.sources[0].object.id.to_string();
-            words.insert(format!("source:{name}"), source);
-            let text = format!("{found:?} {}", serde_json::to_string(&detail.manifest).unwrap());
-            let digests = if dataset.name.name() == "codes" { &mut open } else { &mut hidden };
-            digests.extend(digests_in(&text));
+            let found = found.versions.into_iter().next().unwrap();
+            words.extend(words_of(&name, &found));
+            let text = if dataset.name.name() == "codes" { &mut open } else { &mut hidden };
+            *text += &format!("{found:?} {}", json!(found.detail.unwrap().manifest));
         }
     }
     let events = serde_json::to_value(test.events(0, 1000).await).unwrap();
     for event in events.as_array().unwrap() {
-        let is_open = event["dataset"] == "clinic.codes";
-        let digests = if is_open { &mut open } else { &mut hidden };
-        digests.extend(digests_in(&event.to_string()));
+        let text = if event["dataset"] == "clinic.codes" { &mut open } else { &mut hidden };
+        *text += &event.to_string();
     }
-    hidden.retain(|digest| !open.contains(digest));
-    assert!(hidden.len() > 40, "{}", hidden.len());
-    (words, hidden)
+    let places = [test.place.root().to_string(), test.outside().display().to_string()];
+    (words, Marks::new(&hidden, &open, places))
 }
 
-/// The beginnings of the digests in a text.
-fn digests_in(text: &str) -> Vec<String> {
-    let runs = text.split(|char: char| !matches!(char, '0'..='9' | 'a'..='f'));
-    runs.filter(|run| run.len() == 64).map(|run| run[..DIGITS].to_owned()).collect()
+fn words_of(name: &str, found: &ResolvedVersion) -> Vec<(String, String)> {
+    let (version, detail) = (&found.version, found.detail.as_ref().unwrap());
+    let files = [("table", &detail.tables), ("quarantine", &detail.quarantine)];
+    let files = files.into_iter().filter_map(|(what, files)| Some((what, files.first()?)));
+    let source = &detail.sources[0].object.id;
+    [("id", version.version_id.to_string()), ("at", version.at.to_string())]
+        .into_iter()
+        .chain(files.map(|(what, file)| (what, file.object.id.to_string())))
+        .chain([("source", source.to_string())])
+        .map(|(what, word)| (format!("{what}:{name}"), word))
+        .collect()
 }
