@@ -322,7 +322,8 @@ async fn words_and_marks(test: &TestLake) -> (BTreeMap<String, String>, Marks) {
             let found = found.versions.into_iter().next().unwrap();
             words.extend(words_of(&name, &found));
             let text = if dataset.name.name() == "codes" { &mut open } else { &mut hidden };
-            *text += &format!("{found:?} {}", json!(found.detail.unwrap().manifest));
+            let detail = found.detail.as_ref().unwrap();
+            *text += &format!("{found:?} {}", json!(detail.manifest));
         }
     }
     let events = serde_json::to_value(test.events(0, 1000).await).unwrap();
