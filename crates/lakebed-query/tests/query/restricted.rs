@@ -223,7 +223,7 @@ fn a_restricted_table_is_the_copy_of_what_is_seen() {
 #[test]
 fn old_files_are_restricted_like_the_copy() {
     let newest = old_table().evolve(&table().fields).unwrap().0;
-    assert_eq!(newest, table(), "the columns are the same, down to their ids");
+    assert_eq!(newest.fields, table().fields, "the columns are the same, down to their ids");
     check_against_copies(20);
 }
 
