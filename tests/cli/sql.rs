@@ -120,7 +120,7 @@ fn answers_are_bounded_in_rows_and_bytes() {
         let ran = world.refused(4, &["sql", numbers, "--format", format, "--max-rows", "8"]);
         assert!(ran.stderr.contains("more than the 8 rows"), "{ran}");
     }
-    let limits = "{statement_rows=6, statement_bytes=40}";
+    let limits = "{statement_rows=60, statement_bytes=40}";
     let served = Served::start_with(&world, &[], &[("LAKEBED_LIMITS", limits)]);
     let ask = |sql: &str, more: &[&str]| {
         world.run(&[&["--lake", &served.url, "sql", sql, "--format", "csv"][..], more].concat())

@@ -240,7 +240,7 @@ impl Catalog {
         for chunk in ids.chunks(CHUNK) {
             let mut named = Statement::one_off(
                 "SELECT id, principal, state, \
-                 CASE WHEN outcome IS NULL THEN 0 ELSE 1 END AS has_outcome \
+                 CAST(CASE WHEN outcome IS NULL THEN 0 ELSE 1 END AS BIGINT) AS has_outcome \
                  FROM jobs WHERE id IN (",
             );
             for (index, id) in chunk.iter().enumerate() {

@@ -1,5 +1,5 @@
 //! What policies are about: places by their names, and what carries a tag by the contracts that are
-//! declared (D-116).
+//! declared (D-123).
 //!
 //! Names decide here, too: whether a dataset is there, and whether it has the columns that its contract
 //! lists, is not asked.

@@ -375,6 +375,10 @@ pub(crate) async fn open_store(
         return Err(Error::NoLake { root: config.root.to_string() });
     }
     if matches!(config.root, Root::Url(_)) && store.holds_anything().await? {
+        // Another process may have created it since we looked.
+        if let Some(file) = open_lake_file(&store, &config.root).await? {
+            return Ok((store, file));
+        }
         return Err(Error::Invalid {
             code: "folder-not-empty",
             message: format!("`{}` holds files but no lake", config.root),

@@ -212,8 +212,8 @@ mod tests {
 
     #[tokio::test]
     async fn chunks_end_by_rows_and_by_bytes_and_hold_every_row() {
-        // Short rows: 24 bytes each, so bytes decide; and long ones of 1 MiB.
-        for (count, length, most) in [(900_000, 4, 500_000), (40, 1 << 20, 8)] {
+        // Rows of 24 bytes, so that bytes decide, and of 1 MiB.
+        for (count, length, most) in [(900_000, 12, 400_000), (40, 1 << 20, 8)] {
             let all = rows(0, count, length);
             let chunks = cut(&all.schema(), [all.clone()]);
             assert!(chunks.len() > 1);

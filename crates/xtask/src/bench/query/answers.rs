@@ -93,7 +93,7 @@ fn difference(ours: &Answer, theirs: &Answer) -> Option<String> {
     Some(format!("row {}, column {}: {ours:?} instead of {theirs:?}", row + 1, place + 1))
 }
 
-/// Doubles may differ a little, and by what a decimal beside them cannot hold; nothing else may.
+/// Doubles may differ a little, or by what a decimal beside one cannot hold; nothing else may.
 fn is_same(ours: Option<&str>, theirs: Option<&str>, our_type: &str, their_type: &str) -> bool {
     let (Some(ours), Some(theirs)) = (ours, theirs) else { return ours == theirs };
     let is_double = |name: &str| matches!(name, "double" | "float" | "DOUBLE" | "FLOAT");
@@ -111,7 +111,11 @@ fn is_same(ours: Option<&str>, theirs: Option<&str>, our_type: &str, their_type:
             text.split_once('.').map_or(1.0, |(_, part)| 0.1_f64.powi(part.len() as i32))
         })
         .fold(0.0, f64::max);
-    (our - their).abs() <= DOUBLES * our.abs().max(their.abs()) + last_digit
+    let most = match last_digit > 0.0 {
+        true => last_digit,
+        false => DOUBLES * our.abs().max(their.abs()),
+    };
+    (our - their).abs() <= most
 }
 
 /// A decimal number without the zeros at its ends; nothing for any other text.
