@@ -133,6 +133,10 @@ impl Encoder for Compressed {
         self.inner.rows_at_once()
     }
 
+    fn is_light(&self) -> bool {
+        self.inner.is_light()
+    }
+
     fn last_words(&mut self, problem: &Problem) -> Vec<u8> {
         let (words, mut out) = (self.inner.last_words(problem), Vec::new());
         // Without them the answer is cut all the same.
