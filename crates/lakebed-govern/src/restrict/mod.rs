@@ -124,7 +124,7 @@ impl Reader {
 /// * Rows are those for which every row filter is true. A filter that cannot be answered (an
 ///   attribute that the reader lacks or that is of another type, a column that the version lacks)
 ///   leaves no row.
-/// * A column is masked or hidden if a policy means it ([`meant`]): by its name or by its tag. Hidden
+/// * A column is masked or hidden if a policy means it (`meant`): by its name or by its tag. Hidden
 ///   outranks masked; two masks that differ give null.
 /// * A column that came after the dataset was put under a policy is hidden until it is reviewed.
 #[must_use]

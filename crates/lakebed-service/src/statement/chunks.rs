@@ -212,8 +212,8 @@ mod tests {
 
     #[tokio::test]
     async fn chunks_end_by_rows_and_by_bytes_and_hold_every_row() {
-        // Rows of 24 bytes, so that bytes decide, and of 1 MiB.
-        for (count, length, most) in [(900_000, 12, 400_000), (40, 1 << 20, 8)] {
+        // Rows of 24 bytes, so that bytes decide, and of 1 MiB: a chunk is less than 16 MiB.
+        for (count, length, most) in [(900_000, 12, 400_000), (40, 1 << 20, 15)] {
             let all = rows(0, count, length);
             let chunks = cut(&all.schema(), [all.clone()]);
             assert!(chunks.len() > 1);
