@@ -361,7 +361,7 @@ proptest! {
             }
             (whole, parts) => {
                 // Where the rows that were set aside lie is another place each time.
-                let told = |refusal: crate::Refusal| {
+                let told = |refusal: Refusal| {
                     let rows: Vec<u64> = refusal.quarantine.iter().map(|file| file.row_count).collect();
                     (refusal.code, refusal.message, refusal.hint, rows)
                 };
