@@ -1,5 +1,5 @@
-//! The lake as its people declared it: groups, principals, grants, policies and contracts, as one canonical
-//! value.
+//! The lake as its people declared it: groups, principals, grants, policies, stages and contracts, as one
+//! canonical value.
 //!
 //! How it is written down for people (YAML) and what makes one valid is `lakebed-govern`'s
 //! business. Here is the form that is stored, compared and named by a digest.
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
-    AttributeName, AttributeValue, DatasetName, Grant, GroupName, ObjectId, PrincipalName,
+    AttributeName, AttributeValue, DatasetName, Grant, GroupName, Ladder, ObjectId, PrincipalName,
     contract::Contract,
     policy::{Policy, PolicyName},
 };
@@ -38,6 +38,8 @@ pub struct Declared {
     pub reviewed: BTreeMap<DatasetName, BTreeSet<String>>,
     /// What is promised of datasets, whether they exist or not.
     pub contracts: BTreeMap<DatasetName, Contract>,
+    /// The stages and their gates; none for the usual ones.
+    pub stages: Option<Ladder>,
 }
 
 /// What is declared of a principal.
@@ -75,6 +77,12 @@ impl Declared {
         declared.map(|(group, _)| group).chain(claimed).collect()
     }
 
+    /// The stages and their gates.
+    #[must_use]
+    pub fn ladder(&self) -> Ladder {
+        self.stages.clone().unwrap_or_else(Ladder::usual)
+    }
+
     /// Whether a grant may name the group.
     #[must_use]
     pub fn knows_group(&self, group: &GroupName) -> bool {
@@ -106,6 +114,8 @@ struct Stored {
     reviewed: BTreeMap<DatasetName, BTreeSet<String>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     contracts: BTreeMap<DatasetName, Contract>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stages: Option<Ladder>,
 }
 
 /// The order of grants is that of their texts, which needs no knowledge of their fields.
@@ -121,8 +131,16 @@ fn sorted_by_text<S: Serializer>(
 
 impl From<Declared> for Stored {
     fn from(declared: Declared) -> Self {
-        let Declared { groups, claimed_groups, principals, grants, policies, reviewed, contracts } =
-            declared;
+        let Declared {
+            groups,
+            claimed_groups,
+            principals,
+            grants,
+            policies,
+            reviewed,
+            contracts,
+            stages,
+        } = declared;
         let policies = policies.into_values().collect();
         Self {
             format: FORMAT,
@@ -133,6 +151,7 @@ impl From<Declared> for Stored {
             policies,
             reviewed,
             contracts,
+            stages,
         }
     }
 }
@@ -150,6 +169,7 @@ impl TryFrom<Stored> for Declared {
             policies,
             reviewed,
             contracts,
+            stages,
         } = stored;
         if format != FORMAT {
             return Err(format!("the declared catalog has format {format}; this build knows 1"));
@@ -169,6 +189,7 @@ impl TryFrom<Stored> for Declared {
             policies: by_name,
             reviewed,
             contracts,
+            stages,
         })
     }
 }
