@@ -20,6 +20,9 @@
 //! | event | [`EventPage`] | `/v1/events` |
 //! | catalog | [`CatalogAnswer`], [`CatalogPlan`], [`CatalogApplied`] | `/v1/catalog`, `/v1/catalog/plan`, `/v1/catalog/apply` |
 //! | access | [`AccessExplanation`] | `/v1/access/explain` |
+//! | promotion | [`PromotionRequest`], [`PromotionAnswer`] | `/v1/promotions` |
+//! | review | [`ReviewRequest`], [`ReviewAnswer`], [`ReviewList`] | `/v1/reviews` |
+//! | notice | [`DeprecationRequest`], [`RetirementRequest`], [`NoticeAnswer`] | `/v1/deprecations`, `/v1/retirements` |
 //! | verification | [`VerifyRequest`], [`VerifyReport`] | `/v1/verifications` |
 //! | token | [`TokenRequest`], [`NewToken`], [`TokenList`] | `/v1/tokens` |
 //! | caller | [`WhoAmI`] | `/v1/whoami` |
@@ -41,6 +44,7 @@ mod line;
 pub mod media;
 mod problem;
 mod profile;
+mod promotion;
 mod receipt;
 mod resolve;
 pub mod schemas;
@@ -54,7 +58,7 @@ mod version;
 pub use catalog::{
     AccessExplanation, ActionExplained, AttributeChange, CatalogAnswer, CatalogApplied,
     CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, ContractChange, ContractReason,
-    GrantExplained, GroupChange, PolicyChange, PolicyExplained, Reach, ReviewedColumn, RightChange,
+    GrantExplained, GroupChange, LadderChange, PolicyChange, PolicyExplained, Reach, ReviewedColumn, RightChange,
     SightChange, TaggedPart,
 };
 pub use contract::{ContractCheckRequest, ContractReport, FirstBroken, RuleFinding};
@@ -73,6 +77,11 @@ pub use line::{Line, Progress};
 pub use problem::{BrokenStream, Problem};
 pub use profile::{
     ColumnProfile, DistinctCount, Distribution, FrequentValue, ProfileAnswer, Quantile,
+};
+pub use promotion::{
+    Approval, DeprecationRequest, GateOutcome, Notice, NoticeAnswer, PlannedPromotion,
+    PromotionAnswer, PromotionRequest, RetirementRequest, Review, ReviewAnswer, ReviewList,
+    ReviewRequest, Verdict, Waiver,
 };
 pub use receipt::{Receipt, ReceiptColumns, ReceiptOutcome, ReceiptVersion, Replay};
 pub use resolve::{FileLink, ResolveRequest, ResolveResponse, ResolvedVersion};

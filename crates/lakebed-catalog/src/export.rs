@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{Catalog, Result, connection::Connection, statement::query};
 
 /// Every table with all its columns, in the order of its key.
-const TABLES: [(&str, &str); 12] = [
+const TABLES: [(&str, &str); 14] = [
     (
         "meta",
         "SELECT lake, last_seq, last_at_micros, journaled_seq, segment, segment_digest FROM meta",
@@ -30,6 +30,15 @@ const TABLES: [(&str, &str); 12] = [
         "findings",
         "SELECT dataset_id, number, contract, engine, object_id, seq FROM findings \
          ORDER BY dataset_id, number, contract, engine",
+    ),
+    (
+        "reviews",
+        "SELECT seq, dataset_id, number, stage, verdict, gate, evidence, reason FROM reviews \
+         ORDER BY seq",
+    ),
+    (
+        "notices",
+        "SELECT seq, dataset_id, state, sunset_at_micros, successor FROM notices ORDER BY seq",
     ),
     ("declarations", "SELECT seq, digest FROM declarations ORDER BY seq"),
     (

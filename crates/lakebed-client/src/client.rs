@@ -283,6 +283,62 @@ impl Client {
         self.post(&["v1", "contract-checks"]).json(&request).fetch().await
     }
 
+    /// Moves heads up a stage, or says what that takes.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn promote(
+        &self,
+        request: &PromotionRequest,
+        idempotency_key: Option<&str>,
+    ) -> Result<PromotionAnswer, ClientError> {
+        self.change(&["v1", "promotions"], request, idempotency_key).await
+    }
+
+    /// Says yes or no to promotions, or waives a gate of theirs.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn review(
+        &self,
+        request: &ReviewRequest,
+        idempotency_key: Option<&str>,
+    ) -> Result<ReviewAnswer, ClientError> {
+        self.change(&["v1", "reviews"], request, idempotency_key).await
+    }
+
+    /// What was said of a version, for any stage.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn reviews(&self, reference: &str) -> Result<ReviewList, ClientError> {
+        self.get(&["v1", "reviews"]).query("ref", Some(reference)).fetch().await
+    }
+
+    /// Says that a dataset will end.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn deprecate(
+        &self,
+        request: &DeprecationRequest,
+        idempotency_key: Option<&str>,
+    ) -> Result<NoticeAnswer, ClientError> {
+        self.change(&["v1", "deprecations"], request, idempotency_key).await
+    }
+
+    /// Ends a dataset.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn retire(
+        &self,
+        request: &RetirementRequest,
+        idempotency_key: Option<&str>,
+    ) -> Result<NoticeAnswer, ClientError> {
+        self.change(&["v1", "retirements"], request, idempotency_key).await
+    }
+
     /// Why the caller, or `principal`, may do what with a target: `lake`, `crm.*`, `crm.customers`.
     ///
     /// # Errors

@@ -125,3 +125,38 @@ pub struct DatasetDeprecated {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub successor: Option<DatasetName>,
 }
+
+/// The shape of the document that this build digests.
+const FORMAT: u32 = 1;
+
+/// What reviews are bound to: what was found of a version on its way to a stage. Of a waiver it is
+/// what the one gate found; of an approval what all of them found but `approvals` itself.
+#[derive(Debug, Serialize)]
+pub struct Evidence<'a> {
+    format: u32,
+    dataset: &'a DatasetName,
+    version_id: VersionId,
+    stage: &'a StageName,
+    contract: Option<ObjectId>,
+    gates: Vec<&'a GateOutcome>,
+}
+
+impl<'a> Evidence<'a> {
+    /// What `gates` found of a version that is meant for `stage`, under `contract`.
+    pub fn new(
+        (dataset, version_id): (&'a DatasetName, VersionId),
+        stage: &'a StageName,
+        contract: Option<ObjectId>,
+        gates: impl IntoIterator<Item = &'a GateOutcome>,
+    ) -> Self {
+        let gates = gates.into_iter().collect();
+        Self { format: FORMAT, dataset, version_id, stage, contract, gates }
+    }
+
+    /// Its name: the digest of its canonical text. Layout: ARCHITECTURE.md, "Promotions".
+    #[must_use]
+    pub fn digest(&self) -> ObjectId {
+        let text = serde_json::to_string(self).expect("plain values always serialise");
+        ObjectId::of(text.as_bytes())
+    }
+}

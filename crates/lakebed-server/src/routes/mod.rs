@@ -11,6 +11,7 @@ pub(crate) mod lake;
 pub(crate) mod object;
 mod problems;
 pub(crate) mod profile;
+pub(crate) mod promotion;
 pub(crate) mod receipt;
 pub(crate) mod resolve;
 pub(crate) mod sql;

@@ -50,13 +50,14 @@ pub(crate) async fn list_versions(
     let limit = page_limit(query.limit)?;
     check_number("before", query.before)?;
     let found = state.lake.history(&ctx, &name, query.before, limit).await?;
-    let Seen { record: found, is_readable } = found;
+    let Seen { record: (found, heads), is_readable } = found;
     let is_full = found.len() >= limit as usize;
     let oldest = found.last().map(|version| version.number);
     let next_before = oldest.filter(|number| is_full && *number > 1);
     Ok(Json(VersionPage {
         versions: found.into_iter().map(|found| convert::version(found, is_readable)).collect(),
         next_before,
+        heads: convert::heads(heads),
     }))
 }
 
@@ -115,5 +116,6 @@ pub(crate) async fn get_version(
         Some(detail) => state.lake.report_of(&found.version, &detail.manifest).await?,
         None => None,
     };
-    Ok(Json(convert::version_answer(&state, seen, found, report)))
+    let dataset = state.lake.dataset(&ctx, &found.version.dataset).await?.record;
+    Ok(Json(convert::version_answer(&state, seen, found, report, dataset)))
 }
