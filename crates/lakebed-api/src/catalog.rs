@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lakebed_core::{
-    Action, AttributeName, AttributeValue, DatasetName, Declared, Grant, Grantee, GroupName, Ladder,
-    ObjectId, PrincipalName, Target, Timestamp,
+    Action, AttributeName, AttributeValue, DatasetName, Declared, Grant, Grantee, GroupName,
+    Ladder, ObjectId, PrincipalName, Target, Timestamp,
     policy::{Policy, PolicyName, PolicyTarget},
 };
 use serde::{Deserialize, Serialize};

@@ -58,8 +58,8 @@ mod version;
 pub use catalog::{
     AccessExplanation, ActionExplained, AttributeChange, CatalogAnswer, CatalogApplied,
     CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, ContractChange, ContractReason,
-    GrantExplained, GroupChange, LadderChange, PolicyChange, PolicyExplained, Reach, ReviewedColumn, RightChange,
-    SightChange, TaggedPart,
+    GrantExplained, GroupChange, LadderChange, PolicyChange, PolicyExplained, Reach,
+    ReviewedColumn, RightChange, SightChange, TaggedPart,
 };
 pub use contract::{ContractCheckRequest, ContractReport, FirstBroken, RuleFinding};
 pub use dataset::{DatasetAnswer, DatasetList, DatasetSummary, Head};

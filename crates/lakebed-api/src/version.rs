@@ -1,7 +1,8 @@
 //! Versions: one line in a history, and everything about one of them.
 
 use lakebed_core::{
-    DatasetKind, DatasetName, Decode, ObjectId, Skipped, StageName, TableSchema, Tally, Timestamp, VersionId,
+    DatasetKind, DatasetName, Decode, ObjectId, Skipped, StageName, TableSchema, Tally, Timestamp,
+    VersionId,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

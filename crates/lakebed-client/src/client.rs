@@ -7,11 +7,13 @@ use http::{HeaderValue, Method, Request, Response};
 use lakebed_api::{
     AccessExplanation, CatalogAnswer, CatalogApplied, CatalogApplyRequest, CatalogPlan,
     CatalogPlanRequest, ContractCheckRequest, ContractReport, DatasetAnswer, DatasetList,
-    DatasetSummary, DiffAnswer, DiffRequest, EventPage, Health, IngestPlan, IngestRequest,
-    LakeInfo, ProfileAnswer, Receipt, Replay, ResolveRequest, ResolveResponse, VersionAnswer,
-    VersionPage, media,
+    DatasetSummary, DeprecationRequest, DiffAnswer, DiffRequest, EventPage, Health, IngestPlan,
+    IngestRequest, LakeInfo, NoticeAnswer, ProfileAnswer, PromotionAnswer, PromotionRequest,
+    Receipt, Replay, ResolveRequest, ResolveResponse, RetirementRequest, ReviewAnswer, ReviewList,
+    ReviewRequest, VersionAnswer, VersionPage, media,
 };
 use lakebed_core::{DatasetName, PrincipalName};
+use serde::{Serialize, de::DeserializeOwned};
 use tower::Service;
 use url::Url;
 
@@ -251,7 +253,17 @@ impl Client {
         request: &CatalogApplyRequest,
         idempotency_key: Option<&str>,
     ) -> Result<CatalogApplied, ClientError> {
-        let mut draft = self.post(&["v1", "catalog", "apply"]).json(request);
+        self.change(&["v1", "catalog", "apply"], request, idempotency_key).await
+    }
+
+    /// Asks for a change that is done once under its key.
+    async fn change<T: DeserializeOwned>(
+        &self,
+        segments: &[&str],
+        request: &(impl Serialize + Sync),
+        idempotency_key: Option<&str>,
+    ) -> Result<T, ClientError> {
+        let mut draft = self.post(segments).json(request);
         if let Some(key) = idempotency_key {
             draft = draft.header(media::IDEMPOTENCY_KEY, key)?;
         }

@@ -89,7 +89,9 @@ impl EventBody {
     #[must_use]
     pub const fn dataset(&self) -> Option<&DatasetName> {
         match self {
-            Self::DatasetCreated { dataset, .. } | Self::DatasetRetired { dataset } => Some(dataset),
+            Self::DatasetCreated { dataset, .. } | Self::DatasetRetired { dataset } => {
+                Some(dataset)
+            }
             Self::VersionCommitted(version) => Some(&version.dataset),
             Self::HeadMoved(moved) => Some(&moved.dataset),
             Self::PromotionReviewed(review) => Some(&review.dataset),

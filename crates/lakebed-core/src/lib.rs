@@ -77,7 +77,8 @@ pub use principal::{
     Standing, TokenScope,
 };
 pub use promotion::{
-    Approval, DatasetDeprecated, Evidence, GateOutcome, Promotion, PromotionReviewed, ReviewVerdict, Waiver,
+    Approval, DatasetDeprecated, Evidence, GateOutcome, Promotion, PromotionReviewed,
+    ReviewVerdict, Waiver,
 };
 pub use reference::{DatasetRef, RefError, Selector, TablePart, TableRef};
 pub use schema::{DataType, Field, FormerField, SchemaChange, SchemaError, TableSchema};

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lakebed_contract::{Change, VersionFlaw, check_version, classify};
 use lakebed_core::{
-    Action, AttributeName, AttributeValue, DatasetName, Declared, Grant, Grantee, GroupName, Ladder,
-    ObjectId, PrincipalName, StageName, Target, Timestamp,
+    Action, AttributeName, AttributeValue, DatasetName, Declared, Grant, Grantee, GroupName,
+    Ladder, ObjectId, PrincipalName, StageName, Target, Timestamp,
     policy::{Mask, Policy, PolicyName, PolicyRule, PolicyTarget, TagName},
 };
 
@@ -121,7 +121,9 @@ pub enum PlanWarning {
         tag: TagName,
     },
     /// A grant that reaches no version.
-    #[error("the grant to `{to}` from `{stage}` up on `{on}` gives nothing: only those from `raw` do")]
+    #[error(
+        "the grant to `{to}` from `{stage}` up on `{on}` gives nothing: only those from `raw` do"
+    )]
     HigherStage {
         /// To whom.
         to: Grantee,

@@ -1,8 +1,11 @@
 //! From what the service answers to what goes over the wire.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
-use http::StatusCode;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use lakebed_api::{
     Approval, ContractReport, DatasetSummary, EventEntry, Finding, FirstBroken, GateOutcome, Head,
     IngestPlan, IngestResponse, IngestStatus, InputVersion, Job, JobState, Notice,
@@ -11,7 +14,7 @@ use lakebed_api::{
     UploadState, Verdict, VerifyReport, VersionAnswer, VersionSummary, Waiver,
 };
 use lakebed_core::{
-    DatasetKind, ReviewVerdict, SourceEntry, StageName,
+    DatasetKind, ReviewVerdict, SourceEntry, StageName, Timestamp,
     contract::{Finding as ContractFinding, Value},
 };
 use lakebed_service::{self as service, govern::PlannedPromotion as PlannedCore};
@@ -61,6 +64,25 @@ pub(crate) fn dataset(seen: service::Seen<service::DatasetRecord>) -> DatasetSum
 
 pub(crate) fn heads(heads: BTreeMap<StageName, u64>) -> Vec<Head> {
     heads.into_iter().map(|(stage, version)| Head { stage, version }).collect()
+}
+
+/// The last second that an HTTP date can tell: the end of the year 9999.
+const LAST_DATE: u64 = 253_402_300_799;
+
+/// What HTTP says of what will end, or has ended (RFC 9745, RFC 8594).
+pub(crate) fn notice_headers(notice: Option<&Notice>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let Some(notice) = notice else { return headers };
+    let seconds = |time: Timestamp| time.as_micros().div_euclid(1_000_000);
+    let sunset = seconds(notice.sunset_at.unwrap_or(notice.at));
+    let sunset = Duration::from_secs(u64::try_from(sunset).unwrap_or_default().min(LAST_DATE));
+    let sunset = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + sunset);
+    let texts = [("deprecation", format!("@{}", seconds(notice.at))), ("sunset", sunset)];
+    for (name, text) in texts {
+        let value = HeaderValue::try_from(text).expect("digits, letters and signs are a value");
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    headers
 }
 
 fn notice(notice: service::NoticeRecord) -> Notice {
@@ -248,10 +270,8 @@ fn planned_promotion(seen: service::Seen<PlannedCore>) -> PlannedPromotion {
             event: waiver.event,
         }),
     };
-    let approval = |approval: lakebed_core::Approval| Approval {
-        by: approval.by,
-        event: approval.event,
-    };
+    let approval =
+        |approval: lakebed_core::Approval| Approval { by: approval.by, event: approval.event };
     PlannedPromotion {
         version: planned.number,
         version_id: Some(planned.version_id).filter(|_| is_readable),
@@ -319,9 +339,21 @@ pub(crate) fn progress(progress: service::Progress) -> Progress {
 /// An event, as far as it is for the asker. What may be told is listed: an event of a kind that is
 /// not known here tells no more than that it happened.
 pub(crate) fn event(seen: &service::SeenEvent) -> Result<EventEntry> {
-    const OUTLINE: &[&str] =
-        &["seq", "at", "actor", "type", "dataset", "kind", "number", "stage", "from", "to", "code",
-            "verdict", "sunset_at"];
+    const OUTLINE: &[&str] = &[
+        "seq",
+        "at",
+        "actor",
+        "type",
+        "dataset",
+        "kind",
+        "number",
+        "stage",
+        "from",
+        "to",
+        "code",
+        "verdict",
+        "sunset_at",
+    ];
     const DATA: &[&str] = &[
         "idempotency_key",
         "version_id",

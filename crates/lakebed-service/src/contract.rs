@@ -9,8 +9,8 @@ use bytes::Bytes;
 use lakebed_catalog::Commit;
 use lakebed_contract::{Decision, bind, count_finding, decide, freshness_finding};
 use lakebed_core::{
-    Action, ContractMeasured, DatasetName, DatasetRef, Declared, DecodeOptions, EventBody, Manifest,
-    ObjectId, TablePart, TableSchema, Target,
+    Action, ContractMeasured, DatasetName, DatasetRef, Declared, DecodeOptions, EventBody,
+    Manifest, ObjectId, TablePart, TableSchema, Target,
     contract::{Check, Contract, ContractColumn, Finding, Findings, Freshness},
 };
 use lakebed_ingest::{

@@ -24,7 +24,8 @@ use lakebed_ingest::{
 };
 
 use crate::{
-    ChainSegment, Ctx, Error, Lake, Link as _, NoProgress, ProgressSink, Result, SegmentBytes, VersionRecord,
+    ChainSegment, Ctx, Error, Lake, Link as _, NoProgress, ProgressSink, Result, SegmentBytes,
+    VersionRecord,
     access::{self, check_reads, refused, restricted},
     ingest::blocking,
     journal::{Chain, Events, Reads},

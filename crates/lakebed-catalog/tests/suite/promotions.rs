@@ -2,8 +2,8 @@
 
 use lakebed_catalog::{Catalog, Entity, Error};
 use lakebed_core::{
-    CatalogApplied, DatasetDeprecated, Declared, EventBody, GateName, HeadMoved, ObjectId, Promotion,
-    PromotionReviewed, ReviewVerdict,
+    CatalogApplied, DatasetDeprecated, Declared, EventBody, GateName, HeadMoved, ObjectId,
+    Promotion, PromotionReviewed, ReviewVerdict,
 };
 
 use crate::{databases::Databases, world::*};

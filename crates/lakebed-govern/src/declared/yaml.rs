@@ -17,8 +17,8 @@ use lakebed_contract::{
     yaml::{self, Mistake, shown},
 };
 use lakebed_core::{
-    Action, AttributeName, AttributeValue, DatasetName, Declared, DeclaredPrincipal, Gate, GateName,
-    Grant, Grantee, Ladder, PrincipalName, Stage, StageName, Target, Timestamp,
+    Action, AttributeName, AttributeValue, DatasetName, Declared, DeclaredPrincipal, Gate,
+    GateName, Grant, Grantee, Ladder, PrincipalName, Stage, StageName, Target, Timestamp,
     policy::{Policy, PolicyName, PolicyTarget},
 };
 use serde::{

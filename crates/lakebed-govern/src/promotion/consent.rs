@@ -30,8 +30,12 @@ impl Consent {
         solo: bool,
         evidence: ObjectId,
     ) -> Self {
-        let mut consent =
-            Self { approvals: Vec::new(), independent: 0, rejections: Vec::new(), void: Vec::new() };
+        let mut consent = Self {
+            approvals: Vec::new(),
+            independent: 0,
+            rejections: Vec::new(),
+            void: Vec::new(),
+        };
         let is_own = |by: &str| by == requester.principal.as_str() || by == facts.author;
         for review in last_words(&facts.reviews) {
             let by = &review.by;

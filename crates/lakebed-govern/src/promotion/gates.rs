@@ -77,8 +77,7 @@ pub(super) fn contract(facts: &PromotionFacts) -> Outcome {
 
 /// Rows that break a rule do no harm where they were set aside (D-74).
 fn holds_back(finding: &Finding, sets_rows_aside: bool) -> bool {
-    let is_aside =
-        finding.severity == Severity::Error && finding.blames_rows && sets_rows_aside;
+    let is_aside = finding.severity == Severity::Error && finding.blames_rows && sets_rows_aside;
     !finding.passed && finding.severity >= Severity::Error && !is_aside
 }
 

@@ -5,8 +5,8 @@ use axum::{Json, extract::State};
 use lakebed_api::{
     AccessExplanation, ActionExplained, AttributeChange, CatalogAnswer, CatalogApplied,
     CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, ContractChange, ContractReason,
-    GrantExplained, GroupChange, LadderChange, PolicyChange, PolicyExplained, Reach, ReviewedColumn, RightChange,
-    SightChange, TaggedPart,
+    GrantExplained, GroupChange, LadderChange, PolicyChange, PolicyExplained, Reach,
+    ReviewedColumn, RightChange, SightChange, TaggedPart,
 };
 use lakebed_core::{DatasetName, PrincipalName, Standing, Target, policy::PolicyRule};
 use lakebed_service::{ApplyCatalog, govern};
@@ -138,10 +138,9 @@ fn plan(plan: govern::CatalogPlan) -> CatalogPlan {
     let column = |(dataset, column)| ReviewedColumn { dataset, column };
     CatalogPlan {
         contracts: contracts.collect(),
-        ladder: plan.ladder.map(|change| LadderChange {
-            before: change.before,
-            after: change.after,
-        }),
+        ladder: plan
+            .ladder
+            .map(|change| LadderChange { before: change.before, after: change.after }),
         policies: policies.collect(),
         sights: sights.collect(),
         warnings: plan.warnings.iter().map(ToString::to_string).collect(),

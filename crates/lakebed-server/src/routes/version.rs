@@ -2,6 +2,7 @@
 #![expect(unused_qualifications, reason = "utoipa's attribute spells out paths")]
 
 use axum::{Json, extract::State};
+use http::HeaderMap;
 use lakebed_api::{VersionAnswer, VersionPage};
 use lakebed_service::{Detail, Seen};
 use serde::Deserialize;
@@ -99,6 +100,8 @@ pub(crate) struct VersionQuery {
 }
 
 /// Everything about the version a reference resolves to: schema, files, sources, quarantine
+///
+/// Of a dataset that ends, or has ended, the answer carries `deprecation` and `sunset`.
 #[utoipa::path(get, path = "/v1/versions", tag = "version", params(VersionQuery), responses(
     (status = 200, description = "The version", body = VersionAnswer), BadRequest, NotFound, Always
 ))]
@@ -106,7 +109,7 @@ pub(crate) async fn get_version(
     State(state): State<AppState>,
     Context(ctx): Context,
     ApiQuery(query): ApiQuery<VersionQuery>,
-) -> Result<Json<VersionAnswer>> {
+) -> Result<(HeaderMap, Json<VersionAnswer>)> {
     let reference = parse_ref(&query.reference)?;
     let resolution = state.lake.resolve(&ctx, &[reference], Detail::Full).await?;
     let seen = convert::snapshot(resolution.snapshot);
@@ -117,5 +120,6 @@ pub(crate) async fn get_version(
         None => None,
     };
     let dataset = state.lake.dataset(&ctx, &found.version.dataset).await?.record;
-    Ok(Json(convert::version_answer(&state, seen, found, report, dataset)))
+    let answer = convert::version_answer(&state, seen, found, report, dataset);
+    Ok((convert::notice_headers(answer.notice.as_ref()), Json(answer)))
 }

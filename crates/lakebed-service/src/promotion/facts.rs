@@ -64,8 +64,7 @@ impl Lake {
     }
 
     async fn head_facts(&self, head: HeadRecord, is_compared: bool) -> Result<HeadFacts> {
-        let (cache, store, catalog) =
-            (&self.inner.cache, &self.inner.store, &self.inner.catalog);
+        let (cache, store, catalog) = (&self.inner.cache, &self.inner.store, &self.inner.catalog);
         let contract = match head.contract.filter(|_| is_compared) {
             Some(id) => Some(cache.contract(store, catalog, id).await?),
             None => None,
@@ -95,8 +94,7 @@ impl Lake {
     ) -> Result<ContractFacts> {
         let digest = contract.digest();
         let Measuring { version, detail, in_force, measures, is_sound } = of;
-        let sets_rows_aside =
-            detail.sources.iter().all(|source| source.contract == Some(digest));
+        let sets_rows_aside = detail.sources.iter().all(|source| source.contract == Some(digest));
         let measured = match (measures, is_sound) {
             (false, _) => Err("it was not measured".to_owned()),
             (true, false) => Err("what is damaged is not measured".to_owned()),

@@ -16,14 +16,10 @@ use lakebed_core::{
     Action, DatasetName, DatasetRef, EventBody, HeadMoved, Ladder, ObjectId, Selector, Stage,
     StageName, StoredObject, Target,
 };
-use lakebed_govern::{
-    ApprovedPlan, PlannedPromotion, PromotionPlan, Requester, Rights, judge,
-};
+use lakebed_govern::{ApprovedPlan, PlannedPromotion, PromotionPlan, Requester, Rights, judge};
 use lakebed_store::Trust;
 
-use crate::{
-    Ctx, Error, Lake, Result, Seen, VersionRecord, cache::InForce, resolve::not_found,
-};
+use crate::{Ctx, Error, Lake, Result, Seen, VersionRecord, cache::InForce, resolve::not_found};
 
 pub use notice::DeprecateRequest;
 pub use review::{ReviewAnswer, ReviewRequest};
@@ -144,8 +140,7 @@ impl Lake {
         for (version, state) in versions.iter().zip(&state.versions) {
             facts.push(self.promotion_facts(ctx, version, state, &stage, &in_force).await?);
         }
-        let may_approve =
-            |dataset: &&DatasetName| rights.allows(Action::Approve, &target(dataset));
+        let may_approve = |dataset: &&DatasetName| rights.allows(Action::Approve, &target(dataset));
         let datasets = versions.iter().map(|version| &version.dataset);
         let requester = Requester {
             principal: ctx.identity.principal.clone(),
@@ -193,11 +188,7 @@ impl Lake {
     }
 
     /// The events of an approved plan, bound to what was read.
-    async fn changes(
-        &self,
-        planned: &Planned,
-        approved: &ApprovedPlan,
-    ) -> Result<Vec<EventBody>> {
+    async fn changes(&self, planned: &Planned, approved: &ApprovedPlan) -> Result<Vec<EventBody>> {
         let mut changes = Vec::new();
         let mut listed = BTreeSet::new();
         for (promotion, mut why) in approved.moves() {
@@ -249,9 +240,8 @@ impl Planned {
     fn answer(self, event: Option<u64>) -> PromotionAnswer {
         let Self { plan, rights, .. } = self;
         let is_ready = plan.is_ready();
-        let seen = |record: PlannedPromotion| {
-            Seen { is_readable: rights.reads(&record.dataset), record }
-        };
+        let seen =
+            |record: PlannedPromotion| Seen { is_readable: rights.reads(&record.dataset), record };
         PromotionAnswer {
             to: plan.to,
             promotions: plan.promotions.into_iter().map(seen).collect(),
@@ -349,7 +339,9 @@ fn not_for(ctx: &Ctx, rights: &Rights, purpose: Purpose, reference: &DatasetRef)
         Purpose::Waive => ("waive gates of", "`steward` and `read` of all of it"),
     };
     let actor = ctx.actor();
-    Error::Forbidden { message: format!("`{actor}` may not {verb} `{dataset}`: that takes {takes}") }
+    Error::Forbidden {
+        message: format!("`{actor}` may not {verb} `{dataset}`: that takes {takes}"),
+    }
 }
 
 pub(crate) fn key_reused() -> Error {

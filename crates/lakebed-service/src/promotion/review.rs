@@ -140,7 +140,9 @@ fn is_said(ctx: &Ctx, said: &[ReviewRecord], request: &ReviewRequest, evidence: 
     };
     let theirs = said.iter().filter(|review| review.actor == ctx.actor());
     theirs.filter(is_alike).next_back().is_some_and(|last| {
-        last.verdict == request.verdict && last.evidence == evidence && last.reason == request.reason
+        last.verdict == request.verdict
+            && last.evidence == evidence
+            && last.reason == request.reason
     })
 }
 

@@ -9,8 +9,8 @@ use lakebed_core::{
     Timestamp,
 };
 use lakebed_service::{
-    ApplyCatalog, Ctx, DeprecateRequest, Detail, Error, Lake, NoProbe, NoProgress, Probe, PromotionAnswer,
-    PromotionRequest, Result, ReviewRequest,
+    ApplyCatalog, Ctx, DeprecateRequest, Detail, Error, Lake, NoProbe, NoProgress, Probe,
+    PromotionAnswer, PromotionRequest, Result, ReviewRequest,
 };
 use lakebed_testkit::{
     CrashingProbe, TestLake,
@@ -90,8 +90,7 @@ pub(crate) async fn lake() -> TestLake {
 
 pub(crate) async fn ingest(test: &TestLake, who: &str, dataset: &str, text: &str) {
     let path = test.file("data.csv", text);
-    let options =
-        DecodeOptions { max_quarantined: Some(0.9), ..DecodeOptions::default() };
+    let options = DecodeOptions { max_quarantined: Some(0.9), ..DecodeOptions::default() };
     let request = request_of(dataset, "data.csv", &path, IngestMode::Replace, options);
     test.lake.ingest(&ctx(who), request, Arc::new(NoProgress)).await.unwrap();
 }
@@ -136,7 +135,8 @@ async fn heads(lake: &Lake, test: &TestLake) -> String {
     let (_, datasets) = lake.datasets(&test.ctx(), None).await.unwrap();
     let told = datasets.into_iter().map(|seen| {
         let heads = seen.record.heads.into_iter();
-        let heads: Vec<String> = heads.map(|(stage, number)| format!("{stage} v{number}")).collect();
+        let heads: Vec<String> =
+            heads.map(|(stage, number)| format!("{stage} v{number}")).collect();
         format!("{}: {}", seen.record.name, heads.join(", "))
     });
     told.collect::<Vec<_>>().join("\n")
@@ -168,11 +168,7 @@ async fn p8_a_product_has_passed_its_gates() {
     assert!(answer.is_ready && answer.event.is_some());
     let again = lake.promote(&ctx("dora"), &promotion(&both, "product")).await.unwrap();
     assert_eq!(again.event, None, "promoting twice is promoting once");
-    let found = lake.resolve(
-        &ctx("rob"),
-        &["sales.orders@product".parse().unwrap()],
-        Detail::None,
-    );
+    let found = lake.resolve(&ctx("rob"), &["sales.orders@product".parse().unwrap()], Detail::None);
     assert_eq!(found.await.unwrap().versions[0].version.number, 1);
     let events = test.events(0, 100).await;
     let moved = events.iter().rev().find_map(|event| match &event.body {
@@ -416,8 +412,7 @@ async fn datasets_end_with_notice() {
     let lake = &test.lake;
     let dataset: DatasetName = CUSTOMERS.parse().unwrap();
     let sunset_at: Timestamp = "2026-02-01T00:00:00Z".parse().unwrap();
-    let mut request =
-        DeprecateRequest { dataset: dataset.clone(), sunset_at, successor: None };
+    let mut request = DeprecateRequest { dataset: dataset.clone(), sunset_at, successor: None };
     let error = lake.deprecate(&ctx("dan"), &request).await.unwrap_err();
     assert_snapshot!(error, @"`dan` may not steward `sales.customers`");
     assert_eq!(lake.retire(&ctx("eve"), &dataset).await.unwrap_err().code(), "not-found");
@@ -433,7 +428,7 @@ async fn datasets_end_with_notice() {
     let seen = lake.dataset(&ctx("rob"), &dataset).await.unwrap().record.notice.unwrap();
     assert_eq!((seen.sunset_at, seen.successor), (Some(sunset_at), request.successor.clone()));
     // The clock stands at New Year, and moves a second a question.
-    request.sunset_at = "2026-01-01T00:30:00Z".parse().unwrap();
+    request.sunset_at = "2026-01-01T00:10:00Z".parse().unwrap();
     lake.deprecate(&ctx("sam"), &request).await.unwrap().expect("an event");
     while lake.retire(&ctx("sam"), &dataset).await.is_err() {}
     assert_eq!(lake.retire(&ctx("sam"), &dataset).await.unwrap(), None, "it has ended");

@@ -1,7 +1,7 @@
 //! `lakebed history`: the versions of a dataset, newest first.
 
 use clap::Args;
-use lakebed_api::VersionPage;
+use lakebed_api::{Head, VersionPage};
 use lakebed_core::DatasetName;
 
 use crate::{
@@ -39,8 +39,16 @@ pub(crate) async fn run(app: &App, args: HistoryArgs) -> Result<Exit> {
         app.terminal.print_json(&page)?;
         return Ok(Exit::Ok);
     }
-    let mut table =
-        Table::new([">version", "id", ">rows", ">quarantined", ">size", "committed (UTC)", "by"]);
+    let mut table = Table::new([
+        ">version",
+        "id",
+        ">rows",
+        ">quarantined",
+        ">size",
+        "committed (UTC)",
+        "by",
+        "stages",
+    ]);
     for version in &page.versions {
         table.push([
             format!("v{}", version.version).into(),
@@ -52,6 +60,7 @@ pub(crate) async fn run(app: &App, args: HistoryArgs) -> Result<Exit> {
             version.size_bytes.map_or_else(Cell::null, |size| human::bytes(size).into()),
             human::time(version.committed_at).into(),
             version.actor.as_str().into(),
+            stages(&page.heads, version.version).into(),
         ]);
     }
     app.terminal.print_table(&table)?;
@@ -62,14 +71,21 @@ pub(crate) async fn run(app: &App, args: HistoryArgs) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
+/// The stages that a version is head of.
+fn stages(heads: &[Head], version: u64) -> String {
+    let here = heads.iter().filter(|head| head.version == version);
+    here.map(|head| head.stage.to_string()).collect::<Vec<_>>().join(", ")
+}
+
 async fn collect(session: &Session, args: &HistoryArgs) -> Result<VersionPage> {
     let wanted = if args.limit == 0 { u64::MAX } else { args.limit };
-    let mut all = VersionPage { versions: Vec::new(), next_before: args.before };
+    let mut all = VersionPage { versions: Vec::new(), next_before: args.before, heads: Vec::new() };
     loop {
         let left = wanted - all.versions.len() as u64;
         let limit = u32::try_from(left).unwrap_or(PAGE).min(PAGE);
         let page = session.client.history(&args.dataset, all.next_before, Some(limit)).await?;
         all.next_before = page.next_before;
+        all.heads = page.heads;
         all.versions.extend(page.versions);
         if all.next_before.is_none() || all.versions.len() as u64 >= wanted {
             return Ok(all);
