@@ -807,7 +807,10 @@ fn a_problem_is_as_rfc_9457_has_it() {
       "detail": "dataset `sales.orders` not found",
       "instance": "9f2c",
       "code": "not-found",
-      "hint": "list what there is"
+      "hint": "list what there is",
+      "reasons": [
+        "owner: nobody"
+      ]
     }
     "#);
 }

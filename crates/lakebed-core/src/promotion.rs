@@ -160,3 +160,119 @@ impl<'a> Evidence<'a> {
         ObjectId::of(text.as_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{EventBody, HeadMoved};
+
+    fn outcome() -> GateOutcome {
+        GateOutcome {
+            gate: "lineage(raw)".parse().expect("a gate"),
+            holds: false,
+            found: "never at `raw`".to_owned(),
+            waiver: Some(Waiver { by: "sam".to_owned(), reason: "so".to_owned(), event: 7 }),
+        }
+    }
+
+    fn version_id() -> VersionId {
+        VersionId::new(ObjectId::of(b"manifest"))
+    }
+
+    /// Heads that moved before there were promotions keep their bytes.
+    #[test]
+    fn old_moves_are_written_as_before() {
+        let text =
+            r#"{"type":"head_moved","dataset":"a.b","stage":"product","from":null,"to":1}"#;
+        let body: EventBody = serde_json::from_str(text).expect("an old event");
+        assert_eq!(serde_json::to_string(&body).expect("plain values"), text);
+    }
+
+    #[test]
+    fn a_promotion_has_one_text() {
+        let promotion = Promotion {
+            version_id: version_id(),
+            contract: None,
+            declared: None,
+            replaces: Some(3),
+            last_review: None,
+            last_notice: None,
+            evidence: ObjectId::of(b"evidence"),
+            gates: vec![outcome()],
+            approvals: vec![
+                Approval { by: "amy".to_owned(), event: Some(8) },
+                Approval { by: "dan".to_owned(), event: None },
+            ],
+            self_approved: true,
+            goes_back: false,
+        };
+        let body = EventBody::HeadMoved(HeadMoved {
+            dataset: "a.b".parse().expect("a name"),
+            stage: "product".parse().expect("a stage"),
+            from: Some(1),
+            to: 2,
+            promotion: Some(Box::new(promotion)),
+            objects: Vec::new(),
+        });
+        let text = serde_json::to_string(&body).expect("plain values");
+        insta::assert_snapshot!(text.replace(",\"", ",\n\""), @r#"
+        {"type":"head_moved",
+        "dataset":"a.b",
+        "stage":"product",
+        "from":1,
+        "to":2,
+        "promotion":{"version_id":"0d197521d9a48760576da1c87dfd828a60d397ea1e16f92a5b7c44b4f4060ce1",
+        "replaces":3,
+        "evidence":"b26fcc302645d25e8327ec86f8ec1f0e4f989bfdeca51e17a314a5b29ba8f146",
+        "gates":[{"gate":"lineage(raw)",
+        "holds":false,
+        "found":"never at `raw`",
+        "waiver":{"by":"sam",
+        "reason":"so",
+        "event":7}}],
+        "approvals":[{"by":"amy",
+        "event":8},{"by":"dan"}],
+        "self_approved":true}}
+        "#);
+        assert_eq!(serde_json::from_str::<EventBody>(&text).ok(), Some(body));
+    }
+
+    #[test]
+    fn reviews_and_ends_have_one_text() {
+        for text in [
+            r#"{"type":"promotion_reviewed","dataset":"a.b","number":2,"stage":"product","verdict":"approved","evidence":"d79e65953d0b5f7306cdac4d875a1718001bee2d9146aed5fd3daff6dc0f5953"}"#,
+            r#"{"type":"promotion_reviewed","dataset":"a.b","number":2,"stage":"product","verdict":{"waived":"fresh"},"evidence":"d79e65953d0b5f7306cdac4d875a1718001bee2d9146aed5fd3daff6dc0f5953","reason":"so"}"#,
+            r#"{"type":"dataset_deprecated","dataset":"a.b","sunset_at":"2027-06-30T23:59:59.999999Z","successor":"a.c"}"#,
+            r#"{"type":"dataset_retired","dataset":"a.b"}"#,
+        ] {
+            let body: EventBody = serde_json::from_str(text).expect(text);
+            assert_eq!(serde_json::to_string(&body).expect("plain values"), text);
+            let kind = format!(r#""type":"{}""#, body.type_name());
+            assert!(text.contains(&kind), "{text}");
+        }
+    }
+
+    /// Reviews are bound to these bytes for ever.
+    #[test]
+    fn evidence_has_one_digest() {
+        let (dataset, stage) =
+            ("a.b".parse().expect("a name"), "product".parse().expect("a stage"));
+        let gates = [outcome()];
+        let evidence = Evidence::new((&dataset, version_id()), &stage, None, &gates);
+        let text = serde_json::to_string(&evidence).expect("plain values");
+        assert_eq!(evidence.digest(), ObjectId::of(text.as_bytes()));
+        insta::assert_snapshot!(text.replace(",\"", ",\n\""), @r#"
+        {"format":1,
+        "dataset":"a.b",
+        "version_id":"0d197521d9a48760576da1c87dfd828a60d397ea1e16f92a5b7c44b4f4060ce1",
+        "stage":"product",
+        "contract":null,
+        "gates":[{"gate":"lineage(raw)",
+        "holds":false,
+        "found":"never at `raw`",
+        "waiver":{"by":"sam",
+        "reason":"so",
+        "event":7}}]}
+        "#);
+    }
+}

@@ -168,8 +168,9 @@ async fn p8_a_product_has_passed_its_gates() {
     assert!(answer.is_ready && answer.event.is_some());
     let again = lake.promote(&ctx("dora"), &promotion(&both, "product")).await.unwrap();
     assert_eq!(again.event, None, "promoting twice is promoting once");
-    let found = lake.resolve(&ctx("rob"), &["sales.orders@product".parse().unwrap()], Detail::None);
-    assert_eq!(found.await.unwrap().versions[0].version.number, 1);
+    let product = ["sales.orders@product".parse().unwrap()];
+    let found = lake.resolve(&ctx("rob"), &product, Detail::None).await.unwrap();
+    assert_eq!(found.versions[0].version.number, 1);
     let events = test.events(0, 100).await;
     let moved = events.iter().rev().find_map(|event| match &event.body {
         EventBody::HeadMoved(moved) => moved.promotion.clone(),
@@ -402,7 +403,12 @@ async fn p3_damaged_bytes_are_not_promoted() {
     let lake = test.failing(flip, Arc::new(NoProbe)).await.unwrap();
     let told = reasons(&lake, "dan", CUSTOMERS, "product").await;
     lake.close().await;
-    assert_snapshot!(told.replace(&file.to_string(), "…"), @"");
+    assert_snapshot!(told.replace(&file.to_string(), "…"), @"
+    `sales.customers@v1` cannot come to `product`
+    integrity: table file: object `…` is corrupt: its bytes hash to `0a453d7f865617242f5d3cf7b676504baadac7df31b569a4f7796d9cfb215c1b`
+    contract: what is damaged is not measured
+    approvals(1): 0 of 1 given; `amy`'s word is about other evidence
+    ");
     promote(&test.lake, "dan", CUSTOMERS, "product").await.unwrap();
 }
 
