@@ -201,8 +201,7 @@ impl Judge<'_> {
         let Some(stage) = position.and_then(|position| self.ladder.stages.get(position)) else {
             return planned;
         };
-        let measured = stage.gates.iter().filter(|gate| !matches!(gate, Gate::Approvals(_)));
-        planned.gates = measured.map(|gate| self.outcome(gate)).collect();
+        planned.gates = stage.gates.iter().filter_map(|gate| self.outcome(gate)).collect();
         self.waive(stage, &mut planned);
         let of = (&facts.dataset, facts.version_id);
         planned.evidence = Evidence::new(of, self.to, planned.contract, &planned.gates).digest();
@@ -240,7 +239,8 @@ impl Judge<'_> {
         skipped.map(told).collect()
     }
 
-    fn outcome(&self, gate: &Gate) -> GateOutcome {
+    /// None of `approvals`, which looks at what the others found.
+    fn outcome(&self, gate: &Gate) -> Option<GateOutcome> {
         let (holds, found) = match gate {
             Gate::Integrity => gates::integrity(self.facts),
             Gate::Owner => gates::owner(self.facts),
@@ -255,9 +255,9 @@ impl Judge<'_> {
             }
             Gate::Quarantine => gates::quarantine(self.facts),
             Gate::Fresh => gates::fresh(self.facts),
-            Gate::Approvals(_) => (false, "consent is not measured".to_owned()),
+            Gate::Approvals(_) => return None,
         };
-        GateOutcome { gate: gate.clone(), holds, found, waiver: None }
+        Some(GateOutcome { gate: gate.clone(), holds, found, waiver: None })
     }
 
     /// Opens the gates that somebody waived for just what they found.

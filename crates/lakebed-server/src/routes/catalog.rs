@@ -138,9 +138,7 @@ fn plan(plan: govern::CatalogPlan) -> CatalogPlan {
     let column = |(dataset, column)| ReviewedColumn { dataset, column };
     CatalogPlan {
         contracts: contracts.collect(),
-        ladder: plan
-            .ladder
-            .map(|change| LadderChange { before: change.before, after: change.after }),
+        ladder: plan.ladder.clone().map(ladder_change),
         policies: policies.collect(),
         sights: sights.collect(),
         warnings: plan.warnings.iter().map(ToString::to_string).collect(),
@@ -158,6 +156,10 @@ fn plan(plan: govern::CatalogPlan) -> CatalogPlan {
         grants_added: plan.grants_added,
         grants_removed: plan.grants_removed,
     }
+}
+
+fn ladder_change(change: govern::LadderChange) -> LadderChange {
+    LadderChange { before: change.before, after: change.after }
 }
 
 fn contract_change(change: &govern::ContractChange) -> ContractChange {

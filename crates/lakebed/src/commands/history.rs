@@ -2,7 +2,7 @@
 
 use clap::Args;
 use lakebed_api::{Head, VersionPage};
-use lakebed_core::DatasetName;
+use lakebed_core::{DatasetName, StageName};
 
 use crate::{
     app::App,
@@ -39,36 +39,42 @@ pub(crate) async fn run(app: &App, args: HistoryArgs) -> Result<Exit> {
         app.terminal.print_json(&page)?;
         return Ok(Exit::Ok);
     }
-    let mut table = Table::new([
-        ">version",
-        "id",
-        ">rows",
-        ">quarantined",
-        ">size",
-        "committed (UTC)",
-        "by",
-        "stages",
-    ]);
-    for version in &page.versions {
-        table.push([
-            format!("v{}", version.version).into(),
-            version
-                .version_id
-                .map_or_else(Cell::null, |id| format!("b3:{}", id.object().short()).into()),
-            version.row_count.map_or_else(Cell::null, |rows| human::count(rows).into()),
-            version.quarantined_count.map_or_else(Cell::null, |rows| human::count(rows).into()),
-            version.size_bytes.map_or_else(Cell::null, |size| human::bytes(size).into()),
-            human::time(version.committed_at).into(),
-            version.actor.as_str().into(),
-            stages(&page.heads, version.version).into(),
-        ]);
-    }
-    app.terminal.print_table(&table)?;
+    app.terminal.print_table(&table(&page))?;
     if let Some(before) = page.next_before {
         app.terminal
             .note(format!("there are older versions: --before {before}, or --limit 0 for all"));
     }
     Ok(Exit::Ok)
+}
+
+/// A line a version; with its stages, if any came further than `raw`.
+fn table(page: &VersionPage) -> Table {
+    let titles = [">version", "id", ">rows", ">quarantined", ">size", "committed (UTC)", "by"];
+    let has_stages = page.heads.iter().any(|head| head.stage != StageName::raw());
+    let mut table = match has_stages {
+        true => {
+            let [version, id, rows, quarantined, size, committed, by] = titles;
+            Table::new([version, id, rows, quarantined, size, committed, by, "stages"])
+        }
+        false => Table::new(titles),
+    };
+    for version in &page.versions {
+        let id = version.version_id.map(|id| format!("b3:{}", id.object().short()));
+        let mut cells: Vec<Cell> = vec![
+            format!("v{}", version.version).into(),
+            id.map_or_else(Cell::null, Cell::from),
+            version.row_count.map_or_else(Cell::null, |rows| human::count(rows).into()),
+            version.quarantined_count.map_or_else(Cell::null, |rows| human::count(rows).into()),
+            version.size_bytes.map_or_else(Cell::null, |size| human::bytes(size).into()),
+            human::time(version.committed_at).into(),
+            version.actor.as_str().into(),
+        ];
+        if has_stages {
+            cells.push(stages(&page.heads, version.version).into());
+        }
+        table.push_row(cells);
+    }
+    table
 }
 
 /// The stages that a version is head of.

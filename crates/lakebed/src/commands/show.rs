@@ -4,7 +4,7 @@ use clap::Args;
 use lakebed_api::{
     ContractReport, Notice, ProfileAnswer, ResolvedInput, SourceFile, VersionAnswer,
 };
-use lakebed_core::{DatasetRef, SkipKind, TableSchema};
+use lakebed_core::{DatasetRef, SkipKind, StageName, TableSchema};
 
 use crate::{
     app::App,
@@ -141,7 +141,9 @@ fn facts(answer: &VersionAnswer) -> String {
         ("committed", format!("{} UTC by {}", human::time(version.committed_at), version.actor)),
         ("event", version.seq.to_string()),
     ]);
-    let stages: Vec<String> = answer.stages.iter().map(ToString::to_string).collect();
+    // The newest version is head of `raw`, always: no more need be said of that.
+    let climbed = answer.stages.iter().filter(|stage| **stage != StageName::raw());
+    let stages: Vec<String> = climbed.map(ToString::to_string).collect();
     if !stages.is_empty() {
         facts.push(("stages", stages.join(", ")));
     }
