@@ -28,6 +28,7 @@ mod operations;
 mod people;
 #[path = "cli/policies.rs"]
 mod policies;
+#[path = "cli/promotions.rs"]
 mod promotions;
 #[path = "cli/reads.rs"]
 mod reads;

@@ -380,6 +380,7 @@ mod tests {
                 code: code.to_owned(),
                 hint: None,
                 event: None,
+                reasons: Vec::new(),
             };
             Problem::from(&problem).exit as u8
         };

@@ -397,7 +397,7 @@ fn contract(change: &ContractChange) -> Vec<String> {
 pub(crate) fn shown(grant: &Grant) -> String {
     let may: Vec<_> = grant.may.iter().map(ToString::to_string).collect();
     let mut text = format!("{} may {} on {}", grant.to, may.join(", "), grant.on);
-    if grant.from_stage != lakebed_core::StageName::raw() {
+    if grant.from_stage != StageName::raw() {
         text.push_str(&format!(" from stage {}", grant.from_stage));
     }
     if let Some(until) = grant.until {
