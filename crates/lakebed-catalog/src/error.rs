@@ -26,7 +26,7 @@ pub enum Entity {
     /// The head of a stage.
     Head(DatasetName, StageName),
     /// What was said of a version for a stage.
-    Reviews(DatasetName, u64, StageName),
+    Reviews(DatasetName, u64),
     /// Whether a dataset ends.
     Notice(DatasetName),
     /// What is declared.
@@ -42,9 +42,7 @@ impl fmt::Display for Entity {
             Self::Newest(dataset) => write!(f, "newest version of `{dataset}`"),
             Self::Version(dataset, number) => write!(f, "version `{dataset}@v{number}`"),
             Self::Head(dataset, stage) => write!(f, "head `{dataset}@{stage}`"),
-            Self::Reviews(dataset, number, stage) => {
-                write!(f, "reviews of `{dataset}@v{number}` for `{stage}`")
-            }
+            Self::Reviews(dataset, number) => write!(f, "reviews of `{dataset}@v{number}`"),
             Self::Notice(dataset) => write!(f, "notice on `{dataset}`"),
             Self::Declared => f.write_str("declared catalog"),
             Self::Token(id) => write!(f, "token `{id}`"),

@@ -302,7 +302,7 @@ pub(crate) async fn check(
     require_same(entity, promotion.replaces, head, event)?;
     let reviews = reviews_for(connection, dataset_id, *to, stage).await?;
     let last_review = reviews.last().map(|review| review.seq);
-    let entity = Entity::Reviews(dataset.clone(), *to, stage.clone());
+    let entity = Entity::Reviews(dataset.clone(), *to);
     require_same(entity, promotion.last_review, last_review, event)?;
     let last_notice = notice(connection, dataset_id).await?.map(|notice| notice.seq);
     require_same(Entity::Notice(dataset.clone()), promotion.last_notice, last_notice, event)

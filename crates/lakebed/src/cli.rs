@@ -33,7 +33,7 @@ References:
 
 Exit codes:
   0    done
-  1    the answer is no: a lock has drifted, a catalog would change, a gate is closed, damage was found
+  1    the answer is no: a lock drifted, a catalog would change, a gate is closed, damage was found
   2    the command line or the configuration is wrong
   3    no such lake, dataset, version or file
   4    the input was refused

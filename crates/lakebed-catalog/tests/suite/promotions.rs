@@ -77,7 +77,7 @@ pub(crate) async fn a_promotion_holds_against_what_it_was_decided_from(databases
     assert!(matches!(error, Error::Invalid { .. }), "{error:?}");
     publish(&catalog, 2, vec![reviewed("a.x", 1, ReviewVerdict::Approved)]).await;
     let error = refused(&catalog, |_, _| {}).await;
-    assert_eq!(entity(error), Entity::Reviews(name("a.x"), 1, stage("product")));
+    assert_eq!(entity(error), Entity::Reviews(name("a.x"), 1));
     publish(&catalog, 3, vec![deprecated("a.x", None)]).await;
     let error = refused(&catalog, |_, promotion| promotion.last_review = Some(4)).await;
     assert_eq!(entity(error), Entity::Notice(name("a.x")));

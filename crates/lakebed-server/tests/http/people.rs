@@ -653,7 +653,7 @@ async fn access_is_explained() {
     let path = "/v1/access/explain?target=hr.people&principal=hr-guest";
     assert_eq!(ask(&reader, &get(path)).await.status, 403);
     let told = ask(&world.door(somebody("root")), &get(path)).await.json();
-    assert_eq!(told["grants"].as_array().unwrap().len(), 5);
+    assert_eq!(told["grants"].as_array().unwrap().len(), 6);
     assert_eq!(told["grants"][0]["applies"], true);
     assert_eq!(told["grants"][0]["grant"]["to"], "hr-guest");
     assert_eq!(told["grants"][4]["why_not"], "to-others");
