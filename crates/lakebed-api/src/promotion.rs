@@ -160,7 +160,7 @@ pub struct ReviewAnswer {
     /// The last event; none where all of it was said before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<u64>,
-    /// What the promotion would take now, if the same person asked for it.
+    /// What the promotion takes now, if somebody else asks for it.
     pub promotion: PromotionAnswer,
 }
 

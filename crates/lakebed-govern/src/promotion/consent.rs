@@ -36,7 +36,8 @@ impl Consent {
             rejections: Vec::new(),
             void: Vec::new(),
         };
-        let is_own = |by: &str| by == requester.principal.as_str() || by == facts.author;
+        let asks = requester.principal.as_ref().map(PrincipalName::as_str);
+        let is_own = |by: &str| asks == Some(by) || by == facts.author;
         for review in last_words(&facts.reviews) {
             let by = &review.by;
             if review.evidence != evidence {
@@ -61,7 +62,7 @@ impl Consent {
 
     /// In a lake of one person, asking is consenting, for whoever could.
     fn add_requester(&mut self, facts: &PromotionFacts, requester: &Requester) {
-        let by = requester.principal.as_str();
+        let Some(by) = requester.principal.as_ref().map(PrincipalName::as_str) else { return };
         let may = requester.may_approve.contains(&facts.dataset) && !is_service(by);
         if may && self.approvals.iter().all(|approval| approval.by != by) {
             self.approvals.push(Approval { by: by.to_owned(), event: None });

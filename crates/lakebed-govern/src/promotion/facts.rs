@@ -10,8 +10,8 @@ use lakebed_core::{
 /// Who asks for a promotion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requester {
-    /// Who.
-    pub principal: PrincipalName,
+    /// Who; none where it is open who will.
+    pub principal: Option<PrincipalName>,
     /// Of which datasets they could approve a promotion that somebody else asks for.
     pub may_approve: BTreeSet<DatasetName>,
 }

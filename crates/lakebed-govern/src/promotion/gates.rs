@@ -129,7 +129,7 @@ pub(super) fn quarantine(facts: &PromotionFacts) -> Outcome {
     let promised = facts.contract.as_ref().and_then(|facts| facts.contract.max_quarantined);
     let (limit, whose) = match promised {
         Some(limit) => (limit, "the contract allows"),
-        None => (usual, "allowed without a contract's word"),
+        None => (usual, "the usual limit is"),
     };
     let found = format!("{quarantined} of {total} rows were set aside, {whose} {limit}");
     (limit.allows(quarantined, total), found)

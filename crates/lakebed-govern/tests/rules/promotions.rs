@@ -35,7 +35,7 @@ fn gates(texts: &[&str]) -> Vec<Gate> {
 
 fn requester(name: &str) -> Requester {
     let may_approve = BTreeSet::from(["sales.orders".parse().expect("a name")]);
-    Requester { principal: name.parse().expect("a principal"), may_approve }
+    Requester { principal: Some(name.parse().expect("a principal")), may_approve }
 }
 
 fn contract(version: &str) -> Contract {
@@ -120,7 +120,7 @@ fn every_gate_says_what_it_found() {
     insta::assert_snapshot!(says("contract", &good), @"open: `orders` 1.0.0 holds, 0 rules");
     insta::assert_snapshot!(says("compatible", &good), @"open: it is the first to come here");
     insta::assert_snapshot!(says("lineage", &good), @"open: it was made of originals alone");
-    insta::assert_snapshot!(says("quarantine", &good), @"open: 1 of 100 rows were set aside, allowed without a contract's word 1 %");
+    insta::assert_snapshot!(says("quarantine", &good), @"open: 1 of 100 rows were set aside, the usual limit is 1 %");
     insta::assert_snapshot!(says("fresh", &good), @"open: nothing is promised of its age");
     insta::assert_snapshot!(says("approvals(2)", &good), @"closed: 0 of 2 given");
 }
@@ -148,7 +148,7 @@ fn every_gate_says_why_it_is_closed() {
     insta::assert_snapshot!(says("compatible", &bad), @"closed: v2 came here under a contract, and none is declared now");
     insta::assert_snapshot!(says("lineage", &bad), @"closed: never at `product`: `crm.customers@v7`");
     insta::assert_snapshot!(says("lineage(raw)", &bad), @"open: 1 input at `raw` or beyond");
-    insta::assert_snapshot!(says("quarantine", &bad), @"closed: 2 of 101 rows were set aside, allowed without a contract's word 1 %");
+    insta::assert_snapshot!(says("quarantine", &bad), @"closed: 2 of 101 rows were set aside, the usual limit is 1 %");
     let mut narrower = contract("1.0.1");
     narrower.columns.pop();
     let narrower = PromotionFacts { contract: Some(contract_facts(narrower)), ..bad };

@@ -29,7 +29,7 @@ pub struct ReviewRequest {
 /// What was said, and where the promotion stands then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReviewAnswer {
-    /// What the promotion takes now, if the asker asked for it.
+    /// What the promotion takes now, if somebody else asks for it.
     pub promotion: PromotionAnswer,
     /// The last event; none where all of it was said before.
     pub event: Option<u64>,
@@ -55,7 +55,7 @@ impl Lake {
             true => None,
             false => Some(self.say(ctx, &planned, purpose, changes).await?),
         };
-        let promotion = self.plan_promotion(ctx, &request.promotion).await?;
+        let promotion = self.planned(ctx, &request.promotion, purpose).await?.answer(None);
         Ok(ReviewAnswer { promotion, event })
     }
 
@@ -138,8 +138,8 @@ fn is_said(ctx: &Ctx, said: &[ReviewRecord], request: &ReviewRequest, evidence: 
         (ReviewVerdict::Waived(_), _) | (_, ReviewVerdict::Waived(_)) => false,
         _ => true,
     };
-    let theirs = said.iter().filter(|review| review.actor == ctx.actor());
-    theirs.filter(is_alike).next_back().is_some_and(|last| {
+    let mut theirs = said.iter().filter(|review| review.actor == ctx.actor());
+    theirs.rfind(is_alike).is_some_and(|last| {
         last.verdict == request.verdict
             && last.evidence == evidence
             && last.reason == request.reason

@@ -185,7 +185,7 @@ async fn p8_a_product_has_passed_its_gates() {
     contract: `sales.orders` 1.0.0 holds, 1 rule
     compatible: it is the first to come here
     lineage: 1 input at `product` or beyond
-    quarantine: 0 of 2 rows were set aside, allowed without a contract's word 1 %
+    quarantine: 0 of 2 rows were set aside, the usual limit is 1 %
     approvals(1): 1 of 1 given by `amy`
     ");
     assert_eq!(moved.approvals[0].by, "amy");
@@ -284,7 +284,7 @@ async fn p8_waivers_are_open() {
     ingest(&test, "dan", CUSTOMERS, "id,name\n1,one\nx,two\n").await;
     assert_snapshot!(reasons(lake, "dan", CUSTOMERS, "validated").await, @"
     `sales.customers@v2` cannot come to `validated`
-    quarantine: 1 of 2 rows were set aside, allowed without a contract's word 1 %
+    quarantine: 1 of 2 rows were set aside, the usual limit is 1 %
     ");
     let waived = |gate| ReviewVerdict::Waived(gate);
     let quarantine = waived(GateName::Quarantine);
@@ -379,7 +379,7 @@ async fn what_cannot_be_meant_is_refused() {
     let both = promotion(&[ORDERS, CUSTOMERS], "validated");
     let error = lake.promote(&ctx("dan"), &both).await.unwrap_err();
     let Error::NotReady { reasons, .. } = error else { panic!("{error:?}") };
-    assert_snapshot!(reasons.join("\n"), @"sales.customers@v2: quarantine: 1 of 2 rows were set aside, allowed without a contract's word 1 %");
+    assert_snapshot!(reasons.join("\n"), @"sales.customers@v2: quarantine: 1 of 2 rows were set aside, the usual limit is 1 %");
     assert_snapshot!(heads(lake, &test).await, @"
     sales.customers: raw v2
     sales.orders: raw v1

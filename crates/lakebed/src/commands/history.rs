@@ -77,9 +77,10 @@ fn table(page: &VersionPage) -> Table {
     table
 }
 
-/// The stages that a version is head of.
+/// The stages that a version is head of; the newest is head of `raw`, always.
 fn stages(heads: &[Head], version: u64) -> String {
-    let here = heads.iter().filter(|head| head.version == version);
+    let climbed = heads.iter().filter(|head| head.stage != StageName::raw());
+    let here = climbed.filter(|head| head.version == version);
     here.map(|head| head.stage.to_string()).collect::<Vec<_>>().join(", ")
 }
 
