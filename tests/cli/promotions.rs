@@ -73,7 +73,8 @@ fn gates_are_waived_openly_and_heads_go_back() {
     world.write("orders.csv", "id\n1\n2\nx\n");
     world.ok(&["ingest", "orders.csv", "--to", "sales.orders"]);
     world.tell(1, &["promote", "sales.orders", "--to", "validated", "--as", "dan"]);
-    let waive = ["waive", "quarantine", "sales.orders", "--to", "validated", "--reason", "a test row"];
+    let waive =
+        ["waive", "quarantine", "sales.orders", "--to", "validated", "--reason", "a test row"];
     world.tell(7, &[&waive[..], &["--as", "dan"]].concat());
     world.tell(0, &[&waive[..], &["--as", "sam"]].concat());
     world.tell(0, &["promote", "sales.orders", "--to", "validated", "--as", "dan"]);

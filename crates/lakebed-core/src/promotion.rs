@@ -182,8 +182,7 @@ mod tests {
     /// Heads that moved before there were promotions keep their bytes.
     #[test]
     fn old_moves_are_written_as_before() {
-        let text =
-            r#"{"type":"head_moved","dataset":"a.b","stage":"product","from":null,"to":1}"#;
+        let text = r#"{"type":"head_moved","dataset":"a.b","stage":"product","from":null,"to":1}"#;
         let body: EventBody = serde_json::from_str(text).expect("an old event");
         assert_eq!(serde_json::to_string(&body).expect("plain values"), text);
     }

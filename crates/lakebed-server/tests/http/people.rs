@@ -235,7 +235,8 @@ fn probes(operation: &str, thing: &Thing) -> Option<Vec<Probe>> {
             .flat_map(|reference| {
                 ["validated", "product", "gold"].into_iter().flat_map(move |to| {
                     let body = json!({ "refs": [&reference], "to": to });
-                    let dry = json!({ "refs": ["hr.people", &reference], "to": to, "dry_run": true });
+                    let dry =
+                        json!({ "refs": ["hr.people", &reference], "to": to, "dry_run": true });
                     [post("/v1/promotions", body), post("/v1/promotions", dry)]
                 })
             })

@@ -83,7 +83,8 @@ async fn a_version_comes_to_the_end_through_its_gates() {
     assert!(again.get("event").is_none(), "{again}");
 
     let reviews = dan.get("/v1/reviews?ref=sales.orders@product").await.json();
-    let told: Vec<_> = reviews["reviews"].as_array().unwrap().iter().map(|r| &r["verdict"]).collect();
+    let told: Vec<_> =
+        reviews["reviews"].as_array().unwrap().iter().map(|r| &r["verdict"]).collect();
     assert_eq!(told, ["waived", "approved"]);
     let version = dan.get("/v1/versions?ref=sales.orders@product").await.json();
     assert_eq!(version["stages"], json!(["product", "raw", "validated"]));
@@ -105,16 +106,24 @@ async fn what_gates_found_is_data() {
     for member in ["found", "evidence", "version_id", "contract", "61"] {
         assert!(!told.contains(member), "{member}: {told}");
     }
-    let refused = somebody(&door, "ian").post("/v1/promotions", asked("sales.orders", "validated")).await;
+    let refused =
+        somebody(&door, "ian").post("/v1/promotions", asked("sales.orders", "validated")).await;
     assert_eq!(refused.problem().reasons, ["quarantine: it is closed"]);
     for path in ["/v1/promotions", "/v1/reviews"] {
         let mut body = asked("sales.orders", "validated");
         if path == "/v1/reviews" {
             body["verdict"] = "approved".into();
         }
-        assert_eq!(somebody(&door, "gus").post(path, body).await.code(), is(403, "forbidden"), "{path}");
+        assert_eq!(
+            somebody(&door, "gus").post(path, body).await.code(),
+            is(403, "forbidden"),
+            "{path}"
+        );
     }
-    somebody(&door, "dan").post("/v1/promotions", asked("sales.orders@v1", "validated")).await.json();
+    somebody(&door, "dan")
+        .post("/v1/promotions", asked("sales.orders@v1", "validated"))
+        .await
+        .json();
     let events = somebody(&door, "gus").get("/v1/events").await.json();
     let moved = events["events"].as_array().unwrap().last().unwrap().clone();
     assert_eq!((&moved["type"], &moved["to"]), (&"head_moved".into(), &1.into()));
@@ -126,7 +135,8 @@ async fn requests_that_cannot_be_meant_are_refused() {
     let dan = somebody(&door().await, "dan");
     let empty = dan.post("/v1/promotions", json!({ "refs": [], "to": "product" })).await;
     assert_eq!(empty.code(), is(400, "no-refs"));
-    let many = dan.post("/v1/promotions", json!({ "refs": vec!["a.b"; 101], "to": "product" })).await;
+    let many =
+        dan.post("/v1/promotions", json!({ "refs": vec!["a.b"; 101], "to": "product" })).await;
     assert_eq!(many.code(), is(400, "too-many-refs"));
     let stage = dan.post("/v1/promotions", asked("sales.orders", "gold")).await;
     assert_eq!(stage.code(), is(400, "unknown-stage"));
