@@ -343,7 +343,7 @@ fn ladder(change: &LadderChange) -> Vec<String> {
         match find(before, &stage.name) {
             Some(old) if old == *stage => {}
             Some(old) => {
-                lines.push(format!("~ stage {}: {} -> {}", stage.name, gates(&old), gates(stage)))
+                lines.push(format!("~ stage {}: {} -> {}", stage.name, gates(&old), gates(stage)));
             }
             None => lines.push(format!("+ stage {}: {}", stage.name, gates(stage))),
         }
