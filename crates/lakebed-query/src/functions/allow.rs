@@ -1,11 +1,11 @@
 //! The functions that may be called, one list per kind, by their first names.
 
 /// Names that the SQL planner itself understands as calls.
-pub(super) const SYNTAX: [&str; 4] = ["make_map", "map", "unnest", "unnest_outer"];
+pub(crate) const SYNTAX: [&str; 4] = ["make_map", "map", "unnest", "unnest_outer"];
 
 /// Functions of a row.
 #[rustfmt::skip]
-pub(super) const SCALAR: [&str; 166] = [
+pub(crate) const SCALAR: [&str; 166] = [
     // Numbers.
     "abs", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "cos",
     "cosh", "cot", "degrees", "exp", "factorial", "floor", "gcd", "isnan", "iszero", "lcm", "ln",
@@ -45,7 +45,7 @@ pub(super) const SCALAR: [&str; 166] = [
 
 /// Functions of many rows.
 #[rustfmt::skip]
-pub(super) const AGGREGATE: [&str; 38] = [
+pub(crate) const AGGREGATE: [&str; 38] = [
     "any_value", "approx_distinct", "approx_median", "approx_percentile_cont", "array_agg", "avg",
     "bit_and", "bit_or", "bit_xor", "bool_and", "bool_or", "corr", "count", "covar_pop",
     "covar_samp", "first_value", "grouping", "last_value", "max", "median", "min", "nth_value",
@@ -56,7 +56,7 @@ pub(super) const AGGREGATE: [&str; 38] = [
 
 /// Functions of a row among others.
 #[rustfmt::skip]
-pub(super) const WINDOW: [&str; 11] = [
+pub(crate) const WINDOW: [&str; 11] = [
     "cume_dist", "dense_rank", "first_value", "lag", "last_value", "lead", "nth_value", "ntile",
     "percent_rank", "rank", "row_number",
 ];

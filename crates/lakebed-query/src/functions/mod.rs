@@ -4,7 +4,7 @@
 //! What stays out on purpose: names of files and rows in them, the engine's version, Arrow's types
 //! and metadata, anything that reads or configures.
 
-mod allow;
+pub(crate) mod allow;
 mod bounded;
 mod concatenation;
 mod estimate;
