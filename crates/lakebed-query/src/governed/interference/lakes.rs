@@ -406,8 +406,16 @@ pub(super) async fn blank(parts: usize, provider: Provider) -> World {
     lake(parts, schemas(("blank", DataType::Boolean)), [&[], &[]], "nowhere", provider).await
 }
 
-/// The copy of what is seen, in files without anything else. Its reader is not restricted.
-pub(super) async fn copy(parts: usize, count: usize) -> World {
+/// Who reads a copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reader {
+    Unrestricted,
+    /// Somebody restricted, of whom nothing is kept.
+    SeesAll,
+}
+
+/// The copy of what is seen, in files without anything else.
+pub(super) async fn copy(parts: usize, count: usize, reader: Reader) -> World {
     let rows = rows(count, 4, &mut Dice::new(3));
     let seen = |rows: &[Row]| -> Vec<Row> {
         let is_seen = |row: &&Row| {
@@ -424,6 +432,29 @@ pub(super) async fn copy(parts: usize, count: usize) -> World {
         let fields = fields.filter(|field| !HIDDEN.contains(&field.name.as_str()));
         let schema = TableSchema::first(fields.collect()).unwrap();
         world.table(reference, &schema, &[batch(&schema, &rows)]).await;
+        if reader == Reader::SeesAll {
+            let columns = schema.fields.iter().map(|field| (field.id, ColumnSight::Raw)).collect();
+            let rows = Predicate::Constant(true);
+            let sight = Sight { rows, columns, mask_key: None };
+            world.restrict(reference, Restriction::Restricted(sight));
+        }
     }
     world
+}
+
+/// Rows with long texts and, between them, one that is not to be seen with texts of so many bytes.
+pub(super) async fn long_texts(hidden_bytes: usize) -> World {
+    let mut rows = Vec::new();
+    for id in 0..600 {
+        let row = |region: &str, bytes: usize| -> Row {
+            let text = format!("{id:05}{}", "x".repeat(bytes));
+            let row = json!({"id": id, "region": region, "note": text, "nick": text, "words": [text]});
+            row.as_object().unwrap().clone()
+        };
+        rows.push(row("EU", 150));
+        rows.extend((hidden_bytes > 0).then(|| row("US", hidden_bytes)));
+    }
+    let schemas = schemas(("secret", DataType::String));
+    let provider = crate::governed::provider;
+    lake(1, schemas, [&[], &[(false, &rows)]], "EU", provider).await
 }

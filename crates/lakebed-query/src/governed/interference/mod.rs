@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
 mod dice;
+mod generated;
 mod generator;
 mod lakes;
 mod leaks;
@@ -18,29 +19,30 @@ mod statements;
 #[expect(dead_code, reason = "shared with the tests outside, which use more of it")]
 mod world;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, fmt};
 
-use arrow::util::pretty::pretty_format_batches;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
-use lakebed_service::engine::Parameters;
+use arrow::{array::RecordBatch, util::pretty::pretty_format_batches};
+use futures::TryStreamExt as _;
+use lakebed_service::engine::{EngineError, Parameters, QueryLimits, QueryStream};
 
 use crate::plan::Provider;
-use dice::Dice;
 use world::{Asked, World, show_error};
-
-/// How many statements are made in a run, and which.
-const STATEMENTS: u64 = 10_000;
-const SEED: u64 = 20_261_125;
 
 /// A statement and the values of its placeholders.
 #[derive(Debug, Clone)]
 struct Statement {
     sql: String,
     parameters: Vec<serde_json::Value>,
+}
+
+impl fmt::Display for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sql)?;
+        match self.parameters.is_empty() {
+            true => Ok(()),
+            false => write!(f, "\nwith {:?}", self.parameters),
+        }
+    }
 }
 
 impl From<&str> for Statement {
@@ -69,8 +71,8 @@ impl Twins {
     }
 
     /// How the two differ in all that a statement tells, if they do.
-    async fn difference(&self, statement: &Statement, asks: Asks) -> Option<String> {
-        compared(&self.left, &self.right, statement, asks).await
+    async fn difference(&self, sql: &str) -> Option<String> {
+        compared(&self.left, &self.right, &sql.into(), Asks::All).await.err()
     }
 }
 
@@ -80,71 +82,98 @@ enum Asks {
     /// Columns, rows, errors.
     Answer,
     /// The same, and the physical plan that they came from.
-    Plan,
+    AnswerAndPlan,
     /// The same, and `EXPLAIN`.
     All,
+    /// The physical plan and `EXPLAIN`, before anything runs.
+    Plans,
 }
 
-/// The planner makes some choices by the order of a hash map, another one every time: what is told
-/// differs if none of several tellings of one is one of the other's.
+/// What a statement tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Told {
+    answer: String,
+    plan: String,
+    explained: String,
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}\n{}\n{}", self.answer, self.plan, self.explained)
+    }
+}
+
+/// What both tell, or how they differ. The planner makes some choices by the order of a hash map,
+/// another one every time: what is told differs if none of several tellings of one is one of the
+/// other's.
 async fn compared(
     one: &World,
     other: &World,
     statement: &Statement,
     asks: Asks,
-) -> Option<String> {
+) -> Result<Told, String> {
     const TELLINGS: usize = 12;
     let (mut left, mut right) = (BTreeSet::new(), BTreeSet::new());
     for _ in 0..TELLINGS {
         left.insert(told(one, statement, asks).await);
         right.insert(told(other, statement, asks).await);
-        if left.intersection(&right).next().is_some() {
-            return None;
+        if let Some(both) = left.intersection(&right).next() {
+            return Ok(both.clone());
         }
     }
-    let (left, right) = (left.first()?, right.first()?);
-    Some(format!("{}\n--- left\n{left}\n--- right\n{right}\n", statement.sql))
+    let (left, right) = (left.first().unwrap(), right.first().unwrap());
+    Err(format!("{statement}\n--- left\n{left}\n--- right\n{right}\n"))
 }
 
-/// What a statement tells.
-async fn told(world: &World, statement: &Statement, asks: Asks) -> String {
-    let (answer, plan) = answer(world, statement).await;
-    let mut told = answer;
-    if !matches!(asks, Asks::Answer) {
-        let _ = writeln!(told, "\n{plan}");
+async fn told(world: &World, statement: &Statement, asks: Asks) -> Told {
+    let mut told = Told::default();
+    match start(world, statement).await {
+        Err(error) => told.answer = show_error(&error),
+        Ok((_, plan)) if matches!(asks, Asks::Plans) => told.plan = plan,
+        Ok((stream, plan)) => {
+            told.answer = answer(stream, is_ordered(&statement.sql)).await;
+            if !matches!(asks, Asks::Answer) {
+                told.plan = plan;
+            }
+        }
     }
-    if matches!(asks, Asks::All) && !statement.sql.starts_with("EXPLAIN") {
-        let explain = format!("EXPLAIN {}", statement.sql);
-        let explain = Statement { sql: explain, ..statement.clone() };
-        let _ = writeln!(told, "{}", self::answer(world, &explain).await.0);
+    if matches!(asks, Asks::All | Asks::Plans) && is_query(&statement.sql) {
+        let explain = Statement { sql: format!("EXPLAIN {}", statement.sql), ..statement.clone() };
+        told.explained = match start(world, &explain).await {
+            Ok((stream, _)) => answer(stream, true).await,
+            Err(error) => show_error(&error),
+        };
     }
     told
 }
 
-/// The columns with their types, and the rows; sorted, unless the statement says in which order. And
-/// the plan.
-async fn answer(world: &World, statement: &Statement) -> (String, String) {
+/// The rows to come, and the plan that they come from.
+async fn start(
+    world: &World,
+    statement: &Statement,
+) -> Result<(QueryStream, String), EngineError> {
     let parameters = Parameters::Positional(statement.parameters.clone());
-    let job = world.job(&statement.sql, Asked { parameters, ..Asked::default() });
-    let started = match job {
-        Ok(job) => world.engine.run_and_show(job, &world.store).await,
-        Err(error) => Err(error),
-    };
-    let (stream, plan) = match started {
-        Ok(started) => started,
-        Err(error) => return (show_error(&error), String::new()),
-    };
+    let job = world.job(&statement.sql, Asked { parameters, ..Asked::default() })?;
+    world.engine.run_and_show(job, &world.store).await
+}
+
+/// The columns with their types, and the rows; sorted, unless the statement says in which order.
+async fn answer(stream: QueryStream, is_ordered: bool) -> String {
     let columns: Vec<_> = stream.schema.fields().iter().map(|field| format!("{field:?}")).collect();
     let batches = match stream.batches.try_collect::<Vec<_>>().await {
         Ok(batches) => batches,
-        Err(error) => return (show_error(&error), plan),
+        Err(error) => return show_error(&error),
     };
     let text = pretty_format_batches(&batches).unwrap().to_string();
     let mut lines: Vec<&str> = text.lines().collect();
-    if !is_ordered(&statement.sql) {
+    if !is_ordered {
         lines.sort_unstable();
     }
-    (format!("{}\n{}", columns.join("\n"), lines.join("\n")), plan)
+    format!("{}\n{}", columns.join("\n"), lines.join("\n"))
+}
+
+fn is_query(sql: &str) -> bool {
+    sql.starts_with("SELECT") || sql.starts_with("WITH")
 }
 
 /// Whether the statement says in which order its rows are: outside of all parentheses.
@@ -160,43 +189,131 @@ fn is_ordered(sql: &str) -> bool {
     outer.contains("ORDER BY") || sql.starts_with("EXPLAIN") || sql.starts_with("DESCRIBE")
 }
 
-
-#[tokio::test(flavor = "multi_thread")]
-async fn zz_explore() {
-    let count: u64 = std::env::var("ZZ_COUNT").unwrap().parse().unwrap();
-    let from: u64 = std::env::var("ZZ_FROM").unwrap_or("0".into()).parse().unwrap();
-    let provider = super::provider;
-    let twins = Arc::new((Twins::new(provider).await, lakes::copy(1, 60).await, lakes::blank(1, provider).await));
-    let began = std::time::Instant::now();
-    let mut checks = stream::iter(from..from + count).map(|place| {
-        let twins = Arc::clone(&twins);
-        async move { tokio::spawn(async move {
-            let (statement, _) = generator::statement(Dice::of(SEED, place), place);
-            let asks = Asks::Plan;
-            let t = std::time::Instant::now();
-            let (one, plan1) = answer(&twins.0.left, &statement).await;
-            let took = t.elapsed();
-            let (two, plan2) = answer(&twins.0.right, &statement).await;
-            let (three, _) = answer(&twins.1, &statement).await;
-            let twin = if one != two || plan1 != plan2 { twins.0.difference(&statement, asks).await } else { None };
-            (place, statement, one, two, three, twin, took)
-        }).await.unwrap() }
-    }).buffered(2);
-    let mut shares: BTreeMap<String, u64> = BTreeMap::new();
-    let mut errors: BTreeMap<String, u64> = BTreeMap::new();
-    while let Some((place, statement, one, two, three, twin, took)) = checks.next().await {
-        let outcome = if one.starts_with("Field") {
-            if one.lines().filter(|l| l.starts_with('|')).count() > 1 { "rows" } else { "empty" }.to_owned()
-        } else {
-            let first = one.lines().next().unwrap().to_owned();
-            println!("ERR {place} {} ## {}", one.replace("\n", " ~ "), statement.sql);
-            first.split(':').next().unwrap().to_owned()
-        };
-        if took.as_millis() > 300 { println!("SLOW {place} {} {}", took.as_millis(), statement.sql); }
-        *shares.entry(outcome).or_default() += 1;
-        if let Some(twin) = twin { println!("TWIN {place}\n{twin}"); *errors.entry("twin".into()).or_default() += 1; }
-        else if one != two { println!("FLAKY {place} {}", statement.sql); }
-        if two != three { println!("COPY {place} {}\n--- governed\n{two}\n--- copy\n{three}\nENDCOPY", statement.sql); *errors.entry("copy".into()).or_default() += 1;}
+/// The statements of the corpus that tell the twins apart, at most so many.
+async fn found(provider: Provider, most: usize) -> Vec<String> {
+    let twins = Twins::new(provider).await;
+    let mut found = Vec::new();
+    for sql in statements::ALL {
+        found.extend(twins.difference(sql).await);
+        if found.len() >= most {
+            break;
+        }
     }
-    println!("SHARES {shares:?} {errors:?} in {:?}", began.elapsed());
+    found
+}
+
+/// P7: no statement of the corpus tells two lakes apart that look the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn p7_lakes_that_look_the_same_answer_the_same() {
+    let found = found(super::provider, 3).await;
+    assert!(found.is_empty(), "{} leaks:\n{}", found.len(), found.join("\n"));
+}
+
+/// The same in several parts, but for which of several values a failing statement names first.
+#[tokio::test(flavor = "multi_thread")]
+async fn p7_parts_that_run_at_once_tell_nothing() {
+    let twins = Twins::of(3, 60, super::provider).await;
+    for sql in statements::ALL {
+        if let Some(difference) = twins.difference(sql).await {
+            let failed = difference.matches("\nfailed: ").count();
+            assert_eq!(failed, 2, "{difference}");
+            assert!(!difference.contains("HIDDEN"), "{difference}");
+        }
+    }
+}
+
+/// P7: plans are made of what a reader may know. They are the same over a lake of the same columns that
+/// has neither files nor rows, and another row filter.
+#[tokio::test(flavor = "multi_thread")]
+async fn p7_plans_say_nothing_of_what_is_there() {
+    for parts in [1, 3] {
+        let provider = super::provider;
+        let there = lakes::right(parts, 60, provider).await;
+        let blank = lakes::blank(parts, provider).await;
+        for sql in statements::ALL {
+            let compared = compared(&there, &blank, &(*sql).into(), Asks::Plans).await;
+            assert_eq!(compared.err(), None);
+        }
+    }
+}
+
+/// What `EXPLAIN` says to a restricted reader: the statement's own words down to the table, its own
+/// conditions at most, and nothing below.
+#[tokio::test(flavor = "multi_thread")]
+async fn explain_ends_at_the_table() {
+    let lake = lakes::right(1, 60, super::provider).await;
+    let mut text = String::new();
+    for sql in [
+        "EXPLAIN SELECT count(*) FROM a.b",
+        "EXPLAIN SELECT id FROM a.b WHERE amount > 3 AND salary > 2500 AND CAST(note AS INT) > 7",
+        "EXPLAIN SELECT x.id, y.phone FROM a.b x JOIN a.\"b@v1\" y ON x.phone = y.phone \
+         WHERE x.region = 'US' AND y.day IS NULL ORDER BY 1 LIMIT 3",
+    ] {
+        text += &format!("{sql}\n{}\n", lake.show(sql).await);
+    }
+    insta::assert_snapshot!(text, @"");
+}
+
+/// The corpus asks for something: most of its statements have an answer, and some have an error.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_corpus_has_answers() {
+    let twins = Twins::new(super::provider).await;
+    let mut refused = Vec::new();
+    for sql in statements::ALL {
+        let told = told(&twins.right, &(*sql).into(), Asks::Answer).await;
+        if !told.answer.starts_with("Field") {
+            refused.push(format!("{sql}: {}", told.answer.lines().next().unwrap_or_default()));
+        }
+    }
+    insta::assert_snapshot!(refused.join("\n"));
+}
+
+/// The harness finds what a plain view leaks: values in errors, divisions, statistics.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_view_leaks_and_is_found() {
+    let found = found(leaks::view, 1_000).await;
+    for by in ["CAST(note AS INT) >= 0", "10 / (amount - 5)"] {
+        let all = found.iter().map(|leak| leak.lines().next().unwrap_or_default());
+        let all = all.collect::<Vec<_>>().join("\n");
+        assert!(found.iter().any(|leak| leak.contains(by)), "not found by {by}, but by\n{all}");
+    }
+}
+
+/// Each planted leak is found.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_planted_leak_is_found() {
+    for (name, provider) in leaks::ALL {
+        let found = found(*provider, 1).await;
+        assert!(!found.is_empty(), "{name}: not found");
+    }
+}
+
+/// Where batches end must not tell where rows were dropped: a conjunction whose left side is seldom
+/// true evaluates its right side on few rows, or on a whole batch.
+#[tokio::test(flavor = "multi_thread")]
+async fn borders_of_batches_do_not_tell() {
+    let twins = Twins::of(1, 9_000, super::provider).await;
+    for sql in statements::BATCHES {
+        assert_eq!(twins.difference(sql).await, None);
+    }
+}
+
+/// Memory is counted by what is seen: limits are met at the same bytes, however much was dropped from
+/// between the rows, and whatever masks cover.
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_of_memory_do_not_tell() {
+    let (few, many) = (lakes::long_texts(0).await, lakes::long_texts(90).await);
+    let sql = "SELECT x.id, x.note, x.words, y.nick FROM a.b x JOIN a.b y ON x.id = y.id + 1";
+    let mut outcomes = BTreeSet::new();
+    for kilobytes in (64..1_024).step_by(16) {
+        let limits = QueryLimits { memory_bytes: kilobytes << 10, ..QueryLimits::default() };
+        let outcome = async |lake: &World| {
+            let rows = lake.rows(sql, Asked { limits, ..Asked::default() }).await;
+            rows.map_err(|error| show_error(&error)).map(|rows| rows.iter().map(RecordBatch::num_rows).sum::<usize>())
+        };
+        let outcome_of_few = outcome(&few).await;
+        assert_eq!(outcome_of_few, outcome(&many).await, "with {kilobytes} KiB");
+        outcomes.insert(outcome_of_few.is_ok());
+    }
+    assert_eq!(outcomes.len(), 2, "some limits are met and some are not");
 }

@@ -165,10 +165,10 @@ impl Maker {
         }
         let all: Vec<_> = keys.iter().map(|(_, sql)| sql.as_str()).collect();
         let all = all.join(", ");
-        match self.dice.below(6) {
-            3 => format!(" GROUP BY ROLLUP ({all})"),
-            4 => format!(" GROUP BY CUBE ({all})"),
-            5 => format!(" GROUP BY GROUPING SETS (({all}), ({}), ())", keys[0].1),
+        match self.dice.below(12) {
+            9 => format!(" GROUP BY ROLLUP ({all})"),
+            10 => format!(" GROUP BY CUBE ({all})"),
+            11 => format!(" GROUP BY GROUPING SETS (({all}), ({}), ())", keys[0].1),
             _ if is_grouping => format!(" GROUP BY ROLLUP ({all})"),
             0 => format!(" GROUP BY {all}"),
             _ => {
@@ -228,7 +228,7 @@ impl Maker {
         ]);
         let one = self.select(depth, Some(&kinds));
         let other = self.select(depth, Some(&kinds));
-        let sql = format!("({}) {set} ({})", one.sql, other.sql);
+        let sql = format!("{} {set} {}", one.sql, other.sql);
         Query { sql, kinds, is_ordered: false }
     }
 

@@ -1,0 +1,353 @@
+//! Generated statements by the thousand, on all lakes.
+//!
+//! Each statement is run on the [`Twins`], which must tell the same, down to the physical plan, and on
+//! the copy of what is seen of them, which must have the same rows. Of some, the plans are compared
+//! with those over a lake that holds nothing, and the whole is told by lakes that run in several parts.
+//!
+//! Nothing is normalised but what D-111 excepts: rows are sorted where the statement does not say in
+//! which order they are. A copy is nobody's restricted table, so that the optimiser may turn a join
+//! round, and with it change which of several values `any_value` picks, in which order doubles are
+//! added, or which conversion fails first. Such an answer is asked for again from the same copy behind
+//! a barrier that lets everything through, and there it must be the same to the last digit.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::ControlFlow,
+    sync::Arc,
+};
+
+use datafusion::sql::sqlparser::{
+    ast::{Expr, ObjectName, TableFactor, Visit as _, Visitor},
+    parser::Parser,
+};
+use futures::{StreamExt as _, stream};
+
+use super::{
+    Asks, Statement, Told, Twins, compared,
+    dice::{Dice, shrunk},
+    generator::{self, Role},
+    lakes, leaks, told,
+    world::World,
+};
+use crate::{dialect::LakebedDialect, functions::Functions, plan::Provider};
+
+/// How many statements are made in a run, and which.
+const STATEMENTS: u64 = 10_000;
+const SEED: u64 = 20_261_125;
+
+/// How many statements are at work at once.
+const AT_ONCE: usize = 3;
+
+/// Of one statement in so many, plans are compared with those over nothing, and the whole in parts.
+const SAMPLED: u64 = 20;
+
+/// How often a statement is run again to make it smaller.
+const TRIES: usize = 150;
+
+/// The lakes that a statement is run on.
+struct Lakes {
+    twins: Twins,
+    copy: World,
+    copy_behind_barrier: World,
+    blank: World,
+    /// Twins that run statements in several parts.
+    in_parts: Twins,
+}
+
+impl Lakes {
+    async fn new() -> Self {
+        let provider = super::super::provider;
+        Self {
+            twins: Twins::new(provider).await,
+            copy: lakes::copy(1, 60, lakes::Reader::Unrestricted).await,
+            copy_behind_barrier: lakes::copy(1, 60, lakes::Reader::SeesAll).await,
+            blank: lakes::blank(1, provider).await,
+            in_parts: Twins::of(3, 60, provider).await,
+        }
+    }
+
+    /// What the statement tells, or what is wrong with that.
+    async fn check(&self, statement: &Statement, is_sampled: bool) -> Result<Checked, String> {
+        let asks = if is_sampled { Asks::All } else { Asks::AnswerAndPlan };
+        let told = compared(&self.twins.left, &self.twins.right, statement, asks).await?;
+        let is_turned = self.check_copy(statement, &told).await?;
+        if is_sampled {
+            compared(&self.twins.left, &self.blank, statement, Asks::Plans).await?;
+            self.check_parts(statement).await?;
+        }
+        Ok(Checked { outcome: Outcome::of(&told.answer), is_turned })
+    }
+
+    /// Whether it was the copy behind the barrier alone that told the same.
+    async fn check_copy(&self, statement: &Statement, seen: &Told) -> Result<bool, String> {
+        let copied = told(&self.copy, statement, Asks::Answer).await;
+        if copied.answer == seen.answer {
+            return Ok(false);
+        }
+        let behind = &self.copy_behind_barrier;
+        compared(&self.twins.left, behind, statement, Asks::Answer).await.map_err(|difference| {
+            format!("{difference}--- the copy without a barrier\n{}\n", copied.answer)
+        })?;
+        Ok(true)
+    }
+
+    /// Plans are the same in several parts, and so are rows of which no order decides.
+    async fn check_parts(&self, statement: &Statement) -> Result<(), String> {
+        let Twins { left, right } = &self.in_parts;
+        compared(left, right, statement, Asks::Plans).await?;
+        let told = told(left, statement, Asks::Answer).await;
+        match is_decided_by_order(&statement.sql) || !told.answer.starts_with("Field") {
+            true => Ok(()),
+            false => compared(left, right, statement, Asks::Answer).await.map(|_| ()),
+        }
+    }
+}
+
+/// Whether the order in which rows come may decide about what the statement answers: what comes first,
+/// how doubles add up, which part of equal rows is left.
+fn is_decided_by_order(sql: &str) -> bool {
+    const WORDS: [&str; 19] = [
+        "any_value", "first_value", "last_value", "nth_value", "_agg", "approx_", "avg", "stddev",
+        "var", "corr", "covar", "regr_", "sum(", " OVER ", "DISTINCT ON", "LIMIT", "median",
+        "percentile", "lag(",
+    ];
+    WORDS.iter().any(|word| sql.contains(word))
+}
+
+/// What became of a statement that told nothing.
+#[derive(Debug)]
+struct Checked {
+    outcome: Outcome,
+    /// Whether the optimiser turned a plan round for the copy.
+    is_turned: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    Rows,
+    NoRows,
+    /// Where it ran.
+    Failed,
+    /// Before it ran.
+    Refused,
+}
+
+impl Outcome {
+    fn of(answer: &str) -> Self {
+        let lines = answer.lines().filter(|line| line.starts_with('|')).count();
+        match answer.split(':').next() {
+            Some("failed" | "exhausted" | "internal") => Self::Failed,
+            Some("invalid" | "not allowed") => Self::Refused,
+            _ if lines > 1 => Self::Rows,
+            _ => Self::NoRows,
+        }
+    }
+}
+
+fn statement(place: u64) -> (Statement, Vec<usize>) {
+    generator::statement(Dice::of(SEED, place), place)
+}
+
+/// P7: statements by the thousand, made of everything there is, tell no two lakes apart, and nothing of
+/// what is not in the copy.
+#[tokio::test(flavor = "multi_thread")]
+async fn p7_no_generated_statement_tells() {
+    let lakes = Arc::new(Lakes::new().await);
+    let mut checks = stream::iter(0..STATEMENTS)
+        .map(|place| {
+            let lakes = Arc::clone(&lakes);
+            let check = async move {
+                lakes.check(&statement(place).0, place.is_multiple_of(SAMPLED)).await
+            };
+            let check = tokio::spawn(check);
+            async move { (place, check.await.unwrap()) }
+        })
+        .buffered(AT_ONCE);
+    let mut outcomes: BTreeMap<Outcome, u64> = BTreeMap::new();
+    let (mut turned, mut answered) = (0, Calls::default());
+    while let Some((place, checked)) = checks.next().await {
+        let Ok(Checked { outcome, is_turned }) = checked else {
+            panic!("{}", smallest(&lakes, place, checked.unwrap_err()).await);
+        };
+        *outcomes.entry(outcome).or_default() += 1;
+        turned += u64::from(is_turned);
+        if outcome == Outcome::Rows {
+            answered.add(&statement(place).0.sql);
+        }
+    }
+    println!("{STATEMENTS} statements of seed {SEED}: {outcomes:?}; copies turned round: {turned}");
+    assert!(outcomes[&Outcome::Rows] * 10 > STATEMENTS * 6, "too few rows: {outcomes:?}");
+    assert!(turned * 50 < STATEMENTS, "{turned} copies were told by the barrier alone");
+    assert_eq!(answered.fewer_than(3), [], "functions without answers");
+}
+
+/// The difference, and the smallest statement found that still makes one.
+async fn smallest(lakes: &Lakes, place: u64, difference: String) -> String {
+    let of = |tape: &[usize]| generator::statement(Dice::replay(tape.to_vec()), place).0;
+    let differs = async |tape: &[usize]| lakes.check(&of(tape), true).await.is_err();
+    let tape = shrunk(statement(place).1, TRIES, differs).await;
+    let smaller = lakes.check(&of(&tape), true).await.err().unwrap_or_default();
+    format!("statement {place} of seed {SEED}:\n{difference}\nsmaller:\n{smaller}")
+}
+
+/// Every function comes up often enough to be in statements of all shapes.
+#[test]
+fn every_function_comes_up() {
+    let mut calls = Calls::default();
+    for place in 0..STATEMENTS {
+        calls.add(&statement(place).0.sql);
+    }
+    assert_eq!(calls.fewer_than(20), [], "functions that are seldom called");
+}
+
+/// In how many statements each function is called.
+struct Calls {
+    counts: BTreeMap<(Role, String), u64>,
+    /// The first name by each other one.
+    aliases: HashMap<String, String>,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        let Functions { scalar, aggregate, window } = Functions::load();
+        let mut aliases = HashMap::new();
+        let mut add = |name: &str, others: &[String]| {
+            aliases.extend(others.iter().map(|other| (other.clone(), name.to_owned())));
+        };
+        scalar.iter().for_each(|udf| add(udf.name(), udf.aliases()));
+        aggregate.iter().for_each(|udf| add(udf.name(), udf.aliases()));
+        window.iter().for_each(|udf| add(udf.name(), udf.aliases()));
+        Self { counts: BTreeMap::new(), aliases }
+    }
+}
+
+impl Calls {
+    fn add(&mut self, sql: &str) {
+        let parsed = Parser::parse_sql(&LakebedDialect, sql).unwrap();
+        let mut called = Called::default();
+        let _ = parsed.visit(&mut called);
+        for (role, name) in called.0 {
+            let name = self.aliases.get(&name).cloned().unwrap_or(name);
+            *self.counts.entry((role, name)).or_default() += 1;
+        }
+    }
+
+    /// The functions that fewer statements call, and how many do.
+    fn fewer_than(&self, least: u64) -> Vec<(Role, &'static str, u64)> {
+        let count = |(role, name): (Role, &'static str)| {
+            let found = self.counts.get(&(role, name.to_owned()));
+            (role, name, found.copied().unwrap_or_default())
+        };
+        generator::functions().into_iter().map(count).filter(|(.., count)| *count < least).collect()
+    }
+}
+
+/// The functions that a statement calls.
+#[derive(Default)]
+struct Called(BTreeSet<(Role, String)>);
+
+impl Called {
+    fn add(&mut self, role: Role, name: &ObjectName) {
+        self.0.insert((role, name.to_string()));
+    }
+}
+
+impl Visitor for Called {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if let Expr::Function(call) = expr {
+            let name = call.name.to_string();
+            let role = match call.over {
+                Some(_) => Role::Window,
+                None if name.starts_with("unnest") => Role::Rows,
+                None if generator::functions().contains(&(Role::Aggregate, name.as_str())) => {
+                    Role::Aggregate
+                }
+                None => Role::Scalar,
+            };
+            self.add(role, &call.name);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        match factor {
+            TableFactor::Table { name, args: Some(_), .. }
+            | TableFactor::Function { name, .. } => self.add(Role::Rows, name),
+            TableFactor::UNNEST { .. } => {
+                self.0.insert((Role::Rows, "unnest".to_owned()));
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The first generated statement that tells the twins of `provider` apart, and how.
+async fn found(provider: Provider, asks: Asks) -> Option<(u64, String)> {
+    let twins = Arc::new(Twins::new(provider).await);
+    let checks = stream::iter(0..STATEMENTS).map(|place| {
+        let twins = Arc::clone(&twins);
+        let check = async move {
+            compared(&twins.left, &twins.right, &statement(place).0, asks).await.err()
+        };
+        let check = tokio::spawn(check);
+        async move { check.await.unwrap().map(|difference| (place, difference)) }
+    });
+    let mut found = std::pin::pin!(checks.buffered(AT_ONCE).filter_map(std::future::ready));
+    found.next().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn zz_explore() {
+    let var = |name: &str, default: u64| std::env::var(name).map_or(default, |v| v.parse().unwrap());
+    let (from, count) = (var("ZZ_FROM", 0), var("ZZ_COUNT", 500));
+    let sampled = var("ZZ_SAMPLED", SAMPLED);
+    let lakes = Arc::new(Lakes::new().await);
+    let began = std::time::Instant::now();
+    let mut checks = stream::iter(from..from + count).map(|place| {
+        let lakes = Arc::clone(&lakes);
+        let check = tokio::spawn(async move {
+            let (statement, _) = statement(place);
+            let t = std::time::Instant::now();
+            let told = told(&lakes.twins.left, &statement, Asks::Answer).await;
+            let took = t.elapsed();
+            (statement.clone(), told.answer, took, lakes.check(&statement, place % sampled == 0).await)
+        });
+        async move { (place, check.await.unwrap()) }
+    }).buffered(2);
+    let mut outcomes: BTreeMap<Outcome, u64> = BTreeMap::new();
+    let (mut wrong, mut turned) = (0, 0);
+    let mut answered = Calls::default();
+    while let Some((place, (statement, answer, took, checked))) = checks.next().await {
+        let outcome = Outcome::of(&answer);
+        *outcomes.entry(outcome).or_default() += 1;
+        if !answer.starts_with("Field") {
+            println!("ERR {place} {} ## {statement}", answer.replace('\n', " ~ "));
+        }
+        if outcome == Outcome::Rows { answered.add(&statement.sql); }
+        if outcome == Outcome::NoRows { println!("EMPTY {place} {statement}"); }
+        if took.as_millis() > 300 { println!("SLOW {place} {} {statement}", took.as_millis()); }
+        match checked {
+            Ok(checked) => if checked.is_turned { turned += 1; println!("TURNED {place} {statement}"); },
+            Err(error) => { wrong += 1; println!("WRONG {place} {error}\nENDWRONG"); }
+        }
+    }
+    println!("SHARES {outcomes:?} wrong {wrong} turned {turned} in {:?}", began.elapsed());
+    println!("FEW {:?}", answered.fewer_than(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn zz_leaks() {
+    for asks in [Asks::Answer, Asks::AnswerAndPlan] {
+        for (name, provider) in leaks::ALL.iter().chain(&[("view", leaks::view as Provider)]) {
+            let t = std::time::Instant::now();
+            let found = tokio::time::timeout(std::time::Duration::from_secs(60), found(*provider, asks)).await;
+            match found {
+                Ok(Some((place, what))) => println!("LEAK {asks:?} {name} at {place} in {:?}: {}", t.elapsed(), what.chars().take(1500).collect::<String>()),
+                other => println!("LEAK {asks:?} {name} none {other:?}"),
+            }
+        }
+    }
+}
