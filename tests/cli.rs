@@ -28,6 +28,8 @@ mod operations;
 mod people;
 #[path = "cli/policies.rs"]
 mod policies;
+#[path = "cli/reads.rs"]
+mod reads;
 #[path = "cli/refusals.rs"]
 mod refusals;
 #[path = "cli/s3.rs"]
@@ -42,6 +44,8 @@ mod server;
 mod settings;
 #[path = "cli/sql.rs"]
 mod sql;
+#[path = "cli/statements.rs"]
+mod statements;
 #[path = "cli/tokens.rs"]
 mod tokens;
 #[path = "cli/world.rs"]

@@ -126,6 +126,7 @@ fn what_is_hidden_is_not_there() {
             "EXPLAIN SELECT * FROM \"{r}\"",
             "EXPLAIN SELECT salary FROM \"{r}\" WHERE 1/0 = 1",
             "DESCRIBE \"{r}\"",
+            "SHOW COLUMNS FROM \"{r}\"",
             "SELECT nosuchcolumn FROM \"{r}\"",
             "WITH x AS (SELECT * FROM \"{r}\") SELECT 1",
             "SELECT (SELECT max(id) FROM \"{r}\")",

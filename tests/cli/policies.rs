@@ -87,6 +87,61 @@ fn no_command_gives_files_or_digests_to_the_restricted() {
     assert_snapshot!(world.told());
 }
 
+const CONTRACT: &str = "\
+apiVersion: v3.1.0
+kind: DataContract
+id: customers
+version: 1.0.0
+status: active
+schema:
+  - name: customers
+    properties:
+      - { name: id, logicalType: integer }
+      - { name: region, logicalType: string }
+      - { name: email, logicalType: string, tags: [pii.email] }
+      - { name: born, logicalType: date }
+      - { name: salary, logicalType: integer }
+";
+
+const TAGGED: &str = "\
+policies:
+  - { name: mask-email, on: { tag: pii.email }, mask: { partial: { keep_last: 4 } }, except: [group:support, group:stewards] }
+";
+
+/// A contract's tags are what a policy is on: in old versions, under a new name, and as long as the
+/// contract has them.
+#[test]
+fn a_tag_of_a_contract_binds_a_policy() {
+    let world = world();
+    world.write("catalog/policies/customers.yaml", TAGGED);
+    world.tell(1, &["plan"]);
+    world.write("catalog/datasets/crm/customers.odcs.yaml", CONTRACT);
+    world.tell(1, &["plan"]);
+    world.ok(&["apply"]);
+    let all = "SELECT id, region, email FROM crm.customers ORDER BY id";
+    for who in ["alice", "bob"] {
+        world.tell(0, &["sql", "--as", who, all]);
+        world.tell(0, &["access", "explain", "--as", who, "crm.customers"]);
+    }
+    // The contract has to say first what the data says then.
+    let renamed = CONTRACT.replace("name: email", "name: contact").replace("1.0.0", "2.0.0");
+    world.write("catalog/datasets/crm/customers.odcs.yaml", &renamed);
+    world.tell(0, &["apply"]);
+    world.tell(0, &["sql", "--as", "alice", all]);
+    world.write("customers.csv", CUSTOMERS.replace("email", "contact"));
+    let ingest = ["ingest", "customers.csv", "--to", "crm.customers", "--evolve"];
+    world.ok(&[&ingest[..], &["rename email=contact"]].concat());
+    for who in ["alice", "bob"] {
+        let both = "SELECT a.email, b.contact FROM crm.\"customers@v1\" a JOIN crm.customers b USING (id) ORDER BY id";
+        world.tell(0, &["sql", "--as", who, both]);
+    }
+    // Without the tag it is as if there were no policy, and the plan says for whom.
+    let untagged = renamed.replace("pii.email", "mail").replace("2.0.0", "2.1.0");
+    world.write("catalog/datasets/crm/customers.odcs.yaml", untagged);
+    world.tell(1, &["plan"]);
+    assert_snapshot!(world.told());
+}
+
 /// What does not fit the tables is refused before it holds, and says where.
 #[test]
 fn a_policy_that_does_not_fit_is_refused() {

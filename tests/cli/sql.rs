@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, process::Stdio};
 
 use insta::assert_snapshot;
 
-use crate::world::World;
+use crate::{served::Served, world::World};
 
 const FIRST: &str = "SELECT carrier, name, CASE WHEN carrier = 'AA' THEN NULL ELSE length(name) END AS n \
                      FROM nyc.airlines ORDER BY carrier LIMIT 3";
@@ -106,6 +106,34 @@ fn a_statement_that_cannot_be_answered_says_why() {
         world.tell(code, &["sql", sql]).assert_clear(code);
     }
     assert_snapshot!(world.told());
+}
+
+/// A limit is named with its size; a server's can be lowered by its clients, and not lifted.
+#[test]
+fn answers_are_bounded_in_rows_and_bytes() {
+    let world = World::with_airlines();
+    let numbers = "SELECT value FROM generate_series(1, 9)";
+    for format in ["csv", "json", "parquet"] {
+        world.ok(&["sql", numbers, "--format", format, "--max-rows", "9", "--max-bytes", "72"]);
+        let ran = world.refused(4, &["sql", numbers, "--format", format, "--max-bytes", "71"]);
+        assert!(ran.stderr.contains("more than the 71 bytes of values"), "{ran}");
+        let ran = world.refused(4, &["sql", numbers, "--format", format, "--max-rows", "8"]);
+        assert!(ran.stderr.contains("more than the 8 rows"), "{ran}");
+    }
+    let limits = "{statement_rows=60, statement_bytes=40}";
+    let served = Served::start_with(&world, &[], &[("LAKEBED_LIMITS", limits)]);
+    let ask = |sql: &str, more: &[&str]| {
+        world.run(&[&["--lake", &served.url, "sql", sql, "--format", "csv"][..], more].concat())
+    };
+    assert_eq!(ask("SELECT value FROM generate_series(1, 5)", &[]).text().lines().count(), 6);
+    for (more, said) in [
+        (&[][..], "more than the 40 bytes of values"),
+        (&["--max-bytes", "1000"], "more than the 40 bytes of values"),
+        (&["--max-rows", "4"], "more than the 4 rows"),
+    ] {
+        let ran = ask(numbers, more);
+        assert!(ran.code == Some(4) && ran.stderr.contains(said), "{more:?}: {ran}");
+    }
 }
 
 /// `lakebed sql … | head -1` is how people look at data.

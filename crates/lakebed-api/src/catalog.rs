@@ -112,6 +112,9 @@ pub struct CatalogPlan {
     /// Who gains or loses sight of what they may read.
     #[serde(default)]
     pub sights: Vec<SightChange>,
+    /// What may not do what its author thinks, for people: a policy on a tag that no contract has.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// A contract that is new, goes or changes.
@@ -182,9 +185,9 @@ pub struct SightChange {
     /// Who: principals, and groups that the identity provider fills.
     #[schema(value_type = Vec<String>)]
     pub who: BTreeSet<Grantee>,
-    /// Where.
-    #[schema(value_type = PolicyTargetSchema)]
-    pub on: PolicyTarget,
+    /// Where; of a policy on a tag, a dataset that carries it.
+    #[schema(value_type = TargetSchema)]
+    pub on: Target,
     /// What the restriction is, for people.
     #[schema(example = "email as redact")]
     pub restriction: String,
@@ -306,6 +309,21 @@ pub struct PolicyExplained {
     /// Why not: `excepted`, `owner`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why_not: Option<String>,
+    /// What carries its tag there, by dataset; only for whoever may admin the target.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tagged: Vec<TaggedPart>,
+}
+
+/// What carries a tag in a dataset, by its contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TaggedPart {
+    /// The dataset.
+    #[schema(value_type = String)]
+    pub dataset: DatasetName,
+    /// Its columns that carry it; absent where the dataset itself does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub columns: Option<BTreeSet<String>>,
 }
 
 /// Whether an action is allowed.

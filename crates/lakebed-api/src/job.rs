@@ -11,7 +11,7 @@ use crate::{IngestResponse, Problem, Progress};
 pub struct Job {
     /// Its name: `/v1/jobs/{id}`.
     pub id: String,
-    /// What kind of work: `ingest`.
+    /// What kind of work: `ingest`, `statement`.
     #[schema(example = "ingest")]
     pub kind: String,
     /// How far it is.
@@ -24,7 +24,7 @@ pub struct Job {
     pub progress: Option<Progress>,
     /// Whether its owner wants it to end.
     pub cancel_asked: bool,
-    /// What it did, once it is done.
+    /// What it did, once it is done; of a statement, `/v1/statements/{id}` tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<IngestResponse>,
     /// Why it could not be done, once it has failed.

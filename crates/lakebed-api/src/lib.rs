@@ -15,6 +15,8 @@
 //! | ingest | [`IngestRequest`], [`IngestPlan`], [`IngestResponse`] | `/v1/ingest-plans`, `/v1/ingests` |
 //! | job | [`Job`], [`JobList`] | `/v1/jobs`, `/v1/jobs/{id}`, `/v1/jobs/{id}/events` |
 //! | statement | [`SqlRequest`], [`SqlResult`] | `/v1/sql` |
+//! | receipt | [`Receipt`], [`Replay`] | `/v1/receipts/{id}`, `/v1/receipts/{id}/replay` |
+//! | long statement | [`StatementRequest`], [`Statement`] | `/v1/statements`, `/v1/statements/{id}`, `/v1/statements/{id}/chunks/{n}` |
 //! | event | [`EventPage`] | `/v1/events` |
 //! | catalog | [`CatalogAnswer`], [`CatalogPlan`], [`CatalogApplied`] | `/v1/catalog`, `/v1/catalog/plan`, `/v1/catalog/apply` |
 //! | access | [`AccessExplanation`] | `/v1/access/explain` |
@@ -39,9 +41,11 @@ mod line;
 pub mod media;
 mod problem;
 mod profile;
+mod receipt;
 mod resolve;
 pub mod schemas;
 mod sql;
+mod statement;
 mod token;
 mod upload;
 mod verify;
@@ -51,7 +55,7 @@ pub use catalog::{
     AccessExplanation, ActionExplained, AttributeChange, CatalogAnswer, CatalogApplied,
     CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, ContractChange, ContractReason,
     GrantExplained, GroupChange, PolicyChange, PolicyExplained, Reach, ReviewedColumn, RightChange,
-    SightChange,
+    SightChange, TaggedPart,
 };
 pub use contract::{ContractCheckRequest, ContractReport, FirstBroken, RuleFinding};
 pub use dataset::{DatasetAnswer, DatasetList, DatasetSummary, Head};
@@ -70,11 +74,13 @@ pub use problem::{BrokenStream, Problem};
 pub use profile::{
     ColumnProfile, DistinctCount, Distribution, FrequentValue, ProfileAnswer, Quantile,
 };
+pub use receipt::{Receipt, ReceiptColumns, ReceiptOutcome, ReceiptVersion, Replay};
 pub use resolve::{FileLink, ResolveRequest, ResolveResponse, ResolvedVersion};
 pub use sql::{
     ResolvedInput, SqlColumn, SqlLimits, SqlParameters, SqlRequest, SqlResult, decode_resolved,
     encode_resolved, format_snapshot, parse_snapshot,
 };
+pub use statement::{Statement, StatementChunk, StatementRequest, StatementResult};
 pub use token::{NewToken, TokenList, TokenRequest, TokenSummary, WhoAmI};
 pub use upload::{UploadState, Uploaded};
 pub use verify::{Finding, VerifyReport, VerifyRequest};

@@ -22,7 +22,8 @@ pub enum Line<T> {
 /// How far long work is.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Progress {
-    /// What is being done: `queued`, `hashing`, `reading`, `writing`, `committing`, `verifying`.
+    /// What is being done: `queued`, `hashing`, `reading`, `writing`, `committing`, `verifying`,
+    /// `answering`.
     #[schema(example = "reading")]
     pub phase: String,
     /// Bytes of this phase that are behind us.

@@ -600,7 +600,7 @@ pub struct PolicySchema {
     pub name: String,
     /// What it is about.
     pub on: PolicyTargetSchema,
-    /// The columns that `mask` and `hide` are about.
+    /// The columns that `mask` and `hide` are about; none on a tag.
     #[schema(required = false)]
     pub columns: Vec<String>,
     /// Rows of which this is not true are not there.
@@ -627,7 +627,7 @@ pub enum PolicyTargetSchema {
     Namespace(String),
     /// One dataset.
     Dataset(String),
-    /// Every column with this tag.
+    /// Every column with this tag, and all that is in a dataset with it; contracts say which.
     Tag(String),
 }
 

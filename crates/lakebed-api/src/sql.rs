@@ -1,9 +1,14 @@
 //! Statements and their answers.
 
+use std::fmt;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use lakebed_core::{DatasetName, DatasetRef, VersionId};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::{Value, value::RawValue};
 use utoipa::ToSchema;
 
 use crate::Snapshot;
@@ -12,7 +17,7 @@ use crate::Snapshot;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SqlRequest {
-    /// The statement: `SELECT`, `EXPLAIN SELECT`, `DESCRIBE`, `SHOW TABLES`.
+    /// The statement: `SELECT`, `EXPLAIN SELECT`, `DESCRIBE`, `SHOW COLUMNS FROM`, `SHOW TABLES`.
     #[schema(
         min_length = 1,
         example = "SELECT count(*) FROM sales.\"orders@v12\" WHERE price > $1"
@@ -26,8 +31,12 @@ pub struct SqlRequest {
     pub limits: SqlLimits,
 }
 
-/// Values bound to placeholders: null, booleans, numbers and strings.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+/// Values bound to placeholders: null, booleans, numbers and strings. All of them, each once.
+///
+/// What JSON readers round is a string: whole numbers beyond 64 bits are refused, and a number with
+/// a point or an exponent is a double, so that the digits of a decimal are sent as a string, as
+/// answers have them. A string is read as what it is compared with: a date, a time, a decimal.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum SqlParameters {
     /// For `$1`, `$2` …
@@ -44,6 +53,62 @@ impl Default for SqlParameters {
     }
 }
 
+/// What a plain value of JSON would lose in silence is an error here: digits, and all but the last of
+/// equal names.
+impl<'de> Deserialize<'de> for SqlParameters {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ParametersVisitor)
+    }
+}
+
+struct ParametersVisitor;
+
+impl<'de> Visitor<'de> for ParametersVisitor {
+    type Value = SqlParameters;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of values, or an object of named values")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut given: A) -> Result<SqlParameters, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = given.next_element::<Box<RawValue>>()? {
+            let number = values.len() + 1;
+            values.push(exact(&number, &value)?);
+        }
+        Ok(SqlParameters::Positional(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut given: A) -> Result<SqlParameters, A::Error> {
+        let mut values = serde_json::Map::new();
+        while let Some((name, value)) = given.next_entry::<String, Box<RawValue>>()? {
+            let value = exact(&name, &value)?;
+            if values.contains_key(&name) {
+                return Err(A::Error::custom(format_args!("parameter `{name}` is given twice")));
+            }
+            values.insert(name, value);
+        }
+        Ok(SqlParameters::Named(values))
+    }
+}
+
+/// The value as it was written.
+fn exact<E: Error>(name: &dyn fmt::Display, written: &RawValue) -> Result<Value, E> {
+    let text = written.get();
+    let value = serde_json::from_str(text)
+        .map_err(|error| E::custom(format_args!("parameter `{name}` cannot be read: {error}")))?;
+    match &value {
+        // A whole number that became a double has more than 64 bits; `-0` is one that fits.
+        Value::Number(number)
+            if number.is_f64() && !text.contains(['.', 'e', 'E']) && text != "-0" =>
+        {
+            let what = "has more than 64 bits and would be rounded: give it as a string";
+            Err(E::custom(format_args!("parameter `{name}` {what}")))
+        }
+        _ => Ok(value),
+    }
+}
+
 /// What a statement may use; unsaid means the server's own limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -52,6 +117,12 @@ pub struct SqlLimits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
     pub max_rows: Option<u64>,
+    /// Bytes of the answer's values, the same in every format: a text or bytes count their length
+    /// and 4, a list its items and 4, a boolean 1, everything else its width in Arrow; one more
+    /// breaks the statement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub max_bytes: Option<u64>,
     /// Milliseconds from start to last row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1)]
@@ -72,8 +143,9 @@ pub struct SqlLimits {
 /// Rows are lists in the order of the columns. Decimals are strings with all their digits. 64-bit
 /// integers are JSON numbers with all their digits, or strings with `?int64=string`, for readers
 /// whose numbers end at 2^53. Floats that JSON has no number for are `"NaN"`, `"Infinity"`,
-/// `"-Infinity"`. Dates and times are ISO 8601 strings, points in time end in `Z`. Bytes are
-/// lower-case hex.
+/// `"-Infinity"`. Dates and times are ISO 8601 strings, points in time end in `Z`; those that no
+/// calendar shows are their count of units, as a string. Bytes are lower-case hex. What is nested
+/// follows the same rules.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SqlResult {
     /// Names the statement, as the header `Lakebed-Statement-Id` does.

@@ -10,13 +10,14 @@ use lakebed_api::{
     ContractCheckRequest, ContractReason, ContractReport, DatasetAnswer, DatasetList,
     DatasetSummary, DiffAnswer, DiffRequest, DistinctCount, Distribution, EventEntry, EventPage,
     FileLink, Finding, FirstBroken, FrequentValue, Head, Health, IngestPlan, IngestRequest,
-    IngestResponse, IngestSource, IngestStatus, InputVersion, LakeInfo, Line, NewToken,
+    IngestResponse, IngestSource, IngestStatus, InputVersion, JobState, LakeInfo, Line, NewToken,
     PlannedSource, PolicyChange, Problem, ProfileAnswer, Progress, Quantile, Reach, ResolveRequest,
     ResolveResponse, ResolvedInput, ResolvedVersion, ReviewedColumn, RightChange, RowDiff,
     RuleFinding, SchemaChange, SchemaChangeKind, SightChange, Snapshot, SourceFile, SqlColumn,
-    SqlLimits, SqlParameters, SqlRequest, SqlResult, TokenList, TokenRequest, TokenSummary,
-    Uploaded, VerifyReport, VerifyRequest, VersionAnswer, VersionPage, VersionSummary, WhoAmI,
-    decode_resolved, encode_resolved, format_snapshot, parse_snapshot, schemas,
+    SqlLimits, SqlParameters, SqlRequest, SqlResult, Statement, StatementChunk, StatementRequest,
+    StatementResult, TokenList, TokenRequest, TokenSummary, Uploaded, VerifyReport, VerifyRequest,
+    VersionAnswer, VersionPage, VersionSummary, WhoAmI, decode_resolved, encode_resolved,
+    format_snapshot, parse_snapshot, schemas,
 };
 use lakebed_core::{
     Action, AttributeValue, Column, Comment, Compression, CsvDecode, DataType, DatasetKind,
@@ -327,9 +328,10 @@ fn catalog_plan() -> CatalogPlan {
         sights: vec![SightChange {
             is_gain: false,
             who: BTreeSet::from(["alice".parse().unwrap()]),
-            on: lakebed_core::policy::PolicyTarget::Lake,
+            on: Target::Lake,
             restriction: "a as redact".to_owned(),
         }],
+        warnings: vec!["policy `x` does nothing: no contract has the tag `pii`".to_owned()],
     }
 }
 
@@ -566,12 +568,16 @@ fn every_type_reads_back_what_it_wrote() {
     {
         let limits = SqlLimits {
             max_rows: Some(1),
-            timeout_ms: Some(2),
-            memory_bytes: Some(3),
-            spill_bytes: Some(4),
+            max_bytes: Some(2),
+            timeout_ms: Some(3),
+            memory_bytes: Some(4),
+            spill_bytes: Some(5),
         };
-        reads_back(SqlRequest { sql: "SELECT 1".to_owned(), params, limits });
+        let sql = "SELECT 1".to_owned();
+        reads_back(SqlRequest { sql: sql.clone(), params: params.clone(), limits });
+        reads_back(StatementRequest { sql, params, limits, wait_ms: Some(0) });
     }
+    reads_back(statement());
     reads_back(SqlResult {
         statement_id: "s".to_owned(),
         snapshot: snapshot(),
@@ -580,6 +586,125 @@ fn every_type_reads_back_what_it_wrote() {
         rows: vec![vec![json!(1)]],
         row_count: 1,
     });
+}
+
+/// Plain values of JSON would keep the last of equal names, and the first digits of long numbers.
+#[test]
+fn parameters_lose_nothing_in_silence() {
+    let read = |text: &str| serde_json::from_str::<SqlParameters>(text);
+    let kept = r#"[18446744073709551615,-9223372036854775808,1.5,1e300,-0,null,true,"\u00e9"]"#;
+    let values = vec![
+        json!(u64::MAX),
+        json!(i64::MIN),
+        json!(1.5),
+        json!(1e300),
+        json!(-0.0),
+        Value::Null,
+        json!(true),
+        json!("é"),
+    ];
+    assert_eq!(read(kept).unwrap(), SqlParameters::Positional(values));
+    for (text, why) in [
+        ("[1,18446744073709551616]", "parameter `2` has more than 64 bits and would be rounded"),
+        (r#"{"a":-9223372036854775809}"#, "parameter `a` has more than 64 bits"),
+        (r#"{"a":1,"b":2,"a":3}"#, "parameter `a` is given twice"),
+        ("[1e999]", "parameter `1` cannot be read: number out of range"),
+        (r#"["\ud800"]"#, "parameter `1` cannot be read: "),
+        ("7", "expected a list of values, or an object of named values"),
+    ] {
+        let error = read(text).unwrap_err().to_string();
+        assert!(error.contains(why), "{text}: {error}");
+        assert!(!error.contains("922337"), "a value is not repeated: {error}");
+    }
+}
+
+fn statement() -> Statement {
+    Statement {
+        id: "4fe1".to_owned(),
+        state: JobState::Done,
+        idempotency_key: Some("k1".to_owned()),
+        progress: None,
+        cancel_asked: false,
+        result: Some(StatementResult {
+            statement_id: "s".to_owned(),
+            snapshot: snapshot(),
+            resolved: vec![input()],
+            columns: vec![SqlColumn { name: "n".to_owned(), data_type: "long".to_owned() }],
+            row_count: 2,
+            chunks: vec![StatementChunk {
+                url: "/v1/statements/4fe1/chunks/0".to_owned(),
+                row_count: 2,
+                size_bytes: 512,
+            }],
+        }),
+        problem: None,
+        created_at: at(),
+        updated_at: at(),
+        expires_at: Some(at()),
+    }
+}
+
+#[test]
+fn a_statement_tells_where_its_rows_are() {
+    insta::assert_json_snapshot!(statement(), @r#"
+    {
+      "id": "4fe1",
+      "state": "done",
+      "idempotency_key": "k1",
+      "cancel_asked": false,
+      "result": {
+        "statement_id": "s",
+        "snapshot": {
+          "seq": 12,
+          "at": "2026-11-01T08:00:00.000001Z"
+        },
+        "resolved": [
+          {
+            "reference": "sales.orders",
+            "dataset": "sales.orders",
+            "version": 2,
+            "version_id": "0d197521d9a48760576da1c87dfd828a60d397ea1e16f92a5b7c44b4f4060ce1",
+            "newest": 3
+          }
+        ],
+        "columns": [
+          {
+            "name": "n",
+            "type": "long"
+          }
+        ],
+        "row_count": 2,
+        "chunks": [
+          {
+            "url": "/v1/statements/4fe1/chunks/0",
+            "row_count": 2,
+            "size_bytes": 512
+          }
+        ]
+      },
+      "created_at": "2026-11-01T08:00:00.000001Z",
+      "updated_at": "2026-11-01T08:00:00.000001Z",
+      "expires_at": "2026-11-01T08:00:00.000001Z"
+    }
+    "#);
+    let waiting = Statement {
+        state: JobState::Queued,
+        progress: Some(Progress {
+            phase: "queued".to_owned(),
+            queued_before: Some(3),
+            ..Progress::default()
+        }),
+        result: None,
+        idempotency_key: None,
+        expires_at: None,
+        ..statement()
+    };
+    let told = serde_json::to_value(&waiting).unwrap();
+    assert_eq!(told["progress"]["queued_before"], 3);
+    for absent in ["result", "problem", "idempotency_key", "expires_at"] {
+        assert!(told.get(absent).is_none(), "{absent}");
+    }
+    reads_back(waiting);
 }
 
 #[test]
@@ -614,6 +739,7 @@ fn requests_refuse_fields_they_do_not_know() {
     refuses::<ResolveRequest>(json!({"refs": [], "surprise": 1}));
     refuses::<SqlRequest>(json!({"sql": "", "surprise": 1}));
     refuses::<SqlRequest>(json!({"sql": "", "limits": {"surprise": 1}}));
+    refuses::<StatementRequest>(json!({"sql": "", "surprise": 1}));
     refuses::<VerifyRequest>(json!({"surprise": 1}));
     refuses::<TokenRequest>(json!({"surprise": 1}));
     refuses::<CatalogPlanRequest>(json!({"declared": {"format": 1, "surprise": 1}}));

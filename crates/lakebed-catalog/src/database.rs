@@ -12,7 +12,7 @@ use std::{
 
 use lakebed_core::LakeId;
 use sqlx::{PgPool, SqlitePool};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     Error, PoolState, Result,
@@ -37,6 +37,9 @@ pub struct Catalog {
     turn: Arc<Semaphore>,
     waits: Arc<Waits>,
     lake: LakeId,
+    /// Where records of reads are: a file beside that of the catalog, opened when it is needed.
+    read_file: Option<String>,
+    read_log: Arc<OnceCell<Box<Self>>>,
 }
 
 /// The connections, kept open.
@@ -62,7 +65,11 @@ impl Catalog {
             true => Pool::Postgres(postgres::connect(url).await?),
             false => Pool::Sqlite(sqlite::connect(url).await?),
         };
-        let catalog = Self { pool, turn: Arc::new(Semaphore::new(1)), waits: Arc::default(), lake };
+        let read_file = match pool {
+            Pool::Sqlite(_) => Some(sqlite::read_file(url)),
+            Pool::Postgres(_) => None,
+        };
+        let catalog = Self { read_file, ..Self::of(pool, lake) };
         match catalog.prepare().await {
             Ok(()) => Ok(catalog),
             Err(error) => {
@@ -70,6 +77,30 @@ impl Catalog {
                 Err(error)
             }
         }
+    }
+
+    fn of(pool: Pool, lake: LakeId) -> Self {
+        Self {
+            pool,
+            turn: Arc::new(Semaphore::new(1)),
+            waits: Arc::default(),
+            lake,
+            read_file: None,
+            read_log: Arc::default(),
+        }
+    }
+
+    /// The database that holds the records of reads. A file of its own has all tables, and uses
+    /// those alone; a server has one database, and writers of records queue among themselves.
+    pub(crate) async fn read_log(&self) -> Result<&Self> {
+        let open = async || -> Result<Box<Self>> {
+            Ok(Box::new(match &self.read_file {
+                None => Self::of(self.pool.clone(), self.lake),
+                // Its own records of reads would be its own business: there are none.
+                Some(url) => Box::pin(Self::open(url, self.lake)).await?,
+            }))
+        };
+        self.read_log.get_or_try_init(open).await.map(Box::as_ref)
     }
 
     /// The same for a file, whatever characters its path has.
@@ -138,6 +169,9 @@ impl Catalog {
 
     /// Closes all connections and waits for them. Clones can no longer be used.
     pub async fn close(&self) {
+        if let Some(log) = self.read_log.get().filter(|_| self.read_file.is_some()) {
+            Box::pin(log.close()).await;
+        }
         match &self.pool {
             Pool::Sqlite(pool) => pool.close().await,
             Pool::Postgres(pool) => pool.close().await,
@@ -182,7 +216,7 @@ impl Catalog {
 
     /// SQLite has one lock, for the whole file; in PostgreSQL `lock` takes it, in a transaction
     /// whose every statement sees what was committed before it.
-    async fn begin_alone(&self, lock: &'static str) -> Result<WriteTransaction> {
+    pub(crate) async fn begin_alone(&self, lock: &'static str) -> Result<WriteTransaction> {
         let turn = Arc::clone(&self.turn).acquire_owned();
         let turn = match tokio::time::timeout(PATIENCE, turn).await {
             Ok(Ok(turn)) => turn,

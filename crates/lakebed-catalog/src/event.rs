@@ -1,6 +1,6 @@
 //! Events as rows: insert, read back, and the pages that readers get.
 
-use lakebed_core::{Event, EventBody};
+use lakebed_core::Event;
 
 use crate::{
     Catalog, Error, Result,
@@ -100,7 +100,7 @@ pub(crate) async fn insert(connection: &mut Connection, event: &Event) -> Result
     .bind(&event.actor)
     .bind(&event.idempotency_key)
     .bind(part)
-    .bind(type_name(&event.body))
+    .bind(event.body.type_name())
     // Of the lake as a whole: the empty text, which is no dataset's name.
     .bind(event.body.dataset().map(ToString::to_string).unwrap_or_default())
     .bind(body)
@@ -152,20 +152,6 @@ fn from_row(row: &Row) -> Result<Event> {
 
 fn body_json(event: &Event) -> Result<String> {
     serde_json::to_string(&event.body).map_err(|error| Error::invalid(event.seq, error))
-}
-
-/// The word in the body's `type`, for people who look at the table.
-const fn type_name(body: &EventBody) -> &'static str {
-    match body {
-        EventBody::DatasetCreated { .. } => "dataset_created",
-        EventBody::VersionCommitted(_) => "version_committed",
-        EventBody::HeadMoved(_) => "head_moved",
-        EventBody::IngestRefused(_) => "ingest_refused",
-        EventBody::ContractMeasured(_) => "contract_measured",
-        EventBody::CatalogApplied(_) => "catalog_applied",
-        EventBody::TokenCreated(_) => "token_created",
-        EventBody::TokenRevoked(_) => "token_revoked",
-    }
 }
 
 /// For bounds in a `WHERE`: nothing recorded lies beyond 2⁶³ − 1.

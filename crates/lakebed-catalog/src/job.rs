@@ -18,6 +18,9 @@ const COLUMNS: &str = "SELECT id, principal, identity, idempotency_key, kind, re
      progress, outcome, server, attempt, cancel_asked, revision, created_at_micros, \
      updated_at_micros FROM jobs WHERE ";
 
+/// Ids per statement.
+const CHUNK: usize = 500;
+
 /// How far a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobState {
@@ -110,12 +113,27 @@ pub struct UnfinishedJob {
     pub id: String,
     /// Its owner.
     pub principal: String,
+    /// What kind of work.
+    pub kind: String,
     /// The server that runs it; none: whoever comes first.
     pub server: Option<String>,
     /// How often a server began it.
     pub attempt: u64,
     /// Whether its owner wants it to end.
     pub cancel_asked: bool,
+}
+
+/// What is needed to know whether what a job left behind is still wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobOutline {
+    /// The job.
+    pub id: String,
+    /// Its owner.
+    pub principal: String,
+    /// How far it is.
+    pub state: JobState,
+    /// Whether its outcome is still known.
+    pub has_outcome: bool,
 }
 
 impl Catalog {
@@ -195,7 +213,7 @@ impl Catalog {
     /// [`crate::Error::Unavailable`], [`crate::Error::Damaged`].
     pub async fn unfinished_jobs(&self) -> Result<Vec<UnfinishedJob>> {
         let unfinished = query(
-            "SELECT id, principal, server, attempt, cancel_asked FROM jobs \
+            "SELECT id, principal, kind, server, attempt, cancel_asked FROM jobs \
              WHERE state IN ('queued', 'running') ORDER BY created_at_micros, id",
         );
         let rows = unfinished.fetch_all(&mut self.connection().await?).await?;
@@ -203,12 +221,42 @@ impl Catalog {
             Ok(UnfinishedJob {
                 id: row.text("id")?,
                 principal: row.text("principal")?,
+                kind: row.text("kind")?,
                 server: row.optional_text("server")?,
                 attempt: row.number("attempt")?,
                 cancel_asked: row.number("cancel_asked")? != 0,
             })
         };
         rows.iter().map(job).collect()
+    }
+
+    /// Those of `ids` that are jobs.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`], [`crate::Error::Damaged`].
+    pub async fn jobs_among(&self, ids: &[String]) -> Result<Vec<JobOutline>> {
+        let mut connection = self.connection().await?;
+        let mut found = Vec::new();
+        for chunk in ids.chunks(CHUNK) {
+            let mut named = Statement::one_off(
+                "SELECT id, principal, state, \
+                 CAST(CASE WHEN outcome IS NULL THEN 0 ELSE 1 END AS BIGINT) AS has_outcome \
+                 FROM jobs WHERE id IN (",
+            );
+            for (index, id) in chunk.iter().enumerate() {
+                named.push(if index == 0 { "" } else { ", " }).push_bind(id);
+            }
+            named.push(")");
+            for row in named.fetch_all(&mut connection).await? {
+                found.push(JobOutline {
+                    id: row.text("id")?,
+                    principal: row.text("principal")?,
+                    state: row.parsed("state")?,
+                    has_outcome: row.number("has_outcome")? != 0,
+                });
+            }
+        }
+        Ok(found)
     }
 
     /// Writes how far a job of `server` is, or its end. Not, if it is another server's by now, or
@@ -283,6 +331,33 @@ impl Catalog {
              WHERE id = $2 AND principal = $3 AND state IN ('queued', 'running')",
         );
         self.change(ask.bind(at).bind(id).bind(principal)).await
+    }
+
+    /// Forgets what came of a job of `principal`, and not that it was; not, if it goes on, or
+    /// nothing is known of it any more.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`], [`crate::Error::Locked`].
+    pub async fn forget_outcome(&self, principal: &str, id: &str) -> Result<bool> {
+        let forget = query(
+            "UPDATE jobs SET outcome = NULL, revision = revision + 1 \
+             WHERE id = $1 AND principal = $2 AND outcome IS NOT NULL \
+             AND state IN ('done', 'failed', 'cancelled')",
+        );
+        self.change(forget.bind(id).bind(principal)).await
+    }
+
+    /// Forgets what came of jobs of one kind that ended at `until` or before.
+    ///
+    /// # Errors
+    /// [`crate::Error::Unavailable`], [`crate::Error::Locked`].
+    pub async fn forget_outcomes(&self, kind: &str, until: Timestamp) -> Result<bool> {
+        let forget = query(
+            "UPDATE jobs SET outcome = NULL, revision = revision + 1 \
+             WHERE state IN ('done', 'failed', 'cancelled') AND updated_at_micros <= $1 \
+             AND kind = $2 AND outcome IS NOT NULL",
+        );
+        self.change(forget.bind(until).bind(kind)).await
     }
 
     /// Forgets jobs that ended before `before`.

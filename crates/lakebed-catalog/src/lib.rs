@@ -21,6 +21,7 @@
 //! | `tokens`, `token_revocations` | API tokens, and which were taken back | insert only |
 //! | `heads` | the heads now, above the mark too: for compare-and-swap | updated |
 //! | `leases` | who does which background work; no part of the record | updated |
+//! | `reads`, `read_log` | who read what, and how far that is in segments; no part of the events | insert; updated |
 //! | `uploads`, `jobs` | what is under way; no event speaks of it, no rebuild brings it back | all |
 //!
 //! SQLite or PostgreSQL, through the same statements (`statement.rs`): they keep to what both
@@ -49,6 +50,7 @@ mod postgres;
 mod projection;
 #[cfg(test)]
 mod query_plans;
+mod read;
 mod resolve;
 mod row;
 mod schema;
@@ -65,11 +67,12 @@ pub use dataset::{DatasetFilter, DatasetRecord, NewestState};
 pub use declaration::Declaration;
 pub use error::{BoxError, Entity, Error, Result};
 pub use findings::FindingsRecord;
-pub use job::{JobRecord, JobState, UnfinishedJob};
+pub use job::{JobOutline, JobRecord, JobState, UnfinishedJob};
 pub use journal::{JournalMark, JournalState};
 pub use lease::Lease;
 pub use meta::Snapshot;
 pub use pool::PoolState;
+pub use read::{NewReadRecord, ReadPart, ReadRecord};
 pub use resolve::{Candidate, NotFound, Resolution, ResolveOutcome, Resolved};
 pub use token::TokenRecord;
 pub use upload::{UploadRecord, UploadUsage};

@@ -59,6 +59,19 @@ fn parse_url(url: &str) -> Result<SqliteConnectOptions> {
         .disable_statement_logging())
 }
 
+/// The address of the file with the records of reads, beside that of the catalog at `url`:
+/// `lakebed.db` has `lakebed-reads.db`.
+pub(crate) fn read_file(url: &str) -> String {
+    let (path, parameters) = match url.split_once('?') {
+        Some((path, parameters)) => (path, format!("?{parameters}")),
+        None => (url, String::new()),
+    };
+    match path.strip_suffix(".db") {
+        Some(stem) => format!("{stem}-reads.db{parameters}"),
+        None => format!("{path}-reads{parameters}"),
+    }
+}
+
 /// See [`crate::Catalog::url_of_file`].
 pub(crate) fn url_of_file(path: &Path) -> Result<String> {
     let Some(text) = path.to_str() else {

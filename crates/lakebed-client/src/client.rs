@@ -8,7 +8,8 @@ use lakebed_api::{
     AccessExplanation, CatalogAnswer, CatalogApplied, CatalogApplyRequest, CatalogPlan,
     CatalogPlanRequest, ContractCheckRequest, ContractReport, DatasetAnswer, DatasetList,
     DatasetSummary, DiffAnswer, DiffRequest, EventPage, Health, IngestPlan, IngestRequest,
-    LakeInfo, ProfileAnswer, ResolveRequest, ResolveResponse, VersionAnswer, VersionPage, media,
+    LakeInfo, ProfileAnswer, Receipt, Replay, ResolveRequest, ResolveResponse, VersionAnswer,
+    VersionPage, media,
 };
 use lakebed_core::{DatasetName, PrincipalName};
 use tower::Service;
@@ -31,6 +32,8 @@ pub struct Client {
     /// `Bearer <token>`, marked so that nothing prints it.
     authorization: Option<HeaderValue>,
     patience: Patience,
+    /// Whether answers are asked for in a form that saves bytes on the way.
+    takes_compressed: bool,
 }
 
 impl std::fmt::Debug for Client {
@@ -51,7 +54,8 @@ impl Client {
         }
         let transport = Transport::socket(&url, &[])?;
         let patience = Patience::default();
-        Ok(Self { transport, base: url, authorization: None, patience })
+        let takes_compressed = !is_loopback(&url);
+        Ok(Self { transport, base: url, authorization: None, patience, takes_compressed })
     }
 
     /// The same, trusting these authorities (PEM) besides the usual ones.
@@ -81,7 +85,13 @@ impl Client {
     {
         let base = Url::parse("http://localhost/").expect("a constant address");
         let transport = Transport::in_process(service);
-        Self { transport, base, authorization: None, patience: Patience::default() }
+        Self {
+            transport,
+            base,
+            authorization: None,
+            patience: Patience::default(),
+            takes_compressed: false,
+        }
     }
 
     /// The same, showing `token` with every request. It goes to this server alone: redirects are
@@ -105,6 +115,13 @@ impl Client {
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = self.patience.lasting(patience);
+        self
+    }
+
+    /// The same, taking answers compressed, as clients of other machines do by themselves.
+    #[must_use]
+    pub const fn with_compression(mut self) -> Self {
+        self.takes_compressed = true;
         self
     }
 
@@ -241,6 +258,22 @@ impl Client {
         draft.fetch().await
     }
 
+    /// The receipt of a statement.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn receipt(&self, statement_id: &str) -> Result<Receipt, ClientError> {
+        self.get(&["v1", "receipts", statement_id]).fetch().await
+    }
+
+    /// Answers a statement again and compares the answers.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn replay(&self, statement_id: &str) -> Result<Replay, ClientError> {
+        self.post(&["v1", "receipts", statement_id, "replay"]).fetch().await
+    }
+
     /// Measures the declared contract on a version.
     ///
     /// # Errors
@@ -284,6 +317,10 @@ impl Client {
 
     pub(crate) const fn patience(&self) -> &Patience {
         &self.patience
+    }
+
+    pub(crate) const fn takes_compressed(&self) -> bool {
+        self.takes_compressed
     }
 
     pub(crate) const fn transport(&self) -> &Transport {

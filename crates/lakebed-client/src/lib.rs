@@ -8,6 +8,7 @@
 //! what carries an idempotency key. Jobs are followed over as many connections as it takes.
 
 mod client;
+mod coding;
 mod error;
 mod job;
 mod lines;

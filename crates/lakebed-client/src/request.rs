@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::{
     Client, ClientError,
+    coding::{CODING, decoded},
     retry::{Patience, Tries, is_passing, is_passing_status},
     transport::{ClientBody, boxed, bytes_of},
 };
@@ -80,6 +81,14 @@ impl<'a> Draft<'a> {
         self
     }
 
+    /// The answer is one that gets smaller by compression.
+    pub(crate) fn compressible(mut self) -> Self {
+        if self.client.takes_compressed() {
+            self.headers.push((header::ACCEPT_ENCODING, HeaderValue::from_static(CODING)));
+        }
+        self
+    }
+
     /// Sending it twice does no more than sending it once: it is sent again when it may have been
     /// lost.
     pub(crate) const fn repeatable(mut self) -> Self {
@@ -101,6 +110,8 @@ impl<'a> Draft<'a> {
             let (error, is_passing) = match self.client.transport().send(request).await {
                 Ok(response) => {
                     let status = response.status();
+                    let response = decoded(response)
+                        .map_err(|error| ClientError::protocol(error.to_string()))?;
                     match check(response, self.client.patience()).await {
                         Ok(response) => return Ok(response),
                         Err(error @ ClientError::Problem(_)) => {
@@ -121,7 +132,7 @@ impl<'a> Draft<'a> {
 
     /// The response's body as JSON.
     pub(crate) async fn fetch<T: DeserializeOwned>(self) -> Result<T, ClientError> {
-        let draft = self.header("accept", media::JSON)?;
+        let draft = self.header("accept", media::JSON)?.compressible();
         read_json(draft.send().await?).await
     }
 

@@ -43,7 +43,7 @@ impl Client {
         format: SqlFormat,
     ) -> Result<SqlResponse, ClientError> {
         let draft = self.post(&["v1", "sql"]).json(request);
-        let response = draft.header("accept", format.media_type())?.send().await?;
+        let response = draft.header("accept", format.media_type())?.compressible().send().await?;
         if media_type(&response) != format.media_type() {
             let found = media_type(&response);
             let what = format!("expected `{}`, found `{found}`", format.media_type());

@@ -57,6 +57,21 @@ pub enum EventBody {
 }
 
 impl EventBody {
+    /// The word in its `type`.
+    #[must_use]
+    pub const fn type_name(&self) -> &'static str {
+        match self {
+            Self::DatasetCreated { .. } => "dataset_created",
+            Self::VersionCommitted(_) => "version_committed",
+            Self::HeadMoved(_) => "head_moved",
+            Self::IngestRefused(_) => "ingest_refused",
+            Self::ContractMeasured(_) => "contract_measured",
+            Self::CatalogApplied(_) => "catalog_applied",
+            Self::TokenCreated(_) => "token_created",
+            Self::TokenRevoked(_) => "token_revoked",
+        }
+    }
+
     /// The dataset it concerns; none where it concerns the lake.
     #[must_use]
     pub const fn dataset(&self) -> Option<&DatasetName> {

@@ -7,12 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lakebed_core::{
-    Action, AttributeName, AttributeValue, Declared, Grant, GroupName, Identity, PrincipalName,
-    Standing, Target, Timestamp, policy::Policy,
+    Action, AttributeName, AttributeValue, DatasetName, Declared, Grant, GroupName, Identity,
+    PrincipalName, Standing, Target, Timestamp,
+    policy::{Policy, PolicyTarget},
 };
 
 use crate::{
-    Reader, Rights,
+    Reader, Rights, Tagged,
+    about::{places, tagged},
     rights::{is_over, is_theirs, reaches_every_version},
 };
 
@@ -47,6 +49,10 @@ pub struct PolicyExplained {
     pub policy: Policy,
     /// None when it takes something away.
     pub why_not: Option<WhySpared>,
+    /// Whether it is about all of the target, and not only about something that lies within.
+    pub is_about_all: bool,
+    /// What carries the tag there that it is on, by dataset; empty if it is on none.
+    pub tagged: BTreeMap<DatasetName, Tagged>,
 }
 
 /// Why a policy takes nothing away from somebody.
@@ -156,26 +162,37 @@ pub fn explain(
     }
 }
 
-/// Those on a place that meets the target, or on a tag, which may be anywhere.
+/// Those that are about a place that meets the target.
 fn policies_about(
     target: &Target,
     reader: &Reader,
     identity: &Identity,
     declared: &Declared,
 ) -> Vec<PolicyExplained> {
-    let meets = |policy: &&Policy| {
-        let place = policy.on.place();
-        place.is_none_or(|place| place.covers(target) || target.covers(&place))
-    };
-    let explained = |policy: &Policy| PolicyExplained {
-        policy: policy.clone(),
-        why_not: match policy {
-            _ if identity.is_owner() => Some(WhySpared::Owner),
-            policy if reader.is_excepted(policy) => Some(WhySpared::Excepted),
+    let explained = |policy: &Policy| {
+        let mut meeting = places([&policy.on], declared);
+        meeting.retain(|place| place.covers(target) || target.covers(place));
+        if meeting.is_empty() {
+            return None;
+        }
+        let tagged = |place: &Target| match (&policy.on, place) {
+            (PolicyTarget::Tag(tag), Target::Dataset(dataset)) => {
+                Some((dataset.clone(), tagged(tag, declared, dataset)?))
+            }
             _ => None,
-        },
+        };
+        Some(PolicyExplained {
+            policy: policy.clone(),
+            why_not: match policy {
+                _ if identity.is_owner() => Some(WhySpared::Owner),
+                policy if reader.is_excepted(policy) => Some(WhySpared::Excepted),
+                _ => None,
+            },
+            is_about_all: meeting.iter().any(|place| place.covers(target)),
+            tagged: meeting.iter().filter_map(tagged).collect(),
+        })
     };
-    let mut policies: Vec<_> = declared.policies.values().filter(meets).map(explained).collect();
+    let mut policies: Vec<_> = declared.policies.values().filter_map(explained).collect();
     policies.sort_by_key(|explained| explained.why_not);
     policies
 }

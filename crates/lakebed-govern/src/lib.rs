@@ -7,11 +7,12 @@
 //!   came another way.
 //! * [`plan_catalog`] says what applying one would change, and who would gain or lose what.
 //! * [`restrict`] says what policies leave of a table for somebody; [`check_policy`] whether a policy
-//!   fits a table.
+//!   fits a table; [`is_about`] whether one is about it at all.
 //!
 //! It reads no database and no file: what it needs is handed in. Whether something exists is not
 //! its business either: it answers by names alone, the same for what is and for what is not there.
 
+mod about;
 mod authorize;
 mod declared;
 mod explain;
@@ -19,6 +20,7 @@ mod plan;
 mod restrict;
 mod rights;
 
+pub use about::{Tagged, expects, is_about};
 pub use authorize::{Denied, Granted, Verdict, authorize};
 pub use declared::{
     CatalogFile, DeclaredFlaw, ReadCatalog, check_declared, find_policy, read_catalog,
@@ -28,10 +30,10 @@ pub use explain::{
 };
 pub use lakebed_contract::{Change, Level, Note, NoteKind, Reason, VersionFlaw, yaml::Mistake};
 pub use plan::{
-    AttributeChange, CatalogPlan, ContractChange, GroupChange, PolicyChange, Reach, RightChange,
-    SightChange, plan_catalog,
+    AttributeChange, CatalogPlan, ContractChange, GroupChange, PlanWarning, PolicyChange, Reach,
+    RightChange, SightChange, plan_catalog,
 };
 pub use restrict::{
-    FilterFlaw, PolicyMisfit, Reader, TableFacts, check_policy, is_about, restrict,
+    FilterFlaw, PolicyMisfit, Reader, TableFacts, check_policy, is_news, missing_columns, restrict,
 };
 pub use rights::Rights;

@@ -8,10 +8,11 @@ use lakebed_contract::{Change, VersionFlaw, check_version, classify};
 use lakebed_core::{
     Action, AttributeName, AttributeValue, DatasetName, Declared, Grant, Grantee, GroupName,
     ObjectId, PrincipalName, Target, Timestamp,
-    policy::{Policy, PolicyName, PolicyTarget},
+    policy::{Mask, Policy, PolicyName, PolicyRule, PolicyTarget, TagName},
 };
 
 use crate::Reader;
+use crate::about::{Tagged, places, tagged};
 use crate::rights::{gives, is_over, is_theirs, reaches_every_version};
 
 /// The difference between two declared catalogs.
@@ -45,6 +46,8 @@ pub struct CatalogPlan {
     pub sights: Vec<SightChange>,
     /// Contracts that are new, go or change, by dataset.
     pub contracts: Vec<ContractChange>,
+    /// What may not do what its author thinks.
+    pub warnings: Vec<PlanWarning>,
     /// Whether the lake would be left without anybody who may admin it, where somebody may now.
     pub loses_last_admin: bool,
 }
@@ -94,14 +97,40 @@ pub struct PolicyChange {
 /// Something that is taken from the sight of some who may read it, or given back.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SightChange {
-    /// Where.
-    pub on: PolicyTarget,
+    /// Where; of a policy on a tag, a dataset that carries it.
+    pub on: Target,
     /// What the restriction is, in a line: `email as redact`.
     pub restriction: String,
     /// Whether it goes: a gain.
     pub is_gain: bool,
     /// Whose: principals, and groups that the identity provider fills.
     pub who: BTreeSet<Grantee>,
+}
+
+/// Something that may not do what its author thinks.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum PlanWarning {
+    /// A policy on a tag that nothing carries.
+    #[error("policy `{policy}` does nothing: no contract has the tag `{tag}`")]
+    UnusedTag {
+        /// The policy.
+        policy: PolicyName,
+        /// Its tag.
+        tag: TagName,
+    },
+    /// A contract that is ahead of the table, or has a slip of the pen.
+    #[error(
+        "`{dataset}` has no column `{column}`, which its contract tags `{tag}`: until it has, those that \
+         the contract does not list are taken for it"
+    )]
+    NoTaggedColumn {
+        /// The table.
+        dataset: DatasetName,
+        /// What the contract calls a column of the data.
+        column: String,
+        /// What it carries.
+        tag: TagName,
+    },
 }
 
 /// A contract that is new, goes or changes.
@@ -173,6 +202,7 @@ pub fn plan_catalog(before: Option<&Declared>, after: &Declared, now: Timestamp)
         reviewed_removed: &reviewed(old) - &reviewed(after),
         sights: sight_changes(old, after, now),
         contracts: contract_changes(old, after),
+        warnings: unused_tags(after),
         loses_last_admin: has_admin(old, now) && !has_admin(after, now),
     }
 }
@@ -270,37 +300,128 @@ fn reviewed(declared: &Declared) -> BTreeSet<(DatasetName, String)> {
     declared.reviewed.iter().flat_map(of).collect()
 }
 
-/// Compares which restrictions everybody is under, where they may read anything by then. What they
-/// come to for the rows of a dataset is not known here: these are the restrictions themselves.
+/// Policies on tags that no contract has.
+fn unused_tags(declared: &Declared) -> Vec<PlanWarning> {
+    let unused = |policy: &Policy| match &policy.on {
+        PolicyTarget::Tag(tag) if places([&policy.on], declared).is_empty() => {
+            Some(PlanWarning::UnusedTag { policy: policy.name.clone(), tag: tag.clone() })
+        }
+        _ => None,
+    };
+    declared.policies.values().filter_map(unused).collect()
+}
+
+/// One thing that somebody does not see as it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Withheld {
+    on: Target,
+    how: How,
+    /// None for all columns, and for rows.
+    column: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum How {
+    /// By this filter.
+    Rows(String),
+    Mask(Mask),
+    Hide,
+}
+
+impl How {
+    fn of(rule: &PolicyRule) -> Self {
+        match rule {
+            PolicyRule::RowFilter(_) => Self::Rows(rule.to_string()),
+            PolicyRule::Mask { mask, .. } => Self::Mask(mask.clone()),
+            PolicyRule::Hide { .. } => Self::Hide,
+        }
+    }
+
+    /// What it does to these columns, in a line; to all, if none is named.
+    fn told(self, columns: BTreeSet<String>) -> String {
+        match self {
+            Self::Rows(told) => told,
+            Self::Mask(mask) => PolicyRule::Mask { columns, mask }.to_string(),
+            Self::Hide => PolicyRule::Hide { columns }.to_string(),
+        }
+    }
+}
+
+/// Compares which restrictions everybody is under, where they may read anything by then, column by
+/// column; those of the same kind and people are told together. What they come to for the rows of a
+/// dataset is not known here: these are the restrictions themselves.
 fn sight_changes(old: &Declared, new: &Declared, now: Timestamp) -> Vec<SightChange> {
-    let mut changes: BTreeMap<(PolicyTarget, String, bool), BTreeSet<Grantee>> = BTreeMap::new();
+    let mut changes: BTreeMap<(Withheld, bool), BTreeSet<Grantee>> = BTreeMap::new();
     for who in everybody(old, new) {
         let grants = grants_of(new, &who, now);
-        let (before, after) = (restrictions_of(old, &who), restrictions_of(new, &who));
-        for (on, restriction) in before.symmetric_difference(&after) {
-            let is_gain = before.contains(&(on.clone(), restriction.clone()));
-            if reads_some_of(&grants, on) {
-                let key = (on.clone(), restriction.clone(), is_gain);
-                changes.entry(key).or_default().insert(who.clone());
+        let (before, after) = (withheld_from(&who, old), withheld_from(&who, new));
+        let gone = before.iter().filter(|one| !holds(one, &after)).map(|one| (one, true));
+        let come = after.iter().filter(|one| !holds(one, &before)).map(|one| (one, false));
+        for (one, is_gain) in gone.chain(come) {
+            if reads_some_of(&grants, &one.on) {
+                changes.entry((one.clone(), is_gain)).or_default().insert(who.clone());
             }
         }
     }
-    let change = |((on, restriction, is_gain), who)| SightChange { on, restriction, is_gain, who };
-    changes.into_iter().map(change).collect()
+    let mut together: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+    for ((Withheld { on, how, column }, is_gain), who) in changes {
+        let key = (on, how, column.is_none(), is_gain, who);
+        together.entry(key).or_default().extend(column);
+    }
+    let change = |((on, how, _, is_gain, who), columns): ((_, How, bool, _, _), _)| SightChange {
+        on,
+        restriction: how.told(columns),
+        is_gain,
+        who,
+    };
+    let mut changes: Vec<SightChange> = together.into_iter().map(change).collect();
+    changes.sort();
+    changes
 }
 
-/// Every restriction that `who` is under, whichever policies it comes from.
-fn restrictions_of(declared: &Declared, who: &Grantee) -> BTreeSet<(PolicyTarget, String)> {
+/// Whether `one` is among them, or the same for all columns is.
+fn holds(one: &Withheld, among: &BTreeSet<Withheld>) -> bool {
+    among.contains(one) || among.contains(&Withheld { column: None, ..one.clone() })
+}
+
+/// Everything that is withheld from `who`, whichever policies it comes from.
+fn withheld_from(who: &Grantee, declared: &Declared) -> BTreeSet<Withheld> {
     let reader = Reader::named(who, declared);
-    let restriction = |policy: &Policy| (policy.on.clone(), policy.rule.to_string());
-    reader.policies(declared).map(restriction).collect()
+    let mut withheld = BTreeSet::new();
+    for policy in reader.policies(declared) {
+        for on in places([&policy.on], declared) {
+            let how = How::of(&policy.rule);
+            match columns_on(policy, &on, declared) {
+                None => drop(withheld.insert(Withheld { on, how, column: None })),
+                Some(columns) => withheld.extend(columns.into_iter().map(|column| Withheld {
+                    on: on.clone(),
+                    how: how.clone(),
+                    column: Some(column),
+                })),
+            }
+        }
+    }
+    withheld
 }
 
-fn reads_some_of(grants: &[&Grant], on: &PolicyTarget) -> bool {
+/// The columns that a policy names, or that carry its tag in a dataset; none if it is about all of
+/// them, or about rows.
+fn columns_on(policy: &Policy, on: &Target, declared: &Declared) -> Option<BTreeSet<String>> {
+    let columns = policy.rule.columns()?;
+    match (&policy.on, on) {
+        (PolicyTarget::Tag(tag), Target::Dataset(dataset)) => {
+            match tagged(tag, declared, dataset)? {
+                Tagged::Whole => None,
+                Tagged::Columns(columns) => Some(columns),
+            }
+        }
+        _ => Some(columns.clone()),
+    }
+}
+
+fn reads_some_of(grants: &[&Grant], on: &Target) -> bool {
     let reads = |grant: &&&Grant| grant.may.iter().any(|may| may.includes(Action::Read));
-    grants.iter().filter(reads).any(|grant| {
-        on.place().is_none_or(|place| place.covers(&grant.on) || grant.on.covers(&place))
-    })
+    grants.iter().filter(reads).any(|grant| on.covers(&grant.on) || grant.on.covers(on))
 }
 
 /// All that can be told apart by name: principals, and the groups that the identity provider fills.

@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 
 use lakebed_core::{
     Action, DatasetName, Declared, Grant, Grantee, GroupName, Identity, PrincipalName, StageName,
-    Standing, Target, Timestamp, TokenScope, policy::PolicyTarget,
+    Standing, Target, Timestamp, TokenScope,
 };
 
-use crate::{Denied, Granted, Reader, Verdict, restrict::is_about};
+use crate::{Denied, Granted, Reader, Verdict, about::places};
 
 /// What one identity may do at one moment, found once and asked often.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rights {
     principal: PrincipalName,
     standing: Standing,
@@ -22,7 +22,7 @@ pub struct Rights {
     /// Actions and targets of the grants that are theirs and in force.
     given: Vec<(BTreeSet<Action>, Target)>,
     /// What the policies are about that they are not excepted from.
-    restricted: Vec<PolicyTarget>,
+    restricted: BTreeSet<Target>,
 }
 
 impl Rights {
@@ -35,15 +35,13 @@ impl Rights {
                 && !is_over(grant, now)
                 && reaches_every_version(grant)
         });
+        let reader = Reader::of(identity, declared);
         Self {
             principal: identity.principal.clone(),
             standing: identity.standing,
             scope: identity.scope.clone(),
             given: in_force.map(|grant| (grant.may.clone(), grant.on.clone())).collect(),
-            restricted: Reader::of(identity, declared)
-                .policies(declared)
-                .map(|policy| policy.on.clone())
-                .collect(),
+            restricted: places(reader.policies(declared).map(|policy| &policy.on), declared),
         }
     }
 
@@ -104,7 +102,11 @@ impl Rights {
     /// Whether a policy is about `dataset` that they are not excepted from.
     #[must_use]
     pub fn is_restricted(&self, dataset: &DatasetName) -> bool {
-        self.restricted.iter().any(|on| is_about(on, dataset))
+        let target = Target::Dataset(dataset.clone());
+        // Datasets are last in the order of targets, and there may be many with a tag.
+        let mut wider =
+            self.restricted.iter().take_while(|place| !matches!(place, Target::Dataset(_)));
+        self.restricted.contains(&target) || wider.any(|place| place.covers(&target))
     }
 
     /// Whatever the credential's scope says.

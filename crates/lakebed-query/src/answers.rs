@@ -33,6 +33,24 @@ pub(crate) fn described(schema: &TableSchema) -> Result<RecordBatch, EngineError
     ])
 }
 
+/// The columns of a table of the system.
+pub(crate) fn described_system(schema: &Schema) -> Result<RecordBatch, EngineError> {
+    let fields = schema.fields();
+    let names = StringArray::from_iter_values(fields.iter().map(|field| field.name()));
+    let types = fields.iter().map(|field| match field.data_type() {
+        DataType::Int64 => "long",
+        DataType::Boolean => "boolean",
+        DataType::Timestamp(..) => "timestamptz",
+        _ => "string",
+    });
+    let nullable: BooleanArray = fields.iter().map(|field| Some(field.is_nullable())).collect();
+    table(vec![
+        ("name", Arc::new(names), false),
+        ("type", Arc::new(StringArray::from_iter_values(types)), false),
+        ("nullable", Arc::new(nullable), false),
+    ])
+}
+
 /// The datasets that exist for the reader.
 pub(crate) fn listed(listing: &[ListedTable]) -> Result<RecordBatch, EngineError> {
     let texts = |text: &dyn Fn(&ListedTable) -> String| -> ArrayRef {

@@ -1,32 +1,33 @@
 //! Running a plan: lazily, with a deadline, until the last row or the first error.
 //!
-//! One task per statement lives on the engine's threads, plans there, waits until someone asks for
-//! rows, and only then starts the plan. Dropping the stream ends the task, and with it whatever the
-//! plan started, its memory and its scratch files.
+//! A statement is planned on the engine's threads at once. Only when someone asks for rows, a task on
+//! these threads starts the plan. Dropping the stream ends the task, and with it whatever the plan
+//! started, its memory and its scratch files.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use datafusion::{
-    execution::session_state::SessionState,
+    execution::TaskContext,
     physical_plan::{ExecutionPlan, execute_stream},
 };
 use futures::{FutureExt as _, StreamExt as _, stream};
 use lakebed_service::engine::{EngineError, QueryLimits, QueryStream};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     task::{AbortHandle, JoinError},
     time::{Instant, timeout_at},
 };
-
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use crate::{
     engine::Planned,
     errors::{NO_MEMORY, NO_SCRATCH, exhausted, from_datafusion, from_panic, internal},
+    facts::Facts,
     objects::Fault,
     output::{plain_batches, plain_schema},
     stacks::EngineThreads,
+    weight::weight,
 };
 
 /// What the task sends to its stream.
@@ -44,57 +45,87 @@ pub(crate) async fn start(
     plan: impl FnOnce() -> Result<Planned, EngineError> + Send + 'static,
     limits: QueryLimits,
 ) -> Result<QueryStream, EngineError> {
-    let (schema_sender, schema_receiver) = oneshot::channel();
-    let (go_sender, go_receiver) = oneshot::channel();
-    let (sender, receiver) = mpsc::channel(1);
     let deadline = Deadline::new(&limits);
-    let task = async move {
-        let planned = deadline.plan(plan).await;
-        let schema = planned.as_ref().map(schema_of).ok();
-        let _ = match (planned, schema) {
-            (Ok(planned), Some(schema)) => {
-                if schema_sender.send(Ok(Arc::clone(&schema))).is_err() {
-                    return;
-                }
-                if go_receiver.await.is_err() {
-                    return;
-                }
-                let run = run(planned, &schema, &sender, &limits);
-                let last = match deadline.meet(run).await {
-                    Ok(Ok(())) => Message::Done,
-                    Ok(Err(error)) | Err(error) => Message::Failed(error),
-                };
-                sender.send(last).await.map_err(|_| ())
-            }
-            (Err(error), _) => schema_sender.send(Err(error)).map_err(|_| ()),
-            (Ok(_), None) => Ok(()),
-        };
-    };
-    let guard = Running {
-        task: threads.handle().spawn(task.in_current_span()).abort_handle(),
-        _threads: threads,
-    };
-    let schema = schema_receiver.await.map_err(internal)??;
-    Ok(QueryStream { schema, batches: batches(guard, go_sender, receiver) })
+    let ready = deadline.plan(threads, plan).await?;
+    let schema = schema_of(ready.planned());
+    let Facts { columns, unstable } = facts_of(ready.planned());
+    let waiting = Waiting { ready, schema: Arc::clone(&schema), limits, deadline };
+    let batches = batches(waiting, Span::current());
+    Ok(QueryStream { schema, batches, columns, unstable })
 }
 
-/// The stream of a statement: asks for rows when it is asked for rows.
-fn batches(
-    guard: Running,
-    go: oneshot::Sender<()>,
-    receiver: mpsc::Receiver<Message>,
-) -> stream::BoxStream<'static, Result<RecordBatch, EngineError>> {
-    stream::unfold(Some((guard, Some(go), receiver)), |state| async {
-        let (guard, go, mut receiver) = state?;
-        if let Some(go) = go {
-            // A task that is gone is noticed below.
-            let _ = go.send(());
+/// A plan that nobody asked to run yet. It may be as deep as a statement, so it is dropped where stacks
+/// are.
+struct Ready {
+    /// Taken when it runs, and when it is dropped.
+    planned: Option<Planned>,
+    threads: Arc<EngineThreads>,
+}
+
+impl Ready {
+    fn planned(&self) -> &Planned {
+        self.planned.as_ref().expect("it is there until it runs")
+    }
+}
+
+impl Drop for Ready {
+    fn drop(&mut self) {
+        if let Some(planned) = self.planned.take() {
+            self.threads.handle().spawn_blocking(|| drop(planned));
         }
+    }
+}
+
+/// A statement before its first row is asked for.
+struct Waiting {
+    ready: Ready,
+    schema: SchemaRef,
+    limits: QueryLimits,
+    deadline: Deadline,
+}
+
+impl Waiting {
+    fn run(mut self, span: Span) -> (Running, mpsc::Receiver<Message>) {
+        let (sender, receiver) = mpsc::channel(1);
+        let threads = Arc::clone(&self.ready.threads);
+        let planned = self.ready.planned.take();
+        let Self { schema, limits, deadline, .. } = self;
+        let task = async move {
+            let Some(planned) = planned else { return };
+            let run = run(planned, &schema, &sender, &limits);
+            let last = match deadline.meet(run).await {
+                Ok(Ok(())) => Message::Done,
+                Ok(Err(error)) | Err(error) => Message::Failed(error),
+            };
+            // Nobody may be left to hear it.
+            let _ = sender.send(last).await;
+        };
+        let task = threads.handle().spawn(task.instrument(span)).abort_handle();
+        (Running { task, _threads: threads }, receiver)
+    }
+}
+
+/// The stream of a statement: runs it when it is asked for rows.
+fn batches(
+    waiting: Waiting,
+    span: Span,
+) -> stream::BoxStream<'static, Result<RecordBatch, EngineError>> {
+    enum State {
+        Waiting(Waiting, Span),
+        Running(Running, mpsc::Receiver<Message>),
+        Over,
+    }
+    stream::unfold(State::Waiting(waiting, span), |state| async {
+        let (running, mut receiver) = match state {
+            State::Waiting(waiting, span) => waiting.run(span),
+            State::Running(running, receiver) => (running, receiver),
+            State::Over => return None,
+        };
         match receiver.recv().await {
-            Some(Message::Rows(batch)) => Some((Ok(batch), Some((guard, None, receiver)))),
-            Some(Message::Failed(error)) => Some((Err(error), None)),
+            Some(Message::Rows(batch)) => Some((Ok(batch), State::Running(running, receiver))),
+            Some(Message::Failed(error)) => Some((Err(error), State::Over)),
             Some(Message::Done) => None,
-            None => Some((Err(internal("the statement's task ended without a word")), None)),
+            None => Some((Err(internal("the statement's task ended without a word")), State::Over)),
         }
     })
     .boxed()
@@ -120,17 +151,26 @@ fn schema_of(planned: &Planned) -> SchemaRef {
     }
 }
 
+fn facts_of(planned: &Planned) -> Facts {
+    match planned {
+        Planned::Answer(_) => Facts::default(),
+        Planned::Plan { facts, .. } => facts.clone(),
+    }
+}
+
 async fn run(
     planned: Planned,
     schema: &SchemaRef,
     sender: &mpsc::Sender<Message>,
     limits: &QueryLimits,
 ) -> Result<(), EngineError> {
-    let mut rows = Rows { sender, sent: 0, most: limits.max_rows };
+    let rows = Budget::new(limits.max_rows, "rows");
+    let bytes = Budget::new(limits.max_bytes, "bytes of values");
+    let mut rows = Rows { sender, rows, bytes };
     match planned {
         Planned::Answer(batch) => rows.send(batch).await,
-        Planned::Plan { physical, state, fault } => {
-            run_plan(physical, &state, schema, &mut rows, &fault)
+        Planned::Plan { physical, context, fault, facts: _ } => {
+            run_plan(physical, context, schema, &mut rows, &fault)
                 .await
                 .map_err(|error| fault.take().map_or(error, EngineError::Store))
                 .map_err(|error| with_limits(error, limits))
@@ -140,12 +180,12 @@ async fn run(
 
 async fn run_plan(
     physical: Arc<dyn ExecutionPlan>,
-    state: &SessionState,
+    context: Arc<TaskContext>,
     schema: &SchemaRef,
     rows: &mut Rows<'_>,
     fault: &Fault,
 ) -> Result<(), EngineError> {
-    let mut batches = execute_stream(physical, state.task_ctx()).map_err(from_datafusion)?;
+    let mut batches = execute_stream(physical, context).map_err(from_datafusion)?;
     loop {
         let next = AssertUnwindSafe(batches.next()).catch_unwind().await;
         // Whatever became of it on the way: bytes were wrong, so nothing more is sent.
@@ -163,30 +203,49 @@ async fn run_plan(
     }
 }
 
-/// Counts rows on their way out.
+/// Counts rows, and what their values take up, on their way out.
 struct Rows<'a> {
     sender: &'a mpsc::Sender<Message>,
-    sent: u64,
-    most: Option<u64>,
+    rows: Budget,
+    bytes: Budget,
 }
 
 impl Rows<'_> {
-    /// Sends `batch`, or as much of it as may be sent.
+    /// Sends `batch`, or nothing of it when that would be too much: what is refused at once is told
+    /// before an answer begins, and a part of a broken answer is of no use.
     async fn send(&mut self, batch: RecordBatch) -> Result<(), EngineError> {
-        let left = self.most.map_or(u64::MAX, |most| most - self.sent);
-        let fitting = batch.num_rows().min(usize::try_from(left).unwrap_or(usize::MAX));
-        let too_many = fitting < batch.num_rows();
-        if fitting > 0 {
-            self.sent += fitting as u64;
-            let sent = self.sender.send(Message::Rows(batch.slice(0, fitting))).await;
-            sent.map_err(|_| internal("nobody takes the rows any more"))?;
+        self.rows.spend(batch.num_rows() as u64)?;
+        if self.bytes.most.is_some() {
+            self.bytes.spend(weight(&batch))?;
         }
-        match too_many {
-            true => Err(exhausted(format!(
-                "the answer has more than the {} rows that are allowed",
-                self.sent
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let sent = self.sender.send(Message::Rows(batch)).await;
+        sent.map_err(|_| internal("nobody takes the rows any more"))
+    }
+}
+
+/// How much of an answer may be sent, of one kind.
+struct Budget {
+    most: Option<u64>,
+    spent: u64,
+    unit: &'static str,
+}
+
+impl Budget {
+    const fn new(most: Option<u64>, unit: &'static str) -> Self {
+        Self { most, spent: 0, unit }
+    }
+
+    fn spend(&mut self, amount: u64) -> Result<(), EngineError> {
+        self.spent += amount;
+        match self.most {
+            Some(most) if self.spent > most => Err(exhausted(format!(
+                "the answer has more than the {most} {} that are allowed",
+                self.unit
             ))),
-            false => Ok(()),
+            _ => Ok(()),
         }
     }
 }
@@ -214,24 +273,45 @@ struct Deadline {
 impl Deadline {
     fn new(limits: &QueryLimits) -> Self {
         let allowed_ms = limits.timeout_ms.unwrap_or(0);
-        let at = limits.timeout_ms.map(|allowed| Instant::now() + Duration::from_millis(allowed));
+        // A time that no clock reaches is no deadline.
+        let at = limits
+            .timeout_ms
+            .and_then(|allowed| Instant::now().checked_add(Duration::from_millis(allowed)));
         Self { at, allowed_ms }
     }
 
     async fn meet<T>(self, work: impl Future<Output = T>) -> Result<T, EngineError> {
         let Some(at) = self.at else { return Ok(work.await) };
-        timeout_at(at, work).await.map_err(|_| {
-            exhausted(format!("the statement took longer than the {} ms it has", self.allowed_ms))
-        })
+        timeout_at(at, work).await.map_err(|_| self.missed())
     }
 
-    /// Planning cannot be interrupted, only no longer waited for.
+    fn missed(self) -> EngineError {
+        exhausted(format!("the statement took longer than the {} ms it has", self.allowed_ms))
+    }
+
+    /// Planning cannot be interrupted, only no longer waited for. The time is that of the engine's
+    /// threads.
     async fn plan(
         self,
+        threads: Arc<EngineThreads>,
         plan: impl FnOnce() -> Result<Planned, EngineError> + Send + 'static,
-    ) -> Result<Planned, EngineError> {
-        let span = tracing::Span::current();
-        let planned = self.meet(tokio::task::spawn_blocking(move || span.in_scope(plan))).await?;
+    ) -> Result<Ready, EngineError> {
+        let span = Span::current();
+        let handle = threads.handle().clone();
+        let work = handle.spawn_blocking(move || {
+            let planned = span.in_scope(plan)?;
+            Ok(Ready { planned: Some(planned), threads })
+        });
+        let planned = match self.at {
+            None => work.await,
+            Some(at) => {
+                let in_time = {
+                    let _clock = handle.enter();
+                    timeout_at(at, work)
+                };
+                in_time.await.map_err(|_| self.missed())?
+            }
+        };
         planned.map_err(from_join)?
     }
 }

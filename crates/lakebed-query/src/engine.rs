@@ -6,7 +6,7 @@
 use std::{io, num::NonZeroUsize, sync::Arc, thread};
 
 use async_trait::async_trait;
-use datafusion::{execution::session_state::SessionState, physical_plan::ExecutionPlan};
+use datafusion::{execution::TaskContext, physical_plan::ExecutionPlan};
 use lakebed_service::engine::{
     Engine, EngineError, Prepared, QueryJob, QueryStream, StatementKind,
 };
@@ -15,8 +15,8 @@ use lakebed_store::Store;
 use crate::{
     answers, drive,
     errors::{from_datafusion, internal},
+    facts::{self, Facts},
     governed,
-    guard::{self, Admitted},
     objects::{Fault, OnlyOurs},
     parameters,
     plan::{self, Provider},
@@ -57,7 +57,8 @@ impl DataFusionEngine {
     /// When the operating system gives no threads.
     pub fn new(options: EngineOptions) -> io::Result<Self> {
         let partitions = options.target_partitions.get();
-        let template = Arc::new(Template::new(partitions, options.footer_cache_bytes));
+        let template = Template::new(partitions, options.footer_cache_bytes);
+        let template = Arc::new(template.map_err(io::Error::other)?);
         // One more than partitions, so that a plan that hogs them does not stop the others' start.
         let threads = Arc::new(EngineThreads::start(partitions + 1)?);
         Ok(Self { template, threads, provider: governed::provider })
@@ -102,8 +103,13 @@ impl DataFusionEngine {
 #[async_trait]
 impl Engine for DataFusionEngine {
     fn prepare(&self, sql: &str) -> Result<Prepared, EngineError> {
-        let names = &self.template.names;
-        stacks::on_deep_stack(|| guard::admit(sql, names).map(|admitted| admitted.prepared))
+        let statements = &self.template.statements;
+        match statements.find(sql) {
+            Some(admitted) => Ok(admitted.prepared.clone()),
+            None => stacks::on_deep_stack(|| {
+                statements.admit(sql).map(|admitted| admitted.prepared.clone())
+            }),
+        }
     }
 
     async fn run(&self, job: QueryJob, store: &Store) -> Result<QueryStream, EngineError> {
@@ -124,10 +130,12 @@ pub(crate) enum Planned {
     Plan {
         /// What to run.
         physical: Arc<dyn ExecutionPlan>,
-        /// In which session.
-        state: Box<SessionState>,
+        /// With what.
+        context: Arc<TaskContext>,
         /// Where to look for what is wrong with bytes.
         fault: Fault,
+        /// What there is to say of it.
+        facts: Facts,
     },
 }
 
@@ -139,9 +147,11 @@ pub(crate) fn plan_job(
     store: &Store,
     provider: Provider,
 ) -> Result<Planned, EngineError> {
-    let Admitted { prepared, query } = guard::admit(&job.sql, &template.names)?;
-    let Some(mut query) = query else {
-        return match prepared.kind {
+    let admitted = template.statements.admit(&job.sql)?;
+    let kind = &admitted.prepared.kind;
+    let Some(mut query) = admitted.query.clone() else {
+        parameters::none(&job.parameters)?;
+        return match kind {
             StatementKind::ShowTables => answers::listed(&job.listing).map(Planned::Answer),
             _ => described(&job).map(Planned::Answer),
         };
@@ -151,24 +161,30 @@ pub(crate) fn plan_job(
     let files = job.tables.iter().flat_map(|table| &table.files);
     let objects = store.reader(files.map(|file| file.object));
     let objects = OnlyOurs::new(objects, fault.clone());
-    let state = template
-        .session(&job.limits, store.scratch_dir(), objects, job.now)
-        .map_err(from_datafusion)?;
-    let logical = plan::logical(query, &state, &job.tables, provider)?;
-    if prepared.kind == StatementKind::Explain {
-        let logical = state.optimize(&logical).map_err(from_datafusion)?;
+    let planner = template.planner(&job.limits, &objects, job.now).map_err(from_datafusion)?;
+    let logical = plan::logical(query, &planner, &job, provider)?;
+    if *kind == StatementKind::Explain {
+        let logical = planner.optimize(&logical).map_err(from_datafusion)?;
         return answers::explained(&logical).map(Planned::Answer);
     }
     let logical = plan::limited(logical, job.limits.max_rows)?;
+    let unstable = facts::unstable(&logical).map_err(from_datafusion)?;
+    // What `create_physical_plan` does in one step.
+    let optimised = planner.optimize(&logical).map_err(from_datafusion)?;
+    let columns = facts::columns(&optimised).map_err(from_datafusion)?;
     let physical = tokio::runtime::Handle::current()
-        .block_on(state.create_physical_plan(&logical))
+        .block_on(planner.query_planner().create_physical_plan(&optimised, &*planner))
         .map_err(from_datafusion)?;
-    Ok(Planned::Plan { physical, state: Box::new(state), fault })
+    let context = template.context(&planner, &job.limits, store.scratch_dir(), objects);
+    let context = context.map_err(from_datafusion)?;
+    let facts = Facts { columns, unstable };
+    Ok(Planned::Plan { physical, context, fault, facts })
 }
 
 fn described(job: &QueryJob) -> Result<arrow::array::RecordBatch, EngineError> {
     match job.tables.as_slice() {
-        [table] => answers::described(&governed::visible_schema(table)),
+        [table] => answers::described(&table.restriction.visible(&table.schema)),
+        [] if !job.system.is_empty() => answers::described_system(&job.system[0].rows.schema()),
         _ => Err(internal("DESCRIBE was not given the one table it names")),
     }
 }

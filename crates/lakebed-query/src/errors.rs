@@ -113,15 +113,18 @@ pub(crate) fn from_datafusion(error: DataFusionError) -> EngineError {
 /// An error that others hold too cannot be taken apart.
 fn from_shared(error: &DataFusionError) -> EngineError {
     let root = error.find_root();
-    if let DataFusionError::ArrowError(error, _) = root {
-        return failed_in_arrow(error).unwrap_or_else(|| internal(root.to_string()));
-    }
-    if let DataFusionError::External(source) = root
-        && let Some(large) = source.downcast_ref::<TooLarge>()
-    {
-        return exhausted(large.to_string());
-    }
-    from_reference(root).unwrap_or_else(|| internal(root.to_string()))
+    let found = match root {
+        DataFusionError::ArrowError(error, _) => match &**error {
+            ArrowError::IoError(_, error) => used_up(error),
+            error => failed_in_arrow(error),
+        },
+        DataFusionError::IoError(error) => used_up(error),
+        DataFusionError::External(source) => {
+            source.downcast_ref::<TooLarge>().map(|large| exhausted(large.to_string()))
+        }
+        root => from_reference(root),
+    };
+    found.unwrap_or_else(|| internal(root.to_string()))
 }
 
 fn from_reference(error: &DataFusionError) -> Option<EngineError> {
@@ -165,15 +168,23 @@ fn from_external(source: Box<dyn std::error::Error + Send + Sync>) -> EngineErro
 
 /// Files are scratch alone: objects are the store's business.
 fn from_io(error: std::io::Error) -> EngineError {
+    if let Some(used_up) = used_up(&error) {
+        return used_up;
+    }
+    match error.downcast::<DataFusionError>() {
+        Ok(inner) => from_datafusion(inner),
+        Err(error) => internal(error),
+    }
+}
+
+/// Whether there is no more scratch, for the statement or at all.
+fn used_up(error: &std::io::Error) -> Option<EngineError> {
     use std::io::ErrorKind::{QuotaExceeded, StorageFull};
     match error.kind() {
-        StorageFull | QuotaExceeded => exhausted("there is no space left for scratch files"),
+        StorageFull | QuotaExceeded => Some(exhausted("there is no space left for scratch files")),
         // The disk manager says it in words alone, naming its setting.
-        _ if error.to_string().contains("max_temp_directory_size") => exhausted(NO_SCRATCH),
-        _ => match error.downcast::<DataFusionError>() {
-            Ok(inner) => from_datafusion(inner),
-            Err(error) => internal(error),
-        },
+        _ if error.to_string().contains("max_temp_directory_size") => Some(exhausted(NO_SCRATCH)),
+        _ => None,
     }
 }
 

@@ -9,11 +9,11 @@
 //!
 //! | step | where |
 //! |---|---|
-//! | tokens, one statement, an allow-list over the tree, names of what it reads | `guard` |
+//! | tokens, one statement, an allow-list over the tree, names of what it reads | `guard`, `statements` |
 //! | names become tables as the reader may see them, parameters become values | `plan`, `governed`, `table`, `parameters` |
 //! | functions by allow-list, those that multiply bytes bounded | `functions` |
 //! | one runtime per statement: memory, scratch, one object store | `session`, `objects`, `yielding` |
-//! | planning and running on threads with deep stacks, with a deadline | `engine`, `drive`, `stacks` |
+//! | planning and running on threads with deep stacks, with a deadline; rows and bytes are counted | `engine`, `drive`, `stacks`, `weight` |
 //! | what went wrong, in words for its reader | `errors` |
 //!
 //! Invariants: no call to the store before the first batch is asked for; a table is only ever
@@ -29,6 +29,7 @@ mod dialect;
 mod drive;
 mod engine;
 mod errors;
+mod facts;
 mod functions;
 mod governed;
 mod guard;
@@ -38,8 +39,10 @@ mod parameters;
 mod plan;
 mod session;
 mod stacks;
+mod statements;
 mod suggest;
 mod table;
+mod weight;
 mod yielding;
 
 pub use engine::{DataFusionEngine, EngineOptions};

@@ -57,7 +57,7 @@ impl Fault {
 }
 
 /// Knows `lakebed://objects` and no other place; above all, no files.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct OnlyOurs {
     objects: Arc<dyn ObjectStore>,
 }
@@ -65,6 +65,10 @@ pub(crate) struct OnlyOurs {
 impl OnlyOurs {
     pub(crate) fn new(objects: VerifiedObjects, fault: Fault) -> Self {
         Self { objects: Arc::new(Watched { inner: objects, fault }) }
+    }
+
+    pub(crate) fn store(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.objects)
     }
 }
 
@@ -80,6 +84,20 @@ impl ObjectStoreRegistry for OnlyOurs {
             true => Ok(Arc::clone(&self.objects)),
             false => Err(DataFusionError::Internal("an object store that is not ours".to_owned())),
         }
+    }
+}
+
+/// Knows no place at all: for what plans and never reads.
+#[derive(Debug)]
+pub(crate) struct Nowhere;
+
+impl ObjectStoreRegistry for Nowhere {
+    fn register_store(&self, _: &Url, _: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
+        None
+    }
+
+    fn get_store(&self, _: &Url) -> DfResult<Arc<dyn ObjectStore>> {
+        Err(DataFusionError::Internal("nothing is read while planning".to_owned()))
     }
 }
 

@@ -9,7 +9,9 @@ use std::{
     ops::ControlFlow,
 };
 
-use datafusion::sql::sqlparser::ast::{Expr, Query, Value as SqlValue, VisitMut as _, VisitorMut};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Interval, Query, Value as SqlValue, ValueWithSpan, VisitMut as _, VisitorMut,
+};
 use lakebed_service::engine::{EngineError, Parameters};
 use serde_json::Value;
 
@@ -19,21 +21,48 @@ use crate::errors::{invalid, shown};
 pub(crate) fn bind(query: &mut Query, parameters: &Parameters) -> Result<(), EngineError> {
     let mut binding = Binding { values: literals(parameters)?, used: BTreeSet::new() };
     if let ControlFlow::Break(missing) = query.visit(&mut binding) {
-        return Err(invalid(
-            format!("parameter `{}` has no value", shown(&missing)),
-            Some("give as many values as there are placeholders".to_owned()),
-        ));
+        return Err(missing_value(&missing, parameters));
     }
     let mut unused: Vec<_> =
         binding.values.keys().filter(|name| !binding.used.contains(*name)).collect();
     unused.sort();
     match unused.first() {
         None => Ok(()),
-        Some(name) => Err(invalid(
-            format!("parameter `{}` is given, but the statement does not use it", shown(name)),
-            None,
-        )),
+        Some(name) => Err(unused_value(name)),
     }
+}
+
+/// For a statement that has no place for any: `DESCRIBE`, `SHOW TABLES`.
+pub(crate) fn none(parameters: &Parameters) -> Result<(), EngineError> {
+    match literals(parameters)?.into_keys().min() {
+        None => Ok(()),
+        Some(name) => Err(unused_value(&name)),
+    }
+}
+
+fn missing_value(name: &str, parameters: &Parameters) -> EngineError {
+    let word = name.trim_start_matches('$');
+    let is_numbered = word.bytes().all(|byte| byte.is_ascii_digit());
+    let hint = match (parameters, is_numbered) {
+        (Parameters::Positional(_), true) => {
+            "give as many values as there are placeholders".to_owned()
+        }
+        (Parameters::Positional(values), false) if !values.is_empty() => {
+            "the values are given by position: give them by name, or write `$1`, `$2` …".to_owned()
+        }
+        (Parameters::Named(values), true) if !values.is_empty() => {
+            "the values are given by name: give them by position, or write `$name`".to_owned()
+        }
+        _ => format!("give a value by the name `{}`", shown(word)),
+    };
+    invalid(format!("parameter `{}` has no value", shown(name)), Some(hint))
+}
+
+fn unused_value(name: &str) -> EngineError {
+    invalid(
+        format!("parameter `{}` is given, but the statement does not use it", shown(name)),
+        None,
+    )
 }
 
 struct Binding {
@@ -41,18 +70,46 @@ struct Binding {
     used: BTreeSet<String>,
 }
 
+impl Binding {
+    /// Puts its value in the place of a placeholder; whether it was one.
+    fn fill(&mut self, value: &mut ValueWithSpan) -> ControlFlow<String, bool> {
+        let SqlValue::Placeholder(name) = &value.value else { return ControlFlow::Continue(false) };
+        let Some(literal) = self.values.get(name) else { return ControlFlow::Break(name.clone()) };
+        self.used.insert(name.clone());
+        value.value = literal.clone();
+        ControlFlow::Continue(true)
+    }
+}
+
 impl VisitorMut for Binding {
     /// The placeholder that has no value.
     type Break = String;
 
-    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
-        let Expr::Value(value) = expr else { return ControlFlow::Continue(()) };
-        let SqlValue::Placeholder(name) = &value.value else { return ControlFlow::Continue(()) };
-        let Some(literal) = self.values.get(name) else { return ControlFlow::Break(name.clone()) };
-        self.used.insert(name.clone());
-        let literal = Expr::Value(literal.clone().with_span(value.span));
-        // In parentheses, so that `ORDER BY $1` does not become a position.
-        *expr = Expr::Nested(Box::new(literal));
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
+        match expr {
+            Expr::Value(value) => {
+                let is_filled = self.fill(value)?;
+                if is_filled {
+                    // In parentheses, so that `ORDER BY $1` does not become a position.
+                    let literal = Expr::Value(value.clone());
+                    *expr = Expr::Nested(Box::new(literal));
+                }
+            }
+            // The planner takes a bare literal here, and nothing else.
+            Expr::Interval(Interval { value: inner, .. })
+            | Expr::AtTimeZone { time_zone: inner, .. } => {
+                if let Expr::Value(value) = inner.as_mut() {
+                    self.fill(value)?;
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The few that are no expressions: `DATE $1`.
+    fn pre_visit_value(&mut self, value: &mut ValueWithSpan) -> ControlFlow<String> {
+        self.fill(value)?;
         ControlFlow::Continue(())
     }
 }
@@ -76,7 +133,10 @@ fn literal(name: &str, value: &Value) -> Result<SqlValue, EngineError> {
         Value::String(value) => Ok(SqlValue::SingleQuotedString(value.clone())),
         Value::Array(_) | Value::Object(_) => Err(invalid(
             format!("parameter `{}` is a list or an object", shown(name)),
-            Some("give null, true, false, a number or a text".to_owned()),
+            Some(
+                "give null, true, false, a number or a text; one for each place: `IN ($1, $2)`"
+                    .to_owned(),
+            ),
         )),
     }
 }

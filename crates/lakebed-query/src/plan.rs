@@ -8,7 +8,7 @@ use datafusion::{
     common::{
         DFSchema, Result, TableReference, config::ConfigOptions, plan_datafusion_err, plan_err,
     },
-    datasource::provider_as_source,
+    datasource::{MemTable, provider_as_source},
     execution::session_state::SessionState,
     logical_expr::{
         AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF,
@@ -22,24 +22,33 @@ use datafusion::{
         sqlparser::ast::{Query, Statement},
     },
 };
-use lakebed_core::TableRef;
-use lakebed_service::engine::{BoundTable, EngineError};
+use lakebed_service::engine::{BoundTable, EngineError, QueryJob, SystemRows};
 
-use crate::{errors::from_datafusion, guard::reference_in};
+use crate::{
+    errors::from_datafusion,
+    guard::{Named, named_in},
+};
 
 /// What the name of a table resolves to: [`crate::governed::provider`], always, but where tests show
 /// that another one leaks.
 pub(crate) type Provider = fn(&BoundTable) -> Arc<dyn TableProvider>;
 
-/// The logical plan of `query` over `tables`, not yet optimised.
+/// The logical plan of `query` over what `job` names, not yet optimised.
 pub(crate) fn logical(
     query: Box<Query>,
     state: &SessionState,
-    tables: &[BoundTable],
+    job: &QueryJob,
     provider: Provider,
 ) -> std::result::Result<LogicalPlan, EngineError> {
-    let source = |table: &BoundTable| provider_as_source(provider(table));
-    let tables = tables.iter().map(|table| (table.name(), source(table))).collect();
+    let mut tables: HashMap<Named, Arc<dyn TableSource>> = HashMap::new();
+    for table in &job.tables {
+        tables.insert(Named::Version(table.name()), provider_as_source(provider(table)));
+    }
+    for SystemRows { table, rows } in &job.system {
+        let made = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]]);
+        let made = Arc::new(made.map_err(from_datafusion)?);
+        tables.insert(Named::System(*table), provider_as_source(made));
+    }
     let names = Names { state, tables };
     let options = ParserOptions::from(&state.config_options().sql_parser);
     SqlToRel::new_with_options(&names, options)
@@ -53,7 +62,8 @@ pub(crate) fn limited(
     rows: Option<u64>,
 ) -> std::result::Result<LogicalPlan, EngineError> {
     let Some(rows) = rows else { return Ok(plan) };
-    let fetch = usize::try_from(rows).unwrap_or(usize::MAX).saturating_add(1);
+    // The planner counts in signed numbers.
+    let fetch = usize::try_from(rows.saturating_add(1).min(i64::MAX as u64)).unwrap_or(usize::MAX);
     LogicalPlanBuilder::from(plan)
         .limit(0, Some(fetch))
         .and_then(LogicalPlanBuilder::build)
@@ -63,14 +73,14 @@ pub(crate) fn limited(
 /// What names mean in one statement: the tables of its job, the functions of every session.
 struct Names<'a> {
     state: &'a SessionState,
-    tables: HashMap<TableRef, Arc<dyn TableSource>>,
+    tables: HashMap<Named, Arc<dyn TableSource>>,
 }
 
 impl ContextProvider for Names<'_> {
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
-        let reference = reference_in(&name).map_err(|error| plan_datafusion_err!("{error}"))?;
-        let found = self.tables.get(&reference).cloned();
-        found.ok_or_else(|| plan_datafusion_err!("`{reference}` was not resolved"))
+        let named = named_in(&name).map_err(|error| plan_datafusion_err!("{error}"))?;
+        let found = self.tables.get(&named).cloned();
+        found.ok_or_else(|| plan_datafusion_err!("`{name}` was not resolved"))
     }
 
     fn get_table_function_source(

@@ -1,18 +1,27 @@
-//! A session per statement, from one template: functions and settings are the same for all, the
-//! runtime (memory, scratch, objects) is the statement's own.
+//! A session per statement: functions and settings are the same for all, the runtime (memory,
+//! scratch, objects) is the statement's own.
+//!
+//! Planning wants the functions and no runtime, running wants a runtime and no functions. So what
+//! plans is used again for one statement after another, and what runs is made for each.
 
-use std::{num::NonZeroUsize, path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    num::NonZeroUsize,
+    ops::Deref,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use datafusion::{
     common::Result,
     config::{ConfigNonZeroUsize, SpillCompression},
     execution::{
-        SessionStateDefaults,
+        SessionStateDefaults, SpillFile, TaskContext, TempFileFactory,
         cache::{
             cache_manager::{CacheManagerConfig, FileMetadataCache},
             default_cache::DefaultCache,
         },
-        disk_manager::{DiskManagerBuilder, DiskManagerMode},
+        disk_manager::{DiskManager, DiskManagerBuilder, DiskManagerMode},
         memory_pool::{FairSpillPool, TrackConsumersPool},
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
         session_state::{SessionState, SessionStateBuilder},
@@ -24,7 +33,8 @@ use lakebed_service::engine::QueryLimits;
 
 use crate::{
     functions::{FunctionNames, Functions, GovernFunctions},
-    objects::OnlyOurs,
+    objects::{Nowhere, OnlyOurs},
+    statements::Statements,
     yielding::YieldAfterJoins,
 };
 
@@ -40,26 +50,39 @@ const ROW_BYTES: usize = 8 << 10;
 /// part's merge takes what the others' sorts need.
 const FAN_BYTES: usize = 8 << 20;
 
+/// As many planners wait for the next statement, at most.
+const IDLE_PLANNERS: usize = 16;
+
 /// What every session starts from.
 #[derive(Debug)]
 pub(crate) struct Template {
     state: SessionState,
+    idle: Mutex<Vec<SessionState>>,
     /// The footers of Parquet files, shared by all statements. Keyed by the object's name, filled
     /// with verified bytes alone.
     footers: Arc<FileMetadataCache>,
     footer_bytes: usize,
-    /// The names that calls may have.
-    pub(crate) names: FunctionNames,
+    pub(crate) statements: Statements,
+}
+
+/// Where a table finds its bytes; part of a planner's configuration.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    pub(crate) objects: OnlyOurs,
+    pub(crate) footers: Arc<FileMetadataCache>,
 }
 
 impl Template {
-    pub(crate) fn new(target_partitions: usize, footer_bytes: usize) -> Self {
+    pub(crate) fn new(target_partitions: usize, footer_bytes: usize) -> Result<Self> {
         let functions = Functions::load();
-        let names = FunctionNames::of(&functions);
+        let statements = Statements::new(FunctionNames::of(&functions));
         let govern = Arc::new(GovernFunctions::new(&functions));
         let table_functions = SessionStateDefaults::default_table_functions();
+        // Nothing runs in it.
+        let nowhere = RuntimeEnvBuilder::new().with_object_store_registry(Arc::new(Nowhere));
         let state = SessionStateBuilder::new()
             .with_config(config(target_partitions))
+            .with_runtime_env(nowhere.build_arc()?)
             .with_expr_planners(SessionStateDefaults::default_expr_planners())
             .with_scalar_functions(functions.scalar)
             .with_aggregate_functions(functions.aggregate)
@@ -69,31 +92,50 @@ impl Template {
             .with_physical_optimizer_rule(Arc::new(YieldAfterJoins))
             .build();
         let footers: Arc<FileMetadataCache> = Arc::new(DefaultCache::new(footer_bytes));
-        Self { state, footers, footer_bytes, names }
+        Ok(Self { state, idle: Mutex::default(), footers, footer_bytes, statements })
     }
 
-    /// A session for one statement: its limits, its scratch folder, its objects, its time.
-    pub(crate) fn session(
+    /// What plans one statement: its limits, its objects, its time.
+    pub(crate) fn planner(
         &self,
         limits: &QueryLimits,
-        scratch: &Path,
-        objects: OnlyOurs,
+        objects: &OnlyOurs,
         now: Timestamp,
-    ) -> Result<SessionState> {
-        let runtime = self.runtime(limits, scratch, objects)?;
-        let mut state = SessionStateBuilder::new_from_existing(self.state.clone())
-            .with_runtime_env(runtime)
-            .build();
+    ) -> Result<Planner<'_>> {
+        let idle = self.idle().pop();
+        let mut state = idle.unwrap_or_else(|| self.state.clone());
         let share = self.share(limits);
-        let options = state.config_mut().options_mut();
+        let mut config = self.state.config().clone();
+        let options = config.options_mut();
         options.execution.sort_spill_reservation_bytes = (share / 3).min(USUAL_RESERVATION);
         let rows = (share / ROW_BYTES).clamp(LEAST_ROWS, USUAL_ROWS);
         options.execution.batch_size = ConfigNonZeroUsize::try_new(rows)?;
-        let options = Arc::clone(state.config_options());
+        let readers = Readers { objects: objects.clone(), footers: Arc::clone(&self.footers) };
+        config.set_extension(Arc::new(readers));
+        let options = Arc::clone(config.options());
+        *state.config_mut() = config;
         let execution = state.execution_props_mut();
         execution.mark_start_execution(options);
         execution.query_execution_start_time = Some(now.to_datetime());
-        Ok(state)
+        Ok(Planner { template: self, state: Some(state) })
+    }
+
+    /// What runs a statement that `planner` planned: its limits, its scratch folder, its objects.
+    pub(crate) fn context(
+        &self,
+        planner: &Planner<'_>,
+        limits: &QueryLimits,
+        scratch: &Path,
+        objects: OnlyOurs,
+    ) -> Result<Arc<TaskContext>> {
+        let runtime = self.runtime(limits, scratch, objects)?;
+        let (session, config) = (planner.session_id().to_owned(), planner.config().clone());
+        let (scalar, higher) = (HashMap::new(), HashMap::new());
+        let (aggregate, window) = (HashMap::new(), HashMap::new());
+        // A plan holds the functions that it calls.
+        let context =
+            TaskContext::new(None, session, config, scalar, higher, aggregate, window, runtime);
+        Ok(Arc::new(context))
     }
 
     /// The memory that one part of a statement has, if all take the same.
@@ -111,10 +153,15 @@ impl Template {
         const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not 0");
         let memory = usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX);
         let pool = TrackConsumersPool::new(FairSpillPool::new(memory), NAMED_CONSUMERS);
+        let fan_in = (self.share(limits) / FAN_BYTES).clamp(2, 64);
+        let spill = SpillFolder {
+            folder: scratch.to_owned(),
+            limit_bytes: limits.spill_bytes,
+            files: Mutex::default(),
+        };
         let disk = DiskManagerBuilder::default()
-            .with_mode(DiskManagerMode::Directories(vec![scratch.to_owned()]))
-            .with_max_temp_directory_size(limits.spill_bytes)
-            .with_max_spill_merge_fan_in((self.share(limits) / FAN_BYTES).clamp(2, 64));
+            .with_temp_file_factory(Arc::new(spill))
+            .with_max_spill_merge_fan_in(fan_in);
         let caches = CacheManagerConfig::default()
             .with_file_metadata_cache(Some(Arc::clone(&self.footers)))
             .with_metadata_cache_limit(self.footer_bytes);
@@ -124,6 +171,60 @@ impl Template {
             .with_disk_manager_builder(disk)
             .with_cache_manager(caches)
             .build_arc()
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<SessionState>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What plans one statement; given back when dropped, without the statement's objects.
+pub(crate) struct Planner<'a> {
+    template: &'a Template,
+    /// There until it is dropped.
+    state: Option<SessionState>,
+}
+
+impl Deref for Planner<'_> {
+    type Target = SessionState;
+
+    fn deref(&self) -> &SessionState {
+        self.state.as_ref().unwrap_or(&self.template.state)
+    }
+}
+
+impl Drop for Planner<'_> {
+    fn drop(&mut self) {
+        let Some(mut state) = self.state.take() else { return };
+        *state.config_mut() = self.template.state.config().clone();
+        let mut idle = self.template.idle();
+        if idle.len() < IDLE_PLANNERS {
+            idle.push(state);
+        }
+    }
+}
+
+/// Files of a statement that spills, in a folder of their own that is made with the first.
+struct SpillFolder {
+    folder: PathBuf,
+    limit_bytes: u64,
+    files: Mutex<Option<Arc<DiskManager>>>,
+}
+
+impl TempFileFactory for SpillFolder {
+    fn create_temp_file(&self, description: &str) -> Result<Arc<dyn SpillFile>> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = match files.as_ref() {
+            Some(files) => files,
+            None => {
+                let made = DiskManagerBuilder::default()
+                    .with_mode(DiskManagerMode::Directories(vec![self.folder.clone()]))
+                    .with_max_temp_directory_size(self.limit_bytes)
+                    .build()?;
+                files.insert(Arc::new(made))
+            }
+        };
+        files.create_tmp_file(description)
     }
 }
 
@@ -140,4 +241,59 @@ fn config(target_partitions: usize) -> SessionConfig {
     options.execution.enable_recursive_ctes = false;
     options.optimizer.skip_failed_rules = false;
     config
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may")]
+mod tests {
+    use lakebed_store::{LocalBackend, Scratch, Store};
+
+    use super::*;
+    use crate::objects::Fault;
+
+    fn objects(folder: &Path) -> OnlyOurs {
+        let scratch = Scratch::in_root(folder).unwrap();
+        let backend = LocalBackend::new(folder.to_owned(), &scratch);
+        let store = Store::new(Arc::new(backend), scratch);
+        OnlyOurs::new(store.reader([]), Fault::default())
+    }
+
+    /// What planned one statement plans the next by its own limits and time, and keeps nothing of the
+    /// one before.
+    #[test]
+    fn planners_remember_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = objects(folder.path());
+        let template = Template::new(2, 1 << 20).unwrap();
+        let little = QueryLimits { memory_bytes: 8 << 20, ..QueryLimits::default() };
+        for (limits, rows, now) in [(little, 512, 7), (QueryLimits::default(), 8_192, 9)] {
+            let now = Timestamp::from_micros(now);
+            let planner = template.planner(&limits, &objects, now).unwrap();
+            assert!(template.idle().is_empty(), "it is at work");
+            assert_eq!(planner.config().batch_size(), rows);
+            assert_eq!(
+                planner.execution_props().query_execution_start_time,
+                Some(now.to_datetime())
+            );
+            assert!(planner.config().get_extension::<Readers>().is_some());
+            drop(planner);
+            let idle = template.idle();
+            assert_eq!(idle.len(), 1, "the same one again");
+            assert!(idle[0].config().get_extension::<Readers>().is_none());
+        }
+    }
+
+    /// Not even our own place can be reached from what plans: reading is for what runs.
+    #[test]
+    fn planners_reach_no_object_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let template = Template::new(2, 1 << 20).unwrap();
+        let now = Timestamp::from_micros(0);
+        let objects = objects(folder.path());
+        let planner = template.planner(&QueryLimits::default(), &objects, now).unwrap();
+        for place in ["file:///etc", "lakebed://objects"] {
+            let place = url::Url::parse(place).unwrap();
+            assert!(planner.runtime_env().object_store_registry.get_store(&place).is_err());
+        }
+    }
 }

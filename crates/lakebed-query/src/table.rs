@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::{
     catalog::{Session, TableProvider},
-    common::{Result, Statistics, stats::Precision},
+    common::{Result, Statistics, internal_err, stats::Precision},
     datasource::{
         listing::PartitionedFile,
         physical_plan::{
@@ -26,7 +26,7 @@ use datafusion::{
 use lakebed_core::FileEntry;
 use lakebed_service::engine::BoundTable;
 
-use crate::{objects::store_url, output::plain};
+use crate::{objects::store_url, output::plain, session::Readers};
 
 /// A table, all of it.
 #[derive(Debug)]
@@ -109,9 +109,10 @@ impl PlainTable {
             };
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
-        let runtime = session.runtime_env();
-        let objects = runtime.object_store(store_url())?;
-        let footers = runtime.cache_manager.get_file_metadata_cache();
+        let Some(readers) = session.config().get_extension::<Readers>() else {
+            return internal_err!("a scan is planned without objects");
+        };
+        let (objects, footers) = (readers.objects.store(), Arc::clone(&readers.footers));
         let mut source = ParquetSource::new(Arc::clone(&self.schema))
             .with_table_parquet_options(session.table_options().parquet.clone())
             .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(

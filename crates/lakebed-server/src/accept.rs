@@ -58,7 +58,7 @@ fn parse_range(text: &str) -> Option<MediaRange> {
 }
 
 /// `0`, `0.5`, `1.000` → thousandths.
-fn parse_weight(text: &str) -> Option<u16> {
+pub(crate) fn parse_weight(text: &str) -> Option<u16> {
     let (whole, digits) = text.split_once('.').unwrap_or((text, ""));
     if digits.len() > 3 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

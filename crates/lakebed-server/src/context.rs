@@ -4,10 +4,10 @@ use axum::extract::FromRequestParts;
 use http::{HeaderMap, request::Parts};
 use lakebed_api::media;
 use lakebed_core::Identity;
-use lakebed_service::Ctx;
+use lakebed_service::{Ctx, Door};
 
 use crate::{
-    AppState,
+    Access, AppState,
     auth::Caller,
     problem::{Failure, Result},
 };
@@ -46,12 +46,16 @@ pub(crate) struct Context(pub(crate) Ctx);
 impl FromRequestParts<AppState> for Context {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self> {
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self> {
         let request_id = parts.extensions.get::<RequestId>();
         let request_id = request_id.map_or_else(random_hex, |id| id.0.clone());
         let caller = parts.extensions.get::<Caller>();
         let caller = caller.ok_or_else(|| Failure::internal("nobody asked who asks"))?;
         let mut ctx = Ctx::new(Identity::clone(&caller.identity), request_id);
+        ctx.door = match state.access {
+            Access::Local => Door::Local,
+            Access::Remote => Door::Http,
+        };
         ctx.token = caller.credential.token();
         ctx.idempotency_key = idempotency_key(&parts.headers)?;
         Ok(Self(ctx))

@@ -1,8 +1,9 @@
 //! From what the service answers to what goes over the wire.
 
+use http::StatusCode;
 use lakebed_api::{
     ContractReport, DatasetSummary, EventEntry, Finding, FirstBroken, Head, IngestPlan,
-    IngestResponse, IngestStatus, InputVersion, Job, JobState, PlannedSource, Progress,
+    IngestResponse, IngestStatus, InputVersion, Job, JobState, PlannedSource, Problem, Progress,
     ResolvedInput, ResolvedVersion, RuleFinding, SchemaChange, SchemaChangeKind, Snapshot,
     SourceFile, UploadState, VerifyReport, VersionAnswer, VersionSummary,
 };
@@ -14,7 +15,8 @@ use lakebed_service as service;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    AppState,
+    Access, AppState,
+    jobs::INGEST,
     links::{source_file, table_file},
     problem::{Failure, Result},
 };
@@ -289,17 +291,15 @@ pub(crate) fn upload(upload: service::UploadState) -> UploadState {
 /// When its outcome is not what this build writes.
 pub(crate) fn job(status: service::JobStatus) -> Result<Job> {
     let record = status.record;
-    let state = match record.state {
-        service::JobState::Queued => JobState::Queued,
-        service::JobState::Running => JobState::Running,
-        service::JobState::Done => JobState::Done,
-        service::JobState::Failed => JobState::Failed,
-        service::JobState::Cancelled => JobState::Cancelled,
-    };
-    let outcome = record.outcome.as_deref();
+    let state = job_state(record.state);
+    // What came of a statement is for `/v1/statements` to tell, which asks whether it may.
+    let outcome = record.outcome.as_deref().filter(|_| record.kind == INGEST);
     Ok(Job {
         result: outcome.filter(|_| state == JobState::Done).map(read).transpose()?,
-        problem: outcome.filter(|_| state == JobState::Failed).map(read).transpose()?,
+        problem: match outcome.filter(|_| state == JobState::Failed) {
+            None if state == JobState::Failed => Some(told_elsewhere(&record.id)),
+            outcome => outcome.map(read).transpose()?,
+        },
         id: record.id,
         kind: record.kind,
         state,
@@ -311,6 +311,23 @@ pub(crate) fn job(status: service::JobStatus) -> Result<Job> {
         created_at: record.created_at,
         updated_at: record.updated_at,
     })
+}
+
+pub(crate) const fn job_state(state: service::JobState) -> JobState {
+    match state {
+        service::JobState::Queued => JobState::Queued,
+        service::JobState::Running => JobState::Running,
+        service::JobState::Done => JobState::Done,
+        service::JobState::Failed => JobState::Failed,
+        service::JobState::Cancelled => JobState::Cancelled,
+    }
+}
+
+/// The problem of a statement, for those who look at it as a job.
+fn told_elsewhere(id: &str) -> Problem {
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    let detail = format!("the statement failed: `/v1/statements/{id}` says why");
+    Failure::new(status, "statement-failed", detail).problem(Access::Remote, id)
 }
 
 fn read<T: DeserializeOwned>(text: &str) -> Result<T> {

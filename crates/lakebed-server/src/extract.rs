@@ -57,6 +57,12 @@ pub(crate) fn unsupported(expected: &str) -> Failure {
     Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
 }
 
+/// A body of at most [`MAX_BODY`] that is text.
+pub(crate) async fn text_body(body: Body) -> Result<String> {
+    let text = String::from_utf8(read_body(body).await?.into());
+    text.map_err(|_| Failure::invalid("invalid-text", "the body is not UTF-8"))
+}
+
 /// serde's message names the line and the column, and never more of the body than a field's name.
 pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|error| {
@@ -131,7 +137,7 @@ impl<S: Send + Sync> FromRequestParts<S> for TokenPath {
     }
 }
 
-/// The upload or job that a path names: a word of letters and digits.
+/// The upload, job or statement that a path names: a word of letters and digits.
 pub(crate) struct IdPath(pub(crate) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for IdPath {
@@ -142,6 +148,29 @@ impl<S: Send + Sync> FromRequestParts<S> for IdPath {
         match !id.is_empty() && id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric()) {
             true => Ok(Self(id)),
             false => Err(Failure::invalid("invalid-id", "this names nothing of ours")),
+        }
+    }
+}
+
+/// The chunk of a statement that a path names.
+pub(crate) struct ChunkPath {
+    pub(crate) id: String,
+    pub(crate) number: usize,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ChunkPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let IdPath(id) = IdPath::from_request_parts(parts, state).await?;
+        let number = path_part(parts, state, "number").await?;
+        let is_number =
+            (1..=9).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit());
+        match number.parse() {
+            Ok(number) if is_number => Ok(Self { id, number }),
+            _ => {
+                Err(Failure::invalid("invalid-chunk", "a chunk is named by its number, from 0 on"))
+            }
         }
     }
 }

@@ -1,37 +1,49 @@
-//! What a job of this server does: an ingest, as it was asked for on the wire.
+//! What jobs of a server do: ingests, as they were asked for on the wire; statements are in
+//! `statements.rs`.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lakebed_api::IngestRequest;
-use lakebed_service::{Ctx, Error, JobOutcome, JobRunner, ProgressSink, Ticket};
+use lakebed_api::{IngestRequest, Problem};
+use lakebed_service::{
+    Ctx, Error, JobOutcome, JobQueue, JobRun, JobRunner, JobRunners, ProgressSink, STATEMENT,
+};
 
 use crate::{
     AppState, convert,
     problem::{Failure, Result},
     routes::ingest::parse_request,
+    statements::Statements,
     urls::fetch,
 };
 
-/// The kind of these jobs.
+/// The kind of jobs that are ingests.
 pub(crate) const INGEST: &str = "ingest";
+
+/// What jobs do in `state`, by kind.
+pub(crate) fn runners(state: &AppState) -> JobRunners {
+    let (ingests, statements) = (state.clone(), state.clone());
+    JobRunners::from([
+        (INGEST, Arc::new(Ingests { state: ingests }) as Arc<dyn JobRunner>),
+        (STATEMENT, Arc::new(Statements { state: statements })),
+    ])
+}
 
 /// Runs ingests.
 #[derive(Debug)]
-pub(crate) struct Ingests {
-    pub(crate) state: AppState,
+struct Ingests {
+    state: AppState,
 }
 
 #[async_trait]
 impl JobRunner for Ingests {
-    async fn run(
-        &self,
-        ctx: Ctx,
-        ticket: Ticket,
-        request: &str,
-        progress: Arc<dyn ProgressSink>,
-    ) -> JobOutcome {
-        let request = match self.prepare(&ctx, request, progress.as_ref()).await {
+    fn queue(&self) -> JobQueue {
+        JobQueue::Ingests
+    }
+
+    async fn run(&self, job: JobRun) -> JobOutcome {
+        let JobRun { ctx, ticket, request, progress, .. } = job;
+        let request = match self.prepare(&ctx, &request, progress.as_ref()).await {
             Ok(request) => request,
             Err(failure) => return JobOutcome::Failed(self.told(&failure, &ctx)),
         };
@@ -42,10 +54,7 @@ impl JobRunner for Ingests {
             }
             Err(Error::Cancelled) => JobOutcome::Cancelled,
             Err(error) => {
-                let is_passing = matches!(
-                    error,
-                    Error::Unavailable { .. } | Error::Locked { .. } | Error::Conflict { .. }
-                );
+                let is_passing = is_passing(&error);
                 let failure = Failure::from(error);
                 tracing::warn!(
                     job = ctx.request_id,
@@ -61,9 +70,7 @@ impl JobRunner for Ingests {
     }
 
     fn lost(&self, why: &str) -> String {
-        let failure = Failure::internal(format!("the job was lost: {why}"));
-        tracing::error!(why, "a job was lost");
-        self.text(&failure, "")
+        problem_text(&lost(&self.state, why))
     }
 }
 
@@ -85,11 +92,21 @@ impl Ingests {
     }
 
     fn told(&self, failure: &Failure, ctx: &Ctx) -> String {
-        self.text(failure, &ctx.request_id)
+        problem_text(&failure.problem(self.state.access, &ctx.request_id))
     }
+}
 
-    fn text(&self, failure: &Failure, request_id: &str) -> String {
-        let problem = failure.problem(self.state.access, request_id);
-        serde_json::to_string(&problem).expect("wire types always serialise")
-    }
+/// Whether trying again may help.
+pub(crate) const fn is_passing(error: &Error) -> bool {
+    matches!(error, Error::Unavailable { .. } | Error::Locked { .. } | Error::Conflict { .. })
+}
+
+/// The problem of a job that no server survived, or that panicked.
+pub(crate) fn lost(state: &AppState, why: &str) -> Problem {
+    tracing::error!(why, "a job was lost");
+    Failure::internal(format!("the job was lost: {why}")).problem(state.access, "")
+}
+
+fn problem_text(problem: &Problem) -> String {
+    serde_json::to_string(problem).expect("wire types always serialise")
 }

@@ -16,6 +16,8 @@ mod admission;
 mod auth;
 mod class;
 mod client_address;
+mod coding;
+mod compress;
 mod context;
 mod convert;
 mod door;
@@ -37,6 +39,7 @@ mod router;
 mod routes;
 mod serve;
 mod state;
+mod statements;
 mod tls;
 mod urls;
 

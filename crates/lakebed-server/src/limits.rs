@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use lakebed_service::engine::QueryLimits;
 use serde::Deserialize;
 
 /// One of the [`Limits`], described.
@@ -81,6 +82,16 @@ limits! {
     read_timeout_ms: u64 = 60_000;
     /// The time an answer may be silent once it has begun.
     answer_idle_timeout_ms: u64 = 900_000;
+    /// Rows of the answer to a statement; 0 is no limit, for the next two as well.
+    statement_rows: u64 = 0;
+    /// Bytes of the values in the answer to a statement, before any format.
+    statement_bytes: u64 = 0;
+    /// The time a statement may take, from its start to its last row.
+    statement_timeout_ms: u64 = 0;
+    /// Bytes of memory that a statement may reserve; it spills beyond them.
+    statement_memory_bytes: u64 = 2 << 30;
+    /// Bytes of scratch that a statement may spill to.
+    statement_spill_bytes: u64 = 64 << 30;
     /// Plain reads of one principal, or of one peer that says nobody; 0 is no limit, here and below.
     reads_per_second: u32 = 10_000;
     /// Plain reads that may come at once.
@@ -107,7 +118,10 @@ impl Limits {
     /// # Errors
     /// The key of the first limit that cannot be meant, and why.
     pub fn check(&self) -> Result<(), String> {
-        const MAY_BE_ZERO: [&str; 5] = [
+        const MAY_BE_ZERO: [&str; 8] = [
+            "statement_rows",
+            "statement_bytes",
+            "statement_timeout_ms",
             "reads_per_second",
             "statements_per_second",
             "writes_per_second",
@@ -125,6 +139,19 @@ impl Limits {
             }
         }
         Ok(())
+    }
+
+    /// What a statement may use when it says nothing, and the most that it may.
+    #[must_use]
+    pub fn of_statements(&self) -> QueryLimits {
+        let bound = |limit: u64| (limit > 0).then_some(limit);
+        QueryLimits {
+            max_rows: bound(self.statement_rows),
+            max_bytes: bound(self.statement_bytes),
+            timeout_ms: bound(self.statement_timeout_ms),
+            memory_bytes: self.statement_memory_bytes,
+            spill_bytes: self.statement_spill_bytes,
+        }
     }
 
     pub(crate) const fn head_timeout(&self) -> Duration {
@@ -160,6 +187,16 @@ mod tests {
             Limits::DESCRIBED.iter().map(|limit| (limit.key, limit.default)).collect();
         assert_eq!(limits.values(), described);
         assert!(Limits::DESCRIBED.iter().all(|limit| limit.meaning.ends_with('.')));
+        assert_eq!(limits.of_statements(), QueryLimits::default());
+    }
+
+    #[test]
+    fn statements_are_bounded_by_what_is_not_zero() {
+        let limits = Limits { statement_rows: 7, statement_bytes: 8, ..Limits::default() };
+        let expected =
+            QueryLimits { max_rows: Some(7), max_bytes: Some(8), ..QueryLimits::default() };
+        assert_eq!(limits.of_statements(), expected);
+        assert!(Limits { statement_memory_bytes: 0, ..Limits::default() }.check().is_err());
     }
 
     #[test]

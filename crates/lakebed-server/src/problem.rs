@@ -207,8 +207,11 @@ const fn status_of(error: &Error) -> StatusCode {
     match error {
         Error::NotFound { .. } => StatusCode::NOT_FOUND,
         Error::Invalid { .. } => StatusCode::BAD_REQUEST,
-        Error::Refused { .. } | Error::Mismatch { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::Refused { .. } | Error::Mismatch { .. } | Error::ResultTooLarge { .. } => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         Error::Conflict { .. } | Error::Offset { .. } => StatusCode::CONFLICT,
+        Error::Gone { .. } => StatusCode::GONE,
         Error::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Engine(error) => engine_status(error),
@@ -220,9 +223,10 @@ const fn status_of(error: &Error) -> StatusCode {
         | Error::Bucket { .. }
         | Error::Unavailable { .. }
         | Error::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
-        Error::Corrupt { .. } | Error::Denied { .. } | Error::Internal { .. } => {
-            StatusCode::INTERNAL_SERVER_ERROR
-        }
+        Error::Corrupt { .. }
+        | Error::ResultDamaged { .. }
+        | Error::Denied { .. }
+        | Error::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
@@ -261,6 +265,7 @@ const fn title_of(status: StatusCode) -> &'static str {
         StatusCode::NOT_ACCEPTABLE => "none of the formats asked for is offered",
         StatusCode::REQUEST_TIMEOUT => "the request came too slowly",
         StatusCode::CONFLICT => "others were faster",
+        StatusCode::GONE => "not to be had any more",
         StatusCode::PAYLOAD_TOO_LARGE => "the request is too large",
         StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
             "the request is longer than taken here"

@@ -21,10 +21,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     AppState,
+    compress::compress,
     front::{caught, front, no_such_method, no_such_route},
     routes::{
-        catalog, contract, dataset, diff, event, ingest, job, lake, object, profile, resolve, sql,
-        token, upload, verify, version,
+        catalog, contract, dataset, diff, event, ingest, job, lake, object, profile, receipt,
+        resolve, sql, statement, token, upload, verify, version,
     },
 };
 
@@ -37,6 +38,7 @@ pub fn router(state: AppState) -> Router {
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .layer(CatchPanicLayer::custom(caught))
+        .layer(from_fn_with_state(state.clone(), compress))
         .layer(from_fn_with_state(state.clone(), front))
         .with_state(state)
 }
@@ -69,6 +71,11 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(job::get_job, job::cancel_job))
         .routes(routes!(job::job_events))
         .routes(routes!(sql::sql))
+        .routes(routes!(receipt::get_receipt))
+        .routes(routes!(receipt::replay))
+        .routes(routes!(statement::create_statement))
+        .routes(routes!(statement::get_statement, statement::delete_statement))
+        .routes(routes!(statement::get_chunk))
         .routes(routes!(event::list_events))
         .routes(routes!(verify::verify))
         .routes(routes!(contract::check_contract))
@@ -101,6 +108,7 @@ fn resources() -> OpenApiRouter<AppState> {
         (name = "ingest", description = "Originals in, a version out"),
         (name = "job", description = "Long work that nobody has to wait for"),
         (name = "sql", description = "Statements over pinned versions"),
+        (name = "receipt", description = "What answers were made of"),
         (name = "event", description = "What happened, in order"),
         (name = "catalog", description = "Who may do what, as it is declared"),
         (name = "verification", description = "Reading everything again"),

@@ -9,7 +9,7 @@ use lakebed_web::Fetcher;
 use crate::{
     Auth, Limits, Metrics,
     client_address::TrustedProxies,
-    jobs::Ingests,
+    jobs,
     problem::{Failure, Result},
     rates::Rates,
     readiness::Readiness,
@@ -89,10 +89,16 @@ impl AppState {
     /// The same with jobs of its own, which notice dead servers this fast.
     #[must_use]
     pub fn with_job_times(mut self, times: JobTimes) -> Self {
-        let runner = Arc::new(Ingests { state: Self { jobs: None, ..self.clone() } });
+        let runners = jobs::runners(&Self { jobs: None, ..self.clone() });
         // Without randomness there are no jobs, and whoever asks for one is told so.
-        self.jobs = Jobs::new(self.lake.clone(), runner, times).ok();
+        self.jobs = Jobs::new(self.lake.clone(), runners, times).ok();
         self
+    }
+
+    /// The same with jobs that work as the state is now.
+    fn with_jobs_as_now(self) -> Self {
+        let times = self.jobs.as_ref().map_or_else(JobTimes::default, Jobs::times);
+        self.with_job_times(times)
     }
 
     /// The jobs of this server: whoever serves it keeps them going, and closes them.
@@ -111,7 +117,7 @@ impl AppState {
     pub fn with_metrics(mut self, metrics: Arc<Metrics>) -> Self {
         self.lake.observe(Arc::clone(&metrics) as Arc<dyn lakebed_service::Observer>);
         self.metrics = Some(metrics);
-        self
+        self.with_jobs_as_now()
     }
 
     /// Says that the server is about to stop: from now on `/health/ready` answers 503.
@@ -152,15 +158,13 @@ impl AppState {
     #[must_use]
     pub fn with_fetcher(mut self, fetcher: Fetcher) -> Self {
         self.fetcher = Some(fetcher);
-        // Jobs fetch, too.
-        let times = self.jobs.as_ref().map_or_else(JobTimes::default, Jobs::times);
-        self.with_job_times(times)
+        self.with_jobs_as_now()
     }
 
     /// The same with other limits for statements.
     #[must_use]
-    pub const fn with_limits(mut self, limits: QueryLimits) -> Self {
+    pub fn with_limits(mut self, limits: QueryLimits) -> Self {
         self.limits = limits;
-        self
+        self.with_jobs_as_now()
     }
 }

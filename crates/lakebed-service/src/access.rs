@@ -74,7 +74,7 @@ impl Lake {
 
     /// Whether the token that came with the request is still there: whoever takes it back takes
     /// back what is under way.
-    async fn check_token(&self, ctx: &Ctx) -> Result<()> {
+    pub(crate) async fn check_token(&self, ctx: &Ctx) -> Result<()> {
         let Some(token) = &ctx.token else { return Ok(()) };
         match self.inner.catalog.find_token(token.id).await? {
             Some(record) if record.revoked_at.is_none() => Ok(()),

@@ -4,13 +4,17 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use futures::{StreamExt as _, stream::BoxStream};
+use futures::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 use lakebed_catalog::DatasetFilter;
 use lakebed_core::{Action, DatasetName, ObjectId, StoredObject, Target};
 
 use crate::{
     Ctx, DatasetRecord, Error, Lake, Result, Seen, Snapshot, VersionRecord,
     access::{no_dataset, refused},
+    reads::{Asked, Reading},
 };
 
 impl Lake {
@@ -83,15 +87,29 @@ impl Lake {
         })
     }
 
-    /// The bytes of an object that [`Lake::find_object`] gave, verified as they come. An error ends
-    /// the stream.
+    /// The bytes of an object that [`Lake::find_object`] gave, verified as they come, once it is on
+    /// record that they are read. An error ends the stream.
     #[must_use]
     pub fn read_object(
         &self,
-        _ctx: &Ctx,
+        ctx: &Ctx,
         object: &StoredObject,
         range: Range<u64>,
     ) -> BoxStream<'static, Result<Bytes>> {
-        self.inner.store.stream(object, range).map(|bytes| bytes.map_err(Error::from)).boxed()
+        let bytes = self.inner.store.stream(object, range).map(|bytes| bytes.map_err(Error::from));
+        let bytes = bytes.boxed();
+        let reading = Reading::begin(&self.inner.reads, ctx, Asked::Object { object: object.id });
+        let on_record = async move {
+            let mut reading = reading?;
+            reading.intend().await?;
+            Ok(reading)
+        };
+        let followed = async move {
+            match on_record.await {
+                Ok(reading) => reading.follow_bytes(bytes),
+                Err(error) => stream::once(std::future::ready(Err(error))).boxed(),
+            }
+        };
+        stream::once(followed).flatten().boxed()
     }
 }

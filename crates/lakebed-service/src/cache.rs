@@ -41,12 +41,14 @@ pub(crate) struct InForce {
     pub(crate) known_fields: BTreeMap<DatasetName, KnownFields>,
     /// The key of masks that hash.
     pub(crate) mask_key: Option<MaskKey>,
+    /// The digest of the value; none before the first apply.
+    pub(crate) digest: Option<ObjectId>,
 }
 
 impl From<CatalogApplied> for InForce {
     fn from(applied: CatalogApplied) -> Self {
-        let CatalogApplied { previous: _, digest: _, declared, known_fields, mask_key } = applied;
-        Self { declared, known_fields, mask_key }
+        let CatalogApplied { previous: _, digest, declared, known_fields, mask_key } = applied;
+        Self { declared, known_fields, mask_key, digest: Some(digest) }
     }
 }
 

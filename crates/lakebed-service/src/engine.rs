@@ -13,6 +13,8 @@ use lakebed_core::{
 use lakebed_store::Store;
 use serde::{Deserialize, Serialize};
 
+use crate::reads::ReadColumns;
+
 /// A statement that was parsed and admitted, and what it reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prepared {
@@ -20,6 +22,94 @@ pub struct Prepared {
     pub kind: StatementKind,
     /// Every reference it names, without repetitions, in order of appearance.
     pub references: Vec<TableRef>,
+    /// Every table of the system that it names, without repetitions.
+    pub system: Vec<SystemTable>,
+}
+
+/// Tables that the lake makes of itself, for whoever asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum SystemTable {
+    /// `system.queries`: reads on record.
+    Queries,
+    /// `system.events`: changes on record.
+    Events,
+    /// `system.versions`: every version of every dataset.
+    Versions,
+    /// `information_schema.schemata`: namespaces.
+    Schemata,
+    /// `information_schema.tables`: datasets.
+    Tables,
+    /// `information_schema.columns`: columns of their newest versions.
+    Columns,
+}
+
+impl SystemTable {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Queries, Self::Events, Self::Versions, Self::Schemata, Self::Tables, Self::Columns];
+
+    /// Its name in SQL.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Queries => "system.queries",
+            Self::Events => "system.events",
+            Self::Versions => "system.versions",
+            Self::Schemata => "information_schema.schemata",
+            Self::Tables => "information_schema.tables",
+            Self::Columns => "information_schema.columns",
+        }
+    }
+
+    /// The table of this name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.name() == name)
+    }
+}
+
+/// A table of the system as it is for one asker.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SystemRows {
+    /// Which.
+    pub table: SystemTable,
+    /// Its rows.
+    #[serde(with = "ipc")]
+    pub rows: RecordBatch,
+}
+
+/// Rows as bytes of an Arrow stream.
+mod ipc {
+    use arrow::{
+        array::RecordBatch,
+        compute::concat_batches,
+        ipc::{reader::StreamReader, writer::StreamWriter},
+    };
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer, de, ser};
+
+    pub(super) fn serialize<S: Serializer>(
+        rows: &RecordBatch,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let write = || {
+            let mut writer = StreamWriter::try_new(Vec::new(), &rows.schema())?;
+            writer.write(rows)?;
+            writer.into_inner()
+        };
+        write().map_err(ser::Error::custom)?.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<RecordBatch, D::Error> {
+        let bytes = Vec::<u8>::deserialize(deserializer)?;
+        let read = || {
+            let reader = StreamReader::try_new(bytes.as_slice(), None)?;
+            let schema = reader.schema();
+            concat_batches(&schema, &reader.collect::<Result<Vec<_>, _>>()?)
+        };
+        read().map_err(de::Error::custom)
+    }
 }
 
 /// The statements that are admitted.
@@ -30,7 +120,7 @@ pub enum StatementKind {
     Query,
     /// `EXPLAIN SELECT …`: the logical plan, in our own words, down to the governed scans.
     Explain,
-    /// `DESCRIBE ref`: columns and types of one reference.
+    /// `DESCRIBE ref`, `SHOW COLUMNS FROM ref`: columns and types of one reference.
     Describe,
     /// `SHOW TABLES`: the service answers from [`QueryJob::listing`].
     ShowTables,
@@ -47,6 +137,8 @@ pub struct QueryJob {
     pub tables: Vec<BoundTable>,
     /// The datasets that exist for this reader; given for [`StatementKind::ShowTables`] alone.
     pub listing: Vec<ListedTable>,
+    /// One entry per table of [`Prepared::system`].
+    pub system: Vec<SystemRows>,
     /// What the statement may use.
     pub limits: QueryLimits,
     /// The time that `now()` means in this statement.
@@ -117,6 +209,10 @@ pub struct ListedTable {
 pub struct QueryLimits {
     /// Rows of the answer; one more row is an error that says so.
     pub max_rows: Option<u64>,
+    /// Bytes of the answer's values, before any format: a text or bytes count their length and 4, a
+    /// list its items and 4, a boolean 1, everything else its width in Arrow; a value that is null
+    /// counts what an empty one does. One more byte is an error that says so.
+    pub max_bytes: Option<u64>,
     /// Wall clock from start to last row.
     pub timeout_ms: Option<u64>,
     /// Memory the operators may reserve; they spill beyond it.
@@ -128,7 +224,13 @@ pub struct QueryLimits {
 impl Default for QueryLimits {
     fn default() -> Self {
         const GIB: u64 = 1 << 30;
-        Self { max_rows: None, timeout_ms: None, memory_bytes: 2 * GIB, spill_bytes: 64 * GIB }
+        Self {
+            max_rows: None,
+            max_bytes: None,
+            timeout_ms: None,
+            memory_bytes: 2 * GIB,
+            spill_bytes: 64 * GIB,
+        }
     }
 }
 
@@ -138,6 +240,10 @@ pub struct QueryStream {
     pub schema: SchemaRef,
     /// The rows. After an error nothing follows; dropping the stream cancels the statement.
     pub batches: BoxStream<'static, Result<RecordBatch, EngineError>>,
+    /// The columns that are read of each table.
+    pub columns: Vec<ReadColumns>,
+    /// Why the same statement on the same versions may have another answer; nothing if it may not.
+    pub unstable: Vec<String>,
 }
 
 impl std::fmt::Debug for QueryStream {
@@ -187,6 +293,21 @@ pub enum EngineError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+}
+
+impl EngineError {
+    /// A stable word for the kind of error.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid { .. } => "sql-invalid",
+            Self::NotAllowed { .. } => "sql-not-allowed",
+            Self::Failed { .. } => "sql-failed",
+            Self::Exhausted { .. } => "sql-exhausted",
+            Self::Store(_) => "corrupt",
+            Self::Internal { .. } => "internal",
+        }
+    }
 }
 
 /// A query engine.

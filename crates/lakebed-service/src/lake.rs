@@ -13,8 +13,15 @@ use lakebed_core::{LakeFile, LakeId, StageName, Timestamp};
 use lakebed_store::{Created, Root, Store, StoreOptions};
 
 use crate::{
-    AdmissionLimits, Clock, Ctx, Error, NoProbe, Probe, Result, UploadLimits, admission::Admission,
-    cache::Cache, engine::Engine, journal::Journal, observe::Listener, upload::Uploads,
+    AdmissionLimits, Clock, Ctx, Error, NoProbe, Probe, Result, ResultLimits, UploadLimits,
+    admission::Admission,
+    cache::Cache,
+    engine::Engine,
+    journal::{Events, Journal, Reads},
+    observe::Listener,
+    reads::ReadLog,
+    statement::Results,
+    upload::Uploads,
 };
 
 /// How often [`Lake::tend`] looks; what it finds twice is nobody's.
@@ -53,7 +60,7 @@ pub enum OpenMode {
     CreateIfMissing,
 }
 
-/// How much is done at once in this process, how much waits for it, and how much is uploaded.
+/// How much is done at once in this process, how much waits for it, and how much lies beside the lake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkLimits {
     /// Ingests.
@@ -62,6 +69,8 @@ pub struct WorkLimits {
     pub statements: AdmissionLimits,
     /// Uploads that wait for an ingest.
     pub uploads: UploadLimits,
+    /// Results of statements that wait to be fetched.
+    pub results: ResultLimits,
 }
 
 impl Default for WorkLimits {
@@ -71,6 +80,7 @@ impl Default for WorkLimits {
             ingests: AdmissionLimits { at_once: 4, queued: 10_000, queued_per_principal: 2_000 },
             statements: AdmissionLimits { at_once: 32, queued: 1_000, queued_per_principal: 200 },
             uploads: UploadLimits::default(),
+            results: ResultLimits::default(),
         }
     }
 }
@@ -107,10 +117,12 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) catalog: Catalog,
     pub(crate) journal: Journal,
+    pub(crate) reads: Arc<ReadLog>,
     pub(crate) engine: Arc<dyn Engine>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) probe: Arc<dyn Probe>,
     pub(crate) uploads: Uploads,
+    pub(crate) results: Results,
     pub(crate) ingests: Admission,
     pub(crate) statements: Admission,
     pub(crate) cache: Cache,
@@ -161,14 +173,25 @@ impl Lake {
         let LakeParts { file, root, store, catalog, engine, clock, probe } = parts;
         let listener = Listener::default();
         let holder = LakeId::from_bytes(random_bytes()?).to_string();
-        let journal = Journal::new(
+        let journal = Journal::<Events>::new(
             file.lake,
             store.clone(),
             catalog.clone(),
             Arc::clone(&probe),
             listener.clone(),
+            holder.clone(),
+        );
+        // Whoever counts segments counts those of events.
+        let silent = Listener::default();
+        let reads = Journal::<Reads>::new(
+            file.lake,
+            store.clone(),
+            catalog.clone(),
+            Arc::clone(&probe),
+            silent,
             holder,
         );
+        let reads = ReadLog::new(store.clone(), catalog.clone(), Arc::clone(&clock), reads);
         journal.check().await?;
         let limits = WorkLimits::default();
         let inner = Inner {
@@ -177,10 +200,12 @@ impl Lake {
             store,
             catalog,
             journal,
+            reads: Arc::new(reads),
             engine,
             clock,
             probe,
             uploads: Uploads::default(),
+            results: Results::default(),
             ingests: Admission::new("ingests", limits.ingests),
             statements: Admission::new("statements", limits.statements),
             cache: Cache::default(),
@@ -195,16 +220,19 @@ impl Lake {
         self.inner.ingests.limit(limits.ingests);
         self.inner.statements.limit(limits.statements);
         self.inner.uploads.limit(limits.uploads);
+        self.inner.results.limit(limits.results);
     }
 
     /// Waits for whoever publishes, and for the database to be closed in order.
     pub async fn close(&self) {
+        self.inner.reads.close().await;
         self.inner.journal.close().await;
         self.inner.catalog.close().await;
     }
 
     /// Does now and then, for as long as it is polled, what no request does: publishes what a
-    /// server committed and did not live to publish. Any number of servers may do it at once.
+    /// server committed and did not live to publish, and writes segments of what was read. Any number
+    /// of servers may do it at once.
     pub async fn tend(&self) {
         let mut seen = None;
         loop {
@@ -216,6 +244,9 @@ impl Lake {
                     None
                 }
             };
+            if let Err(error) = self.inner.reads.publish().await {
+                tracing::warn!(%error, "what was read could not be put into a segment");
+            }
         }
     }
 
@@ -344,6 +375,10 @@ pub(crate) async fn open_store(
         return Err(Error::NoLake { root: config.root.to_string() });
     }
     if matches!(config.root, Root::Url(_)) && store.holds_anything().await? {
+        // Another process may have created it since we looked.
+        if let Some(file) = open_lake_file(&store, &config.root).await? {
+            return Ok((store, file));
+        }
         return Err(Error::Invalid {
             code: "folder-not-empty",
             message: format!("`{}` holds files but no lake", config.root),

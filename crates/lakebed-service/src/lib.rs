@@ -30,8 +30,11 @@ mod probe;
 mod profile;
 mod progress;
 mod query;
+mod reads;
 mod rebuild;
 mod resolve;
+mod statement;
+mod system;
 mod token;
 mod upload;
 mod verify;
@@ -42,7 +45,7 @@ pub use contract::{
     ContractCheckError, ContractCheckRequest, ContractFinding, ContractReport, VersionReport,
     check_contract,
 };
-pub use ctx::{Clock, Ctx, SystemClock};
+pub use ctx::{Clock, Ctx, Door, SystemClock};
 pub use diff::{CellCount, ColumnChange, ColumnDiff, DiffAnswer, DiffRequest, RowDiff, RowSamples};
 pub use doctor::examine;
 pub use error::{Error, Result};
@@ -50,8 +53,11 @@ pub use event::{EventsSeen, SeenEvent, Sight};
 pub use ingest::{
     IngestOutcome, IngestPlan, IngestRequest, IngestStatus, PlannedSource, SourceInput,
 };
-pub use job::{JobOutcome, JobRunner, JobStatus, JobTimes, Jobs, NewJob};
-pub use journal::{Segment, SegmentBytes};
+pub use job::{
+    JobOutcome, JobQueue, JobRun, JobRunner, JobRunners, JobStatus, JobTimes, Jobs, NewJob,
+    StoredAsker, StoredStanding,
+};
+pub use journal::{ChainSegment, Link, Segment, SegmentBytes};
 pub use lake::{
     Lake, LakeConfig, LakeInfo, LakeParts, OpenMode, WorkLimits, catalog_file, set_catalog_aside,
     shown_catalog_url,
@@ -67,8 +73,15 @@ pub use probe::{NoProbe, Probe};
 pub use profile::ProfileAnswer;
 pub use progress::{NoProgress, Progress, ProgressSink};
 pub use query::{QueryAnswer, QueryRequest};
+pub use reads::{
+    Asked, ReadBody, ReadColumns, ReadEnding, ReadIntent, ReadOutcome, ReadVersion, Receipt,
+    ReceiptOutcome, ReceiptVersion, Replay, StoredRead, Verdict,
+};
 pub use rebuild::{RebuildReport, rebuild};
 pub use resolve::{Detail, Resolution, ResolvedVersion, VersionDetail};
+pub use statement::{
+    Basis, KeptAnswer, KeptChunk, KeptResult, ResultLimits, STATEMENT, StatementRun,
+};
 pub use token::{
     DEFAULT_TOKEN_DAYS, MAX_TOKEN_DAYS, ProvedToken, ShownToken, TokenRefusal, TokenRequest,
 };

@@ -119,6 +119,7 @@ impl Lake {
             parameters: Parameters::default(),
             tables: prepared.references.iter().map(bound).collect(),
             listing: Vec::new(),
+            system: Vec::new(),
             limits,
             now: self.inner.clock.now(),
         };

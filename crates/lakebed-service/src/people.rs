@@ -73,8 +73,8 @@ impl Lake {
         check(declared)?;
         let (_, current) = self.newest_in_force().await?;
         let current = current.as_ref().map(|current| &current.declared);
-        let plan = plan_catalog(current, declared, self.inner.clock.now());
-        self.check_policies_fit(&plan).await?;
+        let mut plan = plan_catalog(current, declared, self.inner.clock.now());
+        plan.warnings.extend(self.check_policies_fit(current, declared).await?);
         Ok(plan)
     }
 
@@ -90,7 +90,8 @@ impl Lake {
         let ApplyCatalog { declared, expected, without_admin } = request;
         let (declaration, current) = self.newest_in_force().await?;
         let now = self.inner.clock.now();
-        let plan = plan_catalog(current.as_ref().map(|current| &current.declared), &declared, now);
+        let before = current.as_ref().map(|current| &current.declared);
+        let mut plan = plan_catalog(before, &declared, now);
         if plan.is_empty() {
             let seq = declaration.map_or(0, |declaration| declaration.seq);
             self.inner.journal.publish_through(seq).await?;
@@ -109,7 +110,7 @@ impl Lake {
                 ),
             });
         }
-        self.check_policies_fit(&plan).await?;
+        plan.warnings.extend(self.check_policies_fit(before, &declared).await?);
         let digest = plan.after;
         let body = CatalogApplied {
             previous: expected,
@@ -174,10 +175,9 @@ impl Lake {
         explanation.tells_policies = is_admin;
         if !is_admin {
             explanation.grants.retain(|explained| explained.why_not != Some(WhyNot::ToOthers));
-            // What lies within may be nothing that the asker may know of.
-            explanation.policies.retain(|explained| {
-                explained.policy.on.place().is_some_and(|place| place.covers(target))
-            });
+            // What lies within may be nothing that the asker may know of, nor a policy's own dataset.
+            let knows = *target == Target::Lake || rights.allows(Action::Discover, target);
+            explanation.policies.retain(|explained| knows && explained.is_about_all);
         }
         Ok(explanation)
     }

@@ -3,14 +3,17 @@
 //!
 //! The rules are `lakebed-govern`'s; the engine holds everybody to the restriction that comes out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lakebed_catalog::DatasetFilter;
 use lakebed_core::{
     DatasetKind, DatasetName, DatasetRef, Declared, KnownFields, Selector, TableSchema,
     policy::{Mask, MaskKey, PolicyRule, PolicyTarget, Restriction},
 };
-use lakebed_govern::{CatalogPlan, Reader, TableFacts, check_policy, is_about, restrict};
+use lakebed_govern::{
+    PlanWarning, Reader, TableFacts, check_policy, expects, is_about, is_news, missing_columns,
+    restrict,
+};
 
 use crate::{Ctx, Error, Lake, Result, VersionRecord, cache::InForce, lake::random_bytes};
 
@@ -27,7 +30,7 @@ impl Lake {
         in_force: &InForce,
     ) -> Result<Restriction> {
         let (dataset, declared) = (&version.dataset, &in_force.declared);
-        let is_covered = declared.policies.values().any(|policy| is_about(&policy.on, dataset));
+        let is_covered = targets(declared, dataset).next().is_some();
         if !is_covered || ctx.identity.is_owner() {
             return Ok(Restriction::Unrestricted);
         }
@@ -38,7 +41,6 @@ impl Lake {
             newest: newest.as_ref().unwrap_or(schema),
             known_fields: in_force.known_fields.get(dataset),
             first: first.as_ref().unwrap_or(&nothing),
-            tags: &BTreeMap::new(),
             mask_key: in_force.mask_key,
         };
         Ok(restrict(&Reader::of(&ctx.identity, declared), declared, dataset, &facts))
@@ -68,31 +70,41 @@ impl Lake {
         Ok(manifest.schema.clone())
     }
 
-    /// Refuses policies that are new, or others than before, and do not fit a table that is there.
-    /// One that fitted once is left alone: where it does not fit any more it shows nothing.
-    pub(crate) async fn check_policies_fit(&self, plan: &CatalogPlan) -> Result<()> {
-        let changed: Vec<_> =
-            plan.policies.iter().filter_map(|change| change.after.as_ref()).collect();
-        if changed.is_empty() {
-            return Ok(());
+    /// Refuses policies that do not fit a table that is there, where they are news to it: a policy or
+    /// a contract is new, or another than before. One that fitted once is left alone: where it does not
+    /// fit any more it shows nothing. Gives what there is to say of the others.
+    pub(crate) async fn check_policies_fit(
+        &self,
+        before: Option<&Declared>,
+        after: &Declared,
+    ) -> Result<BTreeSet<PlanWarning>> {
+        let (mut misfits, mut warnings) = (Vec::new(), BTreeSet::new());
+        let is_same = before.is_some_and(|before| {
+            before.policies == after.policies && before.contracts == after.contracts
+        });
+        if after.policies.is_empty() || is_same {
+            return Ok(warnings);
         }
-        let mut misfits = Vec::new();
         for (dataset, newest) in self.tables().await? {
-            let about: Vec<_> =
-                changed.iter().filter(|policy| is_about(&policy.on, &dataset)).collect();
-            if about.is_empty() {
+            let news: Vec<_> = after
+                .policies
+                .values()
+                .filter(|policy| is_news(policy, before, after, &dataset))
+                .collect();
+            if news.is_empty() {
                 continue;
             }
             let Some(schema) = self.schema_of(&newest).await? else { continue };
-            for policy in about {
-                let found = check_policy(policy, &dataset, &schema);
+            for policy in news {
+                let found = check_policy(policy, after, &dataset, &schema);
                 misfits.extend(
                     found.into_iter().map(|why| format!("policy `{}`: {why}", policy.name)),
                 );
+                warnings.extend(missing_columns(policy, after, &dataset, &schema));
             }
         }
         if misfits.is_empty() {
-            return Ok(());
+            return Ok(warnings);
         }
         let more = misfits.len().saturating_sub(SHOWN);
         misfits.truncate(SHOWN);
@@ -127,17 +139,7 @@ impl Lake {
                 None => names_of(&newest),
                 Some(before) => match before.known_fields.get(&dataset) {
                     Some(fields) => fields.clone(),
-                    // It came after its policies: those that named it knew its first columns.
-                    None if targets(&before.declared, &dataset)
-                        .all(|on| matches!(on, PolicyTarget::Dataset(_))) =>
-                    {
-                        let (_, first) = self.newest_and_first(&dataset).await?;
-                        let mut first = first.map(|first| names_of(&first)).unwrap_or_default();
-                        // Of one that was renamed since, nobody knows under which name.
-                        first.retain(|known| names_of(&newest).contains(known));
-                        first
-                    }
-                    None => KnownFields::new(),
+                    None => self.expected_fields(&before.declared, &dataset, &newest).await?,
                 },
             };
             let is_known = |id: u32| fields.iter().any(|(known, _)| *known == id);
@@ -147,6 +149,23 @@ impl Lake {
             known.insert(dataset, fields);
         }
         Ok(known)
+    }
+
+    /// The columns of a dataset that came after its policies which those who declared them expected.
+    async fn expected_fields(
+        &self,
+        declared: &Declared,
+        dataset: &DatasetName,
+        newest: &TableSchema,
+    ) -> Result<KnownFields> {
+        let (_, first) = self.newest_and_first(dataset).await?;
+        let mut first = first.map(|first| names_of(&first)).unwrap_or_default();
+        let is_expected =
+            |name: &str| targets(declared, dataset).all(|on| expects(on, declared, dataset, name));
+        // Of one that was renamed since, nobody knows under which name.
+        let now = names_of(newest);
+        first.retain(|known| now.contains(known) && is_expected(&known.1));
+        Ok(first)
     }
 
     /// Tables that have a version, and the newest of each.
@@ -189,5 +208,6 @@ fn targets<'a>(
     declared: &'a Declared,
     dataset: &'a DatasetName,
 ) -> impl Iterator<Item = &'a PolicyTarget> {
-    declared.policies.values().map(|policy| &policy.on).filter(|on| is_about(on, dataset))
+    let all = declared.policies.values().map(|policy| &policy.on);
+    all.filter(|on| is_about(on, declared, dataset))
 }

@@ -13,6 +13,7 @@ use crate::{
     ingest::{blocking, not_the_source},
     progress::Meter,
     query::no_table,
+    reads::{Asked, Reading},
 };
 
 /// A version's profile.
@@ -40,8 +41,22 @@ impl Lake {
     /// [`crate::Error::NotFound`] and [`crate::Error::Forbidden`] as [`Lake::resolve`]; [`crate::Error::Invalid`] for
     /// versions of kind `files`.
     pub async fn profile(&self, ctx: &Ctx, reference: DatasetRef) -> Result<ProfileAnswer> {
+        let asked = Asked::Profile { reference: reference.to_string() };
+        let mut reading = Reading::begin(&self.inner.reads, ctx, asked)?;
+        let answer = self.profile_for(ctx, reference, &mut reading).await;
+        reading.close(answer).await
+    }
+
+    /// The same, as a part of another read or on its own record.
+    pub(crate) async fn profile_for(
+        &self,
+        ctx: &Ctx,
+        reference: DatasetRef,
+        reading: &mut Reading,
+    ) -> Result<ProfileAnswer> {
         let resolution = self.resolve(ctx, &[reference], Detail::None).await?;
         let snapshot = resolution.snapshot;
+        reading.tells_of(&resolution.versions).await?;
         let resolved = resolution.versions.into_iter().next().expect("one reference was resolved");
         let manifest = self.inner.cache.manifest(&self.inner.store, &resolved.version).await?;
         let Some(schema) = manifest.schema.clone() else {

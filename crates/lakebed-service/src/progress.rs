@@ -15,7 +15,8 @@ use crate::{Error, Result};
 /// How far a piece of work is.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Progress {
-    /// What is being done: `queued`, `hashing`, `reading`, `writing`, `committing`, `verifying`.
+    /// What is being done: `queued`, `hashing`, `reading`, `writing`, `committing`, `verifying`,
+    /// `answering`.
     pub phase: String,
     /// Bytes done in this phase.
     pub bytes_done: u64,

@@ -4,14 +4,14 @@ use futures::StreamExt as _;
 use lakebed_core::{DatasetKind, DatasetRef, TablePart, TableRef};
 
 use crate::{
-    Ctx, Error, Lake, ResolvedVersion, Result, Snapshot,
+    Ctx, Error, Lake, ResolvedVersion, Result, Snapshot, Ticket,
     access::restricted,
     cache::InForce,
     engine::{
         BoundTable, EngineError, ListedTable, Parameters, Prepared, QueryJob, QueryLimits,
         QueryStream, Restriction, StatementKind,
     },
-    lake::random_id,
+    reads::{Asked, ReadVersion, Reading, without_key},
 };
 
 /// A statement and what it may use.
@@ -28,7 +28,7 @@ pub struct QueryRequest {
 /// An answer, and what it was computed from (P5).
 #[derive(Debug)]
 pub struct QueryAnswer {
-    /// The statement's id: 128 random bits in hex.
+    /// The statement's id: 128 random bits in hex. Its receipt has the same.
     pub statement_id: String,
     /// The snapshot its references were resolved against.
     pub snapshot: Snapshot,
@@ -39,7 +39,8 @@ pub struct QueryAnswer {
 }
 
 impl Lake {
-    /// Answers one statement.
+    /// Answers one statement. Who asks what, and what it reads, is on record before this returns; what
+    /// came of it follows when the stream ends (P12).
     ///
     /// # Errors
     /// [`Error::NotFound`] for a reference that means nothing or may not be discovered,
@@ -47,8 +48,47 @@ impl Lake {
     /// engine will not or cannot do; once rows have begun, errors come through the stream.
     #[tracing::instrument(level = "debug", name = "query", skip_all)]
     pub async fn query(&self, ctx: &Ctx, request: QueryRequest) -> Result<QueryAnswer> {
+        let enter = || self.inner.statements.enter(ctx.actor());
+        self.query_in_turn(ctx, request, enter, |_| Ok(())).await
+    }
+
+    /// The same at the place in the queue that `enter` gives; `on_wait` is told now and then how many
+    /// are before it.
+    pub(crate) async fn query_in_turn(
+        &self,
+        ctx: &Ctx,
+        request: QueryRequest,
+        enter: impl FnOnce() -> Result<Ticket> + Send,
+        on_wait: impl FnMut(u64) -> Result<()> + Send,
+    ) -> Result<QueryAnswer> {
+        let asked =
+            Asked::Statement { sql: request.sql.clone(), parameters: request.parameters.clone() };
+        let mut reading = Reading::begin(&self.inner.reads, ctx, asked)?;
+        match self.answer(ctx, request, &mut reading, enter, on_wait).await {
+            Ok((snapshot, resolved, stream)) => Ok(QueryAnswer {
+                statement_id: reading.id().to_owned(),
+                snapshot,
+                resolved,
+                stream: reading.follow(stream),
+            }),
+            Err(error) => {
+                reading.refused(&error).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// The answer, once it is on record what it is about to read. No row was asked for yet.
+    async fn answer(
+        &self,
+        ctx: &Ctx,
+        request: QueryRequest,
+        reading: &mut Reading,
+        enter: impl FnOnce() -> Result<Ticket> + Send,
+        on_wait: impl FnMut(u64) -> Result<()> + Send,
+    ) -> Result<(Snapshot, Vec<ResolvedVersion>, QueryStream)> {
         let prepared = self.inner.engine.prepare(&request.sql)?;
-        let permit = self.inner.statements.enter(ctx.actor())?.admitted(|_| Ok(())).await?;
+        let permit = enter()?.admitted(on_wait).await?;
         let mut references: Vec<DatasetRef> = Vec::new();
         for named in &prepared.references {
             if !references.contains(&named.reference) {
@@ -63,15 +103,26 @@ impl Lake {
             }
         }
         let is_restricted = tables.iter().any(|table| table.restriction.is_restricted());
+        let now = self.inner.clock.now();
+        reading.about(|intent| {
+            intent.snapshot_seq = Some(resolution.snapshot.seq);
+            intent.versions = tables.iter().map(on_record).collect();
+            intent.policy = in_force.digest;
+            intent.now = Some(now);
+        });
         let job = QueryJob {
             sql: request.sql,
             parameters: request.parameters,
             tables,
             listing: self.listing(ctx, &prepared).await?,
+            system: self.system_tables(ctx, &prepared.system).await?,
             limits: request.limits,
-            now: self.inner.clock.now(),
+            now,
         };
-        let mut stream = self.inner.engine.run(job, &self.inner.store).await?;
+        // Planning reads nothing, so it need not wait for the record.
+        let planned =
+            async { self.inner.engine.run(job, &self.inner.store).await.map_err(Error::from) };
+        let (mut stream, ()) = futures::try_join!(planned, reading.intend())?;
         // The next one's turn comes when this one was read, or given up.
         stream.batches = stream
             .batches
@@ -80,13 +131,7 @@ impl Lake {
                 batch.map_err(|error| if is_restricted { without_digests(error) } else { error })
             })
             .boxed();
-        let statement_id = random_id()?;
-        Ok(QueryAnswer {
-            statement_id,
-            snapshot: resolution.snapshot,
-            resolved: resolution.versions,
-            stream,
-        })
+        Ok((resolution.snapshot, resolution.versions, stream))
     }
 
     /// The version, and what of it the asker may see. Rows that did not fit are there as they came,
@@ -156,6 +201,17 @@ impl Lake {
                 dataset: dataset.record.name,
             })
             .collect())
+    }
+}
+
+/// The version as it is put on record.
+fn on_record(table: &BoundTable) -> ReadVersion {
+    ReadVersion {
+        reference: table.name().to_string(),
+        dataset: table.dataset.clone(),
+        version: table.version,
+        version_id: table.version_id,
+        restriction: without_key(&table.restriction),
     }
 }
 

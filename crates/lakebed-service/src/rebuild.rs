@@ -1,12 +1,12 @@
 //! The database, made again from the journal.
 
 use lakebed_catalog::{Catalog, DatasetFilter, JournalMark};
-use lakebed_core::{LakeId, ObjectId};
+use lakebed_core::{Event, LakeId, ObjectId};
 use lakebed_store::Store;
 
 use crate::{
-    Clock, Error, LakeConfig, OpenMode, Result, Segment, SegmentBytes,
-    journal::{damaged, foreign, forked, missing},
+    ChainSegment, Clock, Error, LakeConfig, Link, OpenMode, Result, Segment, SegmentBytes,
+    journal::{Events, damaged, foreign, forked, missing},
     lake::{open_catalog, open_store},
 };
 
@@ -56,23 +56,24 @@ pub(crate) async fn replay(
 ) -> Result<RebuildReport> {
     let mut report = RebuildReport::default();
     let mut previous: Option<ObjectId> = None;
-    let last = last_segment(store).await?;
+    let last = last_segment::<Event>(store).await?;
     for number in 1..=last {
-        let bytes = store.read(&Segment::key(number)).await?.ok_or_else(|| missing(number))?;
+        let bytes =
+            store.read(&Segment::key(number)).await?.ok_or_else(|| missing::<Events>(number))?;
         let segment = match Segment::read(&bytes) {
             SegmentBytes::Whole(segment) => segment,
             SegmentBytes::Torn if number == last => {
                 report.dropped_torn_segment = true;
                 break;
             }
-            SegmentBytes::Torn => return Err(damaged(number, "it is cut off")),
-            SegmentBytes::Damaged { why } => return Err(damaged(number, &why)),
+            SegmentBytes::Torn => return Err(damaged::<Events>(number, "it is cut off")),
+            SegmentBytes::Damaged { why } => return Err(damaged::<Events>(number, &why)),
         };
         if segment.lake != lake {
-            return Err(foreign(number, segment.lake));
+            return Err(foreign::<Events>(number, segment.lake));
         }
         if segment.segment != number || segment.previous != previous {
-            return Err(forked(number));
+            return Err(forked::<Events>(number));
         }
         let digest = ObjectId::of(&bytes);
         let mark = JournalMark { segment: number, seq: segment.last_seq, digest };
@@ -91,15 +92,17 @@ pub(crate) async fn replay(
     Ok(report)
 }
 
-/// The highest number in `journal/`; every number up to it must be there.
-pub(crate) async fn last_segment(store: &Store) -> Result<u64> {
+/// The highest number of a chain's segments; every number up to it must be there.
+pub(crate) async fn last_segment<T: Link>(store: &Store) -> Result<u64> {
     let mut last = 0;
-    for listed in store.list("journal/").await? {
-        let number =
-            listed.key.strip_prefix("journal/").and_then(|name| name.strip_suffix(".json"));
+    let folder = format!("{}/", T::FOLDER);
+    for listed in store.list(&folder).await? {
+        let number = listed.key.strip_prefix(&folder).and_then(|name| name.strip_suffix(".json"));
         match number.and_then(|digits| digits.parse::<u64>().ok()) {
-            Some(number) if Segment::key(number) == listed.key => last = last.max(number),
-            _ => tracing::warn!(key = listed.key, "leaving alone what is no journal segment"),
+            Some(number) if ChainSegment::<T>::key(number) == listed.key => {
+                last = last.max(number);
+            }
+            _ => tracing::warn!(key = listed.key, "leaving alone what is no segment"),
         }
     }
     Ok(last)

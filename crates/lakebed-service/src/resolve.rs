@@ -9,6 +9,7 @@ use crate::{
     Ctx, Error, Lake, Result, Snapshot, VersionRecord,
     access::{Refusal, check_queries, check_reads, forbidden, restricted},
     cache::InForce,
+    reads::{Asked, Reading},
 };
 
 /// How much to say of each version.
@@ -67,6 +68,28 @@ impl Lake {
     /// that may not be discovered. [`Error::Forbidden`] for those that may not be read, or not all
     /// of which may.
     pub async fn resolve(
+        &self,
+        ctx: &Ctx,
+        references: &[DatasetRef],
+        detail: Detail,
+    ) -> Result<Resolution> {
+        if detail == Detail::None {
+            return self.resolve_reads(ctx, references, detail).await;
+        }
+        // Whoever knows the files can read them without us: that is what is on record.
+        let asked =
+            Asked::Files { references: references.iter().map(ToString::to_string).collect() };
+        let mut reading = Reading::begin(&self.inner.reads, ctx, asked)?;
+        let answer = async {
+            let resolution = self.resolve_reads(ctx, references, detail).await?;
+            reading.tells_of(&resolution.versions).await?;
+            Ok(resolution)
+        };
+        let answer = answer.await;
+        reading.close(answer).await
+    }
+
+    async fn resolve_reads(
         &self,
         ctx: &Ctx,
         references: &[DatasetRef],

@@ -1,6 +1,6 @@
 //! Everything is read and hashed again, and every row counted again.
 //!
-//! Four questions: is the journal whole and chained; is every object of every version what its name
+//! Four questions: are the journal and the records of reads whole, chained and those of the database; is every object of every version what its name
 //! says (P3); do text sources still decode to the rows and bytes their version states (P6); do
 //! Parquet files hold the rows they are listed with. Findings name dataset, versions and object.
 
@@ -24,9 +24,10 @@ use lakebed_ingest::{
 };
 
 use crate::{
-    Ctx, Error, Lake, ProgressSink, Result, Segment, SegmentBytes, VersionRecord,
+    ChainSegment, Ctx, Error, Lake, Link as _, ProgressSink, Result, SegmentBytes, VersionRecord,
     access::{self, check_reads, refused, restricted},
     ingest::blocking,
+    journal::{Chain, Events, Reads},
     progress::Meter,
     rebuild::last_segment,
 };
@@ -120,7 +121,10 @@ impl Lake {
         let mut report = VerifyReport::default();
         let versions = match scope {
             [] => {
-                self.verify_journal(&mut report).await?;
+                report.segments = self.verify_chain::<Events>(&mut report).await?;
+                self.inner.reads.publish().await?;
+                // These are not counted: reading on record adds to them.
+                self.verify_chain::<Reads>(&mut report).await?;
                 self.all_versions().await?
             }
             some => {
@@ -142,7 +146,8 @@ impl Lake {
         Ok(report)
     }
 
-    async fn all_versions(&self) -> Result<Vec<VersionRecord>> {
+    /// Every version of every dataset.
+    pub(crate) async fn all_versions(&self) -> Result<Vec<VersionRecord>> {
         let mut versions = Vec::new();
         let (_, datasets) = self.inner.catalog.datasets(&DatasetFilter::default()).await?;
         for dataset in datasets {
@@ -414,43 +419,46 @@ impl Lake {
     }
 
     /// Reads the journal from its first segment, and compares its events with the database's.
-    async fn verify_journal(&self, report: &mut VerifyReport) -> Result<()> {
+    /// Notes what is wrong with a chain, and says how many segments it has.
+    async fn verify_chain<C: Chain>(&self, report: &mut VerifyReport) -> Result<u64> {
         let lake = &self.inner;
-        let marked = lake.catalog.journal_state().await?.segment;
-        let last = last_segment(&lake.store).await?.max(marked);
+        let marked = C::state(&lake.catalog).await?.segment;
+        let last = last_segment::<C::Link>(&lake.store).await?.max(marked);
         let (mut previous, mut next_seq) = (None, 1);
         for number in 1..=last {
-            let problem = match lake.store.read(&Segment::key(number)).await? {
+            let key = ChainSegment::<C::Link>::key(number);
+            let problem = match lake.store.read(&key).await? {
                 None => Some("it is missing".to_owned()),
                 Some(bytes) => {
-                    let problem = self.segment_problem(number, &bytes, previous, next_seq).await?;
+                    let problem =
+                        self.segment_problem::<C>(number, &bytes, previous, next_seq).await?;
                     previous = Some(ObjectId::of(&bytes));
-                    if let SegmentBytes::Whole(segment) = Segment::read(&bytes) {
+                    let segment = ChainSegment::<C::Link>::read(&bytes);
+                    if let SegmentBytes::Whole(segment) = segment {
                         next_seq = segment.last_seq + 1;
                     }
                     problem
                 }
             };
-            report.segments += 1;
             report.findings.extend(problem.map(|problem| VerifyFinding {
                 dataset: None,
                 versions: Vec::new(),
                 object: None,
-                what: format!("journal segment {number}"),
+                what: format!("{} segment {number}", C::Link::FOLDER),
                 problem,
             }));
         }
-        Ok(())
+        Ok(last)
     }
 
-    async fn segment_problem(
+    async fn segment_problem<C: Chain>(
         &self,
         number: u64,
         bytes: &[u8],
         previous: Option<ObjectId>,
         next_seq: u64,
     ) -> Result<Option<String>> {
-        let segment = match Segment::read(bytes) {
+        let segment = match ChainSegment::<C::Link>::read(bytes) {
             SegmentBytes::Whole(segment) => segment,
             SegmentBytes::Torn => return Ok(Some("it is cut off".to_owned())),
             SegmentBytes::Damaged { why } => return Ok(Some(why)),
@@ -459,8 +467,8 @@ impl Lake {
         if segment.lake != self.id() || !chained || segment.first_seq != next_seq {
             return Ok(Some("it does not follow the segment before it".to_owned()));
         }
-        let ours =
-            self.inner.catalog.events_between(segment.first_seq - 1, segment.last_seq).await?;
+        let (after, up_to) = (segment.first_seq - 1, segment.last_seq);
+        let ours = C::between(&self.inner.catalog, after, up_to).await?;
         Ok((ours != segment.events).then(|| "its events are not those of the database".to_owned()))
     }
 }

@@ -46,14 +46,15 @@ pub trait Backend: Debug + Send + Sync + 'static {
         Ok(listed.iter().any(|listed| check_probe(&listed.key).is_err()))
     }
 
-    /// Creates a file that waits (a key below `tmp/uploads`) if there is nothing, whole or not at
-    /// all. It need not survive a power cut: whoever reads it hashes it.
+    /// Creates a file that waits (a key below `tmp/uploads` or `tmp/results`) if there is nothing,
+    /// whole or not at all. It need not survive a power cut: whoever reads it hashes it.
     async fn create_waiting(&self, key: &str, content: &Content) -> Result<Created>;
 
     /// The bytes of `range` that are there of a file that waits; nothing if there is none.
     async fn read_waiting(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>>;
 
-    /// Every file that waits, below a folder that is `tmp/uploads` or below it; by name.
+    /// Every file that waits, below a folder that is `tmp/uploads` or `tmp/results` or below one of
+    /// them; by name.
     async fn list_waiting(&self, folder: &str) -> Result<Vec<Listed>>;
 
     /// Removes a file that waits. That there is none is success.

@@ -11,6 +11,9 @@ pub(crate) const SCRATCH: &str = "tmp";
 /// The folder of bytes that wait to become objects, shared by all who serve the lake.
 pub(crate) const WAITING: &str = "tmp/uploads";
 
+/// The folder of rows that wait to be fetched, shared by all who serve the lake.
+pub(crate) const RESULTS: &str = "tmp/results";
+
 /// Longer than any key we write.
 const LONGEST: usize = 255;
 
@@ -24,9 +27,10 @@ pub(crate) fn check_key(key: &str) -> Result<()> {
     }
 }
 
-/// Accepts `tmp/uploads/part/part…`: what may be removed again.
+/// Accepts `tmp/uploads/part/part…` and `tmp/results/part/part…`: what may be removed again.
 pub(crate) fn check_waiting_key(key: &str) -> Result<()> {
-    let below = key.strip_prefix(WAITING).and_then(|rest| rest.strip_prefix('/'));
+    let below = |folder: &str| key.strip_prefix(folder)?.strip_prefix('/');
+    let below = below(WAITING).or_else(|| below(RESULTS));
     let fits = below.is_some_and(|below| below.split('/').all(is_part)) && key.len() <= LONGEST;
     match fits {
         true => Ok(()),
@@ -69,10 +73,19 @@ mod tests {
     #[test]
     fn only_what_waits_has_a_waiting_key() {
         check_waiting_key("tmp/uploads/9f/0").unwrap();
-        for key in ["objects/9f/9f2c", "tmp/uploads", "tmp/uploads/", "tmp/x/y", "tmp/uploads/../x"]
-        {
+        check_waiting_key("tmp/results/9f/001-00.000000").unwrap();
+        for key in [
+            "objects/9f/9f2c",
+            "tmp/uploads",
+            "tmp/uploads/",
+            "tmp/results/",
+            "tmp/x/y",
+            "tmp/uploads/../x",
+            "tmp/results/../uploads/x",
+        ] {
             assert!(check_waiting_key(key).is_err(), "{key}");
         }
+        assert!(check_key("tmp/results/9f/001-00.000000").is_err(), "it is no part of a lake");
     }
 
     #[test]

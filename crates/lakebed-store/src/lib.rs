@@ -12,7 +12,8 @@
 //!
 //! The store knows no datasets, versions or catalog: which objects exist, and how long they are, is
 //! for the caller to say. It deletes nothing but its own scratch, what [`Store::examine`] made to try
-//! the place out, and the uploads that wait under `tmp/uploads/` to become objects.
+//! the place out, and what waits beside the lake: uploads, under `tmp/uploads/`, to become objects, and
+//! results, under `tmp/results/`, to be fetched.
 
 #![cfg_attr(
     test,
@@ -34,6 +35,7 @@ mod ranges;
 mod read;
 mod reader;
 mod remote;
+mod results;
 mod root;
 mod scratch;
 mod spool;
@@ -54,6 +56,7 @@ pub use options::{
 pub use publish::Trust;
 pub use reader::VerifiedObjects;
 pub use remote::ObjectStoreBackend;
+pub use results::WaitingResult;
 pub use root::Root;
 pub use scratch::Scratch;
 pub use staged::Staged;

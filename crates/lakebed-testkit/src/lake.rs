@@ -142,7 +142,15 @@ impl TestLake {
     /// # Errors
     /// As [`Lake::open`].
     pub async fn reopen(&self) -> Result<Lake> {
-        Lake::open(self.config(), Arc::new(NoEngine), Arc::new(FrozenClock::default())).await
+        self.reopen_with(Arc::new(NoEngine)).await
+    }
+
+    /// The same with an engine that answers.
+    ///
+    /// # Errors
+    /// As [`Lake::open`].
+    pub async fn reopen_with(&self, engine: Arc<dyn Engine>) -> Result<Lake> {
+        Lake::open(self.config(), engine, Arc::new(FrozenClock::default())).await
     }
 
     /// A second view of the same lake whose store and use cases can be made to fail.

@@ -161,6 +161,8 @@ async fn dispatch(app: &App, command: Command) -> Result<Exit> {
         Command::Resolve(args) => commands::resolve::run(app, args).await,
         Command::Lock(args) => commands::lock::run(app, args).await,
         Command::Fetch(args) => commands::fetch::run(app, args).await,
+        Command::Receipt(args) => commands::receipt::show(app, args).await,
+        Command::Replay(args) => commands::receipt::replay(app, args).await,
         Command::Verify(args) => commands::verify::run(app, args).await,
         Command::Rebuild(args) => commands::rebuild::run(app, args).await,
         Command::Doctor(args) => commands::doctor::run(app, args).await,

@@ -9,8 +9,8 @@ use lakebed_core::PrincipalName;
 use crate::{
     commands::{
         access, catalog, completions, config as config_command, contract, demo, diff, doctor,
-        fetch, history, ingest, job, lock, log, login, ls, quarantine, ready, rebuild, repair,
-        resolve, serve, show, sql, token, verify, whoami,
+        fetch, history, ingest, job, lock, log, login, ls, quarantine, ready, rebuild, receipt,
+        repair, resolve, serve, show, sql, token, verify, whoami,
     },
     config::{ColorWhen, Flags},
     output::style,
@@ -172,6 +172,10 @@ pub(crate) enum Command {
     Ingest(Box<ingest::IngestArgs>),
     /// Ask in SQL
     Sql(sql::SqlArgs),
+    /// Show what an answer was made of
+    Receipt(receipt::ReceiptArgs),
+    /// Answer a statement again, and say whether the answer is the same
+    Replay(receipt::ReplayArgs),
     /// List datasets
     Ls(ls::LsArgs),
     /// Describe a version: columns, sources, files, quarantined rows

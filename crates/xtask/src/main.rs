@@ -17,11 +17,13 @@ usage: cargo xtask <command>
 
   test [ARGS]      run all tests; ARGS go to `cargo test` (`-p lakebed-core`, `-- name`)
   bench ingest     lakebed beside DuckDB: ingest, the same file again, 1 % more rows, resolve
+  bench query      governed SQL beside DataFusion alone, ROAPI and DuckDB: TPC-H, a tiny query, an export
   bench resolve    resolve alone, with 1 version and with 1,000
   bench messy      polluted files: who loads what is wrong and does not say so
       --rounds N       clean rounds to measure (7)
       --others CORES   reject a round while the rest of the machine keeps more busy (0.25)
       --versions N     length of the long history (1000)
+      --only PARTS     parts of `bench query`: tpch,verified,restricted,tiny,export,answers
       --binary FILE    measure this lakebed instead of building one in release mode
       --json FILE      write every sample there, too
 ";

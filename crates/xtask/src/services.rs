@@ -4,7 +4,7 @@
 //! cannot be started fails the run: no engine is left out silently. What a server is and how it is
 //! installed is [`crate::setup`]'s business; who connects to it is the tests'.
 
-mod ports;
+pub(crate) mod ports;
 #[allow(dead_code, unreachable_pub, reason = "the testkit includes this file, and uses more of it")]
 pub(crate) mod postgres;
 mod s3;

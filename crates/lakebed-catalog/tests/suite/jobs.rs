@@ -102,3 +102,36 @@ pub(crate) async fn jobs_are_given_back_cancelled_and_forgotten(databases: &Data
     assert!(catalog.delete_jobs(at(9)).await.unwrap());
     assert_eq!(catalog.jobs("alice", 10).await.unwrap().len(), 1, "the other one is not final");
 }
+
+/// What came of a job is forgotten before the job is; what goes on, and other kinds, keep theirs.
+pub(crate) async fn outcomes_are_forgotten_before_their_jobs(databases: &Databases) {
+    let catalog = databases.open("a").await;
+    let end = async |id: &str, at| {
+        assert!(catalog.update_job(id, "s1", JobState::Done, Some("rows"), at).await.unwrap());
+    };
+    let statement = |id: &str| JobRecord { kind: "statement".to_owned(), ..job(id, "alice", None) };
+    for record in [statement("a1"), statement("a2"), statement("a3"), job("a4", "alice", None)] {
+        catalog.create_job(&record).await.unwrap();
+    }
+    assert!(!catalog.forget_outcome("alice", "a1").await.unwrap(), "it goes on");
+    end("a1", at(2)).await;
+    end("a2", at(3)).await;
+    end("a4", at(2)).await;
+    let known = async || {
+        let ids = ["a1", "a2", "a3", "a4", "b1"].map(str::to_owned);
+        let mut found = catalog.jobs_among(&ids).await.unwrap();
+        found.sort_by(|left, right| left.id.cmp(&right.id));
+        found.iter().map(|job| format!("{} {} {}", job.id, job.state, job.has_outcome)).collect()
+    };
+    let before: Vec<String> = known().await;
+    assert_eq!(before, ["a1 done true", "a2 done true", "a3 queued false", "a4 done true"]);
+    assert!(catalog.forget_outcomes("statement", at(2)).await.unwrap());
+    assert!(!catalog.forget_outcomes("statement", at(2)).await.unwrap(), "once is enough");
+    assert!(!catalog.forget_outcome("bob", "a2").await.unwrap(), "it is not his");
+    let after: Vec<String> = known().await;
+    assert_eq!(after, ["a1 done false", "a2 done true", "a3 queued false", "a4 done true"]);
+    assert!(catalog.forget_outcome("alice", "a2").await.unwrap());
+    let forgotten = catalog.find_job("alice", "a2").await.unwrap().unwrap();
+    assert_eq!((forgotten.state, forgotten.outcome), (JobState::Done, None));
+    assert_eq!(forgotten.updated_at, at(3), "it ended when it ended");
+}

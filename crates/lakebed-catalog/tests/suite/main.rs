@@ -17,6 +17,7 @@ mod marks;
 mod measured;
 mod opening;
 mod people;
+mod reads;
 mod rebuilds;
 mod references;
 mod server;
@@ -67,6 +68,7 @@ on_every_engine! {
     jobs::the_same_key_is_the_same_job,
     jobs::a_job_is_written_by_the_server_that_runs_it,
     jobs::jobs_are_given_back_cancelled_and_forgotten,
+    jobs::outcomes_are_forgotten_before_their_jobs,
     uploads::an_upload_is_read_back_by_its_owner_alone,
     uploads::what_waits_is_counted_together,
     uploads::of_two_that_do_not_fit_together_one_is_recorded,
@@ -93,6 +95,10 @@ on_every_engine! {
     people::a_catalog_with_another_digest_is_refused,
     people::an_object_belongs_to_every_dataset_that_names_it,
     people::what_nobody_recorded_is_not_shared,
+    reads::records_are_numbered_as_they_are_written,
+    reads::what_is_written_twice_is_there_once,
+    reads::many_records_go_in_and_out_in_pages,
+    reads::records_come_back_from_their_segments,
     rebuilds::replaying_the_journal_gives_an_equal_catalog,
     rebuilds::a_rebuilt_catalog_goes_on_like_the_first,
     rebuilds::events_that_do_not_continue_are_refused,

@@ -61,7 +61,7 @@ text_name! {
 }
 
 text_name! {
-    /// A mark on columns: `pii.email`.
+    /// A mark on columns and datasets: `pii.email`. Contracts say what carries it.
     TagName, PolicyNameError, |text| {
         let why = "use 1 to 63 lower-case letters, digits and `. : - _`, starting with a letter";
         check_name(text, "tag", b"_-.:", why)
@@ -78,7 +78,7 @@ pub enum PolicyTarget {
     Namespace(NamespaceName),
     /// One dataset.
     Dataset(DatasetName),
-    /// Every column with this tag, wherever it is.
+    /// Every column with this tag, and all that is in a dataset with it, wherever they are.
     Tag(TagName),
 }
 

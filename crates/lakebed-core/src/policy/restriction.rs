@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Mask, MaskKey, Predicate};
+use crate::TableSchema;
 
 /// What a reader may see of a table. There is no default: whoever makes one has decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,5 +58,18 @@ impl Restriction {
     #[must_use]
     pub const fn is_restricted(&self) -> bool {
         matches!(self, Self::Restricted(_))
+    }
+
+    /// The columns of a table that its reader may know of. One that is masked may be null.
+    #[must_use]
+    pub fn visible(&self, schema: &TableSchema) -> TableSchema {
+        let mut visible = schema.clone();
+        if let Self::Restricted(sight) = self {
+            visible.fields.retain(|field| sight.columns.contains_key(&field.id));
+            for field in &mut visible.fields {
+                field.required &= sight.columns.get(&field.id) == Some(&ColumnSight::Raw);
+            }
+        }
+        visible
     }
 }

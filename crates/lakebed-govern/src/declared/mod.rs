@@ -59,7 +59,7 @@ impl DeclaredFlaw {
             }
             Self::Policy { .. } => {
                 "as in `{ name: mask-email, on: { dataset: crm.customers }, columns: [email], mask: \
-                 redact, except: [group:support] }`"
+                 redact, except: [group:support] }`, or `on: { tag: pii.email }` without `columns`"
             }
             Self::Contract(_, flaw) => flaw.hint(),
         }
@@ -98,11 +98,12 @@ fn check_policy_alone(policy: &Policy) -> Vec<DeclaredFlaw> {
     let flaw = |why| DeclaredFlaw::Policy { policy: policy.name.clone(), why };
     let mut flaws = Vec::new();
     let columns = policy.rule.columns();
-    match (&policy.on, columns.map(std::collections::BTreeSet::is_empty)) {
-        (PolicyTarget::Tag(_), _) => {
-            flaws.push(flaw("tags of columns are not known to the lake yet; name the columns"));
+    let is_on_tag = matches!(policy.on, PolicyTarget::Tag(_));
+    match columns.map(std::collections::BTreeSet::is_empty) {
+        Some(false) if is_on_tag => {
+            flaws.push(flaw("contracts say what its tag is on: it has no `columns`"));
         }
-        (_, Some(true)) => flaws.push(flaw("it names no `columns`")),
+        Some(true) if !is_on_tag => flaws.push(flaw("it names no `columns`")),
         _ => {}
     }
     if let PolicyRule::Mask { mask, .. } = &policy.rule {

@@ -10,14 +10,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lakebed_core::{
     AttributeName, AttributeValue, DatasetName, Declared, Field, Grantee, GroupName, Identity,
-    KnownFields, PrincipalName, TableSchema, Target,
+    KnownFields, PrincipalName, TableSchema,
+    contract::Contract,
     policy::{
-        ColumnSight, MaskKey, Policy, PolicyRule, PolicyTarget, Predicate, Restriction, RowFilter,
-        Sight, TagName,
+        ColumnSight, Mask, MaskKey, Policy, PolicyRule, PolicyTarget, Predicate, Restriction,
+        RowFilter, Sight,
     },
 };
 
 pub use bind::FilterFlaw;
+
+use crate::{
+    PlanWarning,
+    about::{Tagged, expects, is_about, lists, tagged},
+};
 
 /// Whom policies are held against.
 #[derive(Debug, Clone)]
@@ -42,8 +48,6 @@ pub struct TableFacts<'a> {
     pub known_fields: Option<&'a KnownFields>,
     /// The columns of the dataset's first version.
     pub first: &'a TableSchema,
-    /// The tags of its columns, by name.
-    pub tags: &'a BTreeMap<String, BTreeSet<TagName>>,
     /// The key of masks that hash.
     pub mask_key: Option<MaskKey>,
 }
@@ -114,21 +118,14 @@ impl Reader {
     }
 }
 
-/// Whether a policy on `on` is about `dataset`, as far as names tell: what a tag is on is not known
-/// by name, so a policy on a tag is about everything.
-#[must_use]
-pub fn is_about(on: &PolicyTarget, dataset: &DatasetName) -> bool {
-    on.place().is_none_or(|place| place.covers(&Target::Dataset(dataset.clone())))
-}
-
 /// What `reader` may see of a version of `dataset`, when this is declared.
 ///
 /// * No policy is about both: all of it.
 /// * Rows are those for which every row filter is true. A filter that cannot be answered (an
 ///   attribute that the reader lacks or that is of another type, a column that the version lacks)
 ///   leaves no row.
-/// * A column is masked or hidden if a policy names it, by the name it has in this version or in
-///   the newest, or its tag. Hidden outranks masked; two masks that differ give null.
+/// * A column is masked or hidden if a policy means it (`meant`): by its name or by its tag. Hidden
+///   outranks masked; two masks that differ give null.
 /// * A column that came after the dataset was put under a policy is hidden until it is reviewed.
 #[must_use]
 pub fn restrict(
@@ -137,18 +134,18 @@ pub fn restrict(
     dataset: &DatasetName,
     facts: &TableFacts<'_>,
 ) -> Restriction {
-    let policies = reader.policies(declared).filter(|policy| is_about(&policy.on, dataset));
-    let policies: Vec<&Policy> = policies.collect();
+    let policies = reader.policies(declared);
+    let policies: Vec<&Policy> =
+        policies.filter(|policy| is_about(&policy.on, declared, dataset)).collect();
     if policies.is_empty() {
         return Restriction::Unrestricted;
     }
-    // Whoever names a dataset before it is there knows what they expect. Of one that merely appears
-    // in a namespace under a policy, nobody has seen a column.
-    let is_named = |policy: &&Policy| matches!(policy.on, PolicyTarget::Dataset(_));
-    let by_first = policies.iter().all(is_named);
+    let is_expected = |field: &Field| {
+        policies.iter().all(|policy| expects(&policy.on, declared, dataset, &field.name))
+    };
     let is_known = |field: &Field| match facts.known_fields {
         Some(known) => known.iter().any(|(id, _)| *id == field.id),
-        None => by_first && never_renamed(field, facts),
+        None => never_renamed(field, facts) && is_expected(field),
     };
     let nothing = BTreeSet::new();
     let reviewed = declared.reviewed.get(dataset).unwrap_or(&nothing);
@@ -159,13 +156,12 @@ pub fn restrict(
             columns.insert(field.id, ColumnSight::Raw);
         }
     }
+    let contract = declared.contracts.get(dataset);
     for policy in policies {
         if let PolicyRule::RowFilter(filter) = &policy.rule {
             rows = rows.and(bound(filter, reader, facts));
         }
-        let touched: Vec<&Field> =
-            facts.schema.fields.iter().filter(|field| touches(policy, field, facts)).collect();
-        for field in touched {
+        for field in meant(policy, contract, facts) {
             match &policy.rule {
                 PolicyRule::RowFilter(_) => {}
                 PolicyRule::Hide { .. } => {
@@ -174,8 +170,7 @@ pub fn restrict(
                 // Null is the one mask that any type takes: what does not fit must not show.
                 PolicyRule::Mask { mask, .. } => {
                     let fitting = mask.fits(&field.data_type) && mask.flaw().is_none();
-                    let mask =
-                        if fitting { mask.clone() } else { lakebed_core::policy::Mask::Null };
+                    let mask = if fitting { mask.clone() } else { Mask::Null };
                     if let Some(sight) = columns.remove(&field.id) {
                         columns.insert(field.id, sight.meet(ColumnSight::Masked(mask)));
                     }
@@ -209,22 +204,49 @@ fn never_renamed(field: &Field, facts: &TableFacts<'_>) -> bool {
     same(facts.first) && same(facts.newest)
 }
 
-/// Whether a policy means this column of the version: by its name here, in the newest or the first
-/// version, or by one under which it was known at an apply; or by its tag.
-fn touches(policy: &Policy, field: &Field, facts: &TableFacts<'_>) -> bool {
-    let elsewhere = [facts.newest, facts.first].into_iter().flat_map(|schema| {
-        schema.fields.iter().filter(|found| found.id == field.id).map(|found| found.name.as_str())
-    });
-    let known = facts.known_fields.into_iter().flatten().filter(|(id, _)| *id == field.id);
-    let mut names = elsewhere
-        .chain(known.map(|(_, name)| name.as_str()))
-        .chain(std::iter::once(field.name.as_str()));
-    match &policy.on {
-        PolicyTarget::Tag(tag) => {
-            names.any(|name| facts.tags.get(name).is_some_and(|tags| tags.contains(tag)))
+/// The columns of the version that a policy means.
+///
+/// A policy on a place means those that it names. One on a tag means those that carry it, by the
+/// contract's names. A contract may be ahead of the data, or beside it: where the newest version lacks
+/// a column that carries the tag, it may be any of those that the contract does not list.
+fn meant<'a>(
+    policy: &Policy,
+    contract: Option<&Contract>,
+    facts: &TableFacts<'a>,
+) -> Vec<&'a Field> {
+    let is_named = |columns: &BTreeSet<String>, field: &Field| {
+        names(field, facts).any(|name| columns.contains(name))
+    };
+    let all = facts.schema.fields.iter();
+    let PolicyTarget::Tag(tag) = &policy.on else {
+        let Some(columns) = policy.rule.columns() else { return Vec::new() };
+        return all.filter(|field| is_named(columns, field)).collect();
+    };
+    let Some(contract) = contract else { return Vec::new() };
+    match Tagged::of(tag, contract) {
+        None => Vec::new(),
+        Some(Tagged::Whole) => all.collect(),
+        Some(Tagged::Columns(columns)) => {
+            let newest = facts.newest.fields.iter();
+            let there: BTreeSet<&str> = newest.flat_map(|field| names(field, facts)).collect();
+            let all_there = columns.iter().all(|column| there.contains(column.as_str()));
+            let is_listed = |field: &Field| names(field, facts).any(|name| lists(contract, name));
+            all.filter(|field| is_named(&columns, field) || !(all_there || is_listed(field)))
+                .collect()
         }
-        _ => policy.rule.columns().is_some_and(|columns| names.any(|name| columns.contains(name))),
     }
+}
+
+/// The names by which a policy may mean a column: those it has in this version, in the newest and the
+/// first, and those under which it was known at an apply.
+fn names<'n>(field: &'n Field, facts: &TableFacts<'n>) -> impl Iterator<Item = &'n str> {
+    let id = field.id;
+    let elsewhere = [facts.newest, facts.first].into_iter().flat_map(move |schema| {
+        schema.fields.iter().filter(move |found| found.id == id).map(|found| found.name.as_str())
+    });
+    let known = facts.known_fields.into_iter().flatten().filter(move |(known, _)| *known == id);
+    let known = known.map(|(_, name)| name.as_str());
+    std::iter::once(field.name.as_str()).chain(elsewhere).chain(known)
 }
 
 /// Why a policy does not fit a table that it is about.
@@ -263,15 +285,16 @@ pub enum PolicyMisfit {
 }
 
 /// Every reason why `policy` does not fit `schema`, if it is about `dataset`. A mask or `hide` on a
-/// whole namespace need not find its columns everywhere.
+/// whole namespace need not find its columns everywhere; a tag may be on a column that comes with the
+/// next version.
 #[must_use]
 pub fn check_policy(
     policy: &Policy,
+    declared: &Declared,
     dataset: &DatasetName,
     schema: &TableSchema,
 ) -> Vec<PolicyMisfit> {
-    let Some(place) = policy.on.place() else { return Vec::new() };
-    if !place.covers(&Target::Dataset(dataset.clone())) {
+    if !is_about(&policy.on, declared, dataset) {
         return Vec::new();
     }
     let mut misfits = Vec::new();
@@ -285,11 +308,10 @@ pub fn check_policy(
             flaw => PolicyMisfit::Filter { dataset: dataset.clone(), flaw },
         });
     }
-    for name in policy.rule.columns().into_iter().flatten() {
-        let Some(field) = schema.field(name) else {
-            if matches!(place, Target::Dataset(_)) {
-                let (dataset, column) = (dataset.clone(), name.clone());
-                misfits.push(PolicyMisfit::NoColumn { dataset, column });
+    for name in columns_of(policy, declared, dataset, schema) {
+        let Some(field) = schema.field(&name) else {
+            if matches!(policy.on, PolicyTarget::Dataset(_)) {
+                misfits.push(PolicyMisfit::NoColumn { dataset: dataset.clone(), column: name });
             }
             continue;
         };
@@ -298,12 +320,63 @@ pub fn check_policy(
         {
             misfits.push(PolicyMisfit::Mask {
                 dataset: dataset.clone(),
-                column: name.clone(),
                 data_type: field.data_type.to_string(),
+                column: name,
                 mask: mask.to_string(),
                 types: mask.types(),
             });
         }
     }
     misfits
+}
+
+/// The columns that a mask or `hide` finds by its tag in the contract, and not in `schema`.
+#[must_use]
+pub fn missing_columns(
+    policy: &Policy,
+    declared: &Declared,
+    dataset: &DatasetName,
+    schema: &TableSchema,
+) -> BTreeSet<PlanWarning> {
+    let PolicyTarget::Tag(tag) = &policy.on else { return BTreeSet::new() };
+    let mut columns = columns_of(policy, declared, dataset, schema);
+    columns.retain(|name| schema.field(name).is_none());
+    let warning =
+        |column| PlanWarning::NoTaggedColumn { dataset: dataset.clone(), column, tag: tag.clone() };
+    columns.into_iter().map(warning).collect()
+}
+
+/// Whether `policy` is about `dataset` as it was not before: it is new or another, or its tag is on
+/// something else there.
+#[must_use]
+pub fn is_news(
+    policy: &Policy,
+    before: Option<&Declared>,
+    after: &Declared,
+    dataset: &DatasetName,
+) -> bool {
+    let carrying = |declared| match &policy.on {
+        PolicyTarget::Tag(tag) => tagged(tag, declared, dataset),
+        _ => None,
+    };
+    is_about(&policy.on, after, dataset)
+        && before.is_none_or(|before| {
+            before.policies.get(&policy.name) != Some(policy) || carrying(before) != carrying(after)
+        })
+}
+
+/// The names of the columns of `schema` that a mask or `hide` is about, and of those it should have.
+fn columns_of(
+    policy: &Policy,
+    declared: &Declared,
+    dataset: &DatasetName,
+    schema: &TableSchema,
+) -> BTreeSet<String> {
+    let Some(columns) = policy.rule.columns() else { return BTreeSet::new() };
+    let PolicyTarget::Tag(tag) = &policy.on else { return columns.clone() };
+    match tagged(tag, declared, dataset) {
+        None => BTreeSet::new(),
+        Some(Tagged::Columns(columns)) => columns,
+        Some(Tagged::Whole) => schema.fields.iter().map(|field| field.name.clone()).collect(),
+    }
 }

@@ -95,6 +95,9 @@ fn policies_read() {
   - { name: d, on: lake, columns: [x], mask: { bucket: 10 } }
   - { name: e, on: lake, columns: [x], mask: hash }
   - { name: f, on: lake, columns: [x], hide: true }
+  - { name: g, on: { tag: pii.email }, mask: { partial: { keep_last: 4 } }, except: [group:support] }
+  - { name: h, on: { tag: 'geo:eu' }, row_filter: region = 'EU' }
+  - { name: i, on: { tag: secret }, hide: true }
 reviewed:
   crm.customers: [email_2]
 ";

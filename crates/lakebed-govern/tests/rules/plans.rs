@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use lakebed_core::{Action, Declared, Grantee, Identity, Target};
+use lakebed_core::{Action, Declared, Grant, Grantee, Identity, StageName, Target};
 use lakebed_govern::{CatalogFile, CatalogPlan, Reach, authorize, plan_catalog, read_catalog};
 use proptest::prelude::*;
 
-use crate::world::{NOW, declared};
+use crate::{
+    restrictions::{dataset, declared_of, facts, listed, ours, shows_no_more},
+    world::{NOW, declared},
+};
 
 fn read(groups: &str, grants: &str) -> Declared {
     let file = |name: &str, text: &str| CatalogFile { name: name.into(), text: text.into() };
@@ -140,6 +143,15 @@ fn the_last_admin_is_missed() {
     assert!(!plan_catalog(None, &none, NOW).loses_last_admin, "there was none to lose");
 }
 
+fn sights(plan: &CatalogPlan) -> String {
+    let told = plan.sights.iter().map(|sight| {
+        let who: Vec<_> = sight.who.iter().map(Grantee::to_string).collect();
+        let verb = if sight.is_gain { "without" } else { "under" };
+        format!("{verb} {}: {}: {}", sight.on, sight.restriction, who.join(", "))
+    });
+    told.collect::<Vec<_>>().join("\n")
+}
+
 /// Who is newly under a policy, who is under it no more, and for nobody else.
 #[test]
 fn who_loses_sight_is_told_by_name() {
@@ -178,16 +190,7 @@ reviewed: { crm.customers: [phone] }
             format!("{}: {} -> {}", name.unwrap(), change.before.is_some(), change.after.is_some())
         })
         .collect();
-    let sights: Vec<_> = plan
-        .sights
-        .iter()
-        .map(|sight| {
-            let who: Vec<_> = sight.who.iter().map(Grantee::to_string).collect();
-            let verb = if sight.is_gain { "without" } else { "under" };
-            format!("{verb} {}: {}: {}", sight.on, sight.restriction, who.join(", "))
-        })
-        .collect();
-    let told = format!("{}\n{}", changed.join("\n"), sights.join("\n"));
+    let told = format!("{}\n{}", changed.join("\n"), sights(&plan));
     insta::assert_snapshot!(told, @"
     eu: false -> true
     mail: true -> true
@@ -198,6 +201,105 @@ reviewed: { crm.customers: [phone] }
     without crm.customers: email as redact: alice
     ");
     assert_eq!(plan.reviewed_added.len(), 1);
+}
+
+/// What a tag withholds is told by dataset and column, whoever moves it there: the policy, the contract
+/// or both.
+#[test]
+fn a_tag_that_comes_or_goes_is_told() {
+    let file = |name: &str, text: &str| CatalogFile { name: name.into(), text: text.into() };
+    let read = |policies: &str, tags: [&str; 3]| {
+        let [whole, email, phone] = tags;
+        let contract = format!(
+            "apiVersion: v3.1.0\nkind: DataContract\nid: c\nversion: 1.0.0\nstatus: active\n\
+             tags: [{whole}]\nschema:\n- name: customers\n  properties:\n\
+             \x20 - {{ name: email, tags: [{email}] }}\n  - {{ name: phone, tags: [{phone}] }}\n"
+        );
+        let grants = "grants: [{ to: alice, may: [read], on: lake }, { to: bob, may: [read], on: lake }, \
+                      { to: eve, may: [read], on: { namespace: hr } }]\n";
+        let files = [
+            file("grants.yaml", grants),
+            file("policies/p.yaml", policies),
+            file("datasets/crm/customers.odcs.yaml", &contract),
+        ];
+        read_catalog(&files).expect("valid").declared
+    };
+    let by_tag = "policies: [{ name: mail, on: { tag: pii }, mask: redact, except: [bob] }, \
+         { name: eu, on: { tag: geo }, row_filter: region = 'EU' }]\n";
+    let by_name = "policies: [{ name: mail, on: { dataset: crm.customers }, columns: [email, phone], \
+                   mask: redact, except: [bob] }]\n";
+    let told = |before: &Declared, after: &Declared| {
+        let plan = plan_catalog(Some(before), after, NOW);
+        let warnings = plan.warnings.iter().map(|warning| format!("! {warning}"));
+        std::iter::once(sights(&plan)).chain(warnings).collect::<Vec<_>>().join("\n")
+    };
+    let none = read(by_tag, ["", "", ""]);
+    let one = read(by_tag, ["", "pii", ""]);
+    let both = read(by_tag, ["", "pii", "pii, geo"]);
+    let whole = read(by_tag, ["pii, geo", "pii", ""]);
+    let named = read(by_name, ["", "", ""]);
+    insta::assert_snapshot!(told(&Declared::default(), &none), @"
+
+    ! policy `eu` does nothing: no contract has the tag `geo`
+    ! policy `mail` does nothing: no contract has the tag `pii`
+    ");
+    insta::assert_snapshot!(told(&none, &one), @"
+    under crm.customers: email as redact: alice
+    ! policy `eu` does nothing: no contract has the tag `geo`
+    ");
+    insta::assert_snapshot!(told(&one, &both), @"
+    under crm.customers: only rows where region = 'EU': alice, bob
+    under crm.customers: phone as redact: alice
+    ");
+    insta::assert_snapshot!(told(&both, &whole), @"under crm.customers: its columns as redact: alice");
+    insta::assert_snapshot!(told(&whole, &one), @"
+    without crm.customers: its columns as redact: alice
+    without crm.customers: only rows where region = 'EU': alice, bob
+    ! policy `eu` does nothing: no contract has the tag `geo`
+    ");
+    insta::assert_snapshot!(told(&both, &named), @"without crm.customers: only rows where region = 'EU': alice, bob");
+    insta::assert_snapshot!(told(&both, &none), @"
+    without crm.customers: email, phone as redact: alice
+    without crm.customers: only rows where region = 'EU': alice, bob
+    ! policy `eu` does nothing: no contract has the tag `geo`
+    ! policy `mail` does nothing: no contract has the tag `pii`
+    ");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Whoever sees more of a table or less of it than before is told so, whatever did it: policies,
+    /// exceptions, or tags in a contract that lists the same columns.
+    #[test]
+    fn no_sight_comes_or_goes_untold(
+        (before, after) in listed().prop_flat_map(|listed| (declared_of(listed.clone()), declared_of(listed))),
+    ) {
+        let reads = |to: &str| Grant {
+            to: to.parse().unwrap(),
+            may: BTreeSet::from([Action::Read]),
+            on: Target::Lake,
+            from_stage: StageName::raw(),
+            until: None,
+        };
+        let with_grants = |declared: Declared| Declared {
+            grants: BTreeSet::from([reads("alice"), reads("bob")]),
+            ..declared
+        };
+        let (before, after) = (with_grants(before), with_grants(after));
+        let plan = plan_catalog(Some(&before), &after, NOW);
+        for name in ["alice", "bob"] {
+            let identity = Identity::of(name.parse().unwrap());
+            let (was, is) = (ours(&identity, &before, &facts()), ours(&identity, &after, &facts()));
+            let told = |is_gain| plan.sights.iter().any(|sight| {
+                sight.is_gain == is_gain
+                    && sight.who.contains(&name.parse().unwrap())
+                    && sight.on.covers(&Target::Dataset(dataset()))
+            });
+            prop_assert!(told(true) || shows_no_more(&is, &was).is_ok(), "{} gains", name);
+            prop_assert!(told(false) || shows_no_more(&was, &is).is_ok(), "{} loses", name);
+        }
+    }
 }
 
 proptest! {

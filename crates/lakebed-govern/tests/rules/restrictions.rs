@@ -6,12 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use lakebed_core::{
     AttributeValue, DataType, DatasetName, Declared, Field, Grantee, Identity, KnownFields,
     TableSchema,
+    contract::{Contract, ContractColumn},
     policy::{
         ColumnSight, Mask, MaskKey, Policy, PolicyRule, PolicyTarget, Predicate, Restriction,
-        Scalar, Sight, TagName, holds,
+        Scalar, Sight, holds,
     },
 };
-use lakebed_govern::{Reader, Rights, TableFacts, check_policy, restrict};
+use lakebed_govern::{
+    Reader, Rights, TableFacts, check_policy, is_about, is_news, missing_columns, restrict,
+};
 use proptest::{
     collection, option,
     prelude::*,
@@ -19,7 +22,7 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 
-use crate::world::NOW;
+use crate::world::{NOW, grant};
 
 /// A rule to be judged: what it leaves of `crm.customers` for somebody.
 type Rule = fn(&Identity, &Declared, &Facts) -> Restriction;
@@ -27,7 +30,7 @@ type Rule = fn(&Identity, &Declared, &Facts) -> Restriction;
 /// What must hold of every rule.
 type Law = fn(Rule) -> Result<(), String>;
 
-fn dataset() -> DatasetName {
+pub(crate) fn dataset() -> DatasetName {
     "crm.customers".parse().unwrap()
 }
 
@@ -37,16 +40,15 @@ fn field(id: u32, name: &str, data_type: DataType) -> Field {
 
 /// What is known of the table, owned.
 #[derive(Debug, Clone)]
-struct Facts {
+pub(crate) struct Facts {
     schema: TableSchema,
     newest: TableSchema,
     known_fields: Option<KnownFields>,
     first: TableSchema,
-    tags: BTreeMap<String, BTreeSet<TagName>>,
 }
 
 /// Columns 1 to 3; the newest version calls the third `mail` and has a fourth.
-fn facts() -> Facts {
+pub(crate) fn facts() -> Facts {
     let old = vec![
         field(1, "region", DataType::String),
         field(2, "level", DataType::Long),
@@ -61,8 +63,12 @@ fn facts() -> Facts {
         newest: TableSchema { fields: new, last_field_id: 4, ..TableSchema::default() },
         known_fields: Some(known(3)),
         first,
-        tags: BTreeMap::from([("mail".to_owned(), BTreeSet::from(["pii".parse().unwrap()]))]),
     }
+}
+
+/// A dataset that came after its policies.
+fn unknown() -> Facts {
+    Facts { known_fields: None, ..facts() }
 }
 
 /// Columns up to an id, under the names they had at first.
@@ -79,7 +85,7 @@ fn old_version() -> Facts {
     facts
 }
 
-fn ours(identity: &Identity, declared: &Declared, facts: &Facts) -> Restriction {
+pub(crate) fn ours(identity: &Identity, declared: &Declared, facts: &Facts) -> Restriction {
     let key = MaskKey::new([1; 32], "07070707070707070707070707070707".parse().unwrap());
     restrict(
         &Reader::of(identity, declared),
@@ -90,7 +96,6 @@ fn ours(identity: &Identity, declared: &Declared, facts: &Facts) -> Restriction 
             newest: &facts.newest,
             known_fields: facts.known_fields.as_ref(),
             first: &facts.first,
-            tags: &facts.tags,
             mask_key: Some(key),
         },
     )
@@ -174,9 +179,70 @@ fn names_alone(identity: &Identity, declared: &Declared, facts: &Facts) -> Restr
     ours(identity, declared, &facts)
 }
 
+/// A tag is a name: of the columns that have it in the version.
+fn tags_are_names(identity: &Identity, declared: &Declared, facts: &Facts) -> Restriction {
+    let Some(contract) = declared.contracts.get(&dataset()) else {
+        return ours(identity, declared, facts);
+    };
+    let mut named = declared.clone();
+    for policy in named.policies.values_mut() {
+        let Some(carrying) = tagged_columns(policy, contract) else { continue };
+        if let (false, PolicyRule::Mask { columns, .. } | PolicyRule::Hide { columns }) =
+            (carrying.is_empty(), &mut policy.rule)
+        {
+            *columns = carrying;
+            policy.on = PolicyTarget::Dataset(dataset());
+        }
+    }
+    ours(identity, &named, facts)
+}
+
+/// Tags within a column, or around all of them, are none.
+fn tags_of_columns_alone(identity: &Identity, declared: &Declared, facts: &Facts) -> Restriction {
+    let mut flat = declared.clone();
+    for contract in flat.contracts.values_mut() {
+        contract.tags.clear();
+        contract.columns.iter_mut().for_each(|column| column.properties.clear());
+    }
+    ours(identity, &flat, facts)
+}
+
+/// Rows have no tags.
+fn tags_are_for_columns(identity: &Identity, declared: &Declared, facts: &Facts) -> Restriction {
+    let mut declared = declared.clone();
+    declared.policies.retain(|_, policy| {
+        let is_on_tag = matches!(policy.on, PolicyTarget::Tag(_));
+        !(is_on_tag && matches!(policy.rule, PolicyRule::RowFilter(_)))
+    });
+    ours(identity, &declared, facts)
+}
+
+/// A dataset with a tag is as one that a policy names: what it has at first is expected.
+fn tagged_is_expected(identity: &Identity, declared: &Declared, facts: &Facts) -> Restriction {
+    let all = facts.first.fields.iter().map(|field| (field.id, field.name.clone()));
+    let known_fields = facts.known_fields.clone().or_else(|| Some(all.collect()));
+    ours(identity, declared, &Facts { known_fields, ..facts.clone() })
+}
+
 fn policies() -> impl Strategy<Value = Declared> {
-    collection::vec(policy(), 0..5).prop_map(|policies| {
+    listed().prop_flat_map(declared_of)
+}
+
+/// Columns that a contract lists: by any of their names, not all of them, and `phone`, which no table
+/// has.
+pub(crate) fn listed() -> impl Strategy<Value = Vec<&'static str>> {
+    sample::subsequence(vec!["region", "level", "email", "mail", "email_2", "phone"], 1..6)
+}
+
+/// Policies, and contracts that list these columns and tag some of them.
+pub(crate) fn declared_of(listed: Vec<&'static str>) -> impl Strategy<Value = Declared> {
+    let ours = option::weighted(0.8, contract(listed));
+    let others = contract(vec!["region"]);
+    (collection::vec(policy(), 0..5), ours, others).prop_map(|(policies, ours, others)| {
+        let ours = ours.map(|contract| (dataset(), contract));
+        let others = ("crm.orders".parse().unwrap(), others);
         let mut declared = Declared {
+            contracts: ours.into_iter().chain([others]).collect(),
             groups: [("analysts".parse().unwrap(), BTreeSet::from(["alice".parse().unwrap()]))]
                 .into(),
             claimed_groups: BTreeSet::from(["engineering".parse().unwrap()]),
@@ -189,13 +255,75 @@ fn policies() -> impl Strategy<Value = Declared> {
     })
 }
 
+fn contract(listed: Vec<&'static str>) -> impl Strategy<Value = Contract> {
+    let tags = || {
+        let one = sample::select(vec!["pii", "geo", "Not A Name"]);
+        option::weighted(0.3, one).prop_map(|tag| tag.into_iter().map(str::to_owned).collect())
+    };
+    let columns: Vec<_> = listed
+        .into_iter()
+        .map(|name| {
+            (tags(), tags(), tags()).prop_map(move |(tags, field, items)| {
+                let items = Some(Box::new(ContractColumn { tags: items, ..column_of("") }));
+                let list = ContractColumn { items, ..column_of("list") };
+                let field = ContractColumn { tags: field, ..column_of("field") };
+                let properties = vec![list, field];
+                ContractColumn {
+                    name: format!("the {name}"),
+                    physical_name: Some(name.to_owned()),
+                    tags,
+                    properties,
+                    ..ContractColumn::default()
+                }
+            })
+        })
+        .collect();
+    let whole = prop_oneof![6 => Just(BTreeSet::new()), 1 => tags()];
+    (columns, whole).prop_map(|(columns, tags)| contract_of(columns, tags))
+}
+
+fn contract_of(columns: Vec<ContractColumn>, tags: BTreeSet<String>) -> Contract {
+    Contract {
+        id: "c".to_owned(),
+        version: "1.0.0".to_owned(),
+        object: "customers".to_owned(),
+        columns,
+        tags,
+        ..Contract::default()
+    }
+}
+
+fn column_of(name: &str) -> ContractColumn {
+    ContractColumn { name: name.to_owned(), ..ContractColumn::default() }
+}
+
+/// Whether a part of a contract, or a part of that part, has the tag: by its text.
+fn says(part: &impl serde::Serialize, tag: &str) -> bool {
+    let text = serde_json::to_string(part).unwrap();
+    text.contains(&format!("\"tags\":[\"{tag}\"]"))
+}
+
+/// The columns that carry a policy's tag, by their names in the data; none where all do.
+fn tagged_columns(policy: &Policy, contract: &Contract) -> Option<BTreeSet<String>> {
+    let PolicyTarget::Tag(tag) = &policy.on else { return Some(BTreeSet::new()) };
+    if contract.tags.contains(tag.as_str()) {
+        return None;
+    }
+    let columns = contract.columns.iter().filter(|column| says(column, tag.as_str()));
+    Some(columns.map(|column| column.physical_name.clone().unwrap()).collect())
+}
+
 fn add(declared: &mut Declared, name: &str, policy: Policy) {
     let name: lakebed_core::policy::PolicyName = name.parse().unwrap();
     declared.policies.insert(name.clone(), Policy { name, ..policy });
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
+    let tag = |tag: &str| PolicyTarget::Tag(tag.parse().unwrap());
     let on = sample::select(vec![
+        tag("pii"),
+        tag("pii"),
+        tag("geo"),
         PolicyTarget::Lake,
         PolicyTarget::Namespace("crm".parse().unwrap()),
         PolicyTarget::Namespace("hr".parse().unwrap()),
@@ -225,11 +353,15 @@ fn policy() -> impl Strategy<Value = Policy> {
             .prop_map(|(columns, mask)| PolicyRule::Mask { columns, mask }),
         columns().prop_map(|columns| PolicyRule::Hide { columns }),
     ];
-    (on, rule, except()).prop_map(|(on, rule, except)| Policy {
-        name: "x".parse().unwrap(),
-        on,
-        rule,
-        except,
+    (on, rule, except()).prop_map(|(on, mut rule, except)| {
+        if let (
+            PolicyTarget::Tag(_),
+            PolicyRule::Mask { columns, .. } | PolicyRule::Hide { columns },
+        ) = (&on, &mut rule)
+        {
+            columns.clear();
+        }
+        Policy { name: "x".parse().unwrap(), on, rule, except }
     })
 }
 
@@ -284,7 +416,7 @@ fn column(restriction: &Restriction, field: u32) -> Option<ColumnSight> {
 
 /// Whether the first shows no more than the second: no row that the other does not have, and of
 /// each column nothing, or null, or the same, or anything of what is seen raw.
-fn shows_no_more(less: &Restriction, more: &Restriction) -> Result<(), TestCaseError> {
+pub(crate) fn shows_no_more(less: &Restriction, more: &Restriction) -> Result<(), TestCaseError> {
     for row in rows() {
         prop_assert!(!shows_row(less, &row) || shows_row(more, &row), "row {:?}", row);
     }
@@ -316,16 +448,46 @@ fn try_law<S: Strategy>(
     TestRunner::new(config).run(&worlds, law).map_err(|error| error.to_string())
 }
 
+/// The newest version, an old one, one that came after its policies.
+fn versions() -> [Facts; 3] {
+    [facts(), old_version(), unknown()]
+}
+
 /// A policy more shows no more.
 fn adding_a_policy_never_shows_more(rule: Rule) -> Result<(), String> {
     try_law((identity(), policies(), policy(), sample::select(vec!["a", "p2x", "z"])), |world| {
         let (identity, declared, more, name) = world;
         let mut restricted = declared.clone();
         add(&mut restricted, name, more);
-        shows_no_more(
-            &rule(&identity, &restricted, &facts()),
-            &rule(&identity, &declared, &facts()),
-        )
+        for facts in versions() {
+            shows_no_more(
+                &rule(&identity, &restricted, &facts),
+                &rule(&identity, &declared, &facts),
+            )?;
+        }
+        Ok(())
+    })
+}
+
+/// A tag more, on the dataset, a column or within one, shows no more.
+fn adding_a_tag_never_shows_more(rule: Rule) -> Result<(), String> {
+    let place = (0..4, any::<sample::Index>(), sample::select(vec!["pii", "geo"]));
+    try_law((identity(), policies(), place), |(identity, declared, (depth, which, tag))| {
+        let mut tagged = declared.clone();
+        let Some(contract) = tagged.contracts.get_mut(&dataset()) else { return Ok(()) };
+        let index = which.index(contract.columns.len());
+        let column = &mut contract.columns[index];
+        let tags = match depth {
+            0 => &mut contract.tags,
+            1 => &mut column.tags,
+            2 => &mut column.properties[1].tags,
+            _ => &mut column.properties[0].items.as_mut().unwrap().tags,
+        };
+        tags.insert(tag.to_owned());
+        for facts in versions() {
+            shows_no_more(&rule(&identity, &tagged, &facts), &rule(&identity, &declared, &facts))?;
+        }
+        Ok(())
     })
 }
 
@@ -344,28 +506,39 @@ fn no_order_matters(rule: Rule) -> Result<(), String> {
 /// column as the strictest has it.
 fn restrictions_intersect(rule: Rule) -> Result<(), String> {
     try_law((identity(), policies()), |(identity, declared)| {
-        let together = rule(&identity, &declared, &facts());
-        let each: Vec<_> = declared
-            .policies
-            .values()
-            .map(|policy| rule(&identity, &only(&[policy], &declared), &facts()))
-            .collect();
-        for row in rows() {
-            let by_all = each.iter().all(|alone| shows_row(alone, &row));
-            prop_assert_eq!(shows_row(&together, &row), by_all, "row {:?}", row);
-        }
-        for field in 1..=5 {
-            let sights: Option<Vec<_>> = each
-                .iter()
-                .filter(|alone| alone.is_restricted())
-                .map(|alone| column(alone, field))
-                .collect();
-            let met =
-                sights.map(|sights| sights.into_iter().fold(ColumnSight::Raw, ColumnSight::meet));
-            prop_assert_eq!(column(&together, field), met, "column {}", field);
+        for facts in versions() {
+            intersect(&identity, &declared, &facts, rule)?;
         }
         Ok(())
     })
+}
+
+fn intersect(
+    identity: &Identity,
+    declared: &Declared,
+    facts: &Facts,
+    rule: Rule,
+) -> Result<(), TestCaseError> {
+    let together = rule(identity, declared, facts);
+    let each: Vec<_> = declared
+        .policies
+        .values()
+        .map(|policy| rule(identity, &only(&[policy], declared), facts))
+        .collect();
+    for row in rows() {
+        let by_all = each.iter().all(|alone| shows_row(alone, &row));
+        prop_assert_eq!(shows_row(&together, &row), by_all, "row {:?}", row);
+    }
+    for field in facts.schema.fields.iter().map(|field| field.id) {
+        let sights: Option<Vec<_>> = each
+            .iter()
+            .filter(|alone| alone.is_restricted())
+            .map(|alone| column(alone, field))
+            .collect();
+        let met = sights.map(|sights| sights.into_iter().fold(ColumnSight::Raw, ColumnSight::meet));
+        prop_assert_eq!(column(&together, field), met, "column {}", field);
+    }
+    Ok(())
 }
 
 /// Whoever is excepted from one more policy sees no less; nobody else notices.
@@ -454,16 +627,94 @@ fn old_versions_are_covered(rule: Rule) -> Result<(), String> {
     })
 }
 
+/// What carries a tag is never seen raw by those whom a mask or `hide` on it is about: under no name, in
+/// no version, however deep the tag is. Where a contract is ahead of the table, neither is what it does
+/// not list.
+fn tags_mean_what_carries_them(rule: Rule) -> Result<(), String> {
+    try_law((identity(), policies()), |(identity, declared)| {
+        let Some(contract) = declared.contracts.get(&dataset()) else { return Ok(()) };
+        let lists = |names: &[&str]| {
+            let mut listed = contract.columns.iter();
+            listed.any(|column| names.contains(&column.physical_name.as_deref().unwrap()))
+        };
+        let fields: [(u32, &[&str]); 4] =
+            [(1, &["region"]), (2, &["level"]), (3, &["email", "mail"]), (4, &["email_2"])];
+        for policy in about(&identity, &declared) {
+            let (PolicyTarget::Tag(_), Some(_)) = (&policy.on, policy.rule.columns()) else {
+                continue;
+            };
+            let carrying = tagged_columns(policy, contract);
+            let is_ahead = carrying.as_ref().is_some_and(|columns| columns.contains("phone"));
+            for (field, names) in fields {
+                let carries = carrying
+                    .as_ref()
+                    .is_none_or(|columns| names.iter().any(|name| columns.contains(*name)));
+                if carries || (is_ahead && !lists(names)) {
+                    let now = column(&rule(&identity, &declared, &facts()), field);
+                    prop_assert_ne!(now, Some(ColumnSight::Raw), "column {}", field);
+                    let then = column(&rule(&identity, &declared, &old_version()), field);
+                    prop_assert_ne!(then, Some(ColumnSight::Raw), "column {}, v1", field);
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// A row filter on a tag is for the whole of every dataset that carries it anywhere.
+fn tags_filter_rows(rule: Rule) -> Result<(), String> {
+    try_law((identity(), policies()), |(identity, declared)| {
+        let Some(contract) = declared.contracts.get(&dataset()) else { return Ok(()) };
+        for policy in about(&identity, &declared) {
+            let (PolicyTarget::Tag(tag), PolicyRule::RowFilter(_)) = (&policy.on, &policy.rule)
+            else {
+                continue;
+            };
+            prop_assert!(says(contract, tag.as_str()));
+            let named = Policy { on: PolicyTarget::Dataset(dataset()), ..policy.clone() };
+            let expected = ours(&identity, &only(&[&named], &declared), &facts());
+            let found = rule(&identity, &declared, &facts());
+            for row in rows() {
+                prop_assert!(!shows_row(&found, &row) || shows_row(&expected, &row));
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Of a dataset that came after its policies, a tag shows columns that the contract lists, and no
+/// others.
+fn a_contract_expects_what_it_lists(rule: Rule) -> Result<(), String> {
+    try_law((identity(), policies()), |(identity, declared)| {
+        let tagged = about(&identity, &declared)
+            .into_iter()
+            .any(|policy| matches!(policy.on, PolicyTarget::Tag(_)));
+        let found = rule(&identity, &declared, &unknown());
+        for (field, name) in [(1, "region"), (2, "level")] {
+            let is_listed = declared.contracts.get(&dataset()).is_some_and(|contract| {
+                let mut columns = contract.columns.iter();
+                columns.any(|column| column.physical_name.as_deref() == Some(name))
+            });
+            prop_assert!(!tagged || is_listed || column(&found, field).is_none());
+        }
+        Ok(())
+    })
+}
+
 #[test]
 fn the_laws_of_restrictions_hold() {
-    let laws: [(&str, Law); 7] = [
+    let laws: [(&str, Law); 11] = [
         ("adding a policy", adding_a_policy_never_shows_more),
+        ("adding a tag", adding_a_tag_never_shows_more),
         ("order", no_order_matters),
         ("intersection", restrictions_intersect),
         ("exceptions", an_exception_is_for_the_excepted),
         ("attributes", a_missing_attribute_denies),
         ("new columns", new_columns_are_hidden_until_reviewed),
         ("old versions", old_versions_are_covered),
+        ("tags", tags_mean_what_carries_them),
+        ("rows under a tag", tags_filter_rows),
+        ("expected columns", a_contract_expects_what_it_lists),
     ];
     for (name, law) in laws {
         if let Err(error) = law(ours) {
@@ -475,15 +726,21 @@ fn the_laws_of_restrictions_hold() {
 /// The laws find what people write first.
 #[test]
 fn the_laws_find_naive_rules() {
-    let cases: [(&str, Law, Rule); 8] = [
+    let cases: [(&str, Law, Rule); 14] = [
         ("last wins, more policies", adding_a_policy_never_shows_more, last_wins),
         ("last wins, order", no_order_matters, last_wins),
+        ("last wins, more tags", adding_a_tag_never_shows_more, last_wins),
         ("filters add up", adding_a_policy_never_shows_more, filters_union),
         ("filters add up, together", restrictions_intersect, filters_union),
         ("the first mask wins", no_order_matters, first_mask_wins),
         ("what is missing is ignored", a_missing_attribute_denies, missing_is_ignored),
         ("what is new shows", new_columns_are_hidden_until_reviewed, names_alone),
         ("names alone", old_versions_are_covered, names_alone),
+        ("names alone, tags", tags_mean_what_carries_them, names_alone),
+        ("tags are names", tags_mean_what_carries_them, tags_are_names),
+        ("tags of columns alone", tags_mean_what_carries_them, tags_of_columns_alone),
+        ("rows have no tags", tags_filter_rows, tags_are_for_columns),
+        ("what is tagged is expected", a_contract_expects_what_it_lists, tagged_is_expected),
     ];
     for (name, law, rule) in cases {
         assert!(law(rule).is_err(), "{name}: the law did not notice");
@@ -512,22 +769,119 @@ proptest! {
         prop_assert_eq!(ours(&owner, &declared, &facts()), Restriction::Unrestricted);
         prop_assert!(Rights::of(&owner, &declared, NOW).reads_everything());
     }
+
+    /// A grant less shows no more: restrictions do not depend on grants.
+    #[test]
+    fn removing_a_grant_never_shows_more(
+        identity in identity(), declared in policies(), grants in collection::vec(grant(), 1..4),
+    ) {
+        let with = Declared { grants: grants.iter().cloned().collect(), ..declared.clone() };
+        let without = Declared { grants: grants[1..].iter().cloned().collect(), ..declared };
+        let rights = |declared| Rights::of(&identity, declared, NOW);
+        prop_assert!(!rights(&without).reads(&dataset()) || rights(&with).reads(&dataset()));
+        prop_assert!(!rights(&without).reads_everything() || rights(&with).reads_everything());
+        for facts in versions() {
+            prop_assert_eq!(ours(&identity, &without, &facts), ours(&identity, &with, &facts));
+        }
+    }
 }
 
-/// A tag is on columns by name, in old versions by the name they have now.
+fn tag_policy(rule: PolicyRule) -> Policy {
+    let on = PolicyTarget::Tag("pii".parse().unwrap());
+    Policy { name: "x".parse().unwrap(), on, rule, except: BTreeSet::new() }
+}
+
+fn redact() -> PolicyRule {
+    PolicyRule::Mask { columns: BTreeSet::new(), mask: Mask::Redact }
+}
+
+/// A lake with one policy on the tag `pii`, and a contract whose columns carry it or not.
+fn tagged(rule: PolicyRule, columns: &[(&str, bool)]) -> Declared {
+    let mut declared = Declared::default();
+    add(&mut declared, "x", tag_policy(rule));
+    let columns = columns.iter().map(|(name, carries)| ContractColumn {
+        tags: carries.then(|| "pii".to_owned()).into_iter().collect(),
+        ..column_of(name)
+    });
+    let contract = contract_of(columns.collect(), BTreeSet::new());
+    declared.contracts.insert(dataset(), contract);
+    declared
+}
+
+/// A tag is on columns by the contract's names, in old versions by the name they have now.
 #[test]
 fn a_tag_means_its_columns() {
-    let mut declared = Declared::default();
-    let rule = PolicyRule::Mask { columns: BTreeSet::new(), mask: Mask::Redact };
-    let on = PolicyTarget::Tag("pii".parse().unwrap());
-    let policy = Policy { name: "x".parse().unwrap(), on, rule, except: BTreeSet::new() };
-    add(&mut declared, "x", policy);
+    let declared = tagged(redact(), &[("region", false), ("level", false), ("mail", true)]);
     let mallory = Identity::of("mallory".parse().unwrap());
     for facts in [facts(), old_version()] {
         let found = ours(&mallory, &declared, &Facts { known_fields: Some(known(4)), ..facts });
         assert_eq!(column(&found, 3), Some(ColumnSight::Masked(Mask::Redact)));
         assert_eq!(column(&found, 1), Some(ColumnSight::Raw));
     }
+}
+
+/// A contract that says `mail` while the table still says `email`: nobody sees `email` meanwhile.
+#[test]
+fn a_contract_may_be_ahead_of_the_table() {
+    let declared = tagged(redact(), &[("region", false), ("mail", true)]);
+    let mallory = Identity::of("mallory".parse().unwrap());
+    let old = old_version();
+    let behind = Facts { newest: old.schema.clone(), ..old };
+    let found = ours(&mallory, &declared, &behind);
+    assert_eq!(column(&found, 1), Some(ColumnSight::Raw), "the contract says that it has no tag");
+    assert_eq!(column(&found, 2), Some(ColumnSight::Masked(Mask::Null)), "it fits no long");
+    assert_eq!(column(&found, 3), Some(ColumnSight::Masked(Mask::Redact)));
+    let missing = missing_columns(&tag_policy(redact()), &declared, &dataset(), &behind.newest);
+    let told: Vec<_> = missing.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "`crm.customers` has no column `mail`, which its contract tags `pii`: until it has, those that \
+          the contract does not list are taken for it"
+        ]
+    );
+}
+
+/// A policy on a tag is about the datasets that carry it, and about no others.
+#[test]
+fn a_tag_is_where_a_contract_has_it() {
+    let mut declared = tagged(redact(), &[("region", false), ("mail", false)]);
+    let mallory = Identity::of("mallory".parse().unwrap());
+    let on = tag_policy(redact()).on;
+    let is_restricted = |declared: &Declared| {
+        let found = ours(&mallory, declared, &facts()).is_restricted();
+        assert_eq!(is_about(&on, declared, &dataset()), found);
+        assert_eq!(Rights::of(&mallory, declared, NOW).is_restricted(&dataset()), found);
+        found
+    };
+    assert!(!is_restricted(&declared), "no column has it");
+    let contract = declared.contracts.remove(&dataset()).unwrap();
+    declared.contracts.insert("crm.orders".parse().unwrap(), contract.clone());
+    assert!(!is_restricted(&declared), "there is no contract");
+    let whole = Contract { tags: BTreeSet::from(["pii".to_owned()]), ..contract };
+    declared.contracts.insert("crm.orders".parse().unwrap(), whole.clone());
+    assert!(!is_restricted(&declared), "another dataset has it");
+    declared.contracts.insert(dataset(), whole);
+    assert!(is_restricted(&declared));
+    let found = ours(&mallory, &declared, &facts());
+    let all: Vec<_> = (1..=3).map(|field| column(&found, field)).collect();
+    let masked = |mask| Some(ColumnSight::Masked(mask));
+    assert_eq!(all, [masked(Mask::Redact), masked(Mask::Null), masked(Mask::Redact)]);
+}
+
+/// A contract that tags something else is news to a policy that was there.
+#[test]
+fn a_tag_that_moves_is_news() {
+    let policy = tag_policy(redact());
+    let before = tagged(redact(), &[("region", false), ("mail", true)]);
+    let is_news = |before, after| is_news(&policy, before, after, &dataset());
+    assert!(is_news(None, &before));
+    assert!(!is_news(Some(&before), &before));
+    let other = tagged(redact(), &[("region", true), ("mail", true)]);
+    assert!(is_news(Some(&before), &other));
+    let untagged = tagged(redact(), &[("region", false), ("mail", false)]);
+    assert!(is_news(Some(&untagged), &before));
+    assert!(!is_news(Some(&before), &untagged), "it is about nothing there");
 }
 
 /// Of a dataset that was named before it was there, the first columns count as known; of one that
@@ -573,7 +927,7 @@ fn a_policy_that_does_not_fit_is_told() {
             _ => PolicyTarget::Dataset(on.parse().unwrap()),
         };
         let policy = Policy { name: "x".parse().unwrap(), on, rule, except: BTreeSet::new() };
-        let misfits = check_policy(&policy, &dataset(), &schema);
+        let misfits = check_policy(&policy, &Declared::default(), &dataset(), &schema);
         misfits.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     };
     let filters = [
@@ -612,4 +966,49 @@ fn a_policy_that_does_not_fit_is_told() {
     assert_eq!(told(mask("emial", Mask::Redact), "crm"), "", "a namespace need not have it");
     assert_eq!(told(mask("emial", Mask::Redact), "crm.orders"), "", "another table");
     insta::assert_snapshot!(lines.join("\n"));
+}
+
+/// So is what does not fit a table that carries a tag.
+#[test]
+fn a_tag_that_does_not_fit_is_told() {
+    let address = ContractColumn {
+        properties: vec![ContractColumn {
+            tags: BTreeSet::from(["pii".to_owned()]),
+            ..column_of("street")
+        }],
+        ..column_of("address")
+    };
+    let mut declared = tagged(redact(), &[("email", true), ("level", true), ("later", true)]);
+    declared.contracts.get_mut(&dataset()).unwrap().columns.push(address);
+    let street = Field::optional("street", DataType::String);
+    let schema = TableSchema {
+        fields: vec![
+            field(1, "email", DataType::String),
+            field(2, "level", DataType::Long),
+            field(3, "address", DataType::Struct(vec![street])),
+        ],
+        last_field_id: 4,
+        ..TableSchema::default()
+    };
+    let told = |rule: PolicyRule, declared: &Declared| {
+        let misfits = check_policy(&tag_policy(rule), declared, &dataset(), &schema);
+        misfits.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let filter = PolicyRule::RowFilter("region = 'EU'".parse().unwrap());
+    let hide = PolicyRule::Hide { columns: BTreeSet::new() };
+    let null = PolicyRule::Mask { columns: BTreeSet::new(), mask: Mask::Null };
+    insta::assert_snapshot!(told(redact(), &declared), @"
+    `crm.customers.address` is struct<street: string>; `redact` is for columns of type string
+    `crm.customers.level` is long; `redact` is for columns of type string
+    ");
+    insta::assert_snapshot!(told(filter.clone(), &declared), @"`crm.customers` has no column `region`");
+    assert_eq!(told(hide, &declared) + &told(null, &declared), "");
+    let nothing = tagged(redact(), &[("email", false)]);
+    assert_eq!(told(filter, &nothing) + &told(redact(), &nothing), "", "it carries no tag");
+    let mut whole = nothing;
+    whole.contracts.get_mut(&dataset()).unwrap().tags.insert("pii".to_owned());
+    insta::assert_snapshot!(told(redact(), &whole), @"
+    `crm.customers.address` is struct<street: string>; `redact` is for columns of type string
+    `crm.customers.level` is long; `redact` is for columns of type string
+    ");
 }

@@ -25,8 +25,11 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::{
     catalog::{Session, TableProvider},
-    common::{DFSchema, Result, plan_err},
-    logical_expr::{Expr, TableProviderFilterPushDown, TableType, utils::conjunction},
+    common::{Column, DFSchema, Result, plan_err},
+    logical_expr::{
+        Expr, TableProviderFilterPushDown, TableType,
+        utils::{conjunction, split_conjunction},
+    },
     physical_expr::PhysicalExpr,
     physical_plan::{ExecutionPlan, empty::EmptyExec, filter::FilterExec},
 };
@@ -44,18 +47,6 @@ pub(crate) fn provider(table: &BoundTable) -> Arc<dyn TableProvider> {
         Restriction::Unrestricted => Arc::new(PlainTable::new(table)),
         Restriction::Restricted(sight) => Arc::new(GovernedTable::new(table, sight)),
     }
-}
-
-/// The columns that `table`'s reader may know of.
-pub(crate) fn visible_schema(table: &BoundTable) -> TableSchema {
-    let mut schema = table.schema.clone();
-    if let Restriction::Restricted(sight) = &table.restriction {
-        schema.fields.retain(|field| sight.columns.contains_key(&field.id));
-        for field in &mut schema.fields {
-            field.required &= sight.columns.get(&field.id) == Some(&ColumnSight::Raw);
-        }
-    }
-    schema
 }
 
 /// A column that is there.
@@ -132,10 +123,7 @@ fn mask_of(sight: &ColumnSight) -> Option<Mask> {
 }
 
 fn unqualified(condition: Expr) -> Result<Expr> {
-    use datafusion::common::{
-        Column,
-        tree_node::{Transformed, TreeNode as _},
-    };
+    use datafusion::common::tree_node::{Transformed, TreeNode as _};
     let transformed = condition.transform(|expr| {
         Ok(match expr {
             Expr::Column(column) => Transformed::yes(Expr::Column(Column::from_name(column.name))),
@@ -222,19 +210,31 @@ impl GovernedTable {
         condition: Option<&Expr>,
         partitions: usize,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let physical = |schema: &Schema| -> Result<Option<Arc<dyn PhysicalExpr>>> {
+        let physical = |condition: Option<Expr>, schema: &Schema| {
             let schema = DFSchema::try_from(schema.clone())?;
-            let condition = condition.cloned();
             condition.map(|condition| session.create_physical_expr(condition, &schema)).transpose()
         };
-        let pruning = physical(&self.plain.schema())?;
+        let pruning = condition.and_then(|condition| self.without_floats(condition));
+        let pruning: Option<Arc<dyn PhysicalExpr>> = physical(pruning, &self.plain.schema())?;
         let mut scan = self.plain.scan_where(session, Some(needed), pruning, None)?;
         if let Some(in_parts) = scan.repartitioned(partitions, session.config_options())? {
             scan = in_parts;
         }
-        match physical(&scan.schema())? {
+        match physical(condition.cloned(), &scan.schema())? {
             None => Ok(scan),
             Some(condition) => Ok(Arc::new(FilterExec::try_new(condition, scan)?)),
         }
+    }
+
+    /// The parts of `condition` that ask for no float: statistics of floats leave NaN out, so a row with
+    /// one would be there or not by what the rows beside it hold.
+    fn without_floats(&self, condition: &Expr) -> Option<Expr> {
+        let raw = self.plain.schema();
+        let is_float = |column: &Column| {
+            let field = raw.field_with_name(&column.name);
+            field.is_ok_and(|field| field.data_type().is_floating())
+        };
+        let parts = split_conjunction(condition).into_iter();
+        conjunction(parts.filter(|part| !part.column_refs().into_iter().any(is_float)).cloned())
     }
 }

@@ -4,8 +4,9 @@
 //! compile before someone has decided about it.
 
 use datafusion::sql::sqlparser::ast::{
-    Function, FunctionArguments, GroupByExpr, Query, Select, SelectFlavor, SetExpr, TableFactor,
-    TableWithJoins,
+    AccessExpr, Expr, Function, FunctionArguments, GroupByExpr, LimitClause, Query, Select,
+    SelectFlavor, SelectItem, SetExpr, TableFactor, TableWithJoins, Value,
+    WildcardAdditionalOptions,
 };
 use lakebed_service::engine::EngineError;
 
@@ -32,7 +33,7 @@ pub(super) fn check_query(query: &Query) -> Result<(), EngineError> {
         with,
         body,
         order_by: _,
-        limit_clause: _,
+        limit_clause,
         fetch,
         locks,
         for_clause,
@@ -43,6 +44,11 @@ pub(super) fn check_query(query: &Query) -> Result<(), EngineError> {
     let recursive = with.as_ref().is_some_and(|with| with.recursive);
     refuse_if(recursive, "WITH RECURSIVE", "it need not end; join the steps you need")?;
     refuse_if(fetch.is_some(), "FETCH", "use LIMIT")?;
+    let limits_groups = match limit_clause {
+        Some(LimitClause::LimitOffset { limit: _, offset: _, limit_by }) => !limit_by.is_empty(),
+        Some(LimitClause::OffsetCommaLimit { offset: _, limit: _ }) | None => false,
+    };
+    refuse_if(limits_groups, "LIMIT … BY", "use row_number() OVER (PARTITION BY …)")?;
     refuse_if(!locks.is_empty(), "FOR UPDATE or FOR SHARE", "versions never change; leave it out")?;
     refuse_if(for_clause.is_some(), "FOR XML, FOR JSON or FOR BROWSE", "ask for JSON by `Accept`")?;
     refuse_if(settings.is_some(), "SETTINGS", "limits are given beside the statement")?;
@@ -78,7 +84,7 @@ pub(super) fn check_select(select: &Select) -> Result<(), EngineError> {
         select_modifiers,
         top,
         top_before_distinct: _,
-        projection: _,
+        projection,
         exclude,
         into,
         from: _,
@@ -111,8 +117,48 @@ pub(super) fn check_select(select: &Select) -> Result<(), EngineError> {
     refuse_if(value_table_mode.is_some(), "SELECT AS", "leave AS out")?;
     let without_columns = matches!(flavor, SelectFlavor::FromFirstNoSelect);
     refuse_if(without_columns, "FROM without SELECT", "write SELECT * FROM …")?;
+    projection.iter().try_for_each(check_item)?;
     let (GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers)) = group_by;
     refuse_if(!modifiers.is_empty(), "GROUP BY … WITH", "use ROLLUP (…), CUBE (…)")
+}
+
+/// What a star is without, or with, is the planner's business, but for what it would read past.
+fn check_item(item: &SelectItem) -> Result<(), EngineError> {
+    match item {
+        SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) => {
+            let WildcardAdditionalOptions {
+                wildcard_token: _,
+                opt_ilike,
+                opt_exclude: _,
+                opt_except: _,
+                opt_replace: _,
+                opt_rename,
+                opt_alias,
+            } = options;
+            refuse_if(opt_ilike.is_some(), "`* ILIKE`", "name the columns")?;
+            refuse_if(opt_rename.is_some(), "`* RENAME`", "name the columns with AS")?;
+            refuse_if(opt_alias.is_some(), "`* AS`", "name the columns with AS")
+        }
+        SelectItem::UnnamedExpr(_)
+        | SelectItem::ExprWithAlias { .. }
+        | SelectItem::ExprWithAliases { .. } => Ok(()),
+    }
+}
+
+/// The planner reads the name of a field in brackets, or right behind other names.
+pub(super) fn check_fields(root: &Expr, chain: &[AccessExpr]) -> Result<(), EngineError> {
+    let is_name = |access: &&AccessExpr| matches!(access, AccessExpr::Dot(Expr::Identifier(_)));
+    let names = match root {
+        Expr::Identifier(_) => chain.iter().take_while(is_name).count(),
+        _ => 0,
+    };
+    let is_field = |access: &AccessExpr| match access {
+        AccessExpr::Dot(Expr::Value(value)) => !matches!(value.value, Value::SingleQuotedString(_)),
+        AccessExpr::Dot(_) => true,
+        AccessExpr::Subscript(_) => false,
+    };
+    let found = chain.iter().skip(names).any(is_field);
+    refuse_if(found, "a field after an expression", "write `expression['field']`")
 }
 
 /// What stands where a table does. Names are [`super::names`]'.

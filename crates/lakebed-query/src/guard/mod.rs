@@ -15,7 +15,7 @@ use datafusion::{
     sql::{
         parser::{DFParserBuilder, ExplainStatement, Statement as DfStatement},
         sqlparser::{
-            ast::{ObjectName, Query, ShowStatementOptions, Statement},
+            ast::{ObjectName, Query, ShowStatementIn, ShowStatementOptions, Statement},
             tokenizer::{Token, TokenWithSpan},
         },
     },
@@ -29,7 +29,7 @@ use crate::{
     suggest::nearest,
 };
 
-pub(crate) use names::reference_in;
+pub(crate) use names::{Named, named_in};
 
 /// What may be written, for hints.
 const READING: &str = "use SELECT, WITH, VALUES, EXPLAIN, DESCRIBE or SHOW TABLES";
@@ -133,9 +133,20 @@ fn admit_statement(
             external: false,
             show_options,
         } if is_plain(&show_options) => Ok(Admitted {
-            prepared: Prepared { kind: StatementKind::ShowTables, references: Vec::new() },
+            prepared: Prepared {
+                kind: StatementKind::ShowTables,
+                references: Vec::new(),
+                system: Vec::new(),
+            },
             query: None,
         }),
+        Statement::ShowColumns { extended: false, full: false, show_options } => {
+            match shown_table(&show_options) {
+                Some(name) => admit_describe(name),
+                None => Err(show_columns_alone()),
+            }
+        }
+        Statement::ShowColumns { .. } => Err(show_columns_alone()),
         Statement::ShowTables { .. } => {
             Err(not_allowed("`SHOW TABLES` takes no options", Some("write `SHOW TABLES`".into())))
         }
@@ -147,12 +158,30 @@ fn admit_statement(
 }
 
 fn is_plain(options: &ShowStatementOptions) -> bool {
-    let ShowStatementOptions { show_in, starts_with, limit, limit_from, filter_position } = options;
-    show_in.is_none()
-        && starts_with.is_none()
-        && limit.is_none()
-        && limit_from.is_none()
-        && filter_position.is_none()
+    options.show_in.is_none() && is_unfiltered(options)
+}
+
+fn is_unfiltered(options: &ShowStatementOptions) -> bool {
+    let ShowStatementOptions { show_in: _, starts_with, limit, limit_from, filter_position } =
+        options;
+    starts_with.is_none() && limit.is_none() && limit_from.is_none() && filter_position.is_none()
+}
+
+/// The table of `SHOW COLUMNS FROM namespace.dataset`.
+fn shown_table(options: &ShowStatementOptions) -> Option<&ObjectName> {
+    match &options.show_in {
+        Some(ShowStatementIn { clause: _, parent_type: None, parent_name: Some(name) })
+            if is_unfiltered(options) =>
+        {
+            Some(name)
+        }
+        _ => None,
+    }
+}
+
+fn show_columns_alone() -> EngineError {
+    let hint = "write `SHOW COLUMNS FROM namespace.dataset`, or DESCRIBE".to_owned();
+    not_allowed("`SHOW COLUMNS` takes the name of a dataset, and no options", Some(hint))
 }
 
 fn admit_query(
@@ -160,13 +189,17 @@ fn admit_query(
     kind: StatementKind,
     functions: &FunctionNames,
 ) -> Result<Admitted, EngineError> {
-    let references = walk::check(&query, functions)?;
-    Ok(Admitted { prepared: Prepared { kind, references }, query: Some(query) })
+    let (references, system) = walk::check(&query, functions)?;
+    Ok(Admitted { prepared: Prepared { kind, references, system }, query: Some(query) })
 }
 
 fn admit_describe(name: &ObjectName) -> Result<Admitted, EngineError> {
-    let reference = names::reference(name)?;
-    let prepared = Prepared { kind: StatementKind::Describe, references: vec![reference] };
+    let mut prepared =
+        Prepared { kind: StatementKind::Describe, references: Vec::new(), system: Vec::new() };
+    match names::named(name)? {
+        Named::Version(reference) => prepared.references.push(reference),
+        Named::System(table) => prepared.system.push(table),
+    }
     Ok(Admitted { prepared, query: None })
 }
 

@@ -9,7 +9,7 @@ use datafusion::{
     sql::sqlparser::ast::{Ident, ObjectName, ObjectNamePart},
 };
 use lakebed_core::TableRef;
-use lakebed_service::engine::EngineError;
+use lakebed_service::engine::{EngineError, SystemTable};
 
 use crate::errors::{invalid, not_allowed, shown};
 
@@ -43,8 +43,17 @@ pub(super) fn word(ident: &Ident) -> String {
     }
 }
 
-/// The reference that stands where a table does.
-pub(super) fn reference(name: &ObjectName) -> Result<TableRef, EngineError> {
+/// What stands where a table does.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Named {
+    /// Rows of a version.
+    Version(TableRef),
+    /// What the lake says of itself.
+    System(SystemTable),
+}
+
+/// What stands where a table does, by name.
+pub(super) fn named(name: &ObjectName) -> Result<Named, EngineError> {
     match words(name)?.as_slice() {
         [whole] if whole.contains('.') => parse(whole),
         [bare] => Err(without_namespace(bare)),
@@ -60,8 +69,8 @@ pub(super) fn reference(name: &ObjectName) -> Result<TableRef, EngineError> {
     }
 }
 
-/// The reference that the planner asks for, in its own words.
-pub(crate) fn reference_in(table: &TableReference) -> Result<TableRef, EngineError> {
+/// What the planner asks for, in its own words.
+pub(crate) fn named_in(table: &TableReference) -> Result<Named, EngineError> {
     match table {
         TableReference::Bare { table } if table.contains('.') => parse(table),
         TableReference::Bare { table } => Err(without_namespace(table)),
@@ -72,8 +81,17 @@ pub(crate) fn reference_in(table: &TableReference) -> Result<TableRef, EngineErr
     }
 }
 
-fn parse(text: &str) -> Result<TableRef, EngineError> {
-    text.parse().map_err(|error: lakebed_core::RefError| invalid(error.to_string(), None))
+fn parse(text: &str) -> Result<Named, EngineError> {
+    if let Some(table) = SystemTable::of_name(text) {
+        return Ok(Named::System(table));
+    }
+    if text.starts_with("system.") || text.starts_with("information_schema.") {
+        let tables = SystemTable::ALL.map(SystemTable::name).join(", ");
+        let message = format!("there is no table `{}`", shown(text));
+        return Err(invalid(message, Some(format!("there are {tables}"))));
+    }
+    let reference: Result<TableRef, lakebed_core::RefError> = text.parse();
+    reference.map(Named::Version).map_err(|error| invalid(error.to_string(), None))
 }
 
 fn without_namespace(bare: &str) -> EngineError {

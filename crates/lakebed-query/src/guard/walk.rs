@@ -7,11 +7,12 @@ use datafusion::sql::sqlparser::ast::{
     Visitor,
 };
 use lakebed_core::TableRef;
-use lakebed_service::engine::EngineError;
+use lakebed_service::engine::{EngineError, SystemTable};
 
 use super::{
     budget::{EXPRESSION_DEPTH, RELATIONS, too_large},
-    clauses, names,
+    clauses,
+    names::{self, Named},
 };
 use crate::{
     errors::{invalid, not_allowed, shown},
@@ -22,15 +23,21 @@ use crate::{
 /// one piece, which no memory pool sees before the process is gone.
 const COLLECTING: [&str; 2] = ["array_agg", "string_agg"];
 
-/// Admits `query` and names what it reads, each reference once, in order of appearance.
+/// Admits `query` and names what it reads, each reference and each table of the system once, in order
+/// of appearance.
 pub(super) fn check(
     query: &Query,
     functions: &FunctionNames,
-) -> Result<Vec<TableRef>, EngineError> {
-    let mut walk =
-        Walk { functions, references: Vec::new(), scopes: vec![Scope::default()], depth: 0 };
+) -> Result<(Vec<TableRef>, Vec<SystemTable>), EngineError> {
+    let mut walk = Walk {
+        functions,
+        references: Vec::new(),
+        system: Vec::new(),
+        scopes: vec![Scope::default()],
+        depth: 0,
+    };
     match query.visit(&mut walk) {
-        ControlFlow::Continue(()) => Ok(walk.references),
+        ControlFlow::Continue(()) => Ok((walk.references, walk.system)),
         ControlFlow::Break(refused) => Err(refused),
     }
 }
@@ -38,6 +45,7 @@ pub(super) fn check(
 struct Walk<'a> {
     functions: &'a FunctionNames,
     references: Vec<TableRef>,
+    system: Vec<SystemTable>,
     /// From the whole statement to the query being visited.
     scopes: Vec<Scope>,
     /// How many expressions are around the one being visited.
@@ -105,9 +113,12 @@ impl Walk<'_> {
         {
             return self.add_relations((*size).max(1));
         }
-        let reference = names::reference(name)?;
-        if !self.references.contains(&reference) {
-            self.references.push(reference);
+        match names::named(name)? {
+            Named::Version(reference) if !self.references.contains(&reference) => {
+                self.references.push(reference);
+            }
+            Named::System(table) if !self.system.contains(&table) => self.system.push(table),
+            Named::Version(_) | Named::System(_) => {}
         }
         self.add_relations(1)
     }
@@ -139,8 +150,8 @@ impl Walk<'_> {
         }
         match expression {
             Expr::Function(function) => self.enter_call(function),
-            Expr::Value(ValueWithSpan { value: Value::Placeholder(name), .. }) => {
-                check_placeholder(name)
+            Expr::CompoundFieldAccess { root, access_chain } => {
+                clauses::check_fields(root, access_chain)
             }
             Expr::Identifier(name) if name.quote_style.is_none() && name.value.starts_with('@') => {
                 Err(not_allowed(
@@ -216,6 +227,14 @@ impl Visitor for Walk<'_> {
     fn post_visit_expr(&mut self, _: &Expr) -> ControlFlow<EngineError> {
         self.depth -= 1;
         ControlFlow::Continue(())
+    }
+
+    /// Placeholders stand where expressions do, and in few other places: `DATE $1`.
+    fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<EngineError> {
+        match &value.value {
+            Value::Placeholder(name) => flow(check_placeholder(name)),
+            _ => ControlFlow::Continue(()),
+        }
     }
 
     fn pre_visit_statement(&mut self, _: &Statement) -> ControlFlow<EngineError> {

@@ -178,11 +178,7 @@ async fn masked_and_hidden_columns_that_old_files_lack_tell_nothing() {
     let mut world = lake().await;
     let rows = Predicate::Or(vec![
         Predicate::IsNull { field: 6 },
-        Predicate::Compare {
-            field: 6,
-            comparison: Comparison::Equal,
-            value: Scalar::Integer(9),
-        },
+        Predicate::Compare { field: 6, comparison: Comparison::Equal, value: Scalar::Integer(9) },
     ]);
     let columns = [
         (1, ColumnSight::Masked(Mask::Bucket(2))),

@@ -55,18 +55,71 @@ async fn eventually(mut holds: impl FnMut() -> bool) -> bool {
     true
 }
 
+/// What is too much at once is an error before any row; what adds up to too much is one after rows.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_row_more_than_asked_for_is_an_error_that_says_so() {
     let world = World::new();
     let sql = "SELECT * FROM generate_series(1, 100000)";
     let (batches, error) =
         world.until_error(sql, limited(|limits| limits.max_rows = Some(10))).await;
-    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 10);
+    assert_eq!(batches.len(), 0);
     insta::assert_snapshot!(error.unwrap(), @"the answer has more than the 10 rows that are allowed");
+    let (batches, error) =
+        world.until_error(sql, limited(|limits| limits.max_rows = Some(99_999))).await;
+    let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+    assert!((50_000..=99_999).contains(&rows), "{rows}");
+    insta::assert_snapshot!(error.unwrap(), @"the answer has more than the 99999 rows that are allowed");
     let exact = limited(|limits| limits.max_rows = Some(100_000));
     assert!(world.rows(sql, exact).await.is_ok());
     let none = limited(|limits| limits.max_rows = Some(0));
     assert!(world.rows("SELECT 1 WHERE false", none).await.is_ok());
+}
+
+/// What counts are the values, not how they are cut into batches, encoded or held in memory: a number
+/// is eight bytes, and a text of three with its length is seven.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_byte_more_than_asked_for_is_an_error_that_says_so() {
+    let world = World::new();
+    let bytes = |most| limited(|limits| limits.max_bytes = Some(most));
+    let sql = "SELECT * FROM generate_series(1, 100000)";
+    for (most, expected) in [(0, 0..=0), (7, 0..=0), (800, 0..=0), (799_999, 50_000..=99_999)] {
+        let (batches, error) = world.until_error(sql, bytes(most)).await;
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        assert!(expected.contains(&rows), "{most} bytes: {rows} rows");
+        let error = error.unwrap();
+        let expected =
+            format!("the answer has more than the {most} bytes of values that are allowed");
+        assert_eq!(error.to_string(), expected);
+        assert!(matches!(error, EngineError::Exhausted { .. }));
+    }
+    assert!(world.rows(sql, bytes(800_000)).await.is_ok());
+    let text = "SELECT 'abc' AS t, NULL::bigint AS n";
+    assert!(world.rows(text, bytes(4 + 3 + 8)).await.is_ok());
+    assert!(world.rows(text, bytes(4 + 3 + 8 - 1)).await.is_err());
+    assert!(world.rows("SELECT 1 WHERE false", bytes(0)).await.is_ok());
+    for sql in ["EXPLAIN SELECT 1", "SELECT [1, 2], {'a': 'b'}"] {
+        assert!(world.rows(sql, bytes(3)).await.is_err(), "{sql}");
+    }
+}
+
+/// Limits that nothing meets are as if there were none.
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_beyond_all_measure_do_no_harm() {
+    let world = World::new();
+    let endless = limited(|limits| {
+        limits.max_rows = Some(u64::MAX);
+        limits.max_bytes = Some(u64::MAX);
+        limits.timeout_ms = Some(u64::MAX);
+        limits.memory_bytes = u64::MAX;
+        limits.spill_bytes = u64::MAX;
+    });
+    insta::assert_snapshot!(world.show_with("SELECT 1 AS a", endless).await, @r"
+        +---+
+        | a |
+        +---+
+        | 1 |
+        +---+
+    ");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,12 +160,17 @@ async fn sorts_spill_and_leave_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn more_memory_or_scratch_than_allowed_is_an_error() {
     let world = wide_lake(400_000).await;
+    let little = || {
+        limited(|limits| {
+            limits.memory_bytes = 32 << 20;
+            limits.spill_bytes = 1 << 20;
+        })
+    };
     let sql = "SELECT text, id FROM a.b ORDER BY text";
-    let little = limited(|limits| {
-        limits.memory_bytes = 32 << 20;
-        limits.spill_bytes = 1 << 20;
-    });
-    insta::assert_snapshot!(world.show_with(sql, little).await, @"exhausted: the statement needs more scratch space than it may use: 1048576 bytes");
+    insta::assert_snapshot!(world.show_with(sql, little()).await, @"exhausted: the statement needs more scratch space than it may use: 1048576 bytes");
+    // Of this one several parts hear.
+    let sql = "SELECT max(r) FROM (SELECT row_number() OVER (ORDER BY text) AS r FROM a.b) t";
+    insta::assert_snapshot!(world.show_with(sql, little()).await, @"exhausted: the statement needs more scratch space than it may use: 1048576 bytes");
     let sql = "SELECT array_agg(text) FROM a.b";
     let tiny = limited(|limits| limits.memory_bytes = 1 << 20);
     insta::assert_snapshot!(world.show_with(sql, tiny).await, @"exhausted: the statement needs more memory than it may use: 1048576 bytes");
@@ -139,10 +197,20 @@ async fn a_stream_that_nobody_asks_costs_nothing_and_ends() {
     let world = wide_lake(1_000).await;
     let before = world.calls();
     let stream = world.stream("SELECT text FROM a.b ORDER BY 1", Asked::default()).await.unwrap();
-    assert_eq!(world.engine.alive_tasks(), 1, "it waits");
+    assert_eq!(world.engine.alive_tasks(), 0, "it is planned, and that is all");
     drop(stream);
-    assert!(eventually(|| world.engine.alive_tasks() == 0).await, "it is gone");
     assert_eq!(world.calls(), before, "it never read");
+}
+
+/// A folder is made for the first file, not for the statement.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_that_does_not_spill_leaves_scratch_alone() {
+    let world = wide_lake(1_000).await;
+    let scratch = world.store.scratch_dir().to_owned();
+    let sql = "SELECT text FROM a.b ORDER BY 1";
+    let mut stream = world.stream(sql, Asked::default()).await.unwrap();
+    assert!(stream.batches.next().await.unwrap().is_ok());
+    assert_eq!(spill_files(&scratch), 0);
 }
 
 /// Each of these ends a DataFusion process that does not bound its functions.

@@ -277,6 +277,26 @@ fn check_against_copies(most_old: usize) {
         .unwrap();
 }
 
+/// P7: a NaN is larger than any number and in no statistics of a file. Whether its row is seen does not
+/// depend on what the hidden rows beside it hold.
+#[tokio::test(flavor = "multi_thread")]
+async fn p7_a_row_with_nan_is_seen_whatever_is_beside_it() {
+    let ratio = |value: f64| {
+        let mut row: Row = vec![None; COLUMNS];
+        row[4] = Some(Scalar::Double(value.to_bits()));
+        row
+    };
+    let (field, value) = (5, Scalar::Double(1.0_f64.to_bits()));
+    let filter = Predicate::Compare { field, comparison: Comparison::Greater, value };
+    for hidden in [0.5, 1.0] {
+        let mut world = World::new();
+        world.table("a.b", &table(), &[batch(&[ratio(f64::NAN), ratio(hidden)])]).await;
+        world.restrict("a.b", restriction(filter.clone()));
+        let told = world.show("SELECT ratio FROM a.b WHERE ratio >= 2.0").await;
+        assert!(told.contains("NaN"), "{hidden}\n{told}");
+    }
+}
+
 /// Nothing is read of a table of which no row may be seen.
 #[tokio::test(flavor = "multi_thread")]
 async fn where_nothing_may_be_seen_nothing_is_read() {

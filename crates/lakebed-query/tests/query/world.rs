@@ -141,6 +141,7 @@ impl World {
             parameters: asked.parameters,
             tables: bound.collect::<Result<_, _>>()?,
             listing: self.listing(),
+            system: Vec::new(),
             limits: asked.limits,
             now: Timestamp::from_micros(1_762_000_000_000_000),
         };

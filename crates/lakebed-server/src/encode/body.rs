@@ -1,8 +1,13 @@
 //! The body of an answer: pulls batches, encodes them off the async threads, breaks visibly.
+//!
+//! A few rows are encoded where they are: handing them to another thread would take longer.
 
 use std::collections::VecDeque;
 
-use arrow::record_batch::RecordBatch;
+use arrow::{
+    array::{Array as _, ArrayRef},
+    record_batch::RecordBatch,
+};
 use axum::body::Body;
 use bytes::Bytes;
 use futures::{
@@ -18,6 +23,11 @@ use crate::{
     metrics::StatementTally,
     problem::{Failure, Result},
 };
+
+/// So many cells are few.
+const FEW_CELLS: usize = 1024;
+/// So many bytes of them, too.
+const FEW_BYTES: usize = 16 << 10;
 
 /// An answer that has begun: its first rows are encoded.
 pub(crate) struct AnswerBody {
@@ -119,7 +129,7 @@ impl AnswerBody {
         self.tally.failed(failure.status());
         let problem = failure.problem(self.reader.access, &self.reader.request_id);
         let encoder = self.source.encoder.take();
-        let words = encoder.map(|encoder| encoder.last_words(&problem)).unwrap_or_default();
+        let words = encoder.map(|mut encoder| encoder.last_words(&problem)).unwrap_or_default();
         (Ok(words.into()), State::Breaking(BrokenStream(Box::new(problem))))
     }
 }
@@ -127,7 +137,7 @@ impl AnswerBody {
 impl Source {
     /// The head of the answer, and the first rows if there are any.
     async fn begin(&mut self) -> Result<Vec<u8>> {
-        let mut first = self.encode(|encoder, out| encoder.begin(out)).await?;
+        let mut first = self.encode(true, |encoder, out| encoder.begin(out)).await?;
         if self.pull().await? {
             first.extend(self.encode_slice().await?);
         }
@@ -141,7 +151,7 @@ impl Source {
                 return Ok(None);
             }
             if !self.pull().await? {
-                let last = self.encode(|encoder, out| encoder.end(out)).await?;
+                let last = self.encode(true, |encoder, out| encoder.end(out)).await?;
                 self.encoder = None;
                 return Ok(Some(last.into()));
             }
@@ -165,27 +175,44 @@ impl Source {
 
     async fn encode_slice(&mut self) -> Result<Vec<u8>> {
         match self.slices.pop_front() {
-            Some(slice) => self.encode(move |encoder, out| encoder.batch(&slice, out)).await,
+            Some(slice) => {
+                let are_few = are_few(&slice);
+                self.encode(are_few, move |encoder, out| encoder.batch(&slice, out)).await
+            }
             None => Ok(Vec::new()),
         }
     }
 
-    /// Runs the encoder on a thread for such work. On an error it is given back too.
+    /// Runs the encoder, on a thread for such work where it is much. On an error it is given back too.
     async fn encode(
         &mut self,
+        is_little: bool,
         step: impl FnOnce(&mut dyn Encoder, &mut Vec<u8>) -> Result<(), BoxError> + Send + 'static,
     ) -> Result<Vec<u8>> {
         let encoder = self.encoder.take();
         let mut encoder = encoder.ok_or_else(|| Failure::internal("the encoder has ended"))?;
-        let work = tokio::task::spawn_blocking(move || {
+        let is_little = is_little && encoder.is_light();
+        let work = move || {
             let mut out = Vec::new();
             let result = step(encoder.as_mut(), &mut out);
             (encoder, result.map(|()| out))
-        });
-        let (encoder, result) = work.await.map_err(|error| Failure::internal(error.to_string()))?;
+        };
+        let (encoder, result) = match is_little {
+            true => work(),
+            false => {
+                let work = tokio::task::spawn_blocking(work).await;
+                work.map_err(|error| Failure::internal(error.to_string()))?
+            }
+        };
         self.encoder = Some(encoder);
         result.map_err(|error| cannot_encode(error.as_ref()))
     }
+}
+
+fn are_few(rows: &RecordBatch) -> bool {
+    let bytes = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or(usize::MAX);
+    rows.num_rows() * rows.num_columns() <= FEW_CELLS
+        && rows.columns().iter().map(bytes).fold(0, usize::saturating_add) <= FEW_BYTES
 }
 
 fn slices(batch: &RecordBatch, size: usize) -> impl Iterator<Item = RecordBatch> {

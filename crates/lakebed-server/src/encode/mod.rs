@@ -1,11 +1,12 @@
 //! Answers to statements, written down as they come: record batches in, bytes out.
 //!
-//! An [`Encoder`] is plain code over one buffer; [`AnswerBody`] runs it off the async threads,
-//! batch by batch, so that memory holds one batch and its bytes, whatever the answer's length.
+//! An [`Encoder`] is plain code over one buffer; [`AnswerBody`] runs it off the async threads, but for
+//! a few rows, batch by batch, so that memory holds one batch and its bytes, whatever the answer's length.
 //! (Parquet holds one row group.) A stream that breaks off ends in an error, never in a clean end.
 
 mod arrow;
 mod body;
+mod compressed;
 mod csv;
 mod json;
 mod ndjson;
@@ -14,8 +15,13 @@ mod types;
 mod values;
 
 pub(crate) use body::AnswerBody;
+pub(crate) use compressed::{compress, compressed};
+pub(crate) use types::columns;
 
-use ::arrow::{datatypes::Schema, record_batch::RecordBatch};
+use ::arrow::{
+    datatypes::{DataType, FieldRef, Schema},
+    record_batch::RecordBatch,
+};
 use lakebed_api::{Problem, ResolvedInput, Snapshot, media::SqlFormat};
 
 use crate::problem::{Failure, Result};
@@ -39,8 +45,13 @@ pub(crate) trait Encoder: Send {
         1024
     }
 
+    /// Whether beginning and ending take a moment, and a few rows too.
+    fn is_light(&self) -> bool {
+        true
+    }
+
     /// What tells a reader of the format that the rows end early; the body is cut in any case.
-    fn last_words(&self, _problem: &Problem) -> Vec<u8> {
+    fn last_words(&mut self, _problem: &Problem) -> Vec<u8> {
         Vec::new()
     }
 }
@@ -74,15 +85,21 @@ pub(crate) fn encoder(
     int64: Int64,
 ) -> Result<Box<dyn Encoder>> {
     Ok(match format {
-        SqlFormat::Json => Box::new(json::Json::new(schema, preamble, int64)),
+        SqlFormat::Json => {
+            refuse(repeated_within(schema.fields()), "a JSON object")?;
+            Box::new(json::Json::new(schema, preamble, int64))
+        }
         SqlFormat::Ndjson => {
-            refuse_repeated_names(schema, "a JSON object")?;
+            refuse(repeated(schema.fields()), "a JSON object")?;
             Box::new(ndjson::Ndjson::new(schema, int64))
         }
-        SqlFormat::Csv => Box::new(csv::Csv::new(schema)),
+        SqlFormat::Csv => {
+            refuse(repeated_within(schema.fields()), "a JSON object")?;
+            Box::new(csv::Csv::new(schema))
+        }
         SqlFormat::Arrow => Box::new(arrow::ArrowStream::new(schema)),
         SqlFormat::Parquet => {
-            refuse_repeated_names(schema, "a Parquet file")?;
+            refuse(repeated(schema.fields()), "a Parquet file")?;
             Box::new(parquet::Parquet::new(schema))
         }
     })
@@ -108,16 +125,32 @@ pub(crate) fn json_rows(rows: &RecordBatch) -> Result<Vec<u8>, BoxError> {
 }
 
 /// A second column of the same name would silently take the place of the first.
-fn refuse_repeated_names(schema: &Schema, what: &str) -> Result<()> {
-    let mut seen = std::collections::HashSet::new();
-    match schema.fields().iter().find(|field| !seen.insert(field.name())) {
+fn refuse(repeated: Option<&String>, what: &str) -> Result<()> {
+    match repeated {
         None => Ok(()),
-        Some(field) => {
-            let detail =
-                format!("two columns are named `{}`, which {what} cannot hold", field.name());
+        Some(name) => {
+            let detail = format!("two columns are named `{name}`, which {what} cannot hold");
             Err(not_encodable(detail).hint("give one of them another name with `AS`"))
         }
     }
+}
+
+/// The name of two fields that are side by side, here or within one of them.
+fn repeated(fields: &[FieldRef]) -> Option<&String> {
+    let mut seen = std::collections::HashSet::new();
+    let twice = fields.iter().find(|field| !seen.insert(field.name())).map(|field| field.name());
+    twice.or_else(|| repeated_within(fields))
+}
+
+fn repeated_within(fields: &[FieldRef]) -> Option<&String> {
+    fields.iter().find_map(|field| match field.data_type() {
+        DataType::Struct(fields) => repeated(fields),
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::Map(item, _) => repeated_within(std::slice::from_ref(item)),
+        _ => None,
+    })
 }
 
 pub(crate) fn not_encodable(detail: String) -> Failure {

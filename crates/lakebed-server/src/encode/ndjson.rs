@@ -47,7 +47,7 @@ impl Encoder for Ndjson {
         Ok(())
     }
 
-    fn last_words(&self, problem: &Problem) -> Vec<u8> {
+    fn last_words(&mut self, problem: &Problem) -> Vec<u8> {
         let line = Line::<()>::Problem(problem.clone());
         let mut line = serde_json::to_vec(&line).expect("wire types always serialise");
         line.push(b'\n');

@@ -79,4 +79,8 @@ impl Encoder for Parquet {
     fn rows_at_once(&self) -> usize {
         8192
     }
+
+    fn is_light(&self) -> bool {
+        false
+    }
 }

@@ -4,7 +4,7 @@ use arrow::datatypes::{DataType, Schema};
 use lakebed_api::SqlColumn;
 
 /// The columns of an answer, in order.
-pub(super) fn columns(schema: &Schema) -> Vec<SqlColumn> {
+pub(crate) fn columns(schema: &Schema) -> Vec<SqlColumn> {
     let fields = schema.fields().iter();
     fields
         .map(|field| SqlColumn {

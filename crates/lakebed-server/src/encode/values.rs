@@ -2,12 +2,15 @@
 //!
 //! Decimals are strings with all their digits; floats that JSON has no number for are `"NaN"`,
 //! `"Infinity"`, `"-Infinity"` (arrow-json writes null); points in time are in UTC and end in `Z`,
-//! whatever zone the column names (arrow-json needs a time zone database for names).
+//! whatever zone the column names (arrow-json needs a time zone database for names). Dates and times
+//! beyond the calendar (±262,000 years, a day of 24 hours) are their count of units, as strings
+//! (arrow-json writes its error).
 
 use std::{io::Write as _, sync::Arc};
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, PrimitiveArray},
+    compute::cast,
     datatypes::{
         ArrowPrimitiveType, DataType, FieldRef, Float16Type, Float32Type, Float64Type, Int64Type,
         TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
@@ -83,6 +86,15 @@ impl EncoderFactory for Exact {
                 Box::new(Decimal(ArrayFormatter::try_new(array, &FormatOptions::new())?)) as _
             }
             DataType::Timestamp(unit, Some(_)) => instant(*unit, array),
+            DataType::Date32
+            | DataType::Date64
+            | DataType::Time32(_)
+            | DataType::Time64(_)
+            | DataType::Timestamp(_, None)
+            | DataType::Duration(_) => {
+                let text = ArrayFormatter::try_new(array, &FormatOptions::new())?;
+                Box::new(Calendar { array, text, buffer: String::new() }) as _
+            }
             _ => return Ok(None),
         };
         Ok(Some(NullableEncoder::new(encoder, array.nulls().cloned())))
@@ -155,6 +167,25 @@ struct Decimal<'a>(ArrayFormatter<'a>);
 impl Encoder for Decimal<'_> {
     fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
         put!(out, "\"{}\"", self.0.value(row));
+    }
+}
+
+/// What a calendar or a clock shows.
+struct Calendar<'a> {
+    array: &'a dyn Array,
+    text: ArrayFormatter<'a>,
+    buffer: String,
+}
+
+impl Encoder for Calendar<'_> {
+    fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
+        self.buffer.clear();
+        if self.text.value(row).write(&mut self.buffer).is_err() {
+            let count = cast(&self.array.slice(row, 1), &DataType::Int64);
+            let count = count.map(|count| count.as_primitive::<Int64Type>().value(0));
+            self.buffer = count.map(|count| count.to_string()).unwrap_or_default();
+        }
+        put!(out, "\"{}\"", self.buffer);
     }
 }
 

@@ -6,9 +6,9 @@ use lakebed_api::{
     AccessExplanation, ActionExplained, AttributeChange, CatalogAnswer, CatalogApplied,
     CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, ContractChange, ContractReason,
     GrantExplained, GroupChange, PolicyChange, PolicyExplained, Reach, ReviewedColumn, RightChange,
-    SightChange,
+    SightChange, TaggedPart,
 };
-use lakebed_core::{PrincipalName, Standing, Target, policy::PolicyRule};
+use lakebed_core::{DatasetName, PrincipalName, Standing, Target, policy::PolicyRule};
 use lakebed_service::{ApplyCatalog, govern};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -140,6 +140,7 @@ fn plan(plan: govern::CatalogPlan) -> CatalogPlan {
         contracts: contracts.collect(),
         policies: policies.collect(),
         sights: sights.collect(),
+        warnings: plan.warnings.iter().map(ToString::to_string).collect(),
         reviewed_added: plan.reviewed_added.iter().cloned().map(column).collect(),
         reviewed_removed: plan.reviewed_removed.iter().cloned().map(column).collect(),
         before: plan.before,
@@ -194,6 +195,13 @@ fn explanation(found: govern::Explanation) -> AccessExplanation {
         why_not: explained.why_not.map(|why| why.as_str().to_owned()),
     });
     let tells = found.tells_policies;
+    let tagged_part = |(dataset, tagged): (DatasetName, govern::Tagged)| TaggedPart {
+        dataset,
+        columns: match tagged {
+            govern::Tagged::Whole => None,
+            govern::Tagged::Columns(columns) => Some(columns),
+        },
+    };
     let policies = found.policies.into_iter().map(|explained| PolicyExplained {
         kind: match explained.policy.rule {
             PolicyRule::RowFilter(_) => "rows",
@@ -206,6 +214,10 @@ fn explanation(found: govern::Explanation) -> AccessExplanation {
         on: explained.policy.on,
         applies: explained.why_not.is_none(),
         why_not: explained.why_not.map(|why| why.as_str().to_owned()),
+        tagged: match tells {
+            true => explained.tagged.into_iter().map(tagged_part).collect(),
+            false => Vec::new(),
+        },
     });
     AccessExplanation {
         policies: policies.collect(),

@@ -41,6 +41,8 @@ problems! {
     BadBody: 400 413 415;
     /// Of routes that change the lake.
     Changes: 409 422 507;
+    /// Of routes that tell what is there for a while.
+    Gone: 410;
     /// Of routes whose work may have to wait.
     TooMany: 429;
     /// Of routes that take any number of bytes.

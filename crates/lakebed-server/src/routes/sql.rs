@@ -5,7 +5,7 @@ use axum::{
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use lakebed_api::{
     ResolvedInput, SqlLimits, SqlParameters, SqlRequest, SqlResult, encode_resolved,
     format_snapshot,
@@ -13,7 +13,7 @@ use lakebed_api::{
 };
 use lakebed_service::{
     QueryAnswer, QueryRequest,
-    engine::{Parameters, QueryLimits},
+    engine::{Parameters, QueryLimits, QueryStream},
 };
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -22,10 +22,11 @@ use super::problems::{Always, BadBody, Changes, NotAcceptable, NotFound, RawByte
 use crate::{
     Access, AppState,
     accept::negotiate,
+    coding::Coding,
     context::Context,
     convert,
-    encode::{AnswerBody, Int64, Preamble, encoder},
-    extract::{ApiQuery, media_type, parse_json, read_body, unsupported},
+    encode::{AnswerBody, Int64, Preamble, compressed, encoder},
+    extract::{ApiQuery, media_type, parse_json, read_body, text_body, unsupported},
     lines::Reader,
     metrics::StatementTally,
     problem::{Failure, Result},
@@ -52,9 +53,10 @@ enum Int64Query {
 
 /// Answer one statement
 ///
-/// The rows are streamed in the format that `accept` prefers. Once they have begun, an error cuts
-/// the body (a chunked body without its last chunk); NDJSON tells the reason in a last line
-/// `{"problem": …}`. Going away cancels the statement.
+/// The rows are streamed in the format that `accept` prefers, compressed (zstd, gzip) if
+/// `accept-encoding` prefers that; a Parquet file is compressed by itself. Once they have begun, an
+/// error cuts the body (a chunked body without its last chunk, a frame without its end); NDJSON tells
+/// the reason in a last line `{"problem": …}`. Going away cancels the statement.
 #[utoipa::path(post, path = "/v1/sql", tag = "sql", params(SqlQuery),
     request_body(content((SqlRequest = "application/json"), (String = "text/plain"))),
     responses(
@@ -85,6 +87,8 @@ pub(crate) async fn sql(
 ) -> Result<Response> {
     let offered = SqlFormat::ALL.map(SqlFormat::media_type);
     let format = SqlFormat::ALL[negotiate(request.headers(), &offered)?];
+    let coding = coding(&state, request.headers(), format)?;
+    let written = Written { format, coding, int64: int64(query) };
     let request = query_request(&state, parse_body(request).await?)?;
     let reader = Reader { access: state.access, request_id: ctx.request_id.clone() };
     let mut tally = StatementTally::begin(state.metrics.clone());
@@ -96,7 +100,29 @@ pub(crate) async fn sql(
             return Err(failure);
         }
     };
-    respond(answer, format, int64(query.int64), reader, tally).await
+    respond(answer, written, reader, tally).await
+}
+
+/// How an answer is written down.
+pub(crate) struct Written {
+    pub(crate) format: SqlFormat,
+    pub(crate) coding: Coding,
+    pub(crate) int64: Int64,
+}
+
+/// Which content coding the client likes best. In process none is of use; a Parquet file is
+/// compressed by itself.
+pub(crate) fn coding(state: &AppState, headers: &HeaderMap, format: SqlFormat) -> Result<Coding> {
+    let coding = match (state.access, format) {
+        (Access::Local, _) => Some(Coding::Identity),
+        (Access::Remote, SqlFormat::Parquet) => Coding::of_compressed(headers),
+        (Access::Remote, _) => Coding::preferred(headers),
+    };
+    coding.ok_or_else(|| {
+        let detail = "no coding of the `accept-encoding` header is offered here";
+        Failure::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", detail)
+            .hint("take `zstd`, `gzip` or `identity`")
+    })
 }
 
 /// JSON, or the bare statement.
@@ -105,15 +131,13 @@ async fn parse_body(request: Request) -> Result<SqlRequest> {
     match media_type(&parts.headers).as_deref() {
         Some(media::JSON) => parse_json(&read_body(body).await?),
         Some(media::TEXT) => {
-            let sql = String::from_utf8(read_body(body).await?.into());
-            let sql = sql.map_err(|_| Failure::invalid("invalid-text", "the body is not UTF-8"))?;
-            Ok(SqlRequest { sql, ..SqlRequest::default() })
+            Ok(SqlRequest { sql: text_body(body).await?, ..SqlRequest::default() })
         }
         _ => Err(unsupported(&format!("{} or {}", media::JSON, media::TEXT))),
     }
 }
 
-fn query_request(state: &AppState, request: SqlRequest) -> Result<QueryRequest> {
+pub(crate) fn query_request(state: &AppState, request: SqlRequest) -> Result<QueryRequest> {
     let parameters = match request.params {
         SqlParameters::Positional(values) => Parameters::Positional(values),
         SqlParameters::Named(values) => Parameters::Named(values),
@@ -124,8 +148,8 @@ fn query_request(state: &AppState, request: SqlRequest) -> Result<QueryRequest> 
 
 /// A client of a server can ask for less than the server's limits, never for more.
 fn limits(state: &AppState, asked: SqlLimits) -> Result<QueryLimits> {
-    let SqlLimits { max_rows, timeout_ms, memory_bytes, spill_bytes } = asked;
-    if [max_rows, timeout_ms, memory_bytes, spill_bytes].contains(&Some(0)) {
+    let SqlLimits { max_rows, max_bytes, timeout_ms, memory_bytes, spill_bytes } = asked;
+    if [max_rows, max_bytes, timeout_ms, memory_bytes, spill_bytes].contains(&Some(0)) {
         let detail = "a limit is 0: leave it out to have the server's own";
         return Err(Failure::invalid("invalid-limit", detail));
     }
@@ -141,14 +165,15 @@ fn limits(state: &AppState, asked: SqlLimits) -> Result<QueryLimits> {
     };
     Ok(QueryLimits {
         max_rows: optional(max_rows, own.max_rows),
+        max_bytes: optional(max_bytes, own.max_bytes),
         timeout_ms: optional(timeout_ms, own.timeout_ms),
         memory_bytes: bounded(memory_bytes, own.memory_bytes),
         spill_bytes: bounded(spill_bytes, own.spill_bytes),
     })
 }
 
-const fn int64(query: Int64Query) -> Int64 {
-    match query {
+pub(crate) const fn int64(query: SqlQuery) -> Int64 {
+    match query.int64 {
         Int64Query::Number => Int64::Number,
         Int64Query::String => Int64::Text,
     }
@@ -157,24 +182,41 @@ const fn int64(query: Int64Query) -> Int64 {
 /// The status is decided once the first rows are encoded.
 async fn respond(
     answer: QueryAnswer,
-    format: SqlFormat,
-    int64: Int64,
+    written: Written,
     reader: Reader,
     tally: StatementTally,
 ) -> Result<Response> {
     let QueryAnswer { statement_id, snapshot, resolved, stream } = answer;
     let preamble = Preamble {
-        statement_id: statement_id.clone(),
+        statement_id,
         snapshot: convert::snapshot(snapshot),
         resolved: resolved.iter().map(convert::input).collect::<Vec<ResolvedInput>>(),
     };
+    respond_rows(preamble, stream, written, reader, tally).await
+}
+
+/// The same for rows of which it is known what to say.
+pub(crate) async fn respond_rows(
+    preamble: Preamble,
+    stream: QueryStream,
+    Written { format, coding, int64 }: Written,
+    reader: Reader,
+    tally: StatementTally,
+) -> Result<Response> {
+    let statement_id = preamble.statement_id.clone();
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(format)));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     put(&mut headers, media::STATEMENT_ID, &statement_id)?;
     put(&mut headers, media::SNAPSHOT, &format_snapshot(&preamble.snapshot))?;
     put(&mut headers, media::RESOLVED, &encode_resolved(&preamble.resolved))?;
+    if let Some(name) = coding.name() {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
+    }
+    headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
     let encoder = encoder(format, &stream.schema, preamble, int64)?;
+    let encoder =
+        compressed(encoder, coding).map_err(|error| Failure::internal(error.to_string()))?;
     let body = AnswerBody::begin(encoder, stream, reader, statement_id, tally).await?;
     Ok((headers, body.into_body()).into_response())
 }

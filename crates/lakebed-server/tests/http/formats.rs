@@ -133,6 +133,23 @@ async fn values_that_text_could_lose() {
     );
 }
 
+/// The extremes: more digits than a double has, dates that no calendar shows, values within values.
+/// Whatever reads one of them back reads the same.
+#[tokio::test]
+async fn rare_values_that_text_could_lose() {
+    let door = Door::remote().await;
+    assert_snapshot!(door.sql("RARE", media::NDJSON).await.text());
+    assert_snapshot!(door.sql("RARE", media::CSV).await.text().replace('\r', "␍"));
+    let headers = ["content-type: text/plain", "accept: application/x-ndjson"];
+    let answer = door.call("POST", "/v1/sql?int64=string", &headers, "RARE").await;
+    assert_snapshot!(answer.text());
+    for text in [door.sql("RARE", media::NDJSON).await, answer] {
+        for line in text.text().lines() {
+            serde_json::from_str::<Value>(line).unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn long_integers_are_strings_on_request() {
     let door = Door::remote().await;
@@ -152,6 +169,22 @@ async fn repeated_names_never_lose_a_column() {
     }
     assert_eq!(door.sql("TWICE", media::JSON).await.json()["rows"], json!([[1, 1]]));
     assert_eq!(door.sql("TWICE", media::CSV).await.text(), "a,a\r\n1,1\r\n");
+    for format in [media::JSON, media::NDJSON, media::CSV, media::PARQUET] {
+        assert_eq!(door.sql("TWINS", format).await.code(), is(422, "not-encodable"), "{format}");
+    }
+    assert_eq!(arrow_rows(&door.sql("TWINS", media::ARROW).await.body)[0].num_rows(), 1);
+}
+
+/// What a format cannot hold is said before the answer begins, with one that can.
+#[tokio::test]
+async fn a_map_that_is_no_object_is_refused_as_json() {
+    let door = Door::remote().await;
+    for format in [media::JSON, media::NDJSON, media::CSV] {
+        let answer = door.sql("MAP", format).await;
+        assert_eq!(answer.code(), is(422, "not-encodable"), "{format}");
+        assert!(answer.problem().hint.unwrap().contains(media::ARROW));
+    }
+    assert_eq!(arrow_rows(&door.sql("MAP", media::ARROW).await.body)[0].num_rows(), 1);
 }
 
 #[tokio::test]
@@ -203,28 +236,37 @@ async fn a_reference_that_does_not_resolve_is_named() {
 #[tokio::test]
 async fn limits_can_be_lowered_but_not_lifted_from_outside() {
     const GIB: u64 = 1 << 30;
-    let own =
-        QueryLimits { max_rows: Some(100), timeout_ms: None, memory_bytes: GIB, spill_bytes: GIB };
+    let own = QueryLimits {
+        max_rows: Some(100),
+        max_bytes: Some(2000),
+        timeout_ms: None,
+        memory_bytes: GIB,
+        spill_bytes: GIB,
+    };
     let asked = SqlLimits {
         max_rows: Some(1000),
+        max_bytes: Some(3000),
         timeout_ms: Some(5000),
         memory_bytes: Some(GIB / 2),
         spill_bytes: Some(GIB * 2),
     };
     let request = SqlRequest { sql: "ROWS 1".to_owned(), limits: asked, ..SqlRequest::default() };
     for (access, expected) in [
-        (Access::Remote, (Some(100), Some(5000), GIB / 2, GIB)),
-        (Access::Local, (Some(1000), Some(5000), GIB / 2, GIB * 2)),
+        (Access::Remote, (Some(100), Some(2000), Some(5000), GIB / 2, GIB)),
+        (Access::Local, (Some(1000), Some(3000), Some(5000), GIB / 2, GIB * 2)),
     ] {
         let door = Door::with(access, own).await;
         door.client().sql(&request, SqlFormat::Json).await.unwrap();
         let used = door.engine.limits.lock().unwrap().unwrap();
-        let used = (used.max_rows, used.timeout_ms, used.memory_bytes, used.spill_bytes);
+        let used =
+            (used.max_rows, used.max_bytes, used.timeout_ms, used.memory_bytes, used.spill_bytes);
         assert_eq!(used, expected, "{access:?}");
     }
     let door = Door::remote().await;
-    let answer = door.post("/v1/sql", json!({"sql": "ROWS 1", "limits": {"max_rows": 0}})).await;
-    assert_eq!(answer.code(), is(400, "invalid-limit"));
+    for limit in ["max_rows", "max_bytes", "timeout_ms", "memory_bytes", "spill_bytes"] {
+        let answer = door.post("/v1/sql", json!({"sql": "ROWS 1", "limits": {limit: 0}})).await;
+        assert_eq!(answer.code(), is(400, "invalid-limit"), "{limit}");
+    }
 }
 
 /// The rows are streamed: an answer without end is read as far as wanted, and ends with its reader.

@@ -1,9 +1,11 @@
 //! The HTTP door over a real lake: what is asked, what is answered, how it fails.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
+mod attacks;
 mod auth;
 mod breakage;
 mod certificates;
+mod compression;
 mod formats;
 mod ingest;
 mod issuer;
@@ -19,6 +21,7 @@ mod problems;
 mod proxy;
 mod resources;
 mod sockets;
+mod statements;
 mod strangers;
 mod support;
 mod uploads;

@@ -38,7 +38,8 @@ async fn every_documented_operation_is_routed() {
             .replace("{namespace}", "a")
             .replace("{name}", "b")
             .replace("{digest}", "c")
-            .replace("{id}", "d");
+            .replace("{id}", "d")
+            .replace("{number}", "0");
         let answer = door.call(&method.to_uppercase(), &path, &[], Body::empty()).await;
         let status = answer.status.as_u16();
         let is_routed =

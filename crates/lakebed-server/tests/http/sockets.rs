@@ -101,6 +101,58 @@ async fn the_client_sees_the_cut() {
     }
 }
 
+/// A client that takes answers compressed reads the same, and sees the same cut.
+#[tokio::test]
+async fn a_client_of_another_machine_reads_the_same() {
+    let served = Served::new().await;
+    let client = served.client().with_compression();
+    for format in SqlFormat::ALL {
+        let whole = client.sql(&statement("ROWS 5000"), format).await.unwrap();
+        let bytes = whole.bytes.try_collect::<Vec<_>>().await.unwrap().concat();
+        if format == SqlFormat::Csv {
+            assert!(bytes.ends_with(b"4999,row 4999\r\n"));
+        }
+        let mut broken = client.sql(&statement("BREAK 5000"), format).await.unwrap().bytes;
+        let mut received = Vec::new();
+        let error = loop {
+            match broken.try_next().await {
+                Ok(Some(part)) => received.extend_from_slice(&part),
+                Ok(None) => panic!("{format:?} ended as if it were whole"),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, ClientError::Broken { .. }), "{format:?}: {error:?}");
+        if format == SqlFormat::Ndjson {
+            let text = String::from_utf8(received).unwrap();
+            assert!(text.lines().last().unwrap().starts_with("{\"problem\":"), "{text}");
+        }
+    }
+    assert_eq!(client.openapi().await.unwrap(), served.client().openapi().await.unwrap());
+    assert_eq!(client.version("sales.orders").await.unwrap_err().code(), "not-found");
+}
+
+/// Answers travel compressed where a client asks for that, cut without the end of chunks.
+#[tokio::test]
+async fn compressed_answers_travel_compressed() {
+    let served = Served::new().await;
+    let ask = async |sql: &str| {
+        served
+            .raw(&format!(
+                "POST /v1/sql HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\
+                 Accept: text/csv\r\nAccept-Encoding: zstd\r\nContent-Length: {}\r\n\
+                 Connection: close\r\n\r\n{sql}",
+                sql.len()
+            ))
+            .await
+    };
+    let whole = ask("ROWS 5000").await;
+    assert!(whole.contains("content-encoding: zstd\r\n"), "{whole:.400}");
+    assert!(whole.ends_with("0\r\n\r\n") && !whole.contains("row 4999"));
+    let broken = ask("BREAK 5000").await;
+    assert!(broken.contains("content-encoding: zstd\r\n"));
+    assert!(!broken.ends_with("0\r\n\r\n"));
+}
+
 #[tokio::test]
 async fn the_whole_path_works_over_a_socket() {
     let served = Served::new().await;

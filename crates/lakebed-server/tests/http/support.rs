@@ -7,10 +7,14 @@ use std::sync::{
 
 use arrow::{
     array::{
-        ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray,
-        Float64Array, Int64Array, ListArray, StringArray, TimestampMicrosecondArray,
+        Array as _, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array,
+        Decimal256Array, DictionaryArray, DurationMicrosecondArray, Float32Array, Float64Array,
+        Int64Array, Int64Builder, ListArray, MapBuilder, NullArray, StringArray, StringBuilder,
+        StructArray, Time64MicrosecondArray, TimestampMicrosecondArray, TimestampNanosecondArray,
+        TimestampSecondArray, UInt64Array,
     },
-    datatypes::{Int32Type, SchemaRef},
+    buffer::OffsetBuffer,
+    datatypes::{DataType, Field, FieldRef, Int32Type, Int64Type, SchemaRef, i256},
     record_batch::RecordBatch,
 };
 use async_trait::async_trait;
@@ -56,6 +60,7 @@ impl Engine for Script {
                     .filter(|word| word.contains('.'))
                     .map(|word| word.parse().unwrap())
                     .collect(),
+                system: Vec::new(),
             }),
         }
     }
@@ -75,11 +80,17 @@ impl Engine for Script {
             "STUCK" => stream::pending().boxed(),
             "TYPES" => stream::iter([Ok(types())]).boxed(),
             "TWICE" => stream::iter([Ok(twice())]).boxed(),
+            "RARE" => stream::iter([Ok(rare())]).boxed(),
+            "TWINS" => stream::iter([Ok(twins())]).boxed(),
+            "MAP" => stream::iter([Ok(numbered_map())]).boxed(),
             _ => stream::iter(numbers(count)).map(Ok).boxed(),
         };
         let schema: SchemaRef = match word.as_str() {
             "TYPES" => types().schema(),
             "TWICE" => twice().schema(),
+            "RARE" => rare().schema(),
+            "TWINS" => twins().schema(),
+            "MAP" => numbered_map().schema(),
             _ => batch_of(0..0).schema(),
         };
         let guard = Dropped(Arc::clone(&self.dropped));
@@ -87,7 +98,8 @@ impl Engine for Script {
         let batches = stream::unfold((batches, guard), |(mut batches, guard)| async move {
             Some((batches.next().await?, (batches, guard)))
         });
-        Ok(QueryStream { schema, batches: batches.boxed() })
+        let batches = batches.boxed();
+        Ok(QueryStream { schema, batches, columns: Vec::new(), unstable: Vec::new() })
     }
 }
 
@@ -146,6 +158,68 @@ fn types() -> RecordBatch {
     RecordBatch::try_from_iter(columns.into_iter().chain([("bytes", bytes)])).unwrap()
 }
 
+/// The extremes of rarer types, and what lies within others.
+fn rare() -> RecordBatch {
+    let seconds = i64::MAX / 1_000_000_000;
+    let decimal = Decimal256Array::from(vec![i256::MIN + i256::ONE, i256::ONE]);
+    let small = Decimal128Array::from(vec![5, -5]).with_precision_and_scale(4, 3).unwrap();
+    let longs = ListArray::from_iter_primitive::<Int64Type, _, _>([
+        Some(vec![Some(i64::MAX), None]),
+        Some(vec![]),
+    ]);
+    let within = StructArray::from(vec![
+        (field("price", DataType::Decimal128(4, 3)), Arc::new(small) as ArrayRef),
+        (field("longs", longs.data_type().clone()), Arc::new(longs) as ArrayRef),
+        (field("nan", DataType::Float32), Arc::new(Float32Array::from(vec![f32::NAN, -0.0])) as _),
+        (field("raw", DataType::Binary), Arc::new(BinaryArray::from(vec![&b"\x01"[..], b""])) as _),
+    ]);
+    let mut map = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
+    for value in [i64::MIN, 0] {
+        map.keys().append_value("a\"b");
+        map.values().append_value(value);
+        map.append(true).unwrap();
+    }
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("ulong", Arc::new(UInt64Array::from(vec![u64::MAX, 0]))),
+        ("float", Arc::new(Float32Array::from(vec![0.1, f32::MAX]))),
+        ("digits", Arc::new(decimal.with_precision_and_scale(76, 10).unwrap())),
+        ("day", Arc::new(Date32Array::from(vec![i32::MAX, -719_529]))),
+        ("time", Arc::new(Time64MicrosecondArray::from(vec![86_399_999_999, i64::MAX]))),
+        ("stamp", Arc::new(TimestampNanosecondArray::from(vec![1, i64::MAX]))),
+        ("second", Arc::new(TimestampSecondArray::from(vec![i64::MAX, seconds]))),
+        ("point", Arc::new(TimestampSecondArray::from(vec![i64::MIN, 0]).with_timezone("UTC"))),
+        ("span", Arc::new(DurationMicrosecondArray::from(vec![1_500_000, i64::MAX]))),
+        ("text", Arc::new(StringArray::from(vec!["\u{0}\u{1f}\u{2028}\u{1f600}", "a\tb"]))),
+        ("nothing", Arc::new(NullArray::new(2))),
+        ("within", Arc::new(within)),
+        ("map", Arc::new(map.finish())),
+    ];
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+fn field(name: &str, data_type: DataType) -> FieldRef {
+    Arc::new(Field::new(name, data_type, true))
+}
+
+/// A list of structs with two fields of one name.
+fn twins() -> RecordBatch {
+    let number: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    let twin = || (field("a", DataType::Int64), Arc::clone(&number));
+    let pair: ArrayRef = Arc::new(StructArray::from(vec![twin(), twin()]));
+    let offsets = OffsetBuffer::from_lengths([1]);
+    let list = ListArray::new(field("item", pair.data_type().clone()), offsets, pair, None);
+    RecordBatch::try_from_iter([("pairs", Arc::new(list) as ArrayRef)]).unwrap()
+}
+
+/// JSON has no objects whose keys are numbers.
+fn numbered_map() -> RecordBatch {
+    let mut map = MapBuilder::new(None, Int64Builder::new(), Int64Builder::new());
+    map.keys().append_value(1);
+    map.values().append_value(2);
+    map.append(true).unwrap();
+    RecordBatch::try_from_iter([("map", Arc::new(map.finish()) as ArrayRef)]).unwrap()
+}
+
 /// A lake, its engine, and the door before it.
 pub(crate) struct Door {
     pub(crate) test: Arc<TestLake>,
@@ -200,9 +274,18 @@ impl Door {
         self.with_state(AppState::new(self.lake.clone(), Access::Remote).with_identity(identity))
     }
 
-    /// Another server of the same lake.
+    /// Another server of the same lake, which answers no SQL.
     pub(crate) async fn another(&self) -> Self {
-        let lake = self.test.reopen().await.unwrap();
+        self.another_on(self.test.reopen().await.unwrap())
+    }
+
+    /// Another server of the same lake, with the same script.
+    pub(crate) async fn another_with_its_engine(&self) -> Self {
+        let engine = Arc::clone(&self.engine) as Arc<dyn Engine>;
+        self.another_on(self.test.reopen_with(engine).await.unwrap())
+    }
+
+    fn another_on(&self, lake: Lake) -> Self {
         let state = AppState::new(lake.clone(), Access::Remote);
         Self { lake, ..self.with_state(state) }
     }

@@ -219,7 +219,7 @@ async fn another_server_goes_on() {
 
 fn limits(uploads: UploadLimits) -> WorkLimits {
     let one = AdmissionLimits { at_once: 1, queued: 2, queued_per_principal: 2 };
-    WorkLimits { ingests: one, statements: one, uploads }
+    WorkLimits { ingests: one, statements: one, uploads, ..WorkLimits::default() }
 }
 
 /// Who can mend it decides: too large for ever, too much of one's own, too much of everyone's.

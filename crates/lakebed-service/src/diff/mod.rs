@@ -14,7 +14,10 @@ use lakebed_core::{
     profile::{ColumnProfile, TableProfile},
 };
 
-use crate::{Ctx, Detail, Error, Lake, ProfileAnswer, ResolvedVersion, Result, Snapshot};
+use crate::{
+    Ctx, Detail, Error, Lake, ProfileAnswer, ResolvedVersion, Result, Snapshot,
+    reads::{Asked, Reading},
+};
 use columns::pair_up;
 pub use columns::{ColumnChange, ColumnDiff};
 pub use rows::{CellCount, RowDiff, RowSamples};
@@ -60,9 +63,22 @@ impl Lake {
     /// versions of kind `files` and for keys that not both have; [`Error::Engine`] when sorting needs
     /// more than it may use.
     pub async fn diff(&self, ctx: &Ctx, request: DiffRequest) -> Result<DiffAnswer> {
+        let asked = Asked::Diff { from: request.from.to_string(), to: request.to.to_string() };
+        let mut reading = Reading::begin(&self.inner.reads, ctx, asked)?;
+        let answer = self.diff_for(ctx, request, &mut reading).await;
+        reading.close(answer).await
+    }
+
+    async fn diff_for(
+        &self,
+        ctx: &Ctx,
+        request: DiffRequest,
+        reading: &mut Reading,
+    ) -> Result<DiffAnswer> {
         let references = [request.from.clone(), request.to.clone()];
         let resolution = self.resolve(ctx, &references, Detail::None).await?;
         let snapshot = resolution.snapshot;
+        reading.tells_of(&resolution.versions).await?;
         let [from, to] = <[ResolvedVersion; 2]>::try_from(resolution.versions)
             .map_err(|_| Error::Internal { source: "two references, two versions".into() })?;
         let mut sides = Vec::with_capacity(2);
@@ -70,7 +86,7 @@ impl Lake {
             let version = &resolved.version;
             // Pinned: what a name means may change while this runs.
             let pinned = DatasetRef::pinned(version.dataset.clone(), version.number);
-            sides.push(self.profile(ctx, pinned).await?);
+            sides.push(self.profile_for(ctx, pinned, reading).await?);
         }
         let [before, after] = <[ProfileAnswer; 2]>::try_from(sides)
             .map_err(|_| Error::Internal { source: "two references, two profiles".into() })?;

@@ -93,6 +93,7 @@ impl Lake {
         let (pairs, not_compared) = pairs(&task)?;
         let limits = QueryLimits {
             max_rows: None,
+            max_bytes: None,
             memory_bytes: task.limits.memory_bytes / 2,
             spill_bytes: task.limits.spill_bytes / 2,
             ..task.limits
@@ -145,6 +146,7 @@ impl Lake {
             parameters: Parameters::default(),
             tables: vec![self.bind_whole(resolved, TablePart::Rows).await?],
             listing: Vec::new(),
+            system: Vec::new(),
             limits,
             now: self.inner.clock.now(),
         };

@@ -104,6 +104,28 @@ pub enum Error {
         /// What to do about it.
         hint: String,
     },
+    /// It was there, and is not to be had any more: ask again.
+    #[error("{message}")]
+    Gone {
+        /// A stable word for the reason.
+        code: &'static str,
+        /// What is not to be had.
+        message: String,
+        /// What to do instead.
+        hint: String,
+    },
+    /// A statement has more rows than may wait.
+    #[error("{message}")]
+    ResultTooLarge {
+        /// How much may wait.
+        message: String,
+    },
+    /// The bytes of a result are not what was written. Never retried, never skipped.
+    #[error("chunk {chunk} of the result is damaged")]
+    ResultDamaged {
+        /// The chunk.
+        chunk: u64,
+    },
     /// More than is ever taken.
     #[error("{message}")]
     TooLarge {
@@ -188,7 +210,10 @@ impl Error {
             | Self::Refused { code, .. }
             | Self::Bucket { code, .. }
             | Self::Busy { code, .. }
+            | Self::Gone { code, .. }
             | Self::Mismatch { code, .. } => code,
+            Self::ResultTooLarge { .. } => "result-too-large",
+            Self::ResultDamaged { .. } => "result-damaged",
             Self::NoRoom { .. } => "no-room",
             Self::Offset { .. } => "upload-offset",
             Self::TooLarge { .. } => "too-large",
@@ -200,7 +225,7 @@ impl Error {
             Self::Locked { .. } => "locked",
             Self::NoLake { .. } => "no-lake",
             Self::Stopped { .. } => "stopped",
-            Self::Engine(error) => engine_code(error),
+            Self::Engine(error) => error.code(),
             Self::Unavailable { .. } => "unavailable",
             Self::Cancelled => "cancelled",
             Self::Internal { .. } => "internal",
@@ -221,10 +246,15 @@ impl Error {
             | Self::Bucket { hint, .. }
             | Self::Busy { hint, .. }
             | Self::NoRoom { hint, .. }
+            | Self::Gone { hint, .. }
             | Self::Mismatch { hint, .. }
             | Self::TooLarge { hint, .. } => return Some(hint.clone()),
             Self::Offset { .. } => "ask how far the upload is, and go on from there",
             Self::Conflict { .. } => "try again",
+            Self::ResultTooLarge { .. } => {
+                "aggregate or filter, or read it as it comes: `POST /v1/sql` streams any number of rows"
+            }
+            Self::ResultDamaged { .. } => "run the statement again",
             Self::Corrupt { .. } => {
                 "`lakebed verify` names every version it touches; restore that file from a backup"
             }
@@ -253,17 +283,6 @@ impl Error {
 
     pub(crate) fn internal(source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Internal { source: Box::new(source) }
-    }
-}
-
-const fn engine_code(error: &EngineError) -> &'static str {
-    match error {
-        EngineError::Invalid { .. } => "sql-invalid",
-        EngineError::NotAllowed { .. } => "sql-not-allowed",
-        EngineError::Failed { .. } => "sql-failed",
-        EngineError::Exhausted { .. } => "sql-exhausted",
-        EngineError::Store(_) => "corrupt",
-        EngineError::Internal { .. } => "internal",
     }
 }
 

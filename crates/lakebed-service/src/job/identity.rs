@@ -1,5 +1,5 @@
-//! Who asked for a job, as text: whoever takes it over acts for the same principal, with the same
-//! claims, and with no more than the credential was good for.
+//! Who asked, as it is kept: whoever takes a job over acts for the same principal, with the same claims,
+//! and with no more than the credential was good for; a read is on record with all of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,34 +9,47 @@ use lakebed_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Ctx, ShownToken};
+use crate::{Ctx, Door, ShownToken};
 
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    principal: PrincipalName,
-    groups: BTreeSet<GroupName>,
-    attributes: BTreeMap<String, AttributeValue>,
-    scope: Option<TokenScope>,
-    standing: StoredStanding,
+/// Who asked, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredAsker {
+    /// Who.
+    pub principal: PrincipalName,
+    /// Groups that the identity provider named.
+    pub groups: BTreeSet<GroupName>,
+    /// Attributes that the identity provider stated.
+    pub attributes: BTreeMap<String, AttributeValue>,
+    /// What the credential was good for.
+    pub scope: Option<TokenScope>,
+    /// What was known of them besides.
+    pub standing: StoredStanding,
     /// The public part of the token that proved it, and until when it is good.
-    token: Option<(String, Timestamp)>,
-    /// The request that asked for it.
-    request_id: String,
+    pub token: Option<(String, Timestamp)>,
+    /// The request that asked.
+    pub request_id: String,
+    /// By which door it came.
+    #[serde(default)]
+    pub door: Door,
 }
 
-#[derive(Serialize, Deserialize)]
+/// [`Standing`], as it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum StoredStanding {
+pub enum StoredStanding {
+    /// Nothing.
     Ordinary,
+    /// Whose token was the first of the lake.
     FirstAdmin,
+    /// They own the lake.
     Owner,
 }
 
-/// Who asks, as one line of JSON.
-pub(super) fn to_text(ctx: &Ctx) -> String {
+/// Who asks, to be kept.
+pub(crate) fn asker(ctx: &Ctx) -> StoredAsker {
     let identity = &ctx.identity;
     let attributes = identity.attributes.iter();
-    let stored = Stored {
+    StoredAsker {
         principal: identity.principal.clone(),
         groups: identity.groups.clone(),
         attributes: attributes.map(|(name, value)| (name.to_string(), value.clone())).collect(),
@@ -48,13 +61,18 @@ pub(super) fn to_text(ctx: &Ctx) -> String {
         },
         token: ctx.token.as_ref().map(|token| (token.id.to_string(), token.expires_at)),
         request_id: ctx.request_id.clone(),
-    };
-    serde_json::to_string(&stored).expect("names, numbers and texts always serialise")
+        door: ctx.door,
+    }
+}
+
+/// Who asks, as one line of JSON.
+pub(super) fn to_text(ctx: &Ctx) -> String {
+    serde_json::to_string(&asker(ctx)).expect("names, numbers and texts always serialise")
 }
 
 /// What [`to_text`] wrote; nothing if it is something else.
-pub(super) fn from_text(text: &str) -> Option<Ctx> {
-    let stored: Stored = serde_json::from_str(text).ok()?;
+pub(crate) fn from_text(text: &str) -> Option<Ctx> {
+    let stored: StoredAsker = serde_json::from_str(text).ok()?;
     let token = match stored.token {
         Some((id, expires_at)) => Some(ShownToken { id: id.parse().ok()?, expires_at }),
         None => None,
@@ -73,5 +91,5 @@ pub(super) fn from_text(text: &str) -> Option<Ctx> {
             StoredStanding::Owner => Standing::Owner,
         },
     };
-    Some(Ctx { token, ..Ctx::new(identity, stored.request_id) })
+    Some(Ctx { token, door: stored.door, ..Ctx::new(identity, stored.request_id) })
 }

@@ -6,7 +6,10 @@
 //!
 //! What a job *does* is its [`JobRunner`]'s business: here request and outcome are text.
 
-mod identity;
+pub(crate) mod identity;
+
+pub(crate) use identity::asker;
+pub use identity::{StoredAsker, StoredStanding};
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -26,7 +29,8 @@ use tokio::{sync::watch, task::AbortHandle};
 use tracing::Instrument as _;
 
 use crate::{
-    Ctx, Error, Lake, Progress, ProgressSink, Result, Ticket, ingest::key_reused, lake::random_id,
+    Ctx, Error, Lake, Progress, ProgressSink, Result, Ticket, admission::Admission,
+    ingest::key_reused, lake::random_id,
 };
 
 /// How often servers run one job before it counts as what kills them.
@@ -52,21 +56,45 @@ const SWEPT_EVERY: Duration = Duration::from_secs(600);
 /// The most jobs that are listed.
 const MOST_LISTED: u32 = 1000;
 
-/// What a server's jobs do.
+/// What jobs of one kind do.
 #[async_trait]
 pub trait JobRunner: Send + Sync + std::fmt::Debug {
-    /// Does the work of `request` for `ctx`, whose idempotency key is the job's, when it is the
-    /// ticket's turn. Asks `progress` whether it should stop.
-    async fn run(
-        &self,
-        ctx: Ctx,
-        ticket: Ticket,
-        request: &str,
-        progress: Arc<dyn ProgressSink>,
-    ) -> JobOutcome;
+    /// Where they wait for their turn.
+    fn queue(&self) -> JobQueue;
+
+    /// Does the work of a job when it is the ticket's turn. Asks `progress` whether it should stop.
+    async fn run(&self, job: JobRun) -> JobOutcome;
 
     /// The outcome of a job that no server survived, or that panicked.
     fn lost(&self, why: &str) -> String;
+}
+
+/// What the jobs of a server do, by kind.
+pub type JobRunners = BTreeMap<&'static str, Arc<dyn JobRunner>>;
+
+/// A queue of work. What is a job waits in the same one as what somebody waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobQueue {
+    /// That of ingests.
+    Ingests,
+    /// That of statements.
+    Statements,
+}
+
+/// One try at a job.
+pub struct JobRun {
+    /// The job.
+    pub id: String,
+    /// The try, among those of all servers: a later one has a greater name, of digits and `-`.
+    pub run: String,
+    /// For whom; its idempotency key is the job's.
+    pub ctx: Ctx,
+    /// Its place in the queue.
+    pub ticket: Ticket,
+    /// What was asked.
+    pub request: String,
+    /// Hears how far it is, and tells it to stop.
+    pub progress: Arc<dyn ProgressSink>,
 }
 
 /// What came of one try at a job.
@@ -122,7 +150,7 @@ pub struct Jobs(Arc<Server>);
 #[derive(Debug)]
 struct Server {
     lake: Lake,
-    runner: Arc<dyn JobRunner>,
+    runners: JobRunners,
     /// This server, among those of the lake; another one after each start.
     id: String,
     times: JobTimes,
@@ -163,11 +191,11 @@ impl Jobs {
     ///
     /// # Errors
     /// [`Error::Internal`] without randomness.
-    pub fn new(lake: Lake, runner: Arc<dyn JobRunner>, times: JobTimes) -> Result<Self> {
+    pub fn new(lake: Lake, runners: JobRunners, times: JobTimes) -> Result<Self> {
         let id = random_id()?;
         Ok(Self(Arc::new(Server {
             lake,
-            runner,
+            runners,
             id,
             times,
             live: Mutex::default(),
@@ -195,7 +223,8 @@ impl Jobs {
         if *server.closing.borrow() {
             return Err(going_away());
         }
-        let ticket = server.lake.admit_ingest(ctx)?;
+        let runner = server.runners.get(new.kind.as_str()).ok_or_else(|| unknown(&new.kind))?;
+        let ticket = server.queue_of(runner.as_ref()).enter(ctx.actor())?;
         server.is_leased.get_or_try_init(|| server.live_on()).await?;
         let now = server.now();
         let record = JobRecord {
@@ -218,7 +247,7 @@ impl Jobs {
         match server.lake.inner.catalog.create_job(&record).await? {
             Some(existing) => self.same(existing, &new),
             None => {
-                self.start(record.clone(), ticket, false);
+                self.start(record.clone(), Arc::clone(runner), ticket, false);
                 Ok(self.status(record))
             }
         }
@@ -257,6 +286,28 @@ impl Jobs {
         let limit = limit.min(MOST_LISTED);
         let records = self.0.lake.inner.catalog.jobs(ctx.actor(), limit).await?;
         Ok(records.into_iter().map(|record| self.status(record)).collect())
+    }
+
+    /// One of the caller's jobs when it is final, or as it is after so long.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn wait(&self, ctx: &Ctx, id: &str, patience: Duration) -> Result<JobStatus> {
+        let deadline = tokio::time::Instant::now() + patience;
+        let mut closing = self.0.closing.subscribe();
+        loop {
+            let live = self.0.live().get(id).map(|live| live.sink.progress.subscribe());
+            let status = self.get(ctx, id).await?;
+            if status.record.state.is_final() {
+                return Ok(status);
+            }
+            tokio::select! {
+                () = news(live) => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep_until(deadline) => return Ok(status),
+                _ = closing.wait_for(|closing| *closing) => return Ok(status),
+            }
+        }
     }
 
     /// Asks one of the caller's jobs to stop, and waits a little for it. What is committed already
@@ -358,7 +409,13 @@ impl Jobs {
         JobStatus { record, progress }
     }
 
-    fn start(&self, record: JobRecord, ticket: Ticket, is_cancelled: bool) {
+    fn start(
+        &self,
+        record: JobRecord,
+        runner: Arc<dyn JobRunner>,
+        ticket: Ticket,
+        is_cancelled: bool,
+    ) {
         let sink = Arc::new(Sink {
             progress: watch::Sender::new(None),
             is_cancelled: AtomicBool::new(is_cancelled || record.cancel_asked),
@@ -368,7 +425,7 @@ impl Jobs {
         self.0.live().insert(record.id.clone(), live);
         let (server, id) = (Arc::clone(&self.0), record.id.clone());
         let task = tokio::spawn(async move {
-            let outcome = server.run(&record, ticket, &sink).await;
+            let outcome = server.run(&record, runner.as_ref(), ticket, &sink).await;
             server.finish(&record.id, outcome).await;
             server.live().remove(&record.id);
             // Followers look once more, and see the end.
@@ -401,6 +458,7 @@ impl Jobs {
             let before = server.now().as_micros() - REMEMBERED.as_micros() as i64;
             catalog.delete_jobs(Timestamp::from_micros(before)).await?;
             server.lake.sweep_uploads().await?;
+            server.lake.sweep_results().await?;
         }
         Ok(())
     }
@@ -447,6 +505,8 @@ impl Jobs {
 
     async fn take_over(&self, job: &UnfinishedJob) -> Result<()> {
         let (server, catalog) = (&self.0, &self.0.lake.inner.catalog);
+        // A newer build's: it is left to those who know what to do.
+        let Some(runner) = server.runners.get(job.kind.as_str()) else { return Ok(()) };
         let from = job.server.as_deref();
         if !catalog.take_job(&job.id, from, &server.id, server.now()).await? {
             return Ok(());
@@ -455,12 +515,12 @@ impl Jobs {
         let Some(record) = catalog.find_job(&job.principal, &job.id).await? else { return Ok(()) };
         if job.attempt >= MOST_ATTEMPTS {
             let why = format!("{} servers began it, and none ended it", job.attempt);
-            let outcome = JobOutcome::Failed(server.runner.lost(&why));
+            let outcome = JobOutcome::Failed(runner.lost(&why));
             server.finish(&job.id, outcome).await;
             return Ok(());
         }
-        let ticket = server.lake.inner.ingests.enter_anyhow(&record.principal);
-        self.start(record, ticket, job.cancel_asked);
+        let ticket = server.queue_of(runner.as_ref()).enter_anyhow(&record.principal);
+        self.start(record, Arc::clone(runner), ticket, job.cancel_asked);
         Ok(())
     }
 }
@@ -474,6 +534,13 @@ impl Server {
         self.lake.inner.clock.now()
     }
 
+    fn queue_of(&self, runner: &dyn JobRunner) -> &Admission {
+        match runner.queue() {
+            JobQueue::Ingests => &self.lake.inner.ingests,
+            JobQueue::Statements => &self.lake.inner.statements,
+        }
+    }
+
     /// Says that it lives.
     async fn live_on(&self) -> Result<()> {
         let (name, patience) = (lease_of(&self.id), self.times.dead_after);
@@ -484,9 +551,15 @@ impl Server {
     }
 
     /// Runs a job until it is done or cannot be.
-    async fn run(&self, record: &JobRecord, ticket: Ticket, sink: &Arc<Sink>) -> JobOutcome {
+    async fn run(
+        &self,
+        record: &JobRecord,
+        runner: &dyn JobRunner,
+        ticket: Ticket,
+        sink: &Arc<Sink>,
+    ) -> JobOutcome {
         let Some(mut ctx) = identity::from_text(&record.identity) else {
-            return JobOutcome::Failed(self.runner.lost("its owner cannot be read"));
+            return JobOutcome::Failed(runner.lost("its owner cannot be read"));
         };
         // The log knows the request that asked for the job; to its owner it is the job's.
         let span = tracing::info_span!("job", request_id = ctx.request_id, job = record.id);
@@ -496,19 +569,26 @@ impl Server {
         ctx.idempotency_key = Some(record.idempotency_key.clone().unwrap_or_else(own_key));
         let mut ticket = Some(ticket);
         let mut pauses = PAUSES.iter();
+        let mut number = 0;
         loop {
-            let enter = || self.lake.inner.ingests.enter_anyhow(&record.principal);
-            let ticket = ticket.take().unwrap_or_else(enter);
-            let heard = Arc::clone(sink) as Arc<dyn ProgressSink>;
-            let work = self.runner.run(ctx.clone(), ticket, &record.request, heard);
+            let enter = || self.queue_of(runner).enter_anyhow(&record.principal);
+            let work = runner.run(JobRun {
+                id: record.id.clone(),
+                run: format!("{:03}-{number:02}", record.attempt),
+                ctx: ctx.clone(),
+                ticket: ticket.take().unwrap_or_else(enter),
+                request: record.request.clone(),
+                progress: Arc::clone(sink) as Arc<dyn ProgressSink>,
+            });
             let work = AssertUnwindSafe(work.instrument(span.clone()));
             let outcome = match work.catch_unwind().await {
                 Ok(outcome) => outcome,
-                Err(_panic) => return JobOutcome::Failed(self.runner.lost("it panicked")),
+                Err(_panic) => return JobOutcome::Failed(runner.lost("it panicked")),
             };
             match (outcome, pauses.next()) {
                 (JobOutcome::Again(_), Some(pause)) if !sink.is_cancelled() => {
                     tokio::time::sleep(*pause).await;
+                    number += 1;
                 }
                 (JobOutcome::Again(why), _) => return JobOutcome::Failed(why),
                 (outcome, _) => return outcome,
@@ -584,18 +664,20 @@ impl Following {
                 self.told = Some(status.clone());
                 return Ok(Some(status));
             }
-            let news = async {
-                match live {
-                    Some(mut live) => drop(live.changed().await),
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
-                () = news => {}
+                () = news(live) => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
                 _ = closing.wait_for(|closing| *closing) => return Ok(None),
             }
         }
+    }
+}
+
+/// Waits until a job that runs here has something to tell.
+async fn news(live: Option<watch::Receiver<Option<Progress>>>) {
+    match live {
+        Some(mut live) => drop(live.changed().await),
+        None => std::future::pending().await,
     }
 }
 
@@ -607,6 +689,10 @@ fn lease_of(server: &str) -> String {
 /// Whether it waits no longer.
 fn is_under_way(progress: &Progress) -> bool {
     progress.queued_before.is_none()
+}
+
+fn unknown(kind: &str) -> Error {
+    Error::Internal { source: format!("there are no jobs of kind `{kind}`").into() }
 }
 
 fn going_away() -> Error {

@@ -8,9 +8,11 @@
 //! The lease saves work and nothing else: a server that slept through it finds its segment's number
 //! taken, or its mark passed, and adopts what is there (D-38).
 
+mod chain;
 mod segment;
 
 use std::{
+    marker::PhantomData,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,12 +22,12 @@ use lakebed_catalog::{Catalog, JournalMark, JournalState, Lease};
 use lakebed_core::{LakeId, ObjectId};
 use lakebed_store::{Created, Store};
 
-pub use segment::{Segment, SegmentBytes};
+pub use chain::Link;
+pub(crate) use chain::{Chain, Events, Reads};
+pub use segment::{ChainSegment, Segment, SegmentBytes};
 
 use crate::{Error, Probe, Result, SegmentOrigin, observe::Listener};
 
-/// The lease under which a server publishes for all of them.
-const LEASE: &str = "journal";
 /// How long its holder is left alone; who is slower is not waited for any longer.
 const TURN: Duration = Duration::from_secs(2);
 /// How long to wait for a server that publishes: it may have died, or be about to publish what we
@@ -34,9 +36,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How often to look meanwhile.
 const LOOK: Duration = Duration::from_millis(3);
 
-/// Moves committed events into the object store.
+/// Moves what is committed into the object store: events, or records of reads.
 #[derive(Debug)]
-pub(crate) struct Journal {
+pub(crate) struct Journal<C = Events> {
     lake: LakeId,
     store: Store,
     catalog: Catalog,
@@ -47,9 +49,10 @@ pub(crate) struct Journal {
     /// One writer per process: whoever waits finds its events already there (group commit). It
     /// holds the lease that servers pass around for the same reason.
     writer: tokio::sync::Mutex<Option<Lease>>,
+    chain: PhantomData<C>,
 }
 
-impl Journal {
+impl<C: Chain> Journal<C> {
     pub(crate) fn new(
         lake: LakeId,
         store: Store,
@@ -59,7 +62,7 @@ impl Journal {
         holder: String,
     ) -> Self {
         let writer = tokio::sync::Mutex::default();
-        Self { lake, store, catalog, probe, listener, holder, writer }
+        Self { lake, store, catalog, probe, listener, holder, writer, chain: PhantomData }
     }
 
     /// Returns once every event up to `seq` is in the object store and visible, whoever put it
@@ -77,7 +80,7 @@ impl Journal {
     async fn publish_until(&self, seq: u64, lease: &mut Option<Lease>) -> Result<()> {
         let mut waiting: Option<Instant> = None;
         loop {
-            let state = self.catalog.journal_state().await?;
+            let state = C::state(&self.catalog).await?;
             if state.journaled_seq >= seq {
                 return Ok(());
             }
@@ -103,7 +106,7 @@ impl Journal {
         if !self.catalog.is_shared() {
             return Ok(true);
         }
-        *lease = self.catalog.take_lease(LEASE, &self.holder, TURN).await?;
+        *lease = self.catalog.take_lease(C::LEASE, &self.holder, TURN).await?;
         self.probe.at("after the journal's lease was asked for")?;
         Ok(lease.is_some())
     }
@@ -126,7 +129,7 @@ impl Journal {
     /// Publishes what a server committed and did not live to publish: what was unpublished at `seen`
     /// and still is. Returns what is unpublished now.
     pub(crate) async fn publish_leftovers(&self, seen: Option<u64>) -> Result<Option<u64>> {
-        let state = self.catalog.journal_state().await?;
+        let state = C::state(&self.catalog).await?;
         let unpublished = (state.last_seq > state.journaled_seq).then_some(state.last_seq);
         match seen.filter(|seen| *seen > state.journaled_seq) {
             None => Ok(unpublished),
@@ -140,9 +143,10 @@ impl Journal {
     /// Writes, or adopts, the one segment after `state`, and moves the mark. Losing the race for
     /// the mark is no error: the caller reads the state again.
     async fn publish_next(&self, state: &JournalState) -> Result<()> {
-        let events = self.catalog.events_between(state.journaled_seq, state.last_seq).await?;
+        let events = C::between(&self.catalog, state.journaled_seq, C::end_of_next(state)).await?;
         let number = state.segment + 1;
-        let Some(segment) = Segment::new(self.lake, number, state.segment_digest, events) else {
+        let Some(segment) = ChainSegment::new(self.lake, number, state.segment_digest, events)
+        else {
             return Ok(());
         };
         let bytes = Bytes::from(segment.to_bytes());
@@ -150,17 +154,24 @@ impl Journal {
         let mine =
             JournalMark { segment: number, seq: segment.last_seq, digest: ObjectId::of(&bytes) };
         let started = Instant::now();
-        let (mark, origin) = match self.store.create(&Segment::key(number), bytes.clone()).await? {
-            Created::New => (mine, SegmentOrigin::Written),
-            Created::Existed => {
-                (self.adopt(state, number, bytes, mine).await?, SegmentOrigin::Adopted)
-            }
-        };
+        let (mark, origin) =
+            match self.store.create(&ChainSegment::<C::Link>::key(number), bytes.clone()).await? {
+                Created::New => (mine, SegmentOrigin::Written),
+                Created::Existed => {
+                    (self.adopt(state, number, bytes, mine).await?, SegmentOrigin::Adopted)
+                }
+            };
         self.probe.at("before the journaled mark moves")?;
         let last_seq = mark.seq;
-        self.catalog.mark_journaled(state.segment, mark).await?;
+        C::mark(&self.catalog, state.segment, mark).await?;
         self.listener.segment(origin, started.elapsed());
-        tracing::debug!(segment = number, last_seq, "journal segment {}", origin.name());
+        tracing::debug!(
+            segment = number,
+            last_seq,
+            "{} segment {}",
+            C::Link::FOLDER,
+            origin.name()
+        );
         self.probe.at("after the journaled mark moved")
     }
 
@@ -172,23 +183,25 @@ impl Journal {
         bytes: Bytes,
         mine: JournalMark,
     ) -> Result<JournalMark> {
-        let found = self.read(number).await?.ok_or_else(|| missing(number))?;
-        let segment = match Segment::read(&found) {
+        let found = self.read(number).await?.ok_or_else(|| missing::<C>(number))?;
+        let segment = match ChainSegment::<C::Link>::read(&found) {
             SegmentBytes::Whole(segment) => segment,
             SegmentBytes::Torn => {
                 tracing::warn!(segment = number, "healing a journal segment that was cut off");
-                self.store.replace_torn(&Segment::key(number), &found, bytes).await?;
+                self.store
+                    .replace_torn(&ChainSegment::<C::Link>::key(number), &found, bytes)
+                    .await?;
                 return Ok(mine);
             }
-            SegmentBytes::Damaged { why } => return Err(damaged(number, &why)),
+            SegmentBytes::Damaged { why } => return Err(damaged::<C>(number, &why)),
         };
         if segment.lake != self.lake {
-            return Err(foreign(number, segment.lake));
+            return Err(foreign::<C>(number, segment.lake));
         }
-        let ours = self.catalog.events_between(state.journaled_seq, segment.last_seq).await?;
+        let ours = C::between(&self.catalog, state.journaled_seq, segment.last_seq).await?;
         let follows = segment.segment == number && segment.previous == state.segment_digest;
         if !follows || segment.events != ours {
-            return Err(forked(number));
+            return Err(forked::<C>(number));
         }
         Ok(JournalMark { segment: number, seq: segment.last_seq, digest: ObjectId::of(&found) })
     }
@@ -196,7 +209,7 @@ impl Journal {
     /// Makes sure, when a lake is opened, that journal and database belong together and that
     /// nothing committed is left unpublished.
     pub(crate) async fn check(&self) -> Result<()> {
-        let state = self.catalog.journal_state().await?;
+        let state = C::state(&self.catalog).await?;
         self.check_last(&state).await?;
         if state.last_seq > state.journaled_seq {
             return self.publish_through(state.last_seq).await;
@@ -210,10 +223,10 @@ impl Journal {
     /// A segment after the mark although nothing is left to publish: another process may have
     /// committed and published it since `state` was read; otherwise this database is stale.
     async fn check_ahead(&self, state: &JournalState) -> Result<()> {
-        let now = self.catalog.journal_state().await?;
+        let now = C::state(&self.catalog).await?;
         match now.last_seq > state.last_seq {
             true => self.publish_through(now.last_seq).await,
-            false => Err(ahead(state.segment)),
+            false => Err(ahead::<C>(state.segment)),
         }
     }
 
@@ -222,17 +235,17 @@ impl Journal {
         if number == 0 {
             return Ok(());
         }
-        let found = self.read(number).await?.ok_or_else(|| missing(number))?;
+        let found = self.read(number).await?.ok_or_else(|| missing::<C>(number))?;
         if Some(ObjectId::of(&found)) == state.segment_digest {
             return Ok(());
         }
-        match Segment::read(&found) {
+        match ChainSegment::<C::Link>::read(&found) {
             SegmentBytes::Torn => self.heal_last(state, &found).await,
-            SegmentBytes::Damaged { why } => Err(damaged(number, &why)),
+            SegmentBytes::Damaged { why } => Err(damaged::<C>(number, &why)),
             SegmentBytes::Whole(segment) if segment.lake != self.lake => {
-                Err(foreign(number, segment.lake))
+                Err(foreign::<C>(number, segment.lake))
             }
-            SegmentBytes::Whole(_) => Err(forked(number)),
+            SegmentBytes::Whole(_) => Err(forked::<C>(number)),
         }
     }
 
@@ -242,65 +255,69 @@ impl Journal {
         let (previous, after) = match number {
             1 => (None, 0),
             _ => {
-                let bytes = self.read(number - 1).await?.ok_or_else(|| missing(number - 1))?;
-                let SegmentBytes::Whole(before) = Segment::read(&bytes) else {
-                    return Err(damaged(number - 1, "it is not whole"));
+                let bytes = self.read(number - 1).await?.ok_or_else(|| missing::<C>(number - 1))?;
+                let SegmentBytes::Whole(before) = ChainSegment::<C::Link>::read(&bytes) else {
+                    return Err(damaged::<C>(number - 1, "it is not whole"));
                 };
                 (Some(ObjectId::of(&bytes)), before.last_seq)
             }
         };
-        let events = self.catalog.events_between(after, state.journaled_seq).await?;
-        let segment =
-            Segment::new(self.lake, number, previous, events).ok_or_else(|| forked(number))?;
+        let events = C::between(&self.catalog, after, state.journaled_seq).await?;
+        let segment = ChainSegment::new(self.lake, number, previous, events)
+            .ok_or_else(|| forked::<C>(number))?;
         let bytes = segment.to_bytes();
         if Some(ObjectId::of(&bytes)) != state.segment_digest {
-            return Err(forked(number));
+            return Err(forked::<C>(number));
         }
         tracing::warn!(segment = number, "healing a journal segment that was cut off");
-        self.store.replace_torn(&Segment::key(number), torn, Bytes::from(bytes)).await?;
+        self.store
+            .replace_torn(&ChainSegment::<C::Link>::key(number), torn, Bytes::from(bytes))
+            .await?;
         Ok(())
     }
 
     async fn read(&self, number: u64) -> Result<Option<Bytes>> {
-        Ok(self.store.read(&Segment::key(number)).await?)
+        Ok(self.store.read(&ChainSegment::<C::Link>::key(number)).await?)
     }
 }
 
-fn stopped(message: String, hint: &str) -> Error {
-    Error::Stopped { message, hint: hint.to_owned() }
+fn stopped(message: String, hint: String) -> Error {
+    Error::Stopped { message, hint }
 }
 
-pub(crate) fn missing(number: u64) -> Error {
+pub(crate) fn missing<C: Chain>(number: u64) -> Error {
+    let folder = C::Link::FOLDER;
     stopped(
-        format!("journal segment {number} is missing"),
-        "restore `journal/` from a backup; nothing is written until it is whole",
+        format!("{folder} segment {number} is missing"),
+        format!("restore `{folder}/` from a backup; nothing is written until it is whole"),
     )
 }
 
-pub(crate) fn damaged(number: u64, why: &str) -> Error {
+pub(crate) fn damaged<C: Chain>(number: u64, why: &str) -> Error {
     stopped(
-        format!("journal segment {number} is damaged: {why}"),
-        "restore that file from a backup; nothing is written until it is whole",
+        format!("{} segment {number} is damaged: {why}", C::Link::FOLDER),
+        "restore that file from a backup; nothing is written until it is whole".to_owned(),
     )
 }
 
-pub(crate) fn foreign(number: u64, lake: LakeId) -> Error {
+pub(crate) fn foreign<C: Chain>(number: u64, lake: LakeId) -> Error {
+    let folder = C::Link::FOLDER;
     stopped(
-        format!("journal segment {number} belongs to another lake ({lake})"),
-        "the folder holds parts of two lakes: restore `journal/` from a backup",
+        format!("{folder} segment {number} belongs to another lake ({lake})"),
+        format!("the folder holds parts of two lakes: restore `{folder}/` from a backup"),
     )
 }
 
-pub(crate) fn forked(number: u64) -> Error {
+pub(crate) fn forked<C: Chain>(number: u64) -> Error {
     stopped(
-        format!("journal segment {number} holds events that this database does not"),
-        "a second or a stale database is at work: stop it, then run `lakebed rebuild`",
+        format!("{} segment {number} holds events that this database does not", C::Link::FOLDER),
+        "a second or a stale database is at work: stop it, then run `lakebed rebuild`".to_owned(),
     )
 }
 
-fn ahead(number: u64) -> Error {
+fn ahead<C: Chain>(number: u64) -> Error {
     stopped(
-        format!("the journal goes on after segment {number}, where this database ends"),
-        "the database is missing or older than the lake: run `lakebed rebuild`",
+        format!("the {} goes on after segment {number}, where this database ends", C::Link::FOLDER),
+        "the database is missing or older than the lake: run `lakebed rebuild`".to_owned(),
     )
 }

@@ -1,19 +1,25 @@
-//! One segment of the journal: its bytes, and what can be wrong with them.
+//! One segment of the journal, or of the records of reads: its bytes, and what can be wrong with them.
 //!
 //! Layout: ARCHITECTURE.md, "The journal". Nothing here reads or writes.
 
 use lakebed_core::{Event, LakeId, ObjectId};
 use serde::{Deserialize, Serialize};
 
+use super::Link;
+
 /// Length of `,"b3":"<64 hex digits>"}` and a newline.
 const TRAILER: usize = 7 + 64 + 3;
 /// The size is stated before the events, well within this many bytes.
 const HEAD: usize = 512;
 
-/// Consecutive events, chained to the segment before.
+/// A segment of the journal.
+pub type Segment = ChainSegment<Event>;
+
+/// Consecutive events, chained to the segment before. Records of reads are the events of a chain of
+/// their own, with a `seq` of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Segment {
+#[serde(deny_unknown_fields, bound = "T: Link")]
+pub struct ChainSegment<T> {
     format: u32,
     /// The lake it belongs to.
     pub lake: LakeId,
@@ -27,14 +33,14 @@ pub struct Segment {
     pub last_seq: u64,
     size_bytes: usize,
     /// The events, in order, without gaps, at least one.
-    pub events: Vec<Event>,
+    pub events: Vec<T>,
 }
 
 /// What the bytes of a segment turned out to be.
 #[derive(Debug)]
-pub enum SegmentBytes {
+pub enum SegmentBytes<T = Event> {
     /// A whole segment.
-    Whole(Box<Segment>),
+    Whole(Box<ChainSegment<T>>),
     /// The end is missing: a write that broke off.
     Torn,
     /// All there, but not what was written.
@@ -44,16 +50,16 @@ pub enum SegmentBytes {
     },
 }
 
-impl Segment {
+impl<T: Link> ChainSegment<T> {
     /// The segment of `events`, which are consecutive and at least one.
     #[must_use]
     pub fn new(
         lake: LakeId,
         segment: u64,
         previous: Option<ObjectId>,
-        events: Vec<Event>,
+        events: Vec<T>,
     ) -> Option<Self> {
-        let (first_seq, last_seq) = (events.first()?.seq, events.last()?.seq);
+        let (first_seq, last_seq) = (events.first()?.place(), events.last()?.place());
         Some(Self {
             format: 1,
             lake,
@@ -69,7 +75,7 @@ impl Segment {
     /// Where segment `number` is, below the lake's root.
     #[must_use]
     pub fn key(number: u64) -> String {
-        format!("journal/{number:012}.json")
+        format!("{}/{number:012}.json", T::FOLDER)
     }
 
     /// The bytes that are stored. Equal segments are equal bytes.
@@ -91,7 +97,7 @@ impl Segment {
 
     /// Reads bytes, which may be anything.
     #[must_use]
-    pub fn read(bytes: &[u8]) -> SegmentBytes {
+    pub fn read(bytes: &[u8]) -> SegmentBytes<T> {
         match split_trailer(bytes) {
             Some((body, stated)) => read_whole(body, &stated),
             None if is_cut_off(bytes) => SegmentBytes::Torn,
@@ -107,7 +113,7 @@ fn split_trailer(bytes: &[u8]) -> Option<(&[u8], String)> {
     Some((body, String::from_utf8_lossy(hex).into_owned()))
 }
 
-fn read_whole(body: &[u8], stated: &str) -> SegmentBytes {
+fn read_whole<T: Link>(body: &[u8], stated: &str) -> SegmentBytes<T> {
     let damaged = |why: String| SegmentBytes::Damaged { why };
     let found = ObjectId::of(body).to_string();
     if found != stated {
@@ -115,7 +121,7 @@ fn read_whole(body: &[u8], stated: &str) -> SegmentBytes {
     }
     let mut json = body.to_vec();
     json.push(b'}');
-    let segment: Segment = match serde_json::from_slice(&json) {
+    let segment: ChainSegment<T> = match serde_json::from_slice(&json) {
         Ok(segment) => segment,
         Err(error) => return damaged(format!("it is not a segment this build can read: {error}")),
     };
@@ -125,12 +131,12 @@ fn read_whole(body: &[u8], stated: &str) -> SegmentBytes {
     }
 }
 
-impl Segment {
+impl<T: Link> ChainSegment<T> {
     fn is_consistent(&self) -> bool {
         let numbered = self.first_seq..=self.last_seq;
         self.format == 1
             && !self.events.is_empty()
-            && self.events.iter().map(|event| event.seq).eq(numbered)
+            && self.events.iter().map(Link::place).eq(numbered)
     }
 }
 

@@ -13,5 +13,6 @@ mod places;
 mod policies;
 mod profile;
 mod races;
+mod reads;
 mod servers;
 mod verify;

@@ -9,7 +9,7 @@ use lakebed_core::{
     policy::{ColumnSight, Mask, Predicate, Restriction},
 };
 use lakebed_service::{
-    ApplyCatalog, Ctx, Detail, QueryRequest, Result,
+    AppliedCatalog, ApplyCatalog, Ctx, Detail, QueryRequest, Result,
     engine::{Engine, EngineError, Prepared, QueryJob, QueryStream, StatementKind},
 };
 use lakebed_store::Store;
@@ -23,13 +23,14 @@ struct Remembers(Mutex<Vec<QueryJob>>);
 impl Engine for Remembers {
     fn prepare(&self, sql: &str) -> Result<Prepared, EngineError> {
         let references = vec![sql.parse().expect("a reference")];
-        Ok(Prepared { kind: StatementKind::Query, references })
+        Ok(Prepared { kind: StatementKind::Query, references, system: Vec::new() })
     }
 
     async fn run(&self, job: QueryJob, _: &Store) -> Result<QueryStream, EngineError> {
         self.0.lock().unwrap().push(job);
         let schema = Arc::new(arrow::datatypes::Schema::empty());
-        Ok(QueryStream { schema, batches: stream::empty().boxed() })
+        let batches = stream::empty().boxed();
+        Ok(QueryStream { schema, batches, columns: Vec::new(), unstable: Vec::new() })
     }
 }
 
@@ -48,6 +49,12 @@ const REGION: &str = r#"{"name":"own-region","on":{"dataset":"crm.customers"},
 const MAIL: &str = r#"{"name":"mask-mail","on":{"dataset":"crm.customers"},"columns":["mail"],
     "mask":"hash","except":["carol"]}"#;
 
+const TAGGED: &str =
+    r#"{"name":"mask-tagged","on":{"tag":"pii.email"},"mask":"redact","except":["carol"]}"#;
+/// Columns of a contract.
+const PLAIN: &str = r#"{"name":"id"},{"name":"region"},{"name":"mail"}"#;
+const WITH_TAG: &str = r#"{"name":"id"},{"name":"region"},{"name":"mail","tags":["pii.email"]}"#;
+
 impl World {
     async fn new() -> Self {
         let engine = Arc::new(Remembers::default());
@@ -60,14 +67,31 @@ impl World {
     }
 
     async fn apply(&self, policies: &[&str], reviewed: &str) -> Result<()> {
+        self.declare(policies, &format!(r#","reviewed":{{{reviewed}}}"#)).await.map(drop)
+    }
+
+    /// Policies, and a contract of `crm.customers` with these columns.
+    async fn promise(&self, policies: &[&str], columns: &str) -> Result<AppliedCatalog> {
+        let contract = format!(
+            r#","contracts":{{"crm.customers":{{"id":"c","version":"1.0.0","status":"active",
+            "object":"customers","columns":[{columns}]}}}}"#
+        );
+        self.declare(policies, &contract).await
+    }
+
+    async fn declare(&self, policies: &[&str], more: &str) -> Result<AppliedCatalog> {
         let policies = policies.join(",");
-        let text =
-            format!(r#"{{"format":1,{GRANTS},"policies":[{policies}],"reviewed":{{{reviewed}}}}}"#);
+        let text = format!(r#"{{"format":1,{GRANTS},"policies":[{policies}]{more}}}"#);
         let declared: Declared = serde_json::from_str(&text).unwrap();
         let expected = self.test.lake.declared_catalog(&self.test.ctx()).await?.declaration;
         let expected = expected.map(|declaration| declaration.digest);
         let request = ApplyCatalog { declared, expected, without_admin: true };
-        self.test.lake.apply_catalog(&self.test.ctx(), request).await.map(drop)
+        self.test.lake.apply_catalog(&self.test.ctx(), request).await
+    }
+
+    async fn is_free(&self, who: &str, reference: &str) -> bool {
+        let found = self.restriction(&ctx(who), reference).await.unwrap();
+        found == Restriction::Unrestricted
     }
 
     /// What the engine is told that `who` may see.
@@ -265,4 +289,164 @@ async fn a_policy_is_explained() {
     assert!(told.tells_policies);
     let spared = Some(lakebed_service::govern::WhySpared::Excepted);
     assert!(told.policies.iter().all(|explained| explained.why_not == spared));
+}
+
+/// A policy on a tag holds where a contract has the tag, in every version, and nowhere else; it comes and
+/// goes with either of them.
+#[tokio::test]
+async fn tags_of_contracts_bind_policies() {
+    let world = World::new().await;
+    world.ingest("id,region,mail\n1,EU,a@x\n").await;
+    world.ingest("id,region,mail\n1,EU,a@x\n2,US,b@x\n").await;
+    world.test.ingest("crm.orders", "o.csv", "id,mail\n1,a@x\n").await.unwrap();
+    let applied = world.promise(&[TAGGED], PLAIN).await.unwrap();
+    let warnings: Vec<_> = applied.plan.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        ["policy `mask-tagged` does nothing: no contract has the tag `pii.email`"]
+    );
+    assert!(world.is_free("alice", "crm.customers").await);
+    let applied = world.promise(&[TAGGED], WITH_TAG).await.unwrap();
+    assert_eq!(applied.plan.warnings, []);
+    let [sight] = &applied.plan.sights[..] else { panic!("{:?}", applied.plan.sights) };
+    assert_eq!((sight.is_gain, sight.on.to_string().as_str()), (false, "crm.customers"));
+    for reference in ["crm.customers", "crm.customers@v1"] {
+        assert_eq!(world.columns("alice", reference).await, (vec![1, 2], vec![3]));
+        assert!(world.is_free("carol", reference).await, "she is excepted");
+    }
+    assert!(world.is_free("alice", "crm.orders").await, "it has no contract");
+    let digests = async |who: &str| {
+        let reference = ["crm.customers".parse().unwrap()];
+        world.test.lake.resolve(&ctx(who), &reference, Detail::Full).await.is_ok()
+    };
+    assert!(!digests("alice").await && digests("carol").await);
+    let applied = world.promise(&[TAGGED], PLAIN).await.unwrap();
+    assert!(applied.plan.sights.iter().all(|sight| sight.is_gain), "{:?}", applied.plan.sights);
+    assert_eq!(applied.plan.sights.len(), 1);
+    assert!(world.is_free("alice", "crm.customers").await && digests("alice").await);
+}
+
+/// A contract that brings a tag puts its dataset under the policies on it: what is there by then is
+/// known, what comes later waits for somebody to look.
+#[tokio::test]
+async fn a_tag_puts_a_dataset_under_its_policies() {
+    let world = World::new().await;
+    world.promise(&[TAGGED], PLAIN).await.unwrap();
+    world.ingest("id,region,mail\n1,EU,a@x\n").await;
+    world.ingest("id,region,mail,note\n1,EU,a@x,hi\n").await;
+    assert!(world.is_free("alice", "crm.customers").await);
+    world.promise(&[TAGGED], WITH_TAG).await.unwrap();
+    assert_eq!(world.columns("alice", "crm.customers").await, (vec![1, 2, 4], vec![3]));
+    world.ingest("id,region,mail,note,e_mail\n1,EU,,hi,a@x\n").await;
+    assert_eq!(world.columns("alice", "crm.customers").await, (vec![1, 2, 4], vec![3]));
+    world.promise(&[TAGGED, REGION], WITH_TAG).await.unwrap();
+    assert_eq!(world.columns("alice", "crm.customers").await, (vec![1, 2, 4], vec![3]));
+}
+
+/// Of a dataset that comes after its contract, what the contract lists is expected, and nothing else;
+/// also after another apply.
+#[tokio::test]
+async fn a_contract_that_was_there_first_says_what_to_expect() {
+    let world = World::new().await;
+    world.promise(&[TAGGED], WITH_TAG).await.unwrap();
+    world.ingest("id,region,mail,e_mail\n1,EU,a@x,a@x\n").await;
+    assert_eq!(world.columns("alice", "crm.customers").await, (vec![1, 2], vec![3]));
+    let more = format!(r#"{WITH_TAG},{{"name":"e_mail"}}"#);
+    world.promise(&[TAGGED], &more).await.unwrap();
+    assert_eq!(world.columns("alice", "crm.customers").await, (vec![1, 2], vec![3]));
+}
+
+/// A contract has to say the new name before the data does: between the two nobody sees the column, nor
+/// afterwards under either of its names.
+#[tokio::test]
+async fn a_rename_uncovers_nothing_at_any_time() {
+    let world = World::new().await;
+    world.ingest("id,region,mail\n1,EU,a@x\n").await;
+    world.promise(&[TAGGED], WITH_TAG).await.unwrap();
+    let renamed = WITH_TAG.replace("mail\",", "contact\",");
+    let applied = world.promise(&[TAGGED], &renamed).await.unwrap();
+    let warnings: Vec<_> = applied.plan.warnings.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        warnings,
+        [
+            "`crm.customers` has no column `contact`, which its contract tags `pii.email`: until it has, \
+          those that the contract does not list are taken for it"
+        ]
+    );
+    assert_eq!(world.columns("alice", "crm.customers").await, (vec![1, 2], vec![3]));
+    let path = world.test.file("d.csv", "id,region,contact\n2,US,b@x\n");
+    let options = lakebed_core::DecodeOptions {
+        evolve: vec!["rename mail=contact".parse().unwrap()],
+        ..Default::default()
+    };
+    let mode = lakebed_core::IngestMode::Replace;
+    let request = lakebed_testkit::request_of("crm.customers", "d.csv", &path, mode, options);
+    let progress = Arc::new(lakebed_service::NoProgress);
+    world.test.lake.ingest(&world.test.ctx(), request, progress).await.unwrap();
+    for reference in ["crm.customers@v1", "crm.customers@v2"] {
+        assert_eq!(world.columns("alice", reference).await, (vec![1, 2], vec![3]), "{reference}");
+    }
+    world.promise(&[TAGGED, REGION], &renamed).await.unwrap();
+    assert_eq!(world.columns("alice", "crm.customers@v1").await, (vec![1, 2], vec![3]));
+}
+
+/// What does not fit a table that carries the tag is refused when it is news: the policy, or the tag.
+#[tokio::test]
+async fn a_tag_that_does_not_fit_is_refused() {
+    let world = World::new().await;
+    world.ingest("id,mail\n1,a@x\n").await;
+    let own = r#"{"name":"own","on":{"tag":"pii.email"},"row_filter":"region = 'EU'"}"#;
+    world.promise(&[TAGGED, own], r#"{"name":"id"},{"name":"mail"}"#).await.unwrap();
+    let on_id = r#"{"name":"id","tags":["pii.email"]},{"name":"mail"}"#;
+    let error = world.promise(&[TAGGED], on_id).await.unwrap_err();
+    assert_eq!(error.code(), "policy-misfit");
+    insta::assert_snapshot!(error.to_string(), @"policy `mask-tagged`: `crm.customers.id` is long; `redact` is for columns of type string");
+    let on_mail = r#"{"name":"id"},{"name":"mail","tags":["pii.email"]}"#;
+    let error = world.promise(&[TAGGED, own], on_mail).await.unwrap_err();
+    insta::assert_snapshot!(error.to_string(), @"policy `own`: `crm.customers` has no column `region`");
+    // Of a dataset that is not there nothing can be told; when it comes it shows no row.
+    let other = format!(
+        r#","contracts":{{"crm.orders":{{"id":"o","version":"1.0.0","status":"active",
+        "object":"orders","columns":[{on_mail}]}}}}"#
+    );
+    world.declare(&[TAGGED, own], &other).await.unwrap();
+    world.test.ingest("crm.orders", "o.csv", "id,mail\n1,a@x\n").await.unwrap();
+    let found = world.restriction(&ctx("alice"), "crm.orders").await.unwrap();
+    let Restriction::Restricted(sight) = found else { panic!("it carries the tag") };
+    assert_eq!(sight.rows, Predicate::Constant(false));
+    // It was fit for what there was when it was declared, and is left alone.
+    let more = r#"{"name":"more","on":{"dataset":"crm.orders"},"columns":["id"],"hide":true}"#;
+    world.declare(&[TAGGED, own, more], &other).await.unwrap();
+}
+
+/// Explaining tells those whom a policy on a tag restricts that it does, and whoever may admin why; to
+/// those who may not know of the dataset it tells nothing.
+#[tokio::test]
+async fn a_tag_is_explained() {
+    let world = World::new().await;
+    world.promise(&[TAGGED, REGION], WITH_TAG).await.unwrap();
+    let lake = &world.test.lake;
+    let names = |told: &lakebed_service::govern::Explanation| {
+        let names = told.policies.iter().map(|explained| explained.policy.name.to_string());
+        names.collect::<Vec<_>>()
+    };
+    let [customers, orders, namespace] =
+        ["crm.customers", "crm.orders", "crm.*"].map(|target| target.parse().unwrap());
+    let alice = lake.explain_access(&ctx("alice"), None, &customers).await.unwrap();
+    assert_eq!(names(&alice), ["mask-tagged", "own-region"]);
+    let alice = lake.explain_access(&ctx("alice"), None, &orders).await.unwrap();
+    assert!(names(&alice).is_empty(), "it carries no tag");
+    let alice = lake.explain_access(&ctx("alice"), None, &namespace).await.unwrap();
+    assert!(names(&alice).is_empty(), "what lies within may be none of her business");
+    let mallory = lake.explain_access(&ctx("mallory"), None, &customers).await.unwrap();
+    assert!(names(&mallory).is_empty(), "she may not know that it exists");
+    let alice = Some("alice".parse().unwrap());
+    for target in [customers, namespace] {
+        let ctx = world.test.ctx();
+        let told = lake.explain_access(&ctx, alice.clone(), &target).await.unwrap();
+        let tagged = told.policies.iter().find(|told| told.policy.name.as_str() == "mask-tagged");
+        let carrying = &tagged.expect("it is about a part").tagged;
+        let columns = lakebed_service::govern::Tagged::Columns(["mail".to_owned()].into());
+        assert_eq!(carrying[&"crm.customers".parse().unwrap()], columns);
+    }
 }

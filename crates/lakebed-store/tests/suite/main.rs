@@ -1,7 +1,7 @@
 //! Proves that every back end keeps objects as promised: whole, once, and verified when read.
 //!
-//! The cases in `objects`, `reading`, `damage`, `files`, `reader`, `waiting` and `faults` are run on a
-//! folder, on memory and on a real S3 server; `folder` and `s3` hold what only those can be asked. Azure and
+//! The cases in `objects`, `reading`, `damage`, `files`, `reader`, `waiting`, `results` and `faults` are
+//! run on a folder, on memory and on a real S3 server; `folder` and `s3` hold what only those can be asked. Azure and
 //! Google's stores are opened in unit tests, and exercised nowhere. (P1, P2, P3, P4, P10)
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests may, and their names say it")]
@@ -15,6 +15,7 @@ mod lake;
 mod objects;
 mod reader;
 mod reading;
+mod results;
 mod s3;
 mod waiting;
 
@@ -86,6 +87,10 @@ on_every_backend! {
     waiting::what_was_gathered_replaces_its_parts,
     waiting::what_goes_while_it_is_gathered_is_no_error,
     waiting::a_whole_file_waits_and_goes,
+    results::a_chunk_is_read_back_by_anyone_who_knows_it,
+    results::a_chunk_that_is_not_itself_is_an_error,
+    results::a_later_run_outlives_those_before_it,
+    results::results_are_neither_uploads_nor_objects,
     faults::a_create_that_broke_off_is_looked_at,
     faults::a_put_that_broke_off_is_looked_at,
     faults::a_crash_at_any_write_leaves_no_lie,

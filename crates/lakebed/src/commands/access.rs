@@ -1,10 +1,10 @@
 //! `lakebed access explain`: why somebody may do what they may, and why not more.
 
 use clap::{Args, Subcommand};
-use lakebed_api::AccessExplanation;
+use lakebed_api::{AccessExplanation, PolicyExplained};
 use lakebed_core::Target;
 
-use super::catalog::shown;
+use super::catalog::{NAMES, shown};
 use crate::{
     app::App,
     connect::Session,
@@ -123,8 +123,28 @@ fn print_policies(app: &App, explanation: &AccessExplanation) -> Result<()> {
             (None, "mask") => "some columns masked".to_owned(),
             (None, _) => "some columns hidden".to_owned(),
         };
-        let told = format!("{} on {}: {what}", explained.name, explained.on);
+        let tagged = tagged(explained);
+        let told = format!("{} on {}{tagged}: {what}", explained.name, explained.on);
         policies.push([Cell::styled(word, style), told.into()]);
     }
     app.terminal.print_table(&policies)
+}
+
+/// What carries a policy's tag: ` (crm.customers.email, crm.notes)`; nothing if it is on none.
+fn tagged(explained: &PolicyExplained) -> String {
+    let mut names = Vec::new();
+    for part in &explained.tagged {
+        match &part.columns {
+            None => names.push(part.dataset.to_string()),
+            Some(columns) => {
+                names.extend(columns.iter().map(|column| format!("{}.{column}", part.dataset)));
+            }
+        }
+    }
+    let more = names.len().saturating_sub(NAMES);
+    names.truncate(NAMES);
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
+    if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) }
 }

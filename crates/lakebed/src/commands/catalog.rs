@@ -29,7 +29,7 @@ const MAX_FILE: u64 = 1 << 20;
 /// How many mistakes are told at once.
 const SHOWN: usize = 20;
 /// How many names stand in one line.
-const NAMES: usize = 6;
+pub(crate) const NAMES: usize = 6;
 
 /// Show what applying a folder of declarations would change, and who would gain or lose what.
 ///
@@ -216,11 +216,14 @@ fn report(app: &App, plan: &CatalogPlan) -> Result<()> {
     if app.terminal.json {
         return app.terminal.print_json(plan);
     }
-    if !plan.is_change {
-        let good = style::GOOD;
-        return app.terminal.print(format_args!("{good}nothing would change{good:#}\n"));
+    let good = style::GOOD;
+    match plan.is_change {
+        true => app.terminal.print(describe(plan))?,
+        false => app.terminal.print(format_args!("{good}nothing would change{good:#}\n"))?,
     }
-    app.terminal.print(describe(plan))?;
+    for warning in &plan.warnings {
+        app.terminal.warn(warning);
+    }
     if plan.loses_last_admin {
         app.terminal.warn("nobody would be left who may admin the lake");
     }

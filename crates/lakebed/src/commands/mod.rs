@@ -21,6 +21,7 @@ pub(crate) mod ls;
 pub(crate) mod quarantine;
 pub(crate) mod ready;
 pub(crate) mod rebuild;
+pub(crate) mod receipt;
 pub(crate) mod repair;
 pub(crate) mod resolve;
 pub(crate) mod serve;

@@ -92,6 +92,7 @@ pub(crate) async fn run(app: &App, args: ServeArgs) -> Result<Exit> {
     let mut state = AppState::new(lake.clone(), Access::Remote)
         .with_auth(auth)
         .with_trusted_proxies(proxies)
+        .with_limits(limits.of_statements())
         .with_door(limits.clone());
     let rules = host_rules(app);
     if !rules.is_empty() {
@@ -165,6 +166,8 @@ fn work_limits(settings: &Settings) -> WorkLimits {
     limits.statements.at_once = at_once(&settings.statements_at_once);
     limits.uploads.total_bytes = settings.uploads_bytes.value;
     limits.uploads.principal_bytes = settings.uploads_principal_bytes.value;
+    limits.results.result_bytes = settings.result_bytes.value;
+    limits.results.total_bytes = settings.results_total_bytes.value;
     limits
 }
 

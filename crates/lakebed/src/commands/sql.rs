@@ -15,6 +15,7 @@ use tokio::io::AsyncReadExt as _;
 
 use crate::{
     app::App,
+    atomic,
     connect::Session,
     output::{
         Plain, Terminal, human,
@@ -60,6 +61,12 @@ pub(crate) struct SqlArgs {
     /// Fail when the answer has more rows
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_rows: Option<u64>,
+    /// Write the receipt of the answer to a file, for `lakebed replay`
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    receipt: Option<PathBuf>,
+    /// Fail when the answer's values have more bytes, in whatever format
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u64).range(1..))]
+    max_bytes: Option<u64>,
     /// Fail when it takes longer
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     timeout: Option<u64>,
@@ -116,6 +123,7 @@ pub(crate) async fn run(app: &App, args: SqlArgs) -> Result<Exit> {
         params: parameters::parse(&args.parameters)?,
         limits: SqlLimits {
             max_rows: args.max_rows,
+            max_bytes: args.max_bytes,
             timeout_ms: args.timeout.map(|seconds| seconds * 1000),
             ..SqlLimits::default()
         },
@@ -133,6 +141,13 @@ pub(crate) async fn run(app: &App, args: SqlArgs) -> Result<Exit> {
             None
         }
     };
+    if let Some(path) = &args.receipt {
+        let receipt = session.client.receipt(&answer.statement_id).await?;
+        let mut text = serde_json::to_vec_pretty(&receipt)
+            .map_err(|error| Problem::internal(error.to_string()))?;
+        text.push(b'\n');
+        atomic::replace(&app.current.join(path), &text)?;
+    }
     session.close().await;
     say_what_was_read(&app.terminal, row_count, started, &answer.resolved);
     Ok(Exit::Ok)

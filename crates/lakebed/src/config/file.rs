@@ -38,6 +38,8 @@ pub(super) struct File {
     pub(super) statements_at_once: Option<Spanned<u64>>,
     pub(super) uploads_bytes: Option<Spanned<u64>>,
     pub(super) uploads_principal_bytes: Option<Spanned<u64>>,
+    pub(super) result_bytes: Option<Spanned<u64>>,
+    pub(super) results_total_bytes: Option<Spanned<u64>>,
     pub(super) otlp_endpoint: Option<Spanned<String>>,
     pub(super) url_hosts: Option<Spanned<Vec<String>>>,
     pub(super) url_private_hosts: Option<Spanned<Vec<String>>>,

@@ -101,6 +101,10 @@ pub(crate) struct Settings {
     pub(crate) uploads_bytes: Setting<u64>,
     /// How many bytes of uploads may wait for an ingest, of one principal.
     pub(crate) uploads_principal_bytes: Setting<u64>,
+    /// How many bytes the result of one long statement may have.
+    pub(crate) result_bytes: Setting<u64>,
+    /// How many bytes of such results may wait, of all principals together.
+    pub(crate) results_total_bytes: Setting<u64>,
     /// Where `serve` sends traces; nowhere when unsaid.
     pub(crate) otlp_endpoint: Option<Setting<String>>,
     /// Where sources may be fetched from by URL.
@@ -255,6 +259,11 @@ pub(crate) fn load(flags: &Flags, environment: &Environment, current: &Path) -> 
             128 << 30,
             |file| file.uploads_principal_bytes.as_ref(),
         )?,
+        result_bytes: layers
+            .number(&settings::RESULT_BYTES, 4 << 30, |file| file.result_bytes.as_ref())?,
+        results_total_bytes: layers.number(&settings::RESULTS_TOTAL_BYTES, 64 << 30, |file| {
+            file.results_total_bytes.as_ref()
+        })?,
         otlp_endpoint: layers
             .text(&settings::OTLP_ENDPOINT, None, |file| file.otlp_endpoint.as_ref()),
         url_hosts: layers.hosts(&settings::URL_HOSTS, Ok, |file| file.url_hosts.as_ref())?,
@@ -551,6 +560,8 @@ impl Settings {
                 &settings::UPLOADS_PRINCIPAL_BYTES,
                 some(&self.uploads_principal_bytes, ToString::to_string),
             ),
+            (&settings::RESULT_BYTES, some(&self.result_bytes, ToString::to_string)),
+            (&settings::RESULTS_TOTAL_BYTES, some(&self.results_total_bytes, ToString::to_string)),
             (&settings::OTLP_ENDPOINT, maybe(self.otlp_endpoint.as_ref(), url)),
             (&settings::URL_HOSTS, some(&self.url_hosts, hosts)),
             (&settings::URL_PRIVATE_HOSTS, some(&self.url_private_hosts, hosts)),

@@ -282,6 +282,26 @@ pub(crate) const UPLOADS_PRINCIPAL_BYTES: Described = Described {
     ..PLAIN
 };
 
+pub(crate) const RESULT_BYTES: Described = Described {
+    key: "result_bytes",
+    variables: &["LAKEBED_RESULT_BYTES"],
+    kind: Kind::Number,
+    default: "4294967296",
+    example: "4294967296",
+    meaning: "How many bytes the result of one statement of `/v1/statements` may have, as it is stored.",
+    ..PLAIN
+};
+
+pub(crate) const RESULTS_TOTAL_BYTES: Described = Described {
+    key: "results_total_bytes",
+    variables: &["LAKEBED_RESULTS_TOTAL_BYTES"],
+    kind: Kind::Number,
+    default: "68719476736",
+    example: "68719476736",
+    meaning: "How many bytes of such results may wait to be fetched, of all principals together; half of them may be one principal's. Each waits for an hour.",
+    ..PLAIN
+};
+
 pub(crate) const OTLP_ENDPOINT: Described = Described {
     key: "otlp_endpoint",
     variables: &["LAKEBED_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"],
@@ -418,7 +438,7 @@ pub(crate) const AZURE_ENDPOINT: Described = Described {
 };
 
 /// All of them, in the order of the documentation.
-pub(crate) const SETTINGS: [&Described; 32] = [
+pub(crate) const SETTINGS: [&Described; 34] = [
     &LAKE,
     &CATALOG,
     &CA_FILE,
@@ -437,6 +457,8 @@ pub(crate) const SETTINGS: [&Described; 32] = [
     &STATEMENTS_AT_ONCE,
     &UPLOADS_BYTES,
     &UPLOADS_PRINCIPAL_BYTES,
+    &RESULT_BYTES,
+    &RESULTS_TOTAL_BYTES,
     &OTLP_ENDPOINT,
     &URL_HOSTS,
     &URL_PRIVATE_HOSTS,

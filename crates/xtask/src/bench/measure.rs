@@ -84,6 +84,73 @@ pub(crate) fn run_measured(arguments: &[OsString]) -> Result<()> {
     Ok(())
 }
 
+/// What processes that stay cost while they are asked.
+pub(crate) struct Watch<'a> {
+    pids: &'a [u32],
+    started: Instant,
+    busy_s: f64,
+    used_s: Vec<f64>,
+}
+
+/// See [`Watch`].
+pub(crate) struct Watched {
+    /// User and system time of each, in the order given.
+    pub(crate) cpu_s: Vec<f64>,
+    /// Cores that neither they nor we kept busy.
+    pub(crate) others_cores: f64,
+}
+
+impl<'a> Watch<'a> {
+    pub(crate) fn start(pids: &'a [u32]) -> Result<Self> {
+        let used_s = Self::used(pids)?;
+        Ok(Self { pids, started: Instant::now(), busy_s: busy_seconds()?, used_s })
+    }
+
+    pub(crate) fn end(self) -> Result<Watched> {
+        let wall_s = self.started.elapsed().as_secs_f64();
+        let busy_s = busy_seconds()? - self.busy_s;
+        let used = Self::used(self.pids)?;
+        let mut cpu_s: Vec<f64> =
+            used.iter().zip(&self.used_s).map(|(after, before)| after - before).collect();
+        let others_cores = ((busy_s - cpu_s.iter().sum::<f64>()) / wall_s).max(0.0);
+        cpu_s.truncate(self.pids.len());
+        Ok(Watched { cpu_s, others_cores })
+    }
+
+    /// What they used so far, and what we did.
+    fn used(pids: &[u32]) -> Result<Vec<f64>> {
+        let us = std::process::id();
+        pids.iter().chain([&us]).map(|pid| used_seconds(*pid)).collect()
+    }
+}
+
+/// From now on the peak of a process is what it holds from now on.
+pub(crate) fn forget_peak(pid: u32) -> Result<()> {
+    std::fs::write(format!("/proc/{pid}/clear_refs"), "5").context("cannot forget a peak")
+}
+
+/// The most memory a process held (resident) since its start, or since that was forgotten.
+pub(crate) fn peak_bytes(pid: u32) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("no process")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    Ok(kib.context("the kernel keeps no peak")? * 1024)
+}
+
+/// User and system time of a process so far.
+fn used_seconds(pid: u32) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).context("no process")?;
+    let ticks_per_second = sysconf(SysconfVar::CLK_TCK)?.context("no clock tick")?;
+    Ok(used_ticks(&stat).context("the kernel keeps no accounts")? as f64 / ticks_per_second as f64)
+}
+
+/// The line is `pid (name) state …`, and the 14th and 15th words are ticks; a name may hold anything.
+fn used_ticks(stat: &str) -> Option<u64> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let mut words = after_name.split_whitespace().skip(11);
+    Some(words.next()?.parse::<u64>().ok()? + words.next()?.parse::<u64>().ok()?)
+}
+
 /// Settings of the caller's that would change what is measured.
 fn is_setting(name: &std::ffi::OsStr) -> bool {
     let name = name.to_string_lossy();
@@ -112,6 +179,12 @@ fn busy_ticks(stat: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_with_spaces_does_not_shift_the_words() {
+        let stat = "7 (a ) b) S 1 2 3 4 5 6 7 8 9 10 30 12 99 99 0 0";
+        assert_eq!(used_ticks(stat), Some(42));
+    }
 
     #[test]
     fn idle_time_is_not_busy() {

@@ -4,14 +4,18 @@
 //! of the machine was busy does not count. Nothing here is a test: what a number has to be depends
 //! on the machine, a ratio much less, and bars are written beside the ratios.
 
+mod build;
 pub(crate) mod hash;
+mod http;
 mod ingest;
 pub(crate) mod measure;
 mod messy;
 mod peers;
+mod query;
 mod report;
 mod resolve;
 mod rounds;
+mod served;
 mod server;
 mod stats;
 mod trees;
@@ -27,7 +31,7 @@ use serde_json::{Map, Value};
 use crate::workspace::Workspace;
 
 /// What can be measured.
-const MEASURED: &str = "`ingest`, `resolve`, `messy` or `server`";
+const MEASURED: &str = "`ingest`, `query`, `resolve`, `messy` or `server`";
 
 /// What the command line asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,13 +41,16 @@ struct Options {
     others: f64,
     /// Length of the long history.
     versions: usize,
+    /// What of a benchmark that has parts.
+    parts: Vec<String>,
     binary: Option<PathBuf>,
     json: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { rounds: 7, others: 0.25, versions: 1000, binary: None, json: None }
+        let parts = query::PARTS.map(str::to_owned).to_vec();
+        Self { rounds: 7, others: 0.25, versions: 1000, parts, binary: None, json: None }
     }
 }
 
@@ -66,6 +73,7 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
             report.extend(resolve::run(bench)?);
             Ok(report)
         },
+        "query" => query::run,
         "resolve" => resolve::run,
         "messy" => messy::run,
         "server" => server::run,
@@ -90,6 +98,7 @@ fn parse(words: &[&str]) -> Result<Options> {
             "--rounds" => options.rounds = value.parse().with_context(number)?,
             "--others" => options.others = value.parse().with_context(number)?,
             "--versions" => options.versions = value.parse().with_context(number)?,
+            "--only" => options.parts = query::parts(value)?,
             "--binary" => options.binary = Some(fs::canonicalize(value).with_context(no_file)?),
             "--json" => options.json = Some(value.into()),
             unknown => bail!("`{unknown}` is not an option of `bench`"),
@@ -108,7 +117,7 @@ impl Bench {
         fs::create_dir_all(&folder).context("cannot make a folder for the benchmark")?;
         let lakebed = match &options.binary {
             Some(binary) => binary.clone(),
-            None => build(&workspace)?,
+            None => build::lakebed(&workspace)?,
         };
         Ok(Self { folder, lakebed, options })
     }
@@ -122,16 +131,6 @@ impl Bench {
         fs::create_dir_all(&path).context("cannot make a fresh folder")?;
         Ok(FreshFolder(path))
     }
-}
-
-fn build(workspace: &Workspace) -> Result<PathBuf> {
-    eprintln!("building lakebed in release mode");
-    let mut command = workspace.cargo();
-    command.args(["build", "--release", "--locked", "--package", "lakebed"]);
-    if !command.status().context("cannot start cargo")?.success() {
-        bail!("lakebed does not build");
-    }
-    Ok(workspace.target.join("release/lakebed"))
 }
 
 /// See [`Bench::fresh_folder`].

@@ -15,6 +15,10 @@ use anyhow::{Context as _, Result, bail};
 /// The versions we compare with; the folder is named for them.
 const PACKAGES: [&str; 2] = ["tpchgen-cli==4.0.0", "duckdb==2.0.0"];
 
+/// What TPC-H is made of.
+pub(crate) const TPCH_TABLES: [&str; 8] =
+    ["customer", "lineitem", "nation", "orders", "part", "partsupp", "region", "supplier"];
+
 /// Reads a CSV file and writes one Parquet file: the peer's whole job.
 const DUCKDB_COPY: &str = r#"
 import sys, duckdb
@@ -53,6 +57,48 @@ for count, _ in enumerate(sys.stdin):
     lake.execute(f"INSERT INTO l.t SELECT range + {count}, 'row ' || range FROM range(10)")
     lake.execute("COMMIT")
     print((time.perf_counter() - start) * 1000, flush=True)
+"#;
+
+/// A server for Parquet files by an earlier DataFusion, which asks nobody who they are.
+const ROAPI_PACKAGES: [&str; 1] = ["roapi==0.12.7"];
+
+/// Loads TPC-H's tables with the types of its specification and answers each query of a file with a
+/// line of JSON: types of columns, and rows as texts.
+const DUCKDB_ANSWERS: &str = r#"
+import json, sys, duckdb
+queries, folder = sys.argv[1:]
+money, text = "DECIMAL(15,2)", "VARCHAR"
+tables = {
+    "customer": dict(custkey="BIGINT", name=text, address=text, nationkey="BIGINT", phone=text, acctbal=money,
+                     mktsegment=text, comment=text),
+    "lineitem": dict(orderkey="BIGINT", partkey="BIGINT", suppkey="BIGINT", linenumber="INTEGER",
+                     quantity=money, extendedprice=money, discount=money, tax=money, returnflag=text,
+                     linestatus=text, shipdate="DATE", commitdate="DATE", receiptdate="DATE",
+                     shipinstruct=text, shipmode=text, comment=text),
+    "nation": dict(nationkey="BIGINT", name=text, regionkey="BIGINT", comment=text),
+    "orders": dict(orderkey="BIGINT", custkey="BIGINT", orderstatus=text, totalprice=money, orderdate="DATE",
+                   orderpriority=text, clerk=text, shippriority="INTEGER", comment=text),
+    "part": dict(partkey="BIGINT", name=text, mfgr=text, brand=text, type=text, size="INTEGER", container=text,
+                 retailprice=money, comment=text),
+    "partsupp": dict(partkey="BIGINT", suppkey="BIGINT", availqty="INTEGER", supplycost=money, comment=text),
+    "region": dict(regionkey="BIGINT", name=text, comment=text),
+    "supplier": dict(suppkey="BIGINT", name=text, address=text, nationkey="BIGINT", phone=text, acctbal=money,
+                     comment=text),
+}
+lake = duckdb.connect()
+lake.execute("SET enable_progress_bar = false")
+lake.execute("CREATE SCHEMA tpch")
+for table, columns in tables.items():
+    short = "ps" if table == "partsupp" else table[0]
+    types = {f"{short}_{name}": kind for name, kind in columns.items()}
+    lake.execute(f"CREATE TABLE tpch.{table} AS FROM read_csv(?, header=true, columns={types})",
+                 [f"{folder}/{table}.csv"])
+for query in open(queries).read().split("\n-- Q")[1:]:
+    name, sql = query.split("\n", 1)
+    answer = lake.execute(sql)
+    types = [str(column[1]) for column in answer.description]
+    rows = [[None if cell is None else str(cell) for cell in row] for row in answer.fetchall()]
+    print(json.dumps({"query": f"Q{name}", "types": types, "rows": rows}), flush=True)
 "#;
 
 /// What reads files that are not as they should be.
@@ -158,19 +204,45 @@ impl Peers {
 
     /// TPC-H's `lineitem` at scale 1 as CSV: 766 MB, 6,001,215 rows.
     pub(crate) fn lineitem(&self, parent: &Path) -> Result<PathBuf> {
-        let file = parent.join("lineitem.csv");
+        self.table(parent, "lineitem")
+    }
+
+    /// All of TPC-H at scale 1, a CSV file a table, in one folder.
+    pub(crate) fn tpch(&self, parent: &Path) -> Result<PathBuf> {
+        for table in TPCH_TABLES {
+            self.table(parent, table)?;
+        }
+        Ok(parent.to_owned())
+    }
+
+    fn table(&self, parent: &Path, table: &str) -> Result<PathBuf> {
+        let name = format!("{table}.csv");
+        let file = parent.join(&name);
         if !file.is_file() {
-            eprintln!("generating lineitem.csv");
+            eprintln!("generating {name}");
             let unfinished = parent.join("tpch-unfinished");
             let mut generator = Command::new(self.folder.join("bin/tpchgen-cli"));
-            generator.args(["csv", "--scale-factor", "1", "--tables", "lineitem"]);
+            generator.args(["csv", "--scale-factor", "1", "--tables", table]);
             generator.args(["--quiet", "--overwrite", "--output-dir"]).arg(&unfinished);
             succeed(&mut generator)?;
-            fs::rename(unfinished.join("lineitem.csv"), &file).context("no lineitem.csv came")?;
+            let made = fs::rename(unfinished.join(&name), &file);
+            made.with_context(|| format!("no {name} came"))?;
             fs::remove_dir_all(&unfinished).context("cannot remove the generator's folder")?;
         }
         Ok(file)
     }
+
+    /// Python that runs [`DUCKDB_ANSWERS`] on the queries of a file, over the tables of a folder.
+    pub(crate) fn duckdb_answers(&self, queries: &Path, tables: &Path) -> Command {
+        let mut command = Command::new(self.folder.join("bin/python"));
+        command.args(["-c", DUCKDB_ANSWERS]).arg(queries).arg(tables);
+        command
+    }
+}
+
+/// ROAPI's program, installed below `parent` if it is missing.
+pub(crate) fn roapi(parent: &Path) -> Result<PathBuf> {
+    Ok(install(parent, "peers-roapi-0.12.7", &ROAPI_PACKAGES)?.join("bin/roapi"))
 }
 
 /// `lineitem` and one row more for every hundred, with order keys of their own.

@@ -6,8 +6,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpStream,
+    io::{BufRead as _, BufReader, Write as _},
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     thread,
@@ -18,7 +17,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Bench, peers, report,
+    Bench,
+    http::Connection,
+    peers, report,
+    served::{self, Server, output, request},
     stats::{Spread, ratios},
 };
 use crate::{services::postgres::Cluster, setup};
@@ -77,7 +79,7 @@ fn commit(bench: &Bench, lake: &Lake, cluster: &Cluster) -> Result<Value> {
     let create = ["-q", "-c", "CREATE DATABASE ducklake"];
     output(Command::new("psql").arg(cluster.url()).args(create))?;
     let mut ducklake = DuckLake::start(bench, cluster, folder.path())?;
-    let mut connection = Connection::open(&lake.address)?;
+    let mut connection = lake.server.connect()?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 0..bench.options.rounds {
         let mine = (0..COMMITS).map(|row| lake.commit(&mut connection, round * COMMITS + row));
@@ -102,7 +104,7 @@ fn load(lake: &Lake, request: &[u8], clients: usize) -> Result<Loaded> {
     let until = Instant::now() + LOAD;
     let times: Result<Vec<Vec<f64>>> = thread::scope(|scope| {
         let asks = || {
-            let mut connection = Connection::open(&lake.address)?;
+            let mut connection = lake.server.connect()?;
             let mut times = Vec::new();
             while Instant::now() < until {
                 let start = Instant::now();
@@ -122,50 +124,21 @@ fn load(lake: &Lake, request: &[u8], clients: usize) -> Result<Loaded> {
 
 /// A lake with one small dataset, served on loopback to those with a token.
 struct Lake {
-    server: Child,
-    address: String,
+    server: Server,
     token: String,
 }
 
 impl Lake {
     fn make(bench: &Bench, folder: &Path, catalog: Option<String>) -> Result<Self> {
-        let command = || {
-            let mut command = Command::new(&bench.lakebed);
-            command.env("LAKEBED_LAKE", folder.join("lake")).env("LAKEBED_LOG", "error");
-            match &catalog {
-                Some(catalog) => command.env("LAKEBED_CATALOG", catalog),
-                None => command.env_remove("LAKEBED_CATALOG"),
-            };
-            command.current_dir(folder).stdin(Stdio::null());
-            command
-        };
-        fs::create_dir_all(folder.join("declared"))?;
-        fs::write(folder.join("declared/grants.yaml"), GRANTS)?;
+        let lake = served::Lake::new(bench, folder, catalog);
         fs::write(folder.join("small.csv"), "row,version\n1,1\n")?;
-        output(command().args(["ingest", "small.csv", "--to", "bench.small"]))?;
-        output(command().args(["apply", "declared"]))?;
-        let made = output(command().args(["token", "create", "--for", "bench", "--json"]))?;
-        let made: Value = serde_json::from_str(&made)?;
-        let token = made["secret"].as_str().context("no secret came")?.to_owned();
-        let mut serve = command();
-        serve.args(["serve", "--listen", "127.0.0.1:0", "--auth", "required"]);
-        let mut server = serve.stdout(Stdio::piped()).spawn().context("cannot start lakebed")?;
-        let mut line = String::new();
-        BufReader::new(server.stdout.take().context("no output")?).read_line(&mut line)?;
-        let address = line.trim().strip_prefix("listening on http://").map(str::to_owned);
-        let address = address.with_context(|| format!("lakebed does not serve: {line}"))?;
-        Ok(Self { server, address, token })
+        lake.run(&["ingest", "small.csv", "--to", "bench.small"])?;
+        lake.declare(&[("grants.yaml", GRANTS)])?;
+        Ok(Self { token: lake.token("bench")?, server: lake.serve()? })
     }
 
     fn request(&self, path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {}\r\n\
-             content-type: {content_type}\r\ncontent-length: {}\r\n\r\n",
-            self.address,
-            self.token,
-            body.len()
-        );
-        [head.as_bytes(), body].concat()
+        request(&self.server, &self.token, path, &[("content-type", content_type)], body)
     }
 
     /// The milliseconds of a new version.
@@ -181,46 +154,6 @@ impl Lake {
         let ingest = self.request("/v1/ingests", "application/json", ingest.as_bytes());
         connection.ask(&ingest)?;
         Ok(start.elapsed().as_secs_f64() * 1000.0)
-    }
-}
-
-impl Drop for Lake {
-    fn drop(&mut self) {
-        // It is gone in the end, and so is its lake.
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
-/// A connection that stays open.
-struct Connection(BufReader<TcpStream>);
-
-impl Connection {
-    fn open(address: &str) -> Result<Self> {
-        let stream = TcpStream::connect(address).context("the server does not answer")?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        Ok(Self(BufReader::new(stream)))
-    }
-
-    /// The body of a good answer.
-    fn ask(&mut self, request: &[u8]) -> Result<Vec<u8>> {
-        self.0.get_mut().write_all(request)?;
-        let mut status = String::new();
-        self.0.read_line(&mut status)?;
-        let mut length = None;
-        loop {
-            let mut field = String::new();
-            ensure!(self.0.read_line(&mut field)? > 0, "the server hung up");
-            let Some((name, value)) = field.split_once(':') else { break };
-            if name.eq_ignore_ascii_case("content-length") {
-                length = Some(value.trim().parse::<usize>()?);
-            }
-        }
-        let mut body = vec![0; length.context("an answer without a length")?];
-        self.0.read_exact(&mut body)?;
-        ensure!(status.contains(" 200 "), "{status}{}", String::from_utf8_lossy(&body));
-        Ok(body)
     }
 }
 
@@ -263,14 +196,4 @@ impl Drop for DuckLake {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// What a command prints, if it succeeds.
-fn output(command: &mut Command) -> Result<String> {
-    let ran = command.stderr(Stdio::piped()).output();
-    let ran = ran.with_context(|| format!("cannot start {:?}", command.get_program()))?;
-    if !ran.status.success() {
-        bail!("{:?}: {}", command.get_program(), String::from_utf8_lossy(&ran.stderr).trim());
-    }
-    Ok(String::from_utf8_lossy(&ran.stdout).into_owned())
 }

@@ -37,7 +37,7 @@ const EDGES: [(&str, &[&str], &[&str]); 15] = [
     (
         "lakebed-server",
         &["lakebed-core", "lakebed-store", "lakebed-web", "lakebed-service", "lakebed-api"],
-        &["lakebed-client", "lakebed-testkit"],
+        &["lakebed-client", "lakebed-query", "lakebed-testkit"],
     ),
     ("lakebed-client", &["lakebed-core", "lakebed-api"], &[]),
     (

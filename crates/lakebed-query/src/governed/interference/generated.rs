@@ -85,9 +85,9 @@ impl Lakes {
             return Ok(false);
         }
         let behind = &self.copy_behind_barrier;
-        compared(&self.twins.left, behind, statement, Asks::Answer).await.map_err(|difference| {
-            format!("{difference}--- the copy without a barrier\n{}\n", copied.answer)
-        })?;
+        compared(&self.twins.left, behind, statement, Asks::Answer).await.map_err(
+            |difference| format!("{difference}--- the copy without a barrier\n{}\n", copied.answer),
+        )?;
         Ok(true)
     }
 
@@ -107,9 +107,25 @@ impl Lakes {
 /// how doubles add up, which part of equal rows is left.
 fn is_decided_by_order(sql: &str) -> bool {
     const WORDS: [&str; 19] = [
-        "any_value", "first_value", "last_value", "nth_value", "_agg", "approx_", "avg", "stddev",
-        "var", "corr", "covar", "regr_", "sum(", " OVER ", "DISTINCT ON", "LIMIT", "median",
-        "percentile", "lag(",
+        "any_value",
+        "first_value",
+        "last_value",
+        "nth_value",
+        "_agg",
+        "approx_",
+        "avg",
+        "stddev",
+        "var",
+        "corr",
+        "covar",
+        "regr_",
+        "sum(",
+        " OVER ",
+        "DISTINCT ON",
+        "LIMIT",
+        "median",
+        "percentile",
+        "lag(",
     ];
     WORDS.iter().any(|word| sql.contains(word))
 }
@@ -273,8 +289,9 @@ impl Visitor for Called {
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
         match factor {
-            TableFactor::Table { name, args: Some(_), .. }
-            | TableFactor::Function { name, .. } => self.add(Role::Rows, name),
+            TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => {
+                self.add(Role::Rows, name)
+            }
             TableFactor::UNNEST { .. } => {
                 self.0.insert((Role::Rows, "unnest".to_owned()));
             }
@@ -301,22 +318,30 @@ async fn found(provider: Provider, asks: Asks) -> Option<(u64, String)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn zz_explore() {
-    let var = |name: &str, default: u64| std::env::var(name).map_or(default, |v| v.parse().unwrap());
+    let var =
+        |name: &str, default: u64| std::env::var(name).map_or(default, |v| v.parse().unwrap());
     let (from, count) = (var("ZZ_FROM", 0), var("ZZ_COUNT", 500));
     let sampled = var("ZZ_SAMPLED", SAMPLED);
     let lakes = Arc::new(Lakes::new().await);
     let began = std::time::Instant::now();
-    let mut checks = stream::iter(from..from + count).map(|place| {
-        let lakes = Arc::clone(&lakes);
-        let check = tokio::spawn(async move {
-            let (statement, _) = statement(place);
-            let t = std::time::Instant::now();
-            let told = told(&lakes.twins.left, &statement, Asks::Answer).await;
-            let took = t.elapsed();
-            (statement.clone(), told.answer, took, lakes.check(&statement, place % sampled == 0).await)
-        });
-        async move { (place, check.await.unwrap()) }
-    }).buffered(2);
+    let mut checks = stream::iter(from..from + count)
+        .map(|place| {
+            let lakes = Arc::clone(&lakes);
+            let check = tokio::spawn(async move {
+                let (statement, _) = statement(place);
+                let t = std::time::Instant::now();
+                let told = told(&lakes.twins.left, &statement, Asks::Answer).await;
+                let took = t.elapsed();
+                (
+                    statement.clone(),
+                    told.answer,
+                    took,
+                    lakes.check(&statement, place % sampled == 0).await,
+                )
+            });
+            async move { (place, check.await.unwrap()) }
+        })
+        .buffered(2);
     let mut outcomes: BTreeMap<Outcome, u64> = BTreeMap::new();
     let (mut wrong, mut turned) = (0, 0);
     let mut answered = Calls::default();
@@ -326,12 +351,26 @@ async fn zz_explore() {
         if !answer.starts_with("Field") {
             println!("ERR {place} {} ## {statement}", answer.replace('\n', " ~ "));
         }
-        if outcome == Outcome::Rows { answered.add(&statement.sql); }
-        if outcome == Outcome::NoRows { println!("EMPTY {place} {statement}"); }
-        if took.as_millis() > 300 { println!("SLOW {place} {} {statement}", took.as_millis()); }
+        if outcome == Outcome::Rows {
+            answered.add(&statement.sql);
+        }
+        if outcome == Outcome::NoRows {
+            println!("EMPTY {place} {statement}");
+        }
+        if took.as_millis() > 300 {
+            println!("SLOW {place} {} {statement}", took.as_millis());
+        }
         match checked {
-            Ok(checked) => if checked.is_turned { turned += 1; println!("TURNED {place} {statement}"); },
-            Err(error) => { wrong += 1; println!("WRONG {place} {error}\nENDWRONG"); }
+            Ok(checked) => {
+                if checked.is_turned {
+                    turned += 1;
+                    println!("TURNED {place} {statement}");
+                }
+            }
+            Err(error) => {
+                wrong += 1;
+                println!("WRONG {place} {error}\nENDWRONG");
+            }
         }
     }
     println!("SHARES {outcomes:?} wrong {wrong} turned {turned} in {:?}", began.elapsed());
@@ -343,9 +382,15 @@ async fn zz_leaks() {
     for asks in [Asks::Answer, Asks::AnswerAndPlan] {
         for (name, provider) in leaks::ALL.iter().chain(&[("view", leaks::view as Provider)]) {
             let t = std::time::Instant::now();
-            let found = tokio::time::timeout(std::time::Duration::from_secs(60), found(*provider, asks)).await;
+            let found =
+                tokio::time::timeout(std::time::Duration::from_secs(60), found(*provider, asks))
+                    .await;
             match found {
-                Ok(Some((place, what))) => println!("LEAK {asks:?} {name} at {place} in {:?}: {}", t.elapsed(), what.chars().take(1500).collect::<String>()),
+                Ok(Some((place, what))) => println!(
+                    "LEAK {asks:?} {name} at {place} in {:?}: {}",
+                    t.elapsed(),
+                    what.chars().take(1500).collect::<String>()
+                ),
                 other => println!("LEAK {asks:?} {name} none {other:?}"),
             }
         }

@@ -448,7 +448,8 @@ pub(super) async fn long_texts(hidden_bytes: usize) -> World {
     for id in 0..600 {
         let row = |region: &str, bytes: usize| -> Row {
             let text = format!("{id:05}{}", "x".repeat(bytes));
-            let row = json!({"id": id, "region": region, "note": text, "nick": text, "words": [text]});
+            let row =
+                json!({"id": id, "region": region, "note": text, "nick": text, "words": [text]});
             row.as_object().unwrap().clone()
         };
         rows.push(row("EU", 150));

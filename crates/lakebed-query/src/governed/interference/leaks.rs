@@ -33,7 +33,7 @@ use lakebed_core::policy::{ColumnSight, Mask, MaskKey, Restriction, Sight};
 use lakebed_service::engine::BoundTable;
 
 use crate::{
-    governed::{GovernedTable, filter, mask::masked, unqualified, visible_schema},
+    governed::{GovernedTable, filter, mask::masked, unqualified},
     plan::Provider,
     table::PlainTable,
 };
@@ -169,7 +169,7 @@ impl Leaky {
         let plain = PlainTable::new(table);
         let visible = match flaw {
             Flaw::HiddenColumns => table.schema.clone(),
-            _ => visible_schema(table),
+            _ => table.restriction.visible(&table.schema),
         };
         let fields: Vec<_> = visible
             .fields

@@ -148,10 +148,7 @@ async fn told(world: &World, statement: &Statement, asks: Asks) -> Told {
 }
 
 /// The rows to come, and the plan that they come from.
-async fn start(
-    world: &World,
-    statement: &Statement,
-) -> Result<(QueryStream, String), EngineError> {
+async fn start(world: &World, statement: &Statement) -> Result<(QueryStream, String), EngineError> {
     let parameters = Parameters::Positional(statement.parameters.clone());
     let job = world.job(&statement.sql, Asked { parameters, ..Asked::default() })?;
     world.engine.run_and_show(job, &world.store).await
@@ -186,7 +183,8 @@ fn is_ordered(sql: &str) -> bool {
             depth == 0
         })
         .collect();
-    outer.contains("ORDER BY") || sql.starts_with("EXPLAIN") || sql.starts_with("DESCRIBE")
+    const ORDERED: [&str; 3] = ["EXPLAIN", "DESCRIBE", "SHOW"];
+    outer.contains("ORDER BY") || ORDERED.iter().any(|word| sql.starts_with(word))
 }
 
 /// The statements of the corpus that tell the twins apart, at most so many.
@@ -309,11 +307,39 @@ async fn limits_of_memory_do_not_tell() {
         let limits = QueryLimits { memory_bytes: kilobytes << 10, ..QueryLimits::default() };
         let outcome = async |lake: &World| {
             let rows = lake.rows(sql, Asked { limits, ..Asked::default() }).await;
-            rows.map_err(|error| show_error(&error)).map(|rows| rows.iter().map(RecordBatch::num_rows).sum::<usize>())
+            rows.map_err(|error| show_error(&error))
+                .map(|rows| rows.iter().map(RecordBatch::num_rows).sum::<usize>())
         };
         let outcome_of_few = outcome(&few).await;
         assert_eq!(outcome_of_few, outcome(&many).await, "with {kilobytes} KiB");
         outcomes.insert(outcome_of_few.is_ok());
     }
     assert_eq!(outcomes.len(), 2, "some limits are met and some are not");
+}
+
+/// What answers may be long is counted in rows and values that are seen: with a byte less than the
+/// answer has both break off, after the same rows, and with as many as it has neither does.
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_of_answers_do_not_tell() {
+    let twins = Twins::of(1, 9_000, super::provider).await;
+    let sql = "SELECT * FROM a.b";
+    let whole = twins.left.rows(sql, Asked::default()).await.unwrap();
+    let bytes: u64 = whole.iter().map(crate::weight::weight).sum();
+    let told = async |world: &World, limits: QueryLimits| {
+        let (batches, error) = world.until_error(sql, Asked { limits, ..Asked::default() }).await;
+        let rows = batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+        (rows, error.map(|error| show_error(&error)))
+    };
+    for (most, is_enough) in [(bytes, true), (bytes - 1, false), (bytes / 2, false), (1, false)] {
+        let limits = QueryLimits { max_bytes: Some(most), ..QueryLimits::default() };
+        let (left, right) = (told(&twins.left, limits).await, told(&twins.right, limits).await);
+        assert_eq!(left, right, "{most} bytes");
+        assert_eq!(left.1.is_none(), is_enough, "{most} of {bytes} bytes: {left:?}");
+    }
+    for most in [9_000, 8_999, 1] {
+        let limits = QueryLimits { max_rows: Some(most), ..QueryLimits::default() };
+        let (left, right) = (told(&twins.left, limits).await, told(&twins.right, limits).await);
+        assert_eq!(left, right, "{most} rows");
+        assert_eq!(left.1.is_none(), most == 9_000);
+    }
 }

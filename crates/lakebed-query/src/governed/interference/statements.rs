@@ -94,6 +94,7 @@ pub(super) const ALL: &[&str] = &[
     "SELECT id FROM a.b WHERE secret = 'x'",
     "SELECT * FROM a.b x JOIN a.b y USING (secret)",
     "DESCRIBE a.b",
+    "SHOW COLUMNS FROM a.b",
     "EXPLAIN SELECT * FROM a.b WHERE region = 'EU' AND email = 'x'",
     "SELECT upper(email), md5(phone), ssn || 'x' FROM a.b",
     "SELECT array_agg(email ORDER BY id) FROM a.b",

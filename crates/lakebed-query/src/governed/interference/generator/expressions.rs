@@ -188,7 +188,10 @@ impl Maker {
             (Some((_, template)), Some(kind)) => {
                 let counted = self.fill(template, scope, 1);
                 let other = self.aggregate(scope, Some(kind)).1;
-                return (kind, format!("CASE WHEN {counted} IS NULL THEN {other} ELSE {other} END"));
+                return (
+                    kind,
+                    format!("CASE WHEN {counted} IS NULL THEN {other} ELSE {other} END"),
+                );
             }
             (None, kind) => {
                 let kind = kind.unwrap_or_else(|| self.dice.one_of(&AGGREGATE).0);

@@ -125,10 +125,7 @@ fn calls(text: &str, name: &str) -> bool {
 /// Columns of a table, under its name.
 fn columns_of(qualifier: &str, count: usize) -> Scope {
     let columns = COLUMNS.iter().take(count);
-    let seen = columns.map(|(name, kind)| Seen {
-        sql: format!("{qualifier}.{name}"),
-        name,
-        kind: *kind,
-    });
+    let seen =
+        columns.map(|(name, kind)| Seen { sql: format!("{qualifier}.{name}"), name, kind: *kind });
     seen.collect()
 }

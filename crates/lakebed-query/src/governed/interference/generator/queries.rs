@@ -68,13 +68,7 @@ impl Maker {
         }
     }
 
-    fn plain(
-        &mut self,
-        from: &str,
-        scope: &Scope,
-        depth: usize,
-        kinds: Option<&[Kind]>,
-    ) -> Query {
+    fn plain(&mut self, from: &str, scope: &Scope, depth: usize, kinds: Option<&[Kind]>) -> Query {
         let mut items = self.items(scope, kinds);
         if kinds.is_none() && depth > 0 && self.dice.once_in(8) {
             items.push(self.scalar_subquery(scope));
