@@ -249,7 +249,40 @@ async fn explain_ends_at_the_table() {
     ] {
         text += &format!("{sql}\n{}\n", lake.show(sql).await);
     }
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    EXPLAIN SELECT count(*) FROM a.b
+    +-----------------------------------------------------+
+    | plan                                                |
+    +-----------------------------------------------------+
+    | Projection: count(Int64(1)) AS count(*)             |
+    |   Aggregate: groupBy=[[]], aggr=[[count(Int64(1))]] |
+    |     TableScan: a.b projection=[]                    |
+    +-----------------------------------------------------+
+    EXPLAIN SELECT id FROM a.b WHERE amount > 3 AND salary > 2500 AND CAST(note AS INT) > 7
+    +-----------------------------------------------------------------------------------------------------+
+    | plan                                                                                                |
+    +-----------------------------------------------------------------------------------------------------+
+    | Projection: a.b.id                                                                                  |
+    |   Filter: a.b.amount > Int64(3) AND a.b.salary > Int64(2500) AND CAST(a.b.note AS Int32) > Int32(7) |
+    |     TableScan: a.b projection=[id, amount, note, salary], partial_filters=[a.b.amount > Int64(3)]   |
+    +-----------------------------------------------------------------------------------------------------+
+    EXPLAIN SELECT x.id, y.phone FROM a.b x JOIN a."b@v1" y ON x.phone = y.phone WHERE x.region = 'US' AND y.day IS NULL ORDER BY 1 LIMIT 3
+    +----------------------------------------------------------------------------------------------------------+
+    | plan                                                                                                     |
+    +----------------------------------------------------------------------------------------------------------+
+    | Sort: x.id ASC NULLS LAST, fetch=3                                                                       |
+    |   Projection: x.id, y.phone                                                                              |
+    |     Inner Join: x.phone = y.phone                                                                        |
+    |       SubqueryAlias: x                                                                                   |
+    |         Projection: a.b.id, a.b.phone                                                                    |
+    |           Filter: a.b.region = Utf8View("US")                                                            |
+    |             TableScan: a.b projection=[id, region, phone], partial_filters=[a.b.region = Utf8View("US")] |
+    |       SubqueryAlias: y                                                                                   |
+    |         Projection: a.b@v1.phone                                                                         |
+    |           Filter: a.b@v1.day IS NULL                                                                     |
+    |             TableScan: a.b@v1 projection=[day, phone], partial_filters=[a.b@v1.day IS NULL]              |
+    +----------------------------------------------------------------------------------------------------------+
+    "#);
 }
 
 /// The corpus asks for something: most of its statements have an answer, and some have an error.

@@ -46,7 +46,11 @@ impl Maker {
             return self.fill(template, scope, depth - 1);
         }
         let has_files = scope.iter().any(|column| !column.name.is_empty());
-        let template = match has_files && self.dice.below(4) == 3 {
+        let is_armed = match kind {
+            Kind::Bool => self.dice.below(2) == 1,
+            _ => self.dice.below(4) == 3,
+        };
+        let template = match has_files && is_armed {
             true => self.template(&ARMED, kind),
             false => None,
         };
@@ -73,7 +77,7 @@ impl Maker {
             // A number alone may be the place of a column.
             Kind::Long => format!("CAST({} AS BIGINT)", self.number()),
             Kind::Text => self.literal(),
-            Kind::Bool => self.dice.one_of(&["true", "false"]).to_owned(),
+            Kind::Bool => self.dice.one_of(&["true", "true", "true", "false"]).to_owned(),
             Kind::Double => "CAST(2.5 AS DOUBLE)".to_owned(),
             Kind::Decimal => "CAST(2.50 AS DECIMAL(9, 2))".to_owned(),
             Kind::Date => "DATE '2024-05-05'".to_owned(),

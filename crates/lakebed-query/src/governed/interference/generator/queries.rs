@@ -14,7 +14,8 @@ impl Maker {
             37 => self.star(),
             31..=36 => self.with(),
             _ => {
-                let query = self.query(2, None);
+                let depth = 1 + usize::from(self.dice.once_in(4));
+                let query = self.query(depth, None);
                 let order = self.order(&query);
                 query.sql + &order
             }
@@ -41,13 +42,13 @@ impl Maker {
         }
     }
 
-    /// Expressions of those kinds, or one to three of any.
+    /// Expressions of those kinds, or one or two of any.
     fn items(&mut self, scope: &Scope, kinds: Option<&[Kind]>) -> Vec<(Kind, String)> {
         match kinds {
             Some(kinds) => {
                 kinds.iter().map(|kind| (*kind, self.expression(scope, *kind, 2))).collect()
             }
-            None => (0..=self.dice.below(3)).map(|_| self.any(scope, 2)).collect(),
+            None => (0..=self.dice.below(2)).map(|_| self.any(scope, 2)).collect(),
         }
     }
 
@@ -98,9 +99,9 @@ impl Maker {
         depth: usize,
         kinds: Option<&[Kind]>,
     ) -> Query {
-        let mut items = self.items(scope, kinds);
         let filter = self.filter(scope, depth);
         if kinds.is_some() || self.dice.below(2) == 0 {
+            let mut items = self.items(scope, kinds);
             items.retain(|(kind, _)| kinds.is_some() || *kind != Kind::Counts);
             if items.is_empty() {
                 items.push(self.any_plain(scope, 1));
@@ -214,6 +215,8 @@ impl Maker {
         };
         let set = self.dice.one_of(&[
             "UNION",
+            "UNION",
+            "UNION ALL",
             "UNION ALL",
             "EXCEPT",
             "EXCEPT ALL",
@@ -228,7 +231,7 @@ impl Maker {
 
     fn with(&mut self) -> String {
         let mut parts = Vec::new();
-        for _ in 0..=self.dice.below(2) {
+        for _ in 0..=usize::from(self.dice.once_in(4)) {
             let query = self.query(1, None);
             let name = self.name();
             parts.push(format!("{name} AS ({})", query.sql));
@@ -252,7 +255,7 @@ impl Maker {
         let part = match self.dice.below(3) {
             0 => String::new(),
             1 => format!(" LIMIT {}", 1 + self.dice.below(70)),
-            _ => format!(" LIMIT {} OFFSET {}", 1 + self.dice.below(40), self.dice.below(20)),
+            _ => format!(" LIMIT {} OFFSET {}", 1 + self.dice.below(40), self.dice.below(3)),
         };
         format!(" ORDER BY {}{part}", places.join(", "))
     }

@@ -118,7 +118,7 @@ impl Maker {
             scope.iter().find(|column| column.name == name).map(|column| column.sql.clone())
         };
         if let (Some(one), Some(other)) = (there(left), there(right))
-            && self.dice.below(2) == 0
+            && self.dice.below(4) > 0
         {
             return (one, other);
         }
@@ -174,8 +174,12 @@ impl Maker {
         let (table, inner) = self.table();
         let kind = self.dice.one_of(&[Kind::Long, Kind::Text, Kind::Date]);
         let (one, other) = (self.expression(scope, kind, 1), self.expression(&inner, kind, 1));
-        let condition = self.expression(&inner, Kind::Bool, 1);
-        match self.dice.below(6) {
+        let form = self.dice.below(6);
+        let condition = match form {
+            3 | 5 => String::new(),
+            _ => self.expression(&inner, Kind::Bool, 1),
+        };
+        match form {
             0 => format!("{one} IN (SELECT {other} FROM {table} WHERE {condition})"),
             1 => format!("{one} NOT IN (SELECT {other} FROM {table} WHERE {condition})"),
             2 => format!("EXISTS (SELECT 1 FROM {table} WHERE {other} = {one} AND {condition})"),

@@ -156,6 +156,9 @@ pub(super) const SCALAR: [(Kind, &[&str]); 12] = [
         "({bytes} = sha256({text}))", "coalesce({bool}, true)", "({longs} = {longs})",
         "CASE WHEN {long} > {n} THEN {bool} ELSE false END", "({id} % 3 <> 1)",
         "({amount} < {n} OR {note} <> '{n}')", "({text} IS DISTINCT FROM {text})",
+        "({salary} <= {n}500)", "({salary} = {n}000)", "({email} <> '***000{n}')",
+        "({ssn} IS NULL)", "({born} < DATE '200{n}-06-01')", "({phone} <> '+49 {n}')",
+        "({grade} > 1)", "({cost} < {n}.50)",
     ]),
     (Kind::Double, &[
         "acos({double})", "acosh({double})", "asin({double})", "asinh({double})",
