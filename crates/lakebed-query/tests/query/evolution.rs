@@ -190,12 +190,26 @@ async fn masked_and_hidden_columns_that_old_files_lack_tell_nothing() {
     let sight = Sight { rows, columns: columns.into(), mask_key: None };
     world.restrict("a.b", Restriction::Restricted(sight));
     insta::assert_snapshot!(world.show("SELECT * FROM a.b ORDER BY name").await, @r"
+    +---------------+-------+-----------------------+------+------+
+    | count         | ratio | price                 | name | note |
+    +---------------+-------+-----------------------+------+------+
+    | 0             | 0.0   | 0.00                  | a    |      |
+    |               | 1.0   | 0.00                  | b    |      |
+    | 2             | 2.0   | 5.00                  | c    |      |
+    | 1099511627776 | 0.0   | 123456789012345675.00 | d    | ***  |
+    +---------------+-------+-----------------------+------+------+
     ");
     insta::assert_snapshot!(world.show("SELECT name FROM a.b WHERE note = 'later'").await, @r"
+    ++
+    ++
     ");
     insta::assert_snapshot!(world.show("SELECT name FROM a.b WHERE count = 3").await, @r"
+    ++
+    ++
     ");
     insta::assert_snapshot!(world.show("SELECT extra FROM a.b").await, @r"
+    invalid: column `extra` not found
+    hint: columns here: count, ratio, price, name, note
     ");
 }
 

@@ -5,7 +5,7 @@
 //! with those over a lake that holds nothing, and the whole is told by lakes that run in several parts.
 //!
 //! Nothing is normalised but what D-111 excepts: rows are sorted where the statement does not say in
-//! which order they are. A copy is nobody's restricted table, so that the optimiser may turn a join
+//! which order they are, and in several parts doubles are compared to six digits. A copy is nobody's restricted table, so that the optimiser may turn a join
 //! round, and with it change which of several values `any_value` picks, in which order doubles are
 //! added, or which conversion fails first. Such an answer is asked for again from the same copy behind
 //! a barrier that lets everything through, and there it must be the same to the last digit.
@@ -218,16 +218,17 @@ async fn p7_no_generated_statement_tells() {
         *outcomes.entry(outcome).or_default() += 1;
         turned += u64::from(is_turned);
         in_parts += u64::from(parts == Some(Parts::Rows));
-        if outcome == Outcome::Rows {
-            answered.add(&statement(place).0.sql);
+        let (Statement { sql, .. }, _) = statement(place);
+        if outcome == Outcome::Rows && !sql.starts_with("EXPLAIN") {
+            answered.add(&sql);
         }
     }
     println!("{STATEMENTS} statements of seed {SEED}: {outcomes:?}");
     println!("copies told by the barrier alone: {turned}; rows told in parts: {in_parts}");
     assert!(outcomes[&Outcome::Rows] * 10 > STATEMENTS * 7, "too few rows: {outcomes:?}");
-    assert!(turned * 50 < STATEMENTS, "{turned} copies were told by the barrier alone");
+    assert!(turned * 100 < STATEMENTS, "{turned} copies were told by the barrier alone");
     assert!(in_parts * SAMPLED * 3 > STATEMENTS, "{in_parts} statements were told in parts");
-    assert_eq!(answered.fewer_than(5), [], "functions without answers");
+    assert_eq!(answered.fewer_than(10), [], "functions without answers");
 }
 
 /// The difference, and the smallest statement found that still makes one.
@@ -342,90 +343,26 @@ impl Visitor for Called {
     }
 }
 
-/// The first generated statement that tells the twins of `provider` apart, and how.
-async fn found(provider: Provider, asks: Asks, most: u64) -> Option<(u64, String)> {
-    let twins = Arc::new(Twins::new(provider).await);
-    let checks = stream::iter(0..most).map(|place| {
-        let twins = Arc::clone(&twins);
-        let check = async move {
-            compared(&twins.left, &twins.right, &statement(place).0, asks).await.err()
-        };
-        let check = tokio::spawn(check);
-        async move { check.await.unwrap().map(|difference| (place, difference)) }
-    });
-    let mut found = std::pin::pin!(checks.buffered(AT_ONCE).filter_map(std::future::ready));
-    found.next().await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn zz_explore() {
-    let var =
-        |name: &str, default: u64| std::env::var(name).map_or(default, |v| v.parse().unwrap());
-    let (from, count) = (var("ZZ_FROM", 0), var("ZZ_COUNT", 500));
-    let lakes = Arc::new(Lakes::new().await);
-    let began = std::time::Instant::now();
-    let mut checks = stream::iter(from..from + count)
-        .map(|place| {
-            let lakes = Arc::clone(&lakes);
-            let check = tokio::spawn(async move {
-                lakes.check(&statement(place).0, place % SAMPLED == 0).await
-            });
-            async move { (place, check.await.unwrap()) }
-        })
-        .buffered(AT_ONCE);
-    let mut outcomes: BTreeMap<Outcome, u64> = BTreeMap::new();
-    let (mut wrong, mut turned, mut parts) = (0, 0, 0);
-    let mut answered = Calls::default();
-    while let Some((place, checked)) = checks.next().await {
-        if place % 250 == 249 {
-            println!(
-                "AT {place} {outcomes:?} wrong {wrong} turned {turned} parts {parts} in {:?}",
-                began.elapsed()
-            );
-        }
-        match checked {
-            Ok(checked) => {
-                *outcomes.entry(checked.outcome).or_default() += 1;
-                parts += u64::from(checked.parts == Some(Parts::Rows));
-                if checked.outcome == Outcome::Rows {
-                    answered.add(&statement(place).0.sql);
-                }
-                if checked.is_turned {
-                    turned += 1;
-                    println!("TURNED {place} {}", statement(place).0);
-                }
-            }
-            Err(error) => {
-                wrong += 1;
-                println!("WRONG {place} {error}\nENDWRONG");
-            }
+/// The first of so many generated statements that tells the twins of `provider` apart.
+async fn found(provider: Provider, most: u64) -> Option<u64> {
+    let twins = Twins::new(provider).await;
+    for place in 0..most {
+        let (statement, _) = statement(place);
+        let told = compared(&twins.left, &twins.right, &statement, Asks::AnswerAndPlan).await;
+        if told.is_err() {
+            return Some(place);
         }
     }
-    println!(
-        "SHARES {outcomes:?} wrong {wrong} turned {turned} parts {parts} in {:?}",
-        began.elapsed()
-    );
-    println!("FEW {:?}", answered.fewer_than(5));
+    None
 }
 
+/// What is found without anybody thinking of it: a plain view, and most planted leaks, by a few dozen
+/// statements each. The rest need a statement of the corpus.
 #[tokio::test(flavor = "multi_thread")]
-async fn zz_leaks() {
-    for asks in [Asks::AnswerAndPlan] {
-        for (name, provider) in leaks::ALL.iter().chain(&[("view", leaks::view as Provider)]) {
-            let t = std::time::Instant::now();
-            let found = tokio::time::timeout(
-                std::time::Duration::from_secs(15),
-                found(*provider, asks, 200),
-            )
-            .await;
-            match found {
-                Ok(Some((place, what))) => println!(
-                    "LEAK {asks:?} {name} at {place} in {:?}: {}",
-                    t.elapsed(),
-                    what.chars().take(700).collect::<String>()
-                ),
-                other => println!("LEAK {asks:?} {name} none {other:?}"),
-            }
-        }
+async fn generated_statements_find_planted_leaks() {
+    const CORPUS_ALONE: [&str; 3] = ["Statistics", "RawConditions", "LimitBelow"];
+    let planted = leaks::ALL.iter().filter(|(name, _)| !CORPUS_ALONE.contains(name));
+    for (name, provider) in planted.chain(&[("View", leaks::view as Provider)]) {
+        assert!(found(*provider, 60).await.is_some(), "{name}: not found");
     }
 }
