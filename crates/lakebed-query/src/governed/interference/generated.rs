@@ -225,7 +225,7 @@ async fn p7_no_generated_statement_tells() {
     }
     println!("{STATEMENTS} statements of seed {SEED}: {outcomes:?}");
     println!("copies told by the barrier alone: {turned}; rows told in parts: {in_parts}");
-    assert!(outcomes[&Outcome::Rows] * 10 > STATEMENTS * 7, "too few rows: {outcomes:?}");
+    assert!(outcomes[&Outcome::Rows] * 100 > STATEMENTS * 73, "too few rows: {outcomes:?}");
     assert!(turned * 100 < STATEMENTS, "{turned} copies were told by the barrier alone");
     assert!(in_parts * SAMPLED * 3 > STATEMENTS, "{in_parts} statements were told in parts");
     assert_eq!(answered.fewer_than(10), [], "functions without answers");
@@ -334,7 +334,7 @@ impl Visitor for Called {
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
         match factor {
             TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } => {
-                self.add(Role::Rows, &name.to_string())
+                self.add(Role::Rows, &name.to_string());
             }
             TableFactor::UNNEST { .. } => self.add(Role::Rows, "unnest"),
             _ => {}
