@@ -280,7 +280,7 @@ const CORPUS: &[&str] = &[
     "WITH c AS (SELECT id AS x, region AS r FROM a.b), d AS (WITH e AS (SELECT r AS y FROM c) SELECT y AS z FROM e) SELECT z FROM d",
     "SELECT id, (SELECT max(amount) FROM a.b) AS m FROM a.n",
     "SELECT n.kind, (SELECT max(b.note) FROM a.b WHERE b.id = n.id) AS m FROM a.n",
-    "SELECT n.kind, (SELECT sum(b.amount) FROM a.b WHERE b.amount < n.point['x']) AS m FROM a.n",
+    "SELECT n.kind, (SELECT sum(b.amount) FROM a.b WHERE b.amount = n.id) AS m FROM a.n",
     "SELECT note FROM a.b WHERE amount IN (SELECT point['x'] FROM a.n WHERE kind > '3')",
     "SELECT note FROM a.b WHERE amount NOT IN (SELECT salary FROM a.b WHERE region = 'EU' AND salary IS NOT NULL)",
     "SELECT note FROM a.b WHERE EXISTS (SELECT 1 FROM a.n WHERE n.id = b.amount AND n.kind < b.phone)",
@@ -312,11 +312,14 @@ const EVERY_KIND: [Forgotten; 7] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_told_changes_nothing() {
     let lakes = Lakes::new().await;
-    let mut all = Vec::new();
+    let (mut all, mut unanswered) = (Vec::new(), Vec::new());
     for sql in CORPUS {
-        let shown = lakes.show(sql, Told::IsTried).await;
-        all.push(shown.unwrap_or_else(|| panic!("no answer: {sql}")));
+        match lakes.show(sql, Told::IsTried).await {
+            Some(shown) => all.push(shown),
+            None => unanswered.push(*sql),
+        }
     }
+    assert!(unanswered.is_empty(), "{}", unanswered.join("\n"));
     let untold_of =
         |without| -> Vec<String> { all.iter().flat_map(|shown| untold(shown, without)).collect() };
     let found = untold_of(Forgotten::Nothing);
