@@ -17,6 +17,8 @@ mod nodes;
 mod parts;
 #[cfg(test)]
 mod taint;
+#[cfg(test)]
+mod unadmitted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
