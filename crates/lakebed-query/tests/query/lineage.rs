@@ -588,6 +588,19 @@ async fn it_is_bounded() {
     );
 }
 
+/// As deep as expressions may be.
+#[tokio::test(flavor = "multi_thread")]
+async fn deep_expressions_are_walked() {
+    let world = lake();
+    let sum = vec!["units"; 900].join(" + ");
+    let cases = format!("{}price{}", "CASE WHEN units > 1 THEN ".repeat(20), " END".repeat(20));
+    let sql = format!("SELECT {sum} AS s, {cases} AS p FROM l.o");
+    assert_eq!(
+        told(&world, &sql).await,
+        ["s = l.o.units transformation", "p = l.o.price transformation if l.o.units",]
+    );
+}
+
 /// Nothing is asked of the store.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_read() {
