@@ -2,7 +2,7 @@
 
 /// Numbers from a seed, the same on every run (SplitMix64), or from a tape of an earlier throw.
 #[derive(Debug, Clone)]
-pub(super) struct Dice {
+pub(crate) struct Dice {
     seed: u64,
     /// What comes instead of numbers from the seed; nothing but zeros after its end.
     tape: Option<std::vec::IntoIter<usize>>,
@@ -10,7 +10,7 @@ pub(super) struct Dice {
 }
 
 impl Dice {
-    pub(super) const fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64) -> Self {
         Self { seed, tape: None, thrown: Vec::new() }
     }
 
@@ -32,7 +32,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    pub(super) fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         let drawn = match &mut self.tape {
             Some(tape) => tape.next().unwrap_or(0) % bound,
             None => usize::try_from(self.next() % bound as u64).unwrap(),
@@ -41,7 +41,7 @@ impl Dice {
         drawn
     }
 
-    pub(super) fn one_of<T: Clone>(&mut self, of: &[T]) -> T {
+    pub(crate) fn one_of<T: Clone>(&mut self, of: &[T]) -> T {
         of[self.below(of.len())].clone()
     }
 

@@ -9,7 +9,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
-mod dice;
+pub(crate) mod dice;
 mod generated;
 mod generator;
 mod lakes;
@@ -17,7 +17,7 @@ mod leaks;
 mod statements;
 #[path = "../../../tests/query/world.rs"]
 #[expect(dead_code, reason = "shared with the tests outside, which use more of it")]
-mod world;
+pub(crate) mod world;
 
 use std::{collections::BTreeSet, fmt};
 
