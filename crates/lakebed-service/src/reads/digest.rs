@@ -1,6 +1,6 @@
 //! The digest of an answer, whatever order its rows came in.
 //!
-//! Each row is written down in one way that depends on its values alone, and hashed (XXH3, 128 bits:
+//! Each row is written down in one way that depends on its values alone, and hashed (XXH64 under two seeds:
 //! every row of every answer passes here); the hashes of all rows are added up as numbers of 128 bits,
 //! which no order changes and no row leaves alone. Columns, the number of rows and that sum make the
 //! digest, a BLAKE3. Equal answers have equal digests; that two digests
@@ -21,7 +21,7 @@ use arrow::{
     util::display::{ArrayFormatter, FormatOptions},
 };
 use lakebed_core::ObjectId;
-use twox_hash::XxHash3_128;
+use twox_hash::XxHash64;
 
 /// What is counted of an answer while its rows go by.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl ResultDigest {
                 cells.put(row, &mut self.row);
             }
             self.bytes += self.row.len() as u64;
-            self.sum = self.sum.wrapping_add(XxHash3_128::oneshot(&self.row));
+            self.sum = self.sum.wrapping_add(hash(&self.row));
         }
         self.rows += batch.num_rows() as u64;
     }
@@ -72,6 +72,12 @@ impl ResultDigest {
         text.extend(self.sum.to_le_bytes());
         ObjectId::of(&text)
     }
+}
+
+/// 128 bits of a row: its hash under seed 0, and above it that under seed 1.
+fn hash(row: &[u8]) -> u128 {
+    let [low, high] = [0, 1].map(|seed| u128::from(XxHash64::oneshot(seed, row)));
+    (high << 64) | low
 }
 
 /// A column, by how its values are written down: those of fixed width as they are in memory, others
