@@ -21,8 +21,9 @@
 //! | profile | what a version's accepted rows look like | [`profile::Profile`] |
 //! | contract | what the producer promises of a dataset | [`contract::Contract`] |
 //! | rule, finding | one thing that must hold; what measuring it on a version found | [`contract::Rule`], [`contract::Finding`] |
+//! | lineage | which columns of which versions the columns of an answer are made of | [`lineage::Lineage`] |
 //!
-//! Every stored format (manifest, file list, profile, event, lock) carries a version number and is written
+//! Every stored format (manifest, file list, profile, lineage, event, lock) carries a version number and is written
 //! by exactly one function here, so that equal values are equal bytes.
 
 mod check;
@@ -36,6 +37,7 @@ mod grant;
 mod id;
 mod ingest_key;
 mod lake;
+pub mod lineage;
 mod lock;
 mod manifest;
 mod name;

@@ -8,16 +8,17 @@ use std::{io, num::NonZeroUsize, sync::Arc, thread};
 use async_trait::async_trait;
 use datafusion::{execution::TaskContext, physical_plan::ExecutionPlan};
 use lakebed_service::engine::{
-    Engine, EngineError, Prepared, QueryJob, QueryStream, StatementKind,
+    Derivation, Engine, EngineError, Prepared, QueryJob, QueryStream, StatementKind,
 };
 use lakebed_store::Store;
 
 use crate::{
     answers, drive,
-    errors::{from_datafusion, internal},
+    errors::{from_datafusion, internal, not_allowed},
     facts::{self, Facts},
-    governed,
+    governed, lineage,
     objects::{Fault, OnlyOurs},
+    output::plain_schema,
     parameters,
     plan::{self, Provider},
     session::Template,
@@ -70,24 +71,27 @@ impl DataFusionEngine {
         Self { provider, ..self }
     }
 
-    /// The physical plan of a statement, as text.
+    /// Runs `job`, and shows the plan that it runs by.
     #[cfg(test)]
-    pub(crate) async fn plan_text(
+    pub(crate) async fn run_and_show(
         &self,
         job: QueryJob,
         store: &Store,
-    ) -> Result<String, EngineError> {
+    ) -> Result<(QueryStream, String), EngineError> {
+        let limits = job.limits;
         let (template, store, provider) =
             (Arc::clone(&self.template), store.clone(), self.provider);
-        let plan = move || plan_job(&template, job, &store, provider);
-        let planned = self.threads.handle().spawn_blocking(plan).await;
-        match planned.map_err(internal)?? {
-            Planned::Answer(_) => Ok(String::new()),
-            Planned::Plan { physical, .. } => {
-                let shown = datafusion::physical_plan::displayable(physical.as_ref());
-                Ok(shown.indent(true).to_string())
+        let (sender, shown) = std::sync::mpsc::channel();
+        let work = move || {
+            let planned = plan_job(&template, job, &store, provider)?;
+            if let Planned::Plan { physical, .. } = &planned {
+                let plan = datafusion::physical_plan::displayable(physical.as_ref());
+                sender.send(plan.indent(true).to_string()).map_err(internal)?;
             }
-        }
+            Ok(planned)
+        };
+        let stream = drive::start(Arc::clone(&self.threads), work, limits).await?;
+        Ok((stream, shown.recv().unwrap_or_default()))
     }
 
     /// How many statements, and parts of statements, are at work or waiting for their reader.
@@ -116,6 +120,14 @@ impl Engine for DataFusionEngine {
         let provider = self.provider;
         let work = move || plan_job(&template, job, &store, provider);
         drive::start(Arc::clone(&self.threads), work, limits).await
+    }
+
+    async fn lineage(&self, job: QueryJob) -> Result<Derivation, EngineError> {
+        let limits = job.limits;
+        let template = Arc::clone(&self.template);
+        let provider = self.provider;
+        let work = move || derive_job(&template, &job, provider);
+        drive::compute(&self.threads, work, &limits).await
     }
 }
 
@@ -158,7 +170,8 @@ pub(crate) fn plan_job(
     let files = job.tables.iter().flat_map(|table| &table.files);
     let objects = store.reader(files.map(|file| file.object));
     let objects = OnlyOurs::new(objects, fault.clone());
-    let planner = template.planner(&job.limits, &objects, job.now).map_err(from_datafusion)?;
+    let planner = template.planner(&job.limits, job.now).map_err(from_datafusion)?;
+    let planner = planner.reading(&objects);
     let logical = plan::logical(query, &planner, &job, provider)?;
     if *kind == StatementKind::Explain {
         let logical = planner.optimize(&logical).map_err(from_datafusion)?;
@@ -176,6 +189,26 @@ pub(crate) fn plan_job(
     let context = context.map_err(from_datafusion)?;
     let facts = Facts { columns, unstable };
     Ok(Planned::Plan { physical, context, fault, facts })
+}
+
+/// What the answer to `job` would be made of. Touches no store; call it where [`plan_job`] is called.
+fn derive_job(
+    template: &Template,
+    job: &QueryJob,
+    provider: Provider,
+) -> Result<Derivation, EngineError> {
+    let admitted = template.statements.admit(&job.sql)?;
+    let (StatementKind::Query, Some(mut query)) = (&admitted.prepared.kind, admitted.query.clone())
+    else {
+        let hint = "write `SELECT …`".to_owned();
+        return Err(not_allowed("only queries have a lineage", Some(hint)));
+    };
+    parameters::bind(&mut query, &job.parameters)?;
+    let planner = template.planner(&job.limits, job.now).map_err(from_datafusion)?;
+    let logical = plan::logical(query, &planner, job, provider)?;
+    let analysed = plan::analysed(logical, &planner)?;
+    let lineage = lineage::of(&analysed, &job.tables)?;
+    Ok(Derivation { schema: plain_schema(analysed.schema().as_arrow()), lineage })
 }
 
 fn described(job: &QueryJob) -> Result<arrow::array::RecordBatch, EngineError> {

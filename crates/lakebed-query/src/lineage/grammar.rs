@@ -1,9 +1,9 @@
-//! Statements by the thousand: what a grammar makes of dice.
+//! Statements of which every column has a lineage that can be tried: what a small grammar makes of dice.
 //!
-//! Statements are valid more often than not. Whatever could legitimately differ between two runs is
-//! left out: limits without a total order, and sums of doubles beyond eighths.
+//! They are valid more often than not. Whatever could legitimately differ between two runs is left out:
+//! limits without a total order, and sums of doubles beyond eighths.
 
-use super::Dice;
+use crate::governed::interference::dice::Dice;
 
 /// What a column holds, as far as expressions care.
 #[derive(Clone, Copy, PartialEq, Eq)]
