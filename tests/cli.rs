@@ -28,6 +28,7 @@ mod operations;
 mod people;
 #[path = "cli/policies.rs"]
 mod policies;
+mod products;
 #[path = "cli/reads.rs"]
 mod reads;
 #[path = "cli/refusals.rs"]

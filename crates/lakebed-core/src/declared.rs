@@ -1,5 +1,5 @@
-//! The lake as its people declared it: groups, principals, grants, policies and contracts, as one canonical
-//! value.
+//! The lake as its people declared it: groups, principals, grants, policies, contracts and products, as one
+//! canonical value.
 //!
 //! How it is written down for people (YAML) and what makes one valid is `lakebed-govern`'s
 //! business. Here is the form that is stored, compared and named by a digest.
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
-    AttributeName, AttributeValue, DatasetName, Grant, GroupName, ObjectId, PrincipalName,
+    AttributeName, AttributeValue, DatasetName, Grant, GroupName, ObjectId, PrincipalName, Product,
     contract::Contract,
     policy::{Policy, PolicyName},
 };
@@ -38,6 +38,8 @@ pub struct Declared {
     pub reviewed: BTreeMap<DatasetName, BTreeSet<String>>,
     /// What is promised of datasets, whether they exist or not.
     pub contracts: BTreeMap<DatasetName, Contract>,
+    /// Datasets that are computed from others.
+    pub products: BTreeMap<DatasetName, Product>,
 }
 
 /// What is declared of a principal.
@@ -106,6 +108,8 @@ struct Stored {
     reviewed: BTreeMap<DatasetName, BTreeSet<String>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     contracts: BTreeMap<DatasetName, Contract>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    products: BTreeMap<DatasetName, Product>,
 }
 
 /// The order of grants is that of their texts, which needs no knowledge of their fields.
@@ -121,8 +125,16 @@ fn sorted_by_text<S: Serializer>(
 
 impl From<Declared> for Stored {
     fn from(declared: Declared) -> Self {
-        let Declared { groups, claimed_groups, principals, grants, policies, reviewed, contracts } =
-            declared;
+        let Declared {
+            groups,
+            claimed_groups,
+            principals,
+            grants,
+            policies,
+            reviewed,
+            contracts,
+            products,
+        } = declared;
         let policies = policies.into_values().collect();
         Self {
             format: FORMAT,
@@ -133,6 +145,7 @@ impl From<Declared> for Stored {
             policies,
             reviewed,
             contracts,
+            products,
         }
     }
 }
@@ -150,6 +163,7 @@ impl TryFrom<Stored> for Declared {
             policies,
             reviewed,
             contracts,
+            products,
         } = stored;
         if format != FORMAT {
             return Err(format!("the declared catalog has format {format}; this build knows 1"));
@@ -169,6 +183,7 @@ impl TryFrom<Stored> for Declared {
             policies: by_name,
             reviewed,
             contracts,
+            products,
         })
     }
 }

@@ -18,6 +18,7 @@
 //! | declared catalog | what people wrote down of all that, as one value | [`Declared`] |
 //! | profile | what a version's accepted rows look like | [`profile::Profile`] |
 //! | contract | what the producer promises of a dataset | [`contract::Contract`] |
+//! | product, derivation | a dataset that is computed from others; how one version of it was | [`Product`], [`Derivation`] |
 //! | rule, finding | one thing that must hold; what measuring it on a version found | [`contract::Rule`], [`contract::Finding`] |
 //!
 //! Every stored format (manifest, file list, profile, event, lock) carries a version number and is written
@@ -39,6 +40,7 @@ mod manifest;
 mod name;
 pub mod policy;
 mod principal;
+mod product;
 pub mod profile;
 mod reference;
 mod schema;
@@ -72,6 +74,7 @@ pub use principal::{
     AttributeName, AttributeValue, GroupName, Identity, PrincipalError, PrincipalName, ScopeEntry,
     Standing, TokenScope,
 };
+pub use product::{BUILD_ENGINE, Derivation, DerivedFrom, Product, Refresh};
 pub use reference::{DatasetRef, RefError, Selector, TablePart, TableRef};
 pub use schema::{DataType, Field, FormerField, SchemaChange, SchemaError, TableSchema};
 pub use time::Timestamp;

@@ -30,8 +30,8 @@ pub use explain::{
 };
 pub use lakebed_contract::{Change, Level, Note, NoteKind, Reason, VersionFlaw, yaml::Mistake};
 pub use plan::{
-    AttributeChange, CatalogPlan, ContractChange, GroupChange, PlanWarning, PolicyChange, Reach,
-    RightChange, SightChange, plan_catalog,
+    AttributeChange, CatalogPlan, ContractChange, GroupChange, PlanWarning, PolicyChange,
+    ProductChange, Reach, RightChange, SightChange, plan_catalog,
 };
 pub use restrict::{
     FilterFlaw, PolicyMisfit, Reader, TableFacts, check_policy, is_news, missing_columns, restrict,

@@ -158,8 +158,14 @@ pub(crate) fn plan_job(
     let files = job.tables.iter().flat_map(|table| &table.files);
     let objects = store.reader(files.map(|file| file.object));
     let objects = OnlyOurs::new(objects, fault.clone());
-    let planner = template.planner(&job.limits, &objects, job.now).map_err(from_datafusion)?;
+    let parts = job.fixed.as_ref().map(|_| 1);
+    let planner =
+        template.planner(&job.limits, &objects, job.now, parts).map_err(from_datafusion)?;
     let logical = plan::logical(query, &planner, &job, provider)?;
+    let logical = match &job.fixed {
+        Some(order) => plan::fixed(logical, order)?,
+        None => logical,
+    };
     if *kind == StatementKind::Explain {
         let logical = planner.optimize(&logical).map_err(from_datafusion)?;
         return answers::explained(&logical).map(Planned::Answer);

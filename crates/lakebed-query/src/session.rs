@@ -95,18 +95,23 @@ impl Template {
         Ok(Self { state, idle: Mutex::default(), footers, footer_bytes, statements })
     }
 
-    /// What plans one statement: its limits, its objects, its time.
+    /// What plans one statement: its limits, its objects, its time; to run in so many parts, if that
+    /// is said.
     pub(crate) fn planner(
         &self,
         limits: &QueryLimits,
         objects: &OnlyOurs,
         now: Timestamp,
+        parts: Option<usize>,
     ) -> Result<Planner<'_>> {
         let idle = self.idle().pop();
         let mut state = idle.unwrap_or_else(|| self.state.clone());
         let share = self.share(limits);
         let mut config = self.state.config().clone();
         let options = config.options_mut();
+        if let Some(parts) = parts {
+            options.execution.target_partitions = ConfigNonZeroUsize::try_new(parts)?;
+        }
         options.execution.sort_spill_reservation_bytes = (share / 3).min(USUAL_RESERVATION);
         let rows = (share / ROW_BYTES).clamp(LEAST_ROWS, USUAL_ROWS);
         options.execution.batch_size = ConfigNonZeroUsize::try_new(rows)?;
@@ -268,7 +273,7 @@ mod tests {
         let little = QueryLimits { memory_bytes: 8 << 20, ..QueryLimits::default() };
         for (limits, rows, now) in [(little, 512, 7), (QueryLimits::default(), 8_192, 9)] {
             let now = Timestamp::from_micros(now);
-            let planner = template.planner(&limits, &objects, now).unwrap();
+            let planner = template.planner(&limits, &objects, now, None).unwrap();
             assert!(template.idle().is_empty(), "it is at work");
             assert_eq!(planner.config().batch_size(), rows);
             assert_eq!(
@@ -290,7 +295,7 @@ mod tests {
         let template = Template::new(2, 1 << 20).unwrap();
         let now = Timestamp::from_micros(0);
         let objects = objects(folder.path());
-        let planner = template.planner(&QueryLimits::default(), &objects, now).unwrap();
+        let planner = template.planner(&QueryLimits::default(), &objects, now, None).unwrap();
         for place in ["file:///etc", "lakebed://objects"] {
             let place = url::Url::parse(place).unwrap();
             assert!(planner.runtime_env().object_store_registry.get_store(&place).is_err());

@@ -143,6 +143,18 @@ pub struct QueryJob {
     pub limits: QueryLimits,
     /// The time that `now()` means in this statement.
     pub now: Timestamp,
+    /// If the answer has to be the same for ever: the same rows in the same order, whatever machine
+    /// computes it and whenever. What depends on the time or on chance is refused then.
+    #[serde(default)]
+    pub fixed: Option<FixedOrder>,
+}
+
+/// An order of rows that leaves nothing open: by these columns, then by all others from left to right;
+/// ascending, nulls first.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FixedOrder {
+    /// What they are ordered by first.
+    pub by: Vec<String>,
 }
 
 /// Values bound to a statement's placeholders: JSON null, booleans, numbers and strings.

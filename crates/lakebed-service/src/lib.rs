@@ -8,6 +8,7 @@
 mod access;
 mod admission;
 mod browse;
+mod build;
 mod cache;
 mod contract;
 mod ctx;
@@ -41,6 +42,7 @@ mod verify;
 
 pub use access::Seen;
 pub use admission::{AdmissionLimits, Ticket};
+pub use build::{BUILD, BuildOutcome, BuildRequest, SeenProduct};
 pub use contract::{
     ContractCheckError, ContractCheckRequest, ContractFinding, ContractReport, VersionReport,
     check_contract,

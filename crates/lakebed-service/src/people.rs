@@ -71,6 +71,7 @@ impl Lake {
     pub async fn plan_catalog(&self, ctx: &Ctx, declared: &Declared) -> Result<CatalogPlan> {
         self.authorize(ctx, Action::Admin, &Target::Lake).await?;
         check(declared)?;
+        self.check_products(declared)?;
         let (_, current) = self.newest_in_force().await?;
         let current = current.as_ref().map(|current| &current.declared);
         let mut plan = plan_catalog(current, declared, self.inner.clock.now());
@@ -87,6 +88,7 @@ impl Lake {
     pub async fn apply_catalog(&self, ctx: &Ctx, request: ApplyCatalog) -> Result<AppliedCatalog> {
         let granted = self.authorize(ctx, Action::Admin, &Target::Lake).await?;
         check(&request.declared)?;
+        self.check_products(&request.declared)?;
         let ApplyCatalog { declared, expected, without_admin } = request;
         let (declaration, current) = self.newest_in_force().await?;
         let now = self.inner.clock.now();

@@ -201,6 +201,9 @@ impl Lake {
             scope.want(profile, "profile", version);
             scope.profiles.insert(profile.id, manifest.row_count);
         }
+        if let Some(derivation) = manifest.derivation {
+            scope.want(derivation, "derivation", version);
+        }
         for file in &detail.tables {
             scope.want(file.object, "table file", version);
             scope.files.insert(file.object.id, file.row_count);

@@ -186,6 +186,8 @@ pub(crate) enum Command {
     Quarantine(quarantine::QuarantineArgs),
     /// Add corrected rows of a quarantine to their dataset
     Repair(Box<repair::RepairArgs>),
+    /// Build products from what they are declared to be made of
+    Build(build::BuildArgs),
     /// List the versions of a dataset
     History(history::HistoryArgs),
     /// List what happened in the lake

@@ -5,8 +5,8 @@ use axum::{Json, extract::State};
 use lakebed_api::{
     AccessExplanation, ActionExplained, AttributeChange, CatalogAnswer, CatalogApplied,
     CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, ContractChange, ContractReason,
-    GrantExplained, GroupChange, PolicyChange, PolicyExplained, Reach, ReviewedColumn, RightChange,
-    SightChange, TaggedPart,
+    GrantExplained, GroupChange, PolicyChange, PolicyExplained, ProductChange, Reach,
+    ReviewedColumn, RightChange, SightChange, TaggedPart,
 };
 use lakebed_core::{DatasetName, PrincipalName, Standing, Target, policy::PolicyRule};
 use lakebed_service::{ApplyCatalog, govern};
@@ -131,6 +131,10 @@ fn plan(plan: govern::CatalogPlan) -> CatalogPlan {
         let govern::PolicyChange { before, after } = change;
         PolicyChange { before, after }
     });
+    let products = plan.products.iter().cloned().map(|change| {
+        let govern::ProductChange { product, before, after } = change;
+        ProductChange { product, before, after }
+    });
     let sights = plan.sights.iter().cloned().map(|sight| {
         let govern::SightChange { on, restriction, is_gain, who } = sight;
         SightChange { is_gain, who, on, restriction }
@@ -139,6 +143,7 @@ fn plan(plan: govern::CatalogPlan) -> CatalogPlan {
     CatalogPlan {
         contracts: contracts.collect(),
         policies: policies.collect(),
+        products: products.collect(),
         sights: sights.collect(),
         warnings: plan.warnings.iter().map(ToString::to_string).collect(),
         reviewed_added: plan.reviewed_added.iter().cloned().map(column).collect(),

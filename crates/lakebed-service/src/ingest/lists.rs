@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use lakebed_core::{
-    FileEntry, LIST_LIMIT, ListRef, SourceEntry, SourceList, StoredObject, TableList,
+    Derivation, FileEntry, LIST_LIMIT, ListRef, SourceEntry, SourceList, StoredObject, TableList,
     profile::Profile, rows_in_file_at,
 };
 use lakebed_store::{Store, Trust};
@@ -134,6 +134,11 @@ impl ListWriter<'_> {
     /// What stands beside the lists.
     pub(crate) async fn put_profile(&mut self, profile: &Profile) -> Result<StoredObject> {
         self.put_object(profile.to_bytes()).await
+    }
+
+    /// The same, of what was computed.
+    pub(crate) async fn put_derivation(&mut self, derivation: &Derivation) -> Result<StoredObject> {
+        self.put_object(derivation.to_bytes()).await
     }
 
     async fn put_object(&mut self, bytes: Vec<u8>) -> Result<StoredObject> {
