@@ -20,8 +20,9 @@
 //! | contract | what the producer promises of a dataset | [`contract::Contract`] |
 //! | product, derivation | a dataset that is computed from others; how one version of it was | [`Product`], [`Derivation`] |
 //! | rule, finding | one thing that must hold; what measuring it on a version found | [`contract::Rule`], [`contract::Finding`] |
+//! | lineage | which columns of which versions the columns of an answer are made of | [`lineage::Lineage`] |
 //!
-//! Every stored format (manifest, file list, profile, event, lock) carries a version number and is written
+//! Every stored format (manifest, file list, profile, lineage, event, lock) carries a version number and is written
 //! by exactly one function here, so that equal values are equal bytes.
 
 mod check;
@@ -35,6 +36,7 @@ mod grant;
 mod id;
 mod ingest_key;
 mod lake;
+pub mod lineage;
 mod lock;
 mod manifest;
 mod name;

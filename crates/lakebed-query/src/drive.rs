@@ -46,12 +46,23 @@ pub(crate) async fn start(
     limits: QueryLimits,
 ) -> Result<QueryStream, EngineError> {
     let deadline = Deadline::new(&limits);
-    let ready = deadline.plan(threads, plan).await?;
+    let owner = Arc::clone(&threads);
+    let plan = move || Ok(Ready { planned: Some(plan()?), threads: owner });
+    let ready = deadline.compute(&threads, plan).await?;
     let schema = schema_of(ready.planned());
     let Facts { columns, unstable } = facts_of(ready.planned());
     let waiting = Waiting { ready, schema: Arc::clone(&schema), limits, deadline };
     let batches = batches(waiting, Span::current());
     Ok(QueryStream { schema, batches, columns, unstable })
+}
+
+/// What `work` gives, on a thread where it may block and stacks are deep, if it is done in time.
+pub(crate) async fn compute<T: Send + 'static>(
+    threads: &EngineThreads,
+    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+    limits: &QueryLimits,
+) -> Result<T, EngineError> {
+    Deadline::new(limits).compute(threads, work).await
 }
 
 /// A plan that nobody asked to run yet. It may be as deep as a statement, so it is dropped where stacks
@@ -289,20 +300,17 @@ impl Deadline {
         exhausted(format!("the statement took longer than the {} ms it has", self.allowed_ms))
     }
 
-    /// Planning cannot be interrupted, only no longer waited for. The time is that of the engine's
+    /// Computing cannot be interrupted, only no longer waited for. The time is that of the engine's
     /// threads.
-    async fn plan(
+    async fn compute<T: Send + 'static>(
         self,
-        threads: Arc<EngineThreads>,
-        plan: impl FnOnce() -> Result<Planned, EngineError> + Send + 'static,
-    ) -> Result<Ready, EngineError> {
+        threads: &EngineThreads,
+        work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
         let span = Span::current();
-        let handle = threads.handle().clone();
-        let work = handle.spawn_blocking(move || {
-            let planned = span.in_scope(plan)?;
-            Ok(Ready { planned: Some(planned), threads })
-        });
-        let planned = match self.at {
+        let handle = threads.handle();
+        let work = handle.spawn_blocking(move || span.in_scope(work));
+        let computed = match self.at {
             None => work.await,
             Some(at) => {
                 let in_time = {
@@ -312,7 +320,7 @@ impl Deadline {
                 in_time.await.map_err(|_| self.missed())?
             }
         };
-        planned.map_err(from_join)?
+        computed.map_err(from_join)?
     }
 }
 

@@ -8,16 +8,17 @@ use std::{io, num::NonZeroUsize, sync::Arc, thread};
 use async_trait::async_trait;
 use datafusion::{execution::TaskContext, physical_plan::ExecutionPlan};
 use lakebed_service::engine::{
-    Engine, EngineError, Prepared, QueryJob, QueryStream, StatementKind,
+    Described, Engine, EngineError, Prepared, QueryJob, QueryStream, StatementKind,
 };
 use lakebed_store::Store;
 
 use crate::{
     answers, drive,
-    errors::{from_datafusion, internal},
+    errors::{from_datafusion, internal, not_allowed},
     facts::{self, Facts},
-    governed,
+    governed, lineage,
     objects::{Fault, OnlyOurs},
+    output::plain_schema,
     parameters,
     plan::{self, Provider},
     session::Template,
@@ -117,6 +118,14 @@ impl Engine for DataFusionEngine {
         let work = move || plan_job(&template, job, &store, provider);
         drive::start(Arc::clone(&self.threads), work, limits).await
     }
+
+    async fn lineage(&self, job: QueryJob) -> Result<Described, EngineError> {
+        let limits = job.limits;
+        let template = Arc::clone(&self.template);
+        let provider = self.provider;
+        let work = move || derive_job(&template, &job, provider);
+        drive::compute(&self.threads, work, &limits).await
+    }
 }
 
 /// What is left to do for an answer.
@@ -159,8 +168,8 @@ pub(crate) fn plan_job(
     let objects = store.reader(files.map(|file| file.object));
     let objects = OnlyOurs::new(objects, fault.clone());
     let parts = job.fixed.as_ref().map(|_| 1);
-    let planner =
-        template.planner(&job.limits, &objects, job.now, parts).map_err(from_datafusion)?;
+    let planner = template.planner(&job.limits, job.now, parts).map_err(from_datafusion)?;
+    let planner = planner.reading(&objects);
     let logical = plan::logical(query, &planner, &job, provider)?;
     let logical = match &job.fixed {
         Some(order) => plan::fixed(logical, order)?,
@@ -182,6 +191,26 @@ pub(crate) fn plan_job(
     let context = context.map_err(from_datafusion)?;
     let facts = Facts { columns, unstable };
     Ok(Planned::Plan { physical, context, fault, facts })
+}
+
+/// What the answer to `job` would be made of. Touches no store; call it where [`plan_job`] is called.
+fn derive_job(
+    template: &Template,
+    job: &QueryJob,
+    provider: Provider,
+) -> Result<Described, EngineError> {
+    let admitted = template.statements.admit(&job.sql)?;
+    let (StatementKind::Query, Some(mut query)) = (&admitted.prepared.kind, admitted.query.clone())
+    else {
+        let hint = "write `SELECT …`".to_owned();
+        return Err(not_allowed("only queries have a lineage", Some(hint)));
+    };
+    parameters::bind(&mut query, &job.parameters)?;
+    let planner = template.planner(&job.limits, job.now, None).map_err(from_datafusion)?;
+    let logical = plan::logical(query, &planner, job, provider)?;
+    let analysed = plan::analysed(logical, &planner)?;
+    let lineage = lineage::of(&analysed, &job.tables)?;
+    Ok(Described { schema: plain_schema(analysed.schema().as_arrow()), lineage })
 }
 
 fn described(job: &QueryJob) -> Result<arrow::array::RecordBatch, EngineError> {

@@ -13,6 +13,7 @@
 //! | names become tables as the reader may see them, parameters become values | `plan`, `governed`, `table`, `parameters` |
 //! | functions by allow-list, those that multiply bytes bounded | `functions` |
 //! | one runtime per statement: memory, scratch, one object store | `session`, `objects`, `yielding` |
+//! | where the columns of the answer come from, if that is asked instead of its rows | `lineage` |
 //! | planning and running on threads with deep stacks, with a deadline; rows and bytes are counted | `engine`, `drive`, `stacks`, `weight` |
 //! | what went wrong, in words for its reader | `errors` |
 //!
@@ -33,6 +34,7 @@ mod facts;
 mod functions;
 mod governed;
 mod guard;
+mod lineage;
 mod objects;
 mod output;
 mod parameters;

@@ -57,6 +57,15 @@ pub(crate) fn logical(
         .map_err(from_datafusion)
 }
 
+/// `plan` with its types coerced and its functions governed, and nothing of it optimised away.
+pub(crate) fn analysed(
+    plan: LogicalPlan,
+    state: &SessionState,
+) -> std::result::Result<LogicalPlan, EngineError> {
+    let analyzer = state.analyzer();
+    analyzer.execute_and_check(plan, state.config_options(), |_, _| {}).map_err(from_datafusion)
+}
+
 /// `plan`, cut off after `rows` rows and one: enough to know that there are more.
 pub(crate) fn limited(
     plan: LogicalPlan,

@@ -95,12 +95,10 @@ impl Template {
         Ok(Self { state, idle: Mutex::default(), footers, footer_bytes, statements })
     }
 
-    /// What plans one statement: its limits, its objects, its time; to run in so many parts, if that
-    /// is said.
+    /// What plans one statement: its limits, its time; to run in so many parts, if that is said.
     pub(crate) fn planner(
         &self,
         limits: &QueryLimits,
-        objects: &OnlyOurs,
         now: Timestamp,
         parts: Option<usize>,
     ) -> Result<Planner<'_>> {
@@ -115,8 +113,6 @@ impl Template {
         options.execution.sort_spill_reservation_bytes = (share / 3).min(USUAL_RESERVATION);
         let rows = (share / ROW_BYTES).clamp(LEAST_ROWS, USUAL_ROWS);
         options.execution.batch_size = ConfigNonZeroUsize::try_new(rows)?;
-        let readers = Readers { objects: objects.clone(), footers: Arc::clone(&self.footers) };
-        config.set_extension(Arc::new(readers));
         let options = Arc::clone(config.options());
         *state.config_mut() = config;
         let execution = state.execution_props_mut();
@@ -188,6 +184,18 @@ pub(crate) struct Planner<'a> {
     template: &'a Template,
     /// There until it is dropped.
     state: Option<SessionState>,
+}
+
+impl Planner<'_> {
+    /// The same planner; scans that it plans find their bytes among `objects`.
+    pub(crate) fn reading(mut self, objects: &OnlyOurs) -> Self {
+        let footers = Arc::clone(&self.template.footers);
+        let readers = Readers { objects: objects.clone(), footers };
+        if let Some(state) = &mut self.state {
+            state.config_mut().set_extension(Arc::new(readers));
+        }
+        self
+    }
 }
 
 impl Deref for Planner<'_> {
@@ -273,7 +281,7 @@ mod tests {
         let little = QueryLimits { memory_bytes: 8 << 20, ..QueryLimits::default() };
         for (limits, rows, now) in [(little, 512, 7), (QueryLimits::default(), 8_192, 9)] {
             let now = Timestamp::from_micros(now);
-            let planner = template.planner(&limits, &objects, now, None).unwrap();
+            let planner = template.planner(&limits, now, None).unwrap().reading(&objects);
             assert!(template.idle().is_empty(), "it is at work");
             assert_eq!(planner.config().batch_size(), rows);
             assert_eq!(
@@ -295,7 +303,8 @@ mod tests {
         let template = Template::new(2, 1 << 20).unwrap();
         let now = Timestamp::from_micros(0);
         let objects = objects(folder.path());
-        let planner = template.planner(&QueryLimits::default(), &objects, now, None).unwrap();
+        let planner =
+            template.planner(&QueryLimits::default(), now, None).unwrap().reading(&objects);
         for place in ["file:///etc", "lakebed://objects"] {
             let place = url::Url::parse(place).unwrap();
             assert!(planner.runtime_env().object_store_registry.get_store(&place).is_err());

@@ -9,6 +9,7 @@ use futures::stream::BoxStream;
 pub use lakebed_core::policy::Restriction;
 use lakebed_core::{
     DatasetName, DatasetRef, FileEntry, TablePart, TableRef, TableSchema, Timestamp, VersionId,
+    lineage::Lineage,
 };
 use lakebed_store::Store;
 use serde::{Deserialize, Serialize};
@@ -264,6 +265,15 @@ impl std::fmt::Debug for QueryStream {
     }
 }
 
+/// What an answer would be made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// The columns it would have.
+    pub schema: SchemaRef,
+    /// Where each of them comes from, in the same order.
+    pub lineage: Lineage,
+}
+
 /// Why a statement was not answered.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -337,4 +347,14 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`EngineError`]; once the stream has begun, errors come through it.
     async fn run(&self, job: QueryJob, store: &Store) -> Result<QueryStream, EngineError>;
+
+    /// What the answer to `job` would be made of, by what the statement says: nothing is run, read or
+    /// optimised away. What a restriction leaves of a table is taken for the table: a masked column
+    /// counts as the column, and what a row filter looks at is not told.
+    ///
+    /// # Errors
+    /// [`EngineError::Invalid`] as when it is run; [`EngineError::NotAllowed`] if it is no query, reads
+    /// a table of the system, which has no versions, or does something of which no lineage is known;
+    /// [`EngineError::Exhausted`] beyond [`Lineage::MOST_EDGES`].
+    async fn lineage(&self, job: QueryJob) -> Result<Described, EngineError>;
 }

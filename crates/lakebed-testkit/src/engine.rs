@@ -1,7 +1,7 @@
 //! An engine for tests that run no SQL.
 
 use async_trait::async_trait;
-use lakebed_service::engine::{Engine, EngineError, Prepared, QueryJob, QueryStream};
+use lakebed_service::engine::{Described, Engine, EngineError, Prepared, QueryJob, QueryStream};
 use lakebed_store::Store;
 
 /// Admits no statement.
@@ -19,6 +19,10 @@ impl Engine for NoEngine {
     }
 
     async fn run(&self, _job: QueryJob, _store: &Store) -> Result<QueryStream, EngineError> {
+        Err(no_sql())
+    }
+
+    async fn lineage(&self, _job: QueryJob) -> Result<Described, EngineError> {
         Err(no_sql())
     }
 }

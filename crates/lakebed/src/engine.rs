@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use lakebed_query::{DataFusionEngine, EngineOptions};
-use lakebed_service::engine::{Engine, EngineError, Prepared, QueryJob, QueryStream};
+use lakebed_service::engine::{Described, Engine, EngineError, Prepared, QueryJob, QueryStream};
 use lakebed_store::Store;
 
 /// Stands in for the engine until it is needed.
@@ -30,5 +30,9 @@ impl Engine for LazyEngine {
 
     async fn run(&self, job: QueryJob, store: &Store) -> Result<QueryStream, EngineError> {
         self.engine()?.run(job, store).await
+    }
+
+    async fn lineage(&self, job: QueryJob) -> Result<Described, EngineError> {
+        self.engine()?.lineage(job).await
     }
 }

@@ -12,7 +12,7 @@
 mod barrier;
 mod filter;
 #[cfg(test)]
-mod interference;
+pub(crate) mod interference;
 mod mask;
 
 use std::{

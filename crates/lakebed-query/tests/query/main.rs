@@ -9,6 +9,7 @@ mod corruption;
 mod diff;
 mod evolution;
 mod limits;
+mod lineage;
 mod planning;
 mod refused;
 mod restricted;

@@ -16,8 +16,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use lakebed_core::{
-    DataType, DatasetKind, DatasetRef, Field, FileEntry, ObjectId, TablePart, TableSchema,
-    Timestamp, VersionId,
+    DataType, DatasetKind, Field, FileEntry, ObjectId, TableRef, TableSchema, Timestamp, VersionId,
 };
 use lakebed_query::{DataFusionEngine, EngineOptions};
 use lakebed_service::engine::{
@@ -96,11 +95,11 @@ impl World {
     }
 
     pub(crate) fn bind(&mut self, reference: &str, schema: &TableSchema, files: Vec<FileEntry>) {
-        let parsed: DatasetRef = reference.parse().unwrap();
+        let TableRef { reference: parsed, part } = reference.parse().unwrap();
         let table = BoundTable {
             dataset: parsed.dataset.clone(),
             reference: parsed,
-            part: TablePart::Rows,
+            part,
             version: 1,
             version_id: VersionId::new(ObjectId::of(reference.as_bytes())),
             schema: schema.clone(),

@@ -29,10 +29,12 @@ use lakebed_core::Identity;
 use lakebed_server::{Access, AppState, Asks, Auth, Limits, OidcConfig, router};
 use lakebed_service::{
     Lake,
-    engine::{Engine, EngineError, Prepared, QueryJob, QueryLimits, QueryStream, StatementKind},
+    engine::{
+        Described, Engine, EngineError, Prepared, QueryJob, QueryLimits, QueryStream, StatementKind,
+    },
 };
 use lakebed_store::Store;
-use lakebed_testkit::{TestBackend, TestLake, TestPlace};
+use lakebed_testkit::{NoEngine, TestBackend, TestLake, TestPlace};
 use tower::ServiceExt as _;
 
 /// Answers by the first word of a statement; every word with a dot in it is a reference.
@@ -100,6 +102,10 @@ impl Engine for Script {
         });
         let batches = batches.boxed();
         Ok(QueryStream { schema, batches, columns: Vec::new(), unstable: Vec::new() })
+    }
+
+    async fn lineage(&self, job: QueryJob) -> Result<Described, EngineError> {
+        NoEngine.lineage(job).await
     }
 }
 

@@ -10,10 +10,10 @@ use lakebed_core::{
 };
 use lakebed_service::{
     AppliedCatalog, ApplyCatalog, Ctx, Detail, QueryRequest, Result,
-    engine::{Engine, EngineError, Prepared, QueryJob, QueryStream, StatementKind},
+    engine::{Described, Engine, EngineError, Prepared, QueryJob, QueryStream, StatementKind},
 };
 use lakebed_store::Store;
-use lakebed_testkit::TestLake;
+use lakebed_testkit::{NoEngine, TestLake};
 
 /// Takes every statement for the name of what it reads, and remembers what it was told.
 #[derive(Debug, Default)]
@@ -31,6 +31,10 @@ impl Engine for Remembers {
         let schema = Arc::new(arrow::datatypes::Schema::empty());
         let batches = stream::empty().boxed();
         Ok(QueryStream { schema, batches, columns: Vec::new(), unstable: Vec::new() })
+    }
+
+    async fn lineage(&self, job: QueryJob) -> Result<Described, EngineError> {
+        NoEngine.lineage(job).await
     }
 }
 

@@ -14,10 +14,12 @@ use lakebed_core::{DatasetRef, Identity};
 use lakebed_service::{
     Asked, Ctx, Detail, DiffRequest, Error, Lake, NoProgress, QueryRequest, ReadBody, ReadEnding,
     ReadOutcome, StoredRead,
-    engine::{Engine, EngineError, Prepared, QueryJob, QueryLimits, QueryStream, StatementKind},
+    engine::{
+        Described, Engine, EngineError, Prepared, QueryJob, QueryLimits, QueryStream, StatementKind,
+    },
 };
 use lakebed_store::Store;
-use lakebed_testkit::{FrozenClock, TestLake};
+use lakebed_testkit::{FrozenClock, NoEngine, TestLake};
 
 /// Takes every statement for the name of what it reads, and answers with three rows; before the first
 /// of them it looks what is on record.
@@ -60,6 +62,10 @@ impl Engine for Looks {
             false => stream::once(first).boxed(),
         };
         Ok(QueryStream { schema, batches, columns: Vec::new(), unstable: Vec::new() })
+    }
+
+    async fn lineage(&self, job: QueryJob) -> Result<Described, EngineError> {
+        NoEngine.lineage(job).await
     }
 }
 

@@ -32,7 +32,7 @@ const COLUMNS: [(&str, Kind); 12] = [
 ];
 
 /// A statement.
-pub(super) fn statement(dice: &mut Dice) -> String {
+pub(crate) fn statement(dice: &mut Dice) -> String {
     match dice.below(10) {
         0..=3 => plain(dice),
         4..=5 => grouped(dice),

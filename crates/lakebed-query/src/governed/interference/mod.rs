@@ -8,12 +8,12 @@
 
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
-mod generator;
+pub(crate) mod generator;
 mod leaks;
 mod statements;
 #[path = "../../../tests/query/world.rs"]
 #[expect(dead_code, reason = "shared with the tests outside, which use more of it")]
-mod world;
+pub(crate) mod world;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -71,10 +71,10 @@ struct Row {
 }
 
 /// Numbers from a seed, the same on every run (SplitMix64).
-pub(super) struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    pub(super) const fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -85,11 +85,11 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    pub(super) fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % bound as u64).unwrap()
     }
 
-    pub(super) fn one_of<T: Clone>(&mut self, of: &[T]) -> T {
+    pub(crate) fn one_of<T: Clone>(&mut self, of: &[T]) -> T {
         of[self.below(of.len())].clone()
     }
 

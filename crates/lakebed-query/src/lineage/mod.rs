@@ -1,0 +1,96 @@
+//! Where the columns of an answer come from, by the analysed plan.
+//!
+//! The plan is the one before anything is optimised: an optimiser takes out what does not change an
+//! answer today, and with it columns that a statement does name. Every node and every expression is
+//! taken apart by a `match` without a wildcard: one that a new planner brings does not compile before
+//! someone has decided about it, and one that no admitted statement has is refused by name.
+//!
+//! What a node does to its columns is in `nodes`, what an expression does to those it names in
+//! `expressions`. Columns are followed by their place, never by their name; names are looked up as the
+//! planner looks them up.
+//!
+//! It errs to one side: an origin may be told that no value ever shows, never the other way round. The
+//! proof is in `taint`: a column that is not told can be changed at will.
+
+mod expressions;
+mod nodes;
+mod parts;
+#[cfg(test)]
+mod taint;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use datafusion::logical_expr::LogicalPlan;
+use lakebed_core::lineage::{ColumnOrigin, Indirect, Input, Lineage, OutputColumn};
+use lakebed_service::engine::{BoundTable, EngineError};
+
+use crate::errors::not_allowed;
+use parts::{Origin, Outer, Traced};
+
+/// The lineage of `plan`, an analysed plan over `tables`.
+///
+/// # Errors
+/// [`EngineError::NotAllowed`] names what no lineage is known of; [`EngineError::Exhausted`] if there
+/// is too much of it.
+pub(crate) fn of(plan: &LogicalPlan, tables: &[BoundTable]) -> Result<Lineage, EngineError> {
+    let mut walker = Walker::new(tables);
+    let columns = walker.columns(plan, &Outer::default())?;
+    let names = plan.schema().fields().iter().map(|field| field.name().clone());
+    let outputs = names.zip(&columns).map(|(name, traced)| walker.output(name, traced));
+    let outputs = outputs.collect();
+    let read = walker.read.iter().map(|table| walker.input(*table));
+    let told =
+        |(origin, kinds): (&Origin, &BTreeSet<Indirect>)| (walker.origin(*origin), kinds.clone());
+    let mut indirect: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+    for (origin, kinds) in walker.indirect.iter().map(told) {
+        indirect.entry(origin).or_default().extend(kinds);
+    }
+    Ok(Lineage::new(read, outputs, indirect))
+}
+
+/// Walks a plan from its root to its tables, once.
+struct Walker<'a> {
+    tables: &'a [BoundTable],
+    /// The tables that were met, by their place.
+    read: BTreeSet<usize>,
+    /// What decides about rows anywhere in the plan does so in the answer.
+    indirect: BTreeMap<Origin, BTreeSet<Indirect>>,
+    /// Queries that read themselves, by name, and what is known of their columns; innermost last.
+    working: Vec<(String, Vec<Traced>)>,
+}
+
+impl<'a> Walker<'a> {
+    const fn new(tables: &'a [BoundTable]) -> Self {
+        Self { tables, read: BTreeSet::new(), indirect: BTreeMap::new(), working: Vec::new() }
+    }
+
+    fn depends(&mut self, on: &Traced, how: Indirect) {
+        for origin in on.origins() {
+            self.indirect.entry(origin).or_default().insert(how);
+        }
+    }
+
+    fn input(&self, table: usize) -> Input {
+        let BoundTable { dataset, version_id, part, .. } = &self.tables[table];
+        Input { dataset: dataset.clone(), version_id: *version_id, part: *part }
+    }
+
+    fn origin(&self, Origin { table, column }: Origin) -> ColumnOrigin {
+        let name = &self.tables[table].schema.fields[column].name;
+        ColumnOrigin { input: self.input(table), column: name.clone() }
+    }
+
+    fn output(&self, name: String, traced: &Traced) -> OutputColumn {
+        let mut direct: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        for (origin, kinds) in &traced.direct {
+            direct.entry(self.origin(*origin)).or_default().extend(kinds);
+        }
+        let conditional = traced.conditional.iter().map(|origin| self.origin(*origin)).collect();
+        OutputColumn { name, direct, conditional }
+    }
+}
+
+/// Of `what` nothing is known here.
+fn unknown(what: &str) -> EngineError {
+    not_allowed(format!("no lineage is known of {what}"), None)
+}

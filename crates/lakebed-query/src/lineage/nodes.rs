@@ -1,0 +1,300 @@
+//! What each node of a plan makes of the columns below it.
+
+use datafusion::{
+    catalog::cte_worktable::CteWorkTable,
+    common::JoinType,
+    datasource::source_as_provider,
+    functions_table::generate_series::GenerateSeriesTable,
+    logical_expr::{
+        Aggregate, Distinct, DistinctOn, Expr, Join, LogicalPlan, RecursiveQuery, SortExpr,
+        TableScan, Unnest, Values, Window, utils::grouping_set_to_exprlist,
+    },
+};
+use lakebed_core::lineage::{Direct, Indirect};
+use lakebed_service::engine::{BoundTable, EngineError};
+
+use super::{
+    Walker,
+    parts::{List, Names, Origin, Outer, Scope, Traced, check_size},
+    unknown,
+};
+use crate::{
+    errors::{from_datafusion, internal, not_allowed},
+    guard::{Named, named_in},
+};
+
+type Columns = Result<Vec<Traced>, EngineError>;
+
+impl Walker<'_> {
+    /// What the columns of `plan` are made of, in order.
+    pub(super) fn columns(&mut self, plan: &LogicalPlan, outer: &Outer<'_>) -> Columns {
+        let columns = self.node(plan, outer)?;
+        if columns.len() != plan.schema().fields().len() {
+            return Err(internal(format!("not all columns were traced: {}", plan.display())));
+        }
+        check_size(self.indirect.len() + columns.iter().map(Traced::edges).sum::<usize>())?;
+        Ok(columns)
+    }
+
+    fn node(&mut self, plan: &LogicalPlan, outer: &Outer<'_>) -> Columns {
+        match plan {
+            LogicalPlan::TableScan(scan) => self.scan(scan),
+            LogicalPlan::Projection(node) => {
+                let input = self.columns(&node.input, outer)?;
+                let here = [Scope::new(node.input.schema(), &input)];
+                self.each(&node.expr, Names::new(&here, outer))
+            }
+            LogicalPlan::Filter(node) => {
+                let input = self.columns(&node.input, outer)?;
+                let here = [Scope::new(node.input.schema(), &input)];
+                self.depends_on(&node.predicate, Indirect::Filter, Names::new(&here, outer))?;
+                Ok(input)
+            }
+            LogicalPlan::Window(node) => self.windows(node, outer),
+            LogicalPlan::Aggregate(node) => self.aggregate(node, outer),
+            LogicalPlan::Sort(node) => {
+                let input = self.columns(&node.input, outer)?;
+                let here = [Scope::new(node.input.schema(), &input)];
+                self.depends_on_keys(&node.expr, Indirect::Sort, Names::new(&here, outer))?;
+                Ok(input)
+            }
+            LogicalPlan::Limit(node) => {
+                let input = self.columns(&node.input, outer)?;
+                let here = [Scope::new(node.input.schema(), &input)];
+                for rows in node.skip.iter().chain(&node.fetch) {
+                    self.depends_on(rows, Indirect::Filter, Names::new(&here, outer))?;
+                }
+                Ok(input)
+            }
+            LogicalPlan::Join(node) => self.join(node, outer),
+            LogicalPlan::Union(node) => {
+                let mut columns = vec![Traced::default(); node.schema.fields().len()];
+                for input in &node.inputs {
+                    add_by_position(&mut columns, &self.columns(input, outer)?);
+                }
+                Ok(columns)
+            }
+            LogicalPlan::Distinct(Distinct::All(input)) => {
+                let columns = self.columns(input, outer)?;
+                self.depends_on_all(&columns, Indirect::GroupBy);
+                Ok(columns)
+            }
+            LogicalPlan::Distinct(Distinct::On(node)) => self.distinct_on(node, outer),
+            LogicalPlan::SubqueryAlias(node) => self.columns(&node.input, outer),
+            // Where a table stands, only LATERAL is a subquery of its own.
+            LogicalPlan::Subquery(node) => self.columns(&node.subquery, &outer.lateral()),
+            LogicalPlan::RecursiveQuery(node) => self.recursive(node, outer),
+            LogicalPlan::Unnest(node) => self.unnest(node, outer),
+            LogicalPlan::Values(node) => self.values(node, outer),
+            LogicalPlan::EmptyRelation(node) => {
+                Ok(vec![Traced::default(); node.schema.fields().len()])
+            }
+            // Rows stay what they are, wherever they are worked on.
+            LogicalPlan::Repartition(node) => self.columns(&node.input, outer),
+            LogicalPlan::Extension(node) => Err(unknown(node.node.name())),
+            LogicalPlan::Explain(_) | LogicalPlan::Analyze(_) => Err(unknown("EXPLAIN")),
+            LogicalPlan::DescribeTable(_) => Err(unknown("DESCRIBE")),
+            LogicalPlan::Statement(_) => Err(unknown("a statement that is no query")),
+            LogicalPlan::Dml(_) | LogicalPlan::Ddl(_) | LogicalPlan::Copy(_) => {
+                Err(unknown("a statement that writes"))
+            }
+        }
+    }
+
+    fn each<'e>(&mut self, exprs: impl IntoIterator<Item = &'e Expr>, names: Names<'_>) -> Columns {
+        let mut list = List::default();
+        for expr in exprs {
+            list.push(self.expression(expr, names)?)?;
+        }
+        Ok(list.into_columns())
+    }
+
+    pub(super) fn depends_on(
+        &mut self,
+        expr: &Expr,
+        how: Indirect,
+        names: Names<'_>,
+    ) -> Result<(), EngineError> {
+        let traced = self.expression(expr, names)?;
+        self.depends(&traced, how);
+        Ok(())
+    }
+
+    pub(super) fn depends_on_keys(
+        &mut self,
+        keys: &[SortExpr],
+        how: Indirect,
+        names: Names<'_>,
+    ) -> Result<(), EngineError> {
+        keys.iter().try_for_each(|key| self.depends_on(&key.expr, how, names))
+    }
+
+    fn depends_on_all(&mut self, columns: &[Traced], how: Indirect) {
+        for column in columns {
+            self.depends(column, how);
+        }
+    }
+
+    /// A version's rows, what a table function computes of literals, or what a query that reads itself
+    /// has found so far.
+    fn scan(&mut self, scan: &TableScan) -> Columns {
+        if !scan.filters.is_empty() {
+            return Err(unknown("a table that filters its own rows"));
+        }
+        let provider = source_as_provider(&scan.source).map_err(from_datafusion)?;
+        if provider.downcast_ref::<GenerateSeriesTable>().is_some() {
+            return Ok(vec![Traced::default(); scan.projected_schema.fields().len()]);
+        }
+        if let Some(work) = provider.downcast_ref::<CteWorkTable>() {
+            let found = self.working.iter().rev().find(|(name, _)| name == work.name());
+            let found = found.map(|(_, columns)| columns.clone());
+            return found.ok_or_else(|| internal("a query reads itself outside of itself"));
+        }
+        match named_in(&scan.table_name)? {
+            Named::System(table) => {
+                let message = format!("`{}` has no versions, so it has no lineage", table.name());
+                Err(not_allowed(message, None))
+            }
+            Named::Version(name) => {
+                let place = self.tables.iter().position(|table| table.name() == name);
+                let place = place.ok_or_else(|| internal(format!("`{name}` was not resolved")))?;
+                self.table(place, scan)
+            }
+        }
+    }
+
+    fn table(&mut self, place: usize, scan: &TableScan) -> Columns {
+        let BoundTable { schema, .. } = &self.tables[place];
+        self.read.insert(place);
+        let traced = |name: &String| {
+            let column = schema.fields.iter().position(|field| field.name == *name);
+            let column = column.ok_or_else(|| internal(format!("`{name}` is no column")))?;
+            Ok(Traced::column(Origin { table: place, column }))
+        };
+        scan.projected_schema.fields().iter().map(|field| traced(field.name())).collect()
+    }
+
+    /// The columns below, and the windows' behind them.
+    fn windows(&mut self, node: &Window, outer: &Outer<'_>) -> Columns {
+        let mut columns = self.columns(&node.input, outer)?;
+        let here = [Scope::new(node.input.schema(), &columns)];
+        let windows = self.each(&node.window_expr, Names::new(&here, outer))?;
+        columns.extend(windows);
+        Ok(columns)
+    }
+
+    /// The keys, with grouping sets which of them are left out, and the aggregates.
+    fn aggregate(&mut self, node: &Aggregate, outer: &Outer<'_>) -> Columns {
+        let input = self.columns(&node.input, outer)?;
+        let here = [Scope::new(node.input.schema(), &input)];
+        let names = Names::new(&here, outer);
+        let keys = grouping_set_to_exprlist(&node.group_expr).map_err(from_datafusion)?;
+        let mut columns = self.each(keys, names)?;
+        self.depends_on_all(&columns, Indirect::GroupBy);
+        if matches!(node.group_expr.as_slice(), [Expr::GroupingSet(_)]) {
+            columns.push(Traced::default());
+        }
+        columns.extend(self.each(&node.aggr_expr, names)?);
+        Ok(columns)
+    }
+
+    /// Whatever the kind of join, which rows there are depends on its keys, and so does where the
+    /// columns of a side are null.
+    fn join(&mut self, node: &Join, outer: &Outer<'_>) -> Columns {
+        let mut left = self.columns(&node.left, outer)?;
+        let left_scope = Scope::new(node.left.schema(), &left);
+        let right = self.columns(&node.right, &outer.beside(left_scope))?;
+        let here = [left_scope, Scope::new(node.right.schema(), &right)];
+        for (left_key, right_key) in &node.on {
+            self.depends_on(left_key, Indirect::Join, Names::new(&here[..1], outer))?;
+            self.depends_on(right_key, Indirect::Join, Names::new(&here[1..], outer))?;
+        }
+        if let Some(filter) = &node.filter {
+            self.depends_on(filter, Indirect::Join, Names::new(&here, outer))?;
+        }
+        Ok(match node.join_type {
+            JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {
+                left.extend(right);
+                left
+            }
+            JoinType::LeftSemi | JoinType::LeftAnti => left,
+            JoinType::RightSemi | JoinType::RightAnti => right,
+            JoinType::LeftMark => with_mark(left),
+            JoinType::RightMark => with_mark(right),
+        })
+    }
+
+    fn distinct_on(&mut self, node: &DistinctOn, outer: &Outer<'_>) -> Columns {
+        let input = self.columns(&node.input, outer)?;
+        let here = [Scope::new(node.input.schema(), &input)];
+        let names = Names::new(&here, outer);
+        for key in &node.on_expr {
+            self.depends_on(key, Indirect::GroupBy, names)?;
+        }
+        if let Some(keys) = &node.sort_expr {
+            self.depends_on_keys(keys, Indirect::Sort, names)?;
+        }
+        self.each(&node.select_expr, names)
+    }
+
+    /// What is found once more may be made of what was found before: until nothing is added.
+    fn recursive(&mut self, node: &RecursiveQuery, outer: &Outer<'_>) -> Columns {
+        let mut columns = self.columns(&node.static_term, outer)?;
+        loop {
+            self.working.push((node.name.clone(), columns.clone()));
+            let found = self.columns(&node.recursive_term, outer);
+            self.working.pop();
+            let before = columns.clone();
+            add_by_position(&mut columns, &found?);
+            if columns == before {
+                break;
+            }
+        }
+        if node.is_distinct {
+            self.depends_on_all(&columns, Indirect::GroupBy);
+        }
+        Ok(columns)
+    }
+
+    /// A list is joined with the row it stands in: how long it is decides how often the row is there.
+    fn unnest(&mut self, node: &Unnest, outer: &Outer<'_>) -> Columns {
+        let input = self.columns(&node.input, outer)?;
+        for (list, _) in &node.list_type_columns {
+            self.depends(&input[*list], Indirect::Join);
+        }
+        let lists = node.list_type_columns.iter().map(|(place, _)| place);
+        let taken_apart: Vec<&usize> = lists.chain(&node.struct_type_columns).collect();
+        let mut columns = List::default();
+        for place in &node.dependency_indices {
+            let kind = match taken_apart.contains(&place) {
+                true => Direct::Transformation,
+                false => Direct::Identity,
+            };
+            let mut column = Traced::default();
+            column.add(&input[*place], kind);
+            columns.push(column)?;
+        }
+        Ok(columns.into_columns())
+    }
+
+    fn values(&mut self, node: &Values, outer: &Outer<'_>) -> Columns {
+        let mut columns = vec![Traced::default(); node.schema.fields().len()];
+        for row in &node.values {
+            let row = self.each(row, Names::new(&[], outer))?;
+            add_by_position(&mut columns, &row);
+        }
+        Ok(columns)
+    }
+}
+
+fn add_by_position(columns: &mut [Traced], more: &[Traced]) {
+    for (column, more) in columns.iter_mut().zip(more) {
+        column.add(more, Direct::Identity);
+    }
+}
+
+/// The columns of a side, and whether the other side has a row for it.
+fn with_mark(mut columns: Vec<Traced>) -> Vec<Traced> {
+    columns.push(Traced::default());
+    columns
+}
