@@ -163,3 +163,49 @@ fn p7_an_error_of_a_build_tells_its_builder_no_value() {
     let ran = world.run(&["build", "--as", "carol", "products.by_region"]);
     assert!(ran.to_string().contains("EU"), "{ran}");
 }
+
+const POLICIES: &str = "\
+policies:
+  - { name: eu, on: { dataset: sales.orders }, row_filter: region = 'EU', except: [carol] }
+  - { name: no-rate, on: { dataset: sales.orders }, columns: [rate], hide: true, except: [carol] }
+  - { name: amounts, on: { dataset: sales.orders }, columns: [amount], mask: { bucket: 20 }, except: [carol] }
+";
+
+/// P7: what policies keep of an input is kept of what was computed from it: columns by what they are
+/// made of, rows where they say whose they are, and everything where they do not.
+#[test]
+fn p7_products_keep_what_their_inputs_keep() {
+    let world = world();
+    let declare = |name: &str, sql: &str| {
+        let text = format!("owner: carol\npurpose: x\nsql: \"{sql}\"\n");
+        world.write(format!("catalog/products/products/{name}.yaml"), text);
+    };
+    declare(
+        "rows",
+        "SELECT \\\"order\\\", region, amount, amount * 2 AS twice, rate FROM sales.orders",
+    );
+    declare("total", "SELECT sum(\\\"order\\\") AS n FROM sales.orders");
+    declare(
+        "other",
+        "SELECT region, (SELECT max(\\\"order\\\") FROM sales.orders) AS n FROM sales.orders",
+    );
+    declare(
+        "ranked",
+        "SELECT region, row_number() OVER (ORDER BY \\\"order\\\") AS n FROM sales.orders",
+    );
+    declare("again", "SELECT region, count(*) AS n FROM products.rows GROUP BY region");
+    world.write("catalog/policies/orders.yaml", POLICIES);
+    world.ok(&["apply"]);
+    for name in ["by_region", "rows", "total", "other", "ranked", "again"] {
+        let name = format!("products.{name}");
+        world.ok(&["build", &name]);
+        let sql = format!("SELECT * FROM {name}");
+        world.tell_of(&sql, &world.run(&["sql", "--as", "alice", &sql]));
+        let ran = world.run(&["resolve", "--as", "alice", &name]);
+        assert_eq!(ran.code, Some(5), "digests are data: {name}\n{ran}");
+    }
+    // Whoever sees all of the inputs sees all of the products.
+    world.tell(0, &["sql", "--as", "carol", "SELECT * FROM products.rows"]);
+    world.ok(&["resolve", "--as", "carol", "products.again"]);
+    assert_snapshot!(world.told());
+}

@@ -55,6 +55,9 @@ pub struct Manifest {
     /// How it was computed: a [`crate::Derivation`]. None of versions that were ingested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub derivation: Option<StoredObject>,
+    /// What its columns come from: a [`crate::lineage::Lineage`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<StoredObject>,
 }
 
 impl Manifest {
@@ -76,6 +79,7 @@ impl Manifest {
             contract: None,
             inputs: Vec::new(),
             derivation: None,
+            lineage: None,
         }
     }
 

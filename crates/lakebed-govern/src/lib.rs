@@ -7,7 +7,8 @@
 //!   came another way.
 //! * [`plan_catalog`] says what applying one would change, and who would gain or lose what.
 //! * [`restrict`] says what policies leave of a table for somebody; [`check_policy`] whether a policy
-//!   fits a table; [`is_about`] whether one is about it at all.
+//!   fits a table; [`is_about`] whether one is about it at all; [`inherit`] what is left of what was
+//!   computed from tables.
 //!
 //! It reads no database and no file: what it needs is handed in. Whether something exists is not
 //! its business either: it answers by names alone, the same for what is and for what is not there.
@@ -16,6 +17,7 @@ mod about;
 mod authorize;
 mod declared;
 mod explain;
+mod inherit;
 mod plan;
 mod restrict;
 mod rights;
@@ -28,6 +30,7 @@ pub use declared::{
 pub use explain::{
     ActionExplained, Explanation, GrantExplained, PolicyExplained, WhyNot, WhySpared, explain,
 };
+pub use inherit::{Inherited, NotInherited, inherit};
 pub use lakebed_contract::{Change, Level, Note, NoteKind, Reason, VersionFlaw, yaml::Mistake};
 pub use plan::{
     AttributeChange, CatalogPlan, ContractChange, GroupChange, PlanWarning, PolicyChange,

@@ -15,7 +15,7 @@ use futures::StreamExt as _;
 use lakebed_core::{
     Action, DatasetName, DatasetRef, Declared, DecodeOptions, Derivation, DerivedFrom, EventBody,
     FormatName, Identity, IngestKey, IngestMode, InputVersion, LockedInput, PrincipalName, Product,
-    TableRef, Target as Scope,
+    TableRef, Target as Scope, lineage::Lineage,
 };
 use lakebed_govern::Rights;
 use lakebed_ingest::{ComputedRows, LocalSource, evolution_to};
@@ -355,7 +355,7 @@ impl Lake {
             .tempdir_in(self.inner.store.scratch_dir())
             .map_err(|error| Error::io(self.inner.store.scratch_dir(), error))?;
         let answer = folder.path().join(ANSWER);
-        self.compute(ctx, plan, meter, answer.clone()).await?;
+        let lineage = self.compute(ctx, plan, meter, answer.clone()).await?;
         let options =
             DecodeOptions { format: Some(FormatName::Parquet), ..DecodeOptions::default() };
         let mut request = ingest_of(product, answer.clone(), options);
@@ -372,20 +372,24 @@ impl Lake {
         }
         let mut sources = Sources::identify(self, ctx, &request, meter).await?;
         sources.stage(self, meter).await?;
-        let computed =
-            Computed { derivation: plan.derivation.clone(), inputs: inputs_of(&plan.inputs) };
+        let computed = Computed {
+            derivation: plan.derivation.clone(),
+            inputs: inputs_of(&plan.inputs),
+            lineage,
+        };
         let mut attempt = Attempt::new(self, ctx, &request, meter).computed(&computed);
         attempt.make_version(&target, &mut sources).await
     }
 
-    /// Runs the statement and writes its rows to `answer`. It is on record like everybody's.
+    /// Runs the statement and writes its rows to `answer`; says what its columns are made of. It is on
+    /// record like everybody's.
     async fn compute(
         &self,
         ctx: &Ctx,
         plan: &Plan,
         meter: &Arc<Meter>,
         answer: PathBuf,
-    ) -> Result<()> {
+    ) -> Result<Lineage> {
         meter.begin("computing", None);
         let asked =
             Asked::Statement { sql: plan.product.sql.clone(), parameters: Parameters::default() };
@@ -407,10 +411,13 @@ impl Lake {
             now,
             fixed: Some(FixedOrder { by: plan.product.order_by.clone() }),
         };
-        let run =
-            async { self.inner.engine.run(job, &self.inner.store).await.map_err(Error::from) };
-        let stream = match futures::try_join!(run, reading.intend()) {
-            Ok((stream, ())) => reading.follow(stream),
+        let run = async {
+            let described = self.inner.engine.lineage(job.clone()).await?;
+            let stream = self.inner.engine.run(job, &self.inner.store).await?;
+            Ok((described.lineage, stream))
+        };
+        let (lineage, stream) = match futures::try_join!(run, reading.intend()) {
+            Ok(((lineage, stream), ())) => (lineage, reading.follow(stream)),
             Err(error) => {
                 reading.refused(&error).await;
                 return Err(error);
@@ -429,7 +436,8 @@ impl Lake {
             });
             rows = written.await?.map_err(not_the_source)?;
         }
-        blocking(move || Ok(rows.finish())).await?.map_err(not_the_source)
+        blocking(move || Ok(rows.finish())).await?.map_err(not_the_source)?;
+        Ok(lineage)
     }
 
     async fn seen_inputs(

@@ -15,6 +15,7 @@ use lakebed_core::{
     SchemaChange, SourceEntry, StoredObject, TablePart, TableSchema, Tally, VersionCommitted,
     VersionId, content_id_of_files, content_id_of_table,
     contract::{Contract, Finding, RULE_ENGINE},
+    lineage::Lineage,
     profile::{Profile, TableProfile},
 };
 use lakebed_govern::Granted;
@@ -53,6 +54,8 @@ pub(crate) struct Computed {
     pub(crate) derivation: Derivation,
     /// The versions it was over.
     pub(crate) inputs: Vec<InputVersion>,
+    /// What each column is made of.
+    pub(crate) lineage: Lineage,
 }
 
 /// Decoded and stored, but in no version yet.
@@ -566,9 +569,12 @@ impl<'a> Attempt<'a> {
             Some(profile) => Some(writer.put_profile(profile).await?),
             None => None,
         };
-        let derivation = match self.computed {
-            Some(computed) => Some(writer.put_derivation(&computed.derivation).await?),
-            None => None,
+        let (derivation, lineage) = match self.computed {
+            Some(computed) => (
+                Some(writer.put_derivation(&computed.derivation).await?),
+                Some(writer.put_lineage(&computed.lineage).await?),
+            ),
+            None => (None, None),
         };
         let rows = |files: &[FileEntry]| files.iter().map(|file| file.row_count).sum::<u64>();
         let content_id = match &work.schema {
@@ -595,6 +601,7 @@ impl<'a> Attempt<'a> {
             contract: work.judged.as_ref().map(|(promise, _)| promise.digest),
             inputs: self.inputs(target),
             derivation,
+            lineage,
             ..empty
         };
         Ok((manifest, writer.written))

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use lakebed_core::{
     Derivation, FileEntry, LIST_LIMIT, ListRef, SourceEntry, SourceList, StoredObject, TableList,
-    profile::Profile, rows_in_file_at,
+    lineage::Lineage, profile::Profile, rows_in_file_at,
 };
 use lakebed_store::{Store, Trust};
 
@@ -139,6 +139,11 @@ impl ListWriter<'_> {
     /// The same, of what was computed.
     pub(crate) async fn put_derivation(&mut self, derivation: &Derivation) -> Result<StoredObject> {
         self.put_object(derivation.to_bytes()).await
+    }
+
+    /// The same, of what it was made of.
+    pub(crate) async fn put_lineage(&mut self, lineage: &Lineage) -> Result<StoredObject> {
+        self.put_object(lineage.to_bytes()).await
     }
 
     async fn put_object(&mut self, bytes: Vec<u8>) -> Result<StoredObject> {
