@@ -28,7 +28,10 @@ mod operations;
 mod people;
 #[path = "cli/policies.rs"]
 mod policies;
+#[path = "cli/products.rs"]
 mod products;
+#[path = "cli/promotions.rs"]
+mod promotions;
 #[path = "cli/reads.rs"]
 mod reads;
 #[path = "cli/refusals.rs"]

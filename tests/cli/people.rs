@@ -62,7 +62,7 @@ fn mistakes_in_a_catalog_are_told_by_line() {
     world.tell(4, &["plan"]);
     world.write("catalog/grants.yaml", "grants:\n  - { to: alice, my: [read], on: lake }\n");
     world.tell(4, &["apply"]);
-    world.write("catalog/stages.yaml", "stages: []\n");
+    world.write("catalog/quotas.yaml", "quotas: []\n");
     world.write("catalog/grants.yaml", "");
     world.tell(4, &["plan"]);
     world.tell(3, &["plan", "elsewhere"]);

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lakebed_core::{
     Action, AttributeName, AttributeValue, DatasetName, Declared, Grant, Grantee, GroupName,
-    ObjectId, PrincipalName, Product, Target, Timestamp,
+    Ladder, ObjectId, PrincipalName, Product, Target, Timestamp,
     policy::{Policy, PolicyName, PolicyTarget},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::schemas::{
-    ActionSchema, AttributeValueSchema, DeclaredSchema, GrantSchema, PolicySchema,
+    ActionSchema, AttributeValueSchema, DeclaredSchema, GrantSchema, LadderSchema, PolicySchema,
     PolicyTargetSchema, ProductSchema, ReachSchema, TargetSchema,
 };
 
@@ -115,9 +115,23 @@ pub struct CatalogPlan {
     /// Who gains or loses sight of what they may read.
     #[serde(default)]
     pub sights: Vec<SightChange>,
+    /// The stages, if they or their gates change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ladder: Option<LadderChange>,
     /// What may not do what its author thinks, for people: a policy on a tag that no contract has.
     #[serde(default)]
     pub warnings: Vec<String>,
+}
+
+/// Stages and gates, before and after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LadderChange {
+    /// As they are now.
+    #[schema(value_type = LadderSchema)]
+    pub before: Ladder,
+    /// As they would be.
+    #[schema(value_type = LadderSchema)]
+    pub after: Ladder,
 }
 
 /// A contract that is new, goes or changes.

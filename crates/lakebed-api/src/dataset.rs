@@ -4,7 +4,7 @@ use lakebed_core::{DatasetKind, DatasetName, StageName, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Snapshot, VersionSummary, schemas::DatasetKindSchema};
+use crate::{Notice, Snapshot, VersionSummary, schemas::DatasetKindSchema};
 
 /// The datasets of a lake or of a namespace, sorted by name, all as of one snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -39,6 +39,9 @@ pub struct DatasetSummary {
     pub newest: Option<VersionSummary>,
     /// Which version each stage has that has one, `raw` included. Sorted by stage.
     pub heads: Vec<Head>,
+    /// That it ends, or has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Notice>,
 }
 
 /// The version a dataset has at a stage.

@@ -22,6 +22,9 @@
 //! | event | [`EventPage`] | `/v1/events` |
 //! | catalog | [`CatalogAnswer`], [`CatalogPlan`], [`CatalogApplied`] | `/v1/catalog`, `/v1/catalog/plan`, `/v1/catalog/apply` |
 //! | access | [`AccessExplanation`] | `/v1/access/explain` |
+//! | promotion | [`PromotionRequest`], [`PromotionAnswer`] | `/v1/promotions` |
+//! | review | [`ReviewRequest`], [`ReviewAnswer`], [`ReviewList`] | `/v1/reviews` |
+//! | notice | [`DeprecationRequest`], [`RetirementRequest`], [`NoticeAnswer`] | `/v1/deprecations`, `/v1/retirements` |
 //! | verification | [`VerifyRequest`], [`VerifyReport`] | `/v1/verifications` |
 //! | token | [`TokenRequest`], [`NewToken`], [`TokenList`] | `/v1/tokens` |
 //! | caller | [`WhoAmI`] | `/v1/whoami` |
@@ -44,6 +47,7 @@ pub mod media;
 mod problem;
 mod product;
 mod profile;
+mod promotion;
 mod receipt;
 mod resolve;
 pub mod schemas;
@@ -57,7 +61,7 @@ mod version;
 pub use catalog::{
     AccessExplanation, ActionExplained, AttributeChange, CatalogAnswer, CatalogApplied,
     CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, ContractChange, ContractReason,
-    GrantExplained, GroupChange, PolicyChange, PolicyExplained, ProductChange, Reach,
+    GrantExplained, GroupChange, LadderChange, PolicyChange, PolicyExplained, ProductChange, Reach,
     ReviewedColumn, RightChange, SightChange, TaggedPart,
 };
 pub use contract::{ContractCheckRequest, ContractReport, FirstBroken, RuleFinding};
@@ -77,6 +81,11 @@ pub use problem::{BrokenStream, Problem};
 pub use product::{BuildRequest, LockedReference, ProductAnswer, ProductList, ProductSummary};
 pub use profile::{
     ColumnProfile, DistinctCount, Distribution, FrequentValue, ProfileAnswer, Quantile,
+};
+pub use promotion::{
+    Approval, DeprecationRequest, GateOutcome, Notice, NoticeAnswer, PlannedPromotion,
+    PromotionAnswer, PromotionRequest, RetirementRequest, Review, ReviewAnswer, ReviewList,
+    ReviewRequest, Verdict, Waiver,
 };
 pub use receipt::{Receipt, ReceiptColumns, ReceiptOutcome, ReceiptVersion, Replay};
 pub use resolve::{FileLink, ResolveRequest, ResolveResponse, ResolvedVersion};

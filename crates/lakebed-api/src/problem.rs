@@ -35,6 +35,9 @@ pub struct Problem {
     /// kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<u64>,
+    /// Everything that is in the way, where there may be several things.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
 }
 
 impl Problem {

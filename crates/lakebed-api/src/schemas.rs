@@ -466,6 +466,15 @@ texts! {
     /// A reference to a version.
     ReferenceSchema "Reference" "A reference: `namespace.dataset[@selector]`."
         r"^[a-z][a-z0-9_]{0,62}\.[a-z][a-z0-9_]{0,62}(@[0-9A-Za-z_:.+-]{1,64})?$" "sales.orders@v12";
+    /// A stage's name.
+    StageNameSchema "StageName" "A stage: `raw`, `validated`, `product`, or as it is declared."
+        "^[a-z][a-z0-9_]{0,62}$" "product";
+    /// Which gate.
+    GateNameSchema "GateName" "A gate, whatever it asks for."
+        "^(integrity|owner|documented|contract|compatible|lineage|quarantine|fresh|approvals)$" "fresh";
+    /// A gate before a stage.
+    GateSchema "Gate" "A gate: a word, or `lineage(STAGE)`, `approvals(N)`."
+        "^[a-z]+(\\([a-z0-9_]+\\))?$" "approvals(1)";
     /// An object's name.
     DigestSchema "Digest" "A BLAKE3: 64 lower-case hex digits."
         "^[0-9a-f]{64}$" "9f2c61d0a3b4c5d6e7f8091a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e";
@@ -592,6 +601,34 @@ pub struct DeclaredSchema {
     /// Columns that somebody has looked at since their dataset came under a policy, by dataset.
     #[schema(required = false)]
     pub reviewed: BTreeMap<String, Vec<String>>,
+    /// The stages and their gates; none for the usual ones.
+    pub stages: Option<LadderSchema>,
+}
+
+/// The stages of a lake, from the first to the last.
+#[derive(ToSchema)]
+#[schema(as = Ladder)]
+pub struct LadderSchema {
+    /// One person does it all: their own approvals count, and promotions say so.
+    #[schema(required = false)]
+    pub solo: bool,
+    /// The stages; the first is `raw`.
+    #[schema(min_items = 1, max_items = 16)]
+    pub stages: Vec<StageSchema>,
+}
+
+/// A rung of the ladder.
+#[derive(ToSchema)]
+#[schema(as = Stage)]
+pub struct StageSchema {
+    /// Its name.
+    pub name: StageNameSchema,
+    /// What must hold of a version that comes here.
+    #[schema(required = false)]
+    pub gates: Vec<GateSchema>,
+    /// Which of them a steward may waive.
+    #[schema(required = false)]
+    pub waivable: Vec<GateNameSchema>,
 }
 
 /// A dataset that is computed from others.

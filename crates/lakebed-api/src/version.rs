@@ -1,13 +1,14 @@
 //! Versions: one line in a history, and everything about one of them.
 
 use lakebed_core::{
-    DatasetKind, DatasetName, Decode, ObjectId, Skipped, TableSchema, Tally, Timestamp, VersionId,
+    DatasetKind, DatasetName, Decode, ObjectId, Skipped, StageName, TableSchema, Tally, Timestamp,
+    VersionId,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    ContractReport, FileLink, ResolvedVersion, Snapshot,
+    ContractReport, FileLink, Head, Notice, ResolvedVersion, Snapshot,
     schemas::{DatasetKindSchema, DecodeSchema, SkippedSchema, TableSchemaSchema, TallySchema},
 };
 
@@ -62,6 +63,9 @@ pub struct VersionPage {
     /// Give this as `before` to read on; none when the first version is among them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_before: Option<u64>,
+    /// Which version each stage has, of all the dataset's, `raw` included. Sorted by stage.
+    #[serde(default)]
+    pub heads: Vec<Head>,
 }
 
 /// Everything about one version.
@@ -84,6 +88,13 @@ pub struct VersionAnswer {
     /// What that contract says of the version; none where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ContractReport>,
+    /// The stages it is head of, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub stages: Vec<StageName>,
+    /// That its dataset ends, or has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Notice>,
     /// The versions it was computed from, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<InputVersion>,

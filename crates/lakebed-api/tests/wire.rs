@@ -5,26 +5,28 @@
 use std::collections::BTreeSet;
 
 use lakebed_api::{
-    CatalogAnswer, CatalogApplied, CatalogApplyRequest, CatalogPlan, CatalogPlanRequest,
+    Approval, CatalogAnswer, CatalogApplied, CatalogApplyRequest, CatalogPlan, CatalogPlanRequest,
     CellChange, CellCount, ChangedRow, ColumnChange, ColumnDiff, ColumnProfile, ContractChange,
     ContractCheckRequest, ContractReason, ContractReport, DatasetAnswer, DatasetList,
-    DatasetSummary, DiffAnswer, DiffRequest, DistinctCount, Distribution, EventEntry, EventPage,
-    FileLink, Finding, FirstBroken, FrequentValue, Head, Health, IngestPlan, IngestRequest,
-    IngestResponse, IngestSource, IngestStatus, InputVersion, JobState, LakeInfo, Line, NewToken,
-    PlannedSource, PolicyChange, Problem, ProfileAnswer, Progress, Quantile, Reach, ResolveRequest,
-    ResolveResponse, ResolvedInput, ResolvedVersion, ReviewedColumn, RightChange, RowDiff,
-    RuleFinding, SchemaChange, SchemaChangeKind, SightChange, Snapshot, SourceFile, SqlColumn,
-    SqlLimits, SqlParameters, SqlRequest, SqlResult, Statement, StatementChunk, StatementRequest,
-    StatementResult, TokenList, TokenRequest, TokenSummary, Uploaded, VerifyReport, VerifyRequest,
-    VersionAnswer, VersionPage, VersionSummary, WhoAmI, decode_resolved, encode_resolved,
-    format_snapshot, parse_snapshot, schemas,
+    DatasetSummary, DeprecationRequest, DiffAnswer, DiffRequest, DistinctCount, Distribution,
+    EventEntry, EventPage, FileLink, Finding, FirstBroken, FrequentValue, GateOutcome, Head,
+    Health, IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus, InputVersion,
+    JobState, LadderChange, LakeInfo, Line, NewToken, Notice, NoticeAnswer, PlannedPromotion,
+    PlannedSource, PolicyChange, Problem, ProfileAnswer, Progress, PromotionAnswer,
+    PromotionRequest, Quantile, Reach, ResolveRequest, ResolveResponse, ResolvedInput,
+    ResolvedVersion, RetirementRequest, Review, ReviewAnswer, ReviewList, ReviewRequest,
+    ReviewedColumn, RightChange, RowDiff, RuleFinding, SchemaChange, SchemaChangeKind, SightChange,
+    Snapshot, SourceFile, SqlColumn, SqlLimits, SqlParameters, SqlRequest, SqlResult, Statement,
+    StatementChunk, StatementRequest, StatementResult, TokenList, TokenRequest, TokenSummary,
+    Uploaded, Verdict, VerifyReport, VerifyRequest, VersionAnswer, VersionPage, VersionSummary,
+    Waiver, WhoAmI, decode_resolved, encode_resolved, format_snapshot, parse_snapshot, schemas,
 };
 use lakebed_core::{
     Action, AttributeValue, Column, Comment, Compression, CsvDecode, DataType, DatasetKind,
     DateOrder, Declared, Decode, DecodeOptions, Event, EventBody, Field, FormatName, FormerField,
-    Header, IngestMode, JsonDecode, JsonForm, LakeId, ObjectId, RepeatedHeaders, ScopeEntry,
-    SkipKind, Skipped, Spelling, TableSchema, Tally, Target, Timestamp, TokenScope, VersionId,
-    XlsxDecode,
+    Header, IngestMode, JsonDecode, JsonForm, Ladder, LakeId, ObjectId, RepeatedHeaders,
+    ScopeEntry, SkipKind, Skipped, Spelling, TableSchema, Tally, Target, Timestamp, TokenScope,
+    VersionId, XlsxDecode,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -206,6 +208,7 @@ fn problem() -> Problem {
         code: "not-found".to_owned(),
         hint: Some("list what there is".to_owned()),
         event: None,
+        reasons: vec!["owner: nobody".to_owned()],
     }
 }
 
@@ -276,8 +279,82 @@ fn declared() -> Declared {
             { "name": "c", "on": "lake", "columns": ["x"], "hide": true },
         ],
         "reviewed": { "crm.orders": ["y"] },
+        "stages": ladder(),
     }))
     .unwrap()
+}
+
+fn ladder() -> Value {
+    json!({ "solo": true, "stages": [
+        { "name": "raw" },
+        { "name": "top", "gates": ["owner", "lineage(raw)", "approvals(2)"], "waivable": ["owner"] },
+    ] })
+}
+
+fn heads() -> Vec<Head> {
+    vec![Head { stage: "product".parse().unwrap(), version: 1 }]
+}
+
+fn notice() -> Notice {
+    Notice { at: at(), sunset_at: Some(at()), successor: Some("sales.sales".parse().unwrap()) }
+}
+
+fn promotion() -> PromotionAnswer {
+    let gate = GateOutcome {
+        gate: "lineage(raw)".parse().unwrap(),
+        holds: false,
+        found: Some("never there".to_owned()),
+        waiver: Some(Waiver { by: "sam".to_owned(), reason: Some("so".to_owned()), event: 7 }),
+    };
+    let promotion = PlannedPromotion {
+        dataset: "sales.orders".parse().unwrap(),
+        version: 2,
+        version_id: Some(VersionId::new(object("manifest"))),
+        from: Some(1),
+        is_change: true,
+        goes_back: false,
+        is_ready: true,
+        refusals: vec!["it is retired".to_owned()],
+        gates: vec![gate],
+        approvals: vec![Approval { by: "amy".to_owned(), event: Some(8) }],
+        self_approved: false,
+        evidence: Some(object("evidence")),
+        contract: Some(object("contract")),
+    };
+    let to = "product".parse().unwrap();
+    PromotionAnswer { to, is_ready: true, event: Some(9), promotions: vec![promotion] }
+}
+
+fn promotions_read_back() {
+    let (refs, to) = (vec!["sales.orders@v2".to_owned()], "product".parse().unwrap());
+    let dataset: lakebed_core::DatasetName = "sales.orders".parse().unwrap();
+    reads_back(promotion());
+    reads_back(PromotionRequest { refs: refs.clone(), to, dry_run: true });
+    reads_back(ReviewRequest {
+        refs,
+        to: "product".parse().unwrap(),
+        verdict: Verdict::Waived,
+        gate: Some("fresh".parse().unwrap()),
+        reason: Some("so".to_owned()),
+        evidence: Some(object("evidence")),
+    });
+    reads_back(ReviewAnswer { event: Some(9), promotion: promotion() });
+    reads_back(ReviewList {
+        reviews: vec![Review {
+            event: 9,
+            at: at(),
+            by: "amy".to_owned(),
+            stage: "product".parse().unwrap(),
+            verdict: Verdict::Rejected,
+            gate: None,
+            reason: None,
+            evidence: None,
+        }],
+    });
+    let successor = Some("sales.sales".parse().unwrap());
+    reads_back(DeprecationRequest { dataset: dataset.clone(), sunset_at: at(), successor });
+    reads_back(RetirementRequest { dataset });
+    reads_back(NoticeAnswer { event: Some(9) });
 }
 
 fn catalog_plan() -> CatalogPlan {
@@ -331,6 +408,7 @@ fn catalog_plan() -> CatalogPlan {
             on: Target::Lake,
             restriction: "a as redact".to_owned(),
         }],
+        ladder: Some(LadderChange { before: Ladder::usual(), after: declared().ladder() }),
         warnings: vec!["policy `x` does nothing: no contract has the tag `pii`".to_owned()],
     }
 }
@@ -430,11 +508,12 @@ fn every_type_reads_back_what_it_wrote() {
         kind: DatasetKind::Files,
         created_at: at(),
         newest: Some(version()),
-        heads: vec![Head { stage: "product".parse().unwrap(), version: 1 }],
+        heads: heads(),
+        notice: Some(notice()),
     };
     reads_back(DatasetAnswer { dataset: summary.clone() });
     reads_back(DatasetList { snapshot: snapshot(), datasets: vec![summary] });
-    reads_back(VersionPage { versions: vec![version()], next_before: Some(2) });
+    reads_back(VersionPage { versions: vec![version()], next_before: Some(2), heads: heads() });
     reads_back(resolved());
     reads_back(ResolveRequest {
         refs: vec!["sales.orders".to_owned()],
@@ -453,12 +532,15 @@ fn every_type_reads_back_what_it_wrote() {
         quarantine: vec![file(None)],
         contract: Some(object("contract")),
         report: Some(contract_report()),
+        stages: vec!["product".parse().unwrap()],
+        notice: Some(notice()),
         inputs: vec![InputVersion {
             dataset: "sales.customers".parse().unwrap(),
             version_id: VersionId::new(object("customers")),
         }],
     });
     reads_back(contract_report());
+    promotions_read_back();
     reads_back(ContractCheckRequest { reference: "sales.orders@v3".to_owned() });
     reads_back(ProfileAnswer {
         snapshot: snapshot(),
@@ -725,7 +807,10 @@ fn a_problem_is_as_rfc_9457_has_it() {
       "detail": "dataset `sales.orders` not found",
       "instance": "9f2c",
       "code": "not-found",
-      "hint": "list what there is"
+      "hint": "list what there is",
+      "reasons": [
+        "owner: nobody"
+      ]
     }
     "#);
 }
@@ -786,6 +871,8 @@ fn the_schemas_of_core_values_name_what_core_writes() {
     assert_eq!(documented::<schemas::TallySchema>(), written(Tally::default()));
     assert_eq!(documented::<schemas::SkippedSchema>(), written(source().skipped[0]));
     assert_eq!(documented::<schemas::DeclaredSchema>(), written(declared()));
+    assert_eq!(documented::<schemas::LadderSchema>(), written(declared().ladder()));
+    assert_eq!(documented::<schemas::StageSchema>(), written(&declared().ladder().stages[1]));
     let grant = declared().grants.pop_first().unwrap();
     assert_eq!(documented::<schemas::GrantSchema>(), written(grant));
     let policies = declared().policies.into_values().flat_map(written).collect::<BTreeSet<_>>();

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use lakebed_core::{DatasetKind, DatasetName, StageName, Timestamp};
 
 use crate::{
-    Catalog, Result, Snapshot, VersionRecord,
+    Catalog, NoticeRecord, Result, Snapshot, VersionRecord,
     connection::{Connection, Row},
-    meta, projection,
+    meta, projection, promotion,
     statement::query,
     version::{self, version_columns, version_joins},
 };
@@ -32,6 +32,8 @@ pub struct DatasetRecord {
     pub newest: Option<VersionRecord>,
     /// The version number at each stage that has one, `raw` included.
     pub heads: BTreeMap<StageName, u64>,
+    /// Whether it ends.
+    pub notice: Option<NoticeRecord>,
 }
 
 /// A dataset as the next commit will find it, above the journaled mark too: for planning, never for
@@ -76,20 +78,37 @@ macro_rules! heads_sql {
     };
 }
 
-/// Two statements that read the same datasets.
+/// What was said of the end of those datasets, by rising event; `$1` is the mark.
+macro_rules! notices_sql {
+    ($condition:literal) => {
+        concat!(
+            "SELECT n.dataset_id, n.seq, e.at_micros, n.sunset_at_micros, n.successor \
+             FROM datasets d JOIN notices n ON n.dataset_id = d.id AND n.seq <= $1 \
+             JOIN events e ON e.seq = n.seq WHERE d.id <= $1",
+            $condition,
+            " ORDER BY n.seq"
+        )
+    };
+}
+
+/// Statements that read the same datasets.
 pub(crate) struct Listing {
     pub(crate) datasets: &'static str,
     pub(crate) heads: &'static str,
+    pub(crate) notices: &'static str,
 }
 
-const EVERY: Listing = Listing { datasets: datasets_sql!(""), heads: heads_sql!("") };
+const EVERY: Listing =
+    Listing { datasets: datasets_sql!(""), heads: heads_sql!(""), notices: notices_sql!("") };
 const NAMESPACE: Listing = Listing {
     datasets: datasets_sql!(" AND d.namespace = $2"),
     heads: heads_sql!(" AND d.namespace = $2"),
+    notices: notices_sql!(" AND d.namespace = $2"),
 };
 pub(crate) const ONE: Listing = Listing {
     datasets: datasets_sql!(" AND d.namespace = $2 AND d.name = $3"),
     heads: heads_sql!(" AND d.namespace = $2 AND d.name = $3"),
+    notices: notices_sql!(" AND d.namespace = $2 AND d.name = $3"),
 };
 
 pub(crate) const NEWEST: &str = concat!(
@@ -171,6 +190,10 @@ async fn list(
     names: &[&str],
 ) -> Result<Vec<DatasetRecord>> {
     let mut heads = read_heads(connection, snapshot, listing, names).await?;
+    let mut notices = BTreeMap::new();
+    for row in select(connection, snapshot, listing.notices, names).await? {
+        notices.insert(row.number("dataset_id")?, promotion::notice_from_row(&row)?);
+    }
     let rows = select(connection, snapshot, listing.datasets, names).await?;
     let record = |row: &Row| {
         Ok(DatasetRecord {
@@ -179,6 +202,7 @@ async fn list(
             created_at: row.time("created_at_micros")?,
             newest: version::optional_from_row(row)?,
             heads: heads.remove(&row.number("dataset_id")?).unwrap_or_default(),
+            notice: notices.remove(&row.number("dataset_id")?),
         })
     };
     rows.iter().map(record).collect()

@@ -94,7 +94,8 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-async fn newest(connection: &mut Connection) -> Result<Option<Declaration>> {
+/// The newest one, above the mark too.
+pub(crate) async fn newest(connection: &mut Connection) -> Result<Option<Declaration>> {
     let found = query("SELECT seq, digest FROM declarations ORDER BY seq DESC LIMIT 1")
         .fetch_optional(connection)
         .await?;

@@ -25,6 +25,10 @@ pub enum Entity {
     Version(DatasetName, u64),
     /// The head of a stage.
     Head(DatasetName, StageName),
+    /// What was said of a version for a stage.
+    Reviews(DatasetName, u64),
+    /// Whether a dataset ends.
+    Notice(DatasetName),
     /// What is declared.
     Declared,
     /// An API token.
@@ -38,6 +42,8 @@ impl fmt::Display for Entity {
             Self::Newest(dataset) => write!(f, "newest version of `{dataset}`"),
             Self::Version(dataset, number) => write!(f, "version `{dataset}@v{number}`"),
             Self::Head(dataset, stage) => write!(f, "head `{dataset}@{stage}`"),
+            Self::Reviews(dataset, number) => write!(f, "reviews of `{dataset}@v{number}`"),
+            Self::Notice(dataset) => write!(f, "notice on `{dataset}`"),
             Self::Declared => f.write_str("declared catalog"),
             Self::Token(id) => write!(f, "token `{id}`"),
         }

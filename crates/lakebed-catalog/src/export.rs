@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{Catalog, Result, connection::Connection, statement::query};
 
 /// Every table with all its columns, in the order of its key.
-const TABLES: [(&str, &str); 13] = [
+const TABLES: [(&str, &str); 15] = [
     (
         "meta",
         "SELECT lake, last_seq, last_at_micros, journaled_seq, segment, segment_digest FROM meta",
@@ -34,6 +34,15 @@ const TABLES: [(&str, &str); 13] = [
     (
         "derivations",
         "SELECT dataset_id, input_id, seq FROM derivations ORDER BY dataset_id, input_id",
+    ),
+    (
+        "reviews",
+        "SELECT seq, dataset_id, number, stage, verdict, gate, evidence, reason FROM reviews \
+         ORDER BY seq",
+    ),
+    (
+        "notices",
+        "SELECT seq, dataset_id, state, sunset_at_micros, successor FROM notices ORDER BY seq",
     ),
     ("declarations", "SELECT seq, digest FROM declarations ORDER BY seq"),
     (

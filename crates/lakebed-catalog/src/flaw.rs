@@ -18,6 +18,8 @@ pub(crate) enum Flaw {
     Time { found: lakebed_core::Timestamp },
     #[error("the head of stage `raw` follows the versions and is never moved")]
     RawMoved,
+    #[error("version `v{number}` is another one than was promoted")]
+    OtherVersion { number: u64 },
     #[error("object `{object}` was recorded with another size or hash tree")]
     ObjectDiffers { object: ObjectId },
     #[error("object `{object}` is named, but neither listed nor recorded before")]

@@ -18,6 +18,7 @@
 //! | `object_datasets` | which datasets name an object | insert only |
 //! | `derivations` | which datasets others were computed from | insert only |
 //! | `findings` | which contracts were measured on which versions | insert only |
+//! | `reviews`, `notices` | what people said of promotions, and of the end of datasets | insert only |
 //! | `head_moves` | every head a stage ever had | insert only |
 //! | `tokens`, `token_revocations` | API tokens, and which were taken back | insert only |
 //! | `heads` | the heads now, above the mark too: for compare-and-swap | updated |
@@ -50,6 +51,7 @@ mod object_dataset;
 mod pool;
 mod postgres;
 mod projection;
+mod promotion;
 #[cfg(test)]
 mod query_plans;
 mod read;
@@ -74,6 +76,9 @@ pub use journal::{JournalMark, JournalState};
 pub use lease::Lease;
 pub use meta::Snapshot;
 pub use pool::PoolState;
+pub use promotion::{
+    HeadRecord, NoticeRecord, PromotionState, ReachedVersion, ReviewRecord, VersionState,
+};
 pub use read::{NewReadRecord, ReadPart, ReadRecord};
 pub use resolve::{Candidate, NotFound, Resolution, ResolveOutcome, Resolved};
 pub use token::TokenRecord;

@@ -15,7 +15,7 @@ use crate::{
     event::{self, saturate},
     findings,
     flaw::{Flaw, to_i64},
-    meta, object, object_dataset,
+    meta, object, object_dataset, promotion,
     statement::query,
     token,
 };
@@ -55,6 +55,11 @@ async fn apply(connection: &mut Connection, event: &Event) -> Result<()> {
         }
         EventBody::VersionCommitted(version) => commit_version(connection, seq, version).await,
         EventBody::HeadMoved(moved) => move_head(connection, seq, moved).await,
+        EventBody::PromotionReviewed(review) => promotion::review(connection, seq, review).await,
+        EventBody::DatasetDeprecated(deprecated) => {
+            promotion::deprecate(connection, seq, deprecated).await
+        }
+        EventBody::DatasetRetired { dataset } => promotion::retire(connection, seq, dataset).await,
         EventBody::IngestRefused(refused) => keep_refused(connection, seq, refused).await,
         EventBody::ContractMeasured(measured) => findings::insert(connection, seq, measured).await,
         EventBody::CatalogApplied(applied) => declaration::insert(connection, seq, applied).await,
@@ -176,6 +181,10 @@ async fn move_head(connection: &mut Connection, seq: u64, moved: &HeadMoved) -> 
         });
     }
     require_version(connection, dataset_id, moved).await?;
+    if let Some(promotion) = &moved.promotion {
+        promotion::check(connection, seq, dataset_id, moved, promotion).await?;
+        promotion::keep_objects(connection, seq, moved, promotion).await?;
+    }
     let (stage, to) = (moved.stage.as_str(), saturate(moved.to));
     swap_head(connection, dataset_id, stage, found, to).await?;
     insert_head_move(connection, seq, dataset_id, stage, to).await

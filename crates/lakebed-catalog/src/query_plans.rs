@@ -2,7 +2,7 @@
 //! database's own query plans: every step is a search in an index, nothing is scanned or sorted.
 
 use crate::{
-    Catalog, dataset, declaration, findings, object, object_dataset, resolve,
+    Catalog, dataset, declaration, findings, object, object_dataset, promotion, resolve,
     statement::{Statement, Value},
     version,
 };
@@ -38,6 +38,8 @@ async fn every_resolve_is_a_chain_of_index_seeks() {
         object_dataset::OF_OBJECT,
         declaration::NOW,
         findings::OF_VERSION,
+        dataset::ONE.notices,
+        promotion::REACHED,
     ] {
         let steps = plan(&catalog, sql).await;
         let is_seek = |step: &String| {

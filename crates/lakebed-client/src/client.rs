@@ -7,11 +7,13 @@ use http::{HeaderValue, Method, Request, Response};
 use lakebed_api::{
     AccessExplanation, CatalogAnswer, CatalogApplied, CatalogApplyRequest, CatalogPlan,
     CatalogPlanRequest, ContractCheckRequest, ContractReport, DatasetAnswer, DatasetList,
-    DatasetSummary, DiffAnswer, DiffRequest, EventPage, Health, IngestPlan, IngestRequest,
-    LakeInfo, ProfileAnswer, Receipt, Replay, ResolveRequest, ResolveResponse, VersionAnswer,
-    VersionPage, media,
+    DatasetSummary, DeprecationRequest, DiffAnswer, DiffRequest, EventPage, Health, IngestPlan,
+    IngestRequest, LakeInfo, NoticeAnswer, ProfileAnswer, PromotionAnswer, PromotionRequest,
+    Receipt, Replay, ResolveRequest, ResolveResponse, RetirementRequest, ReviewAnswer, ReviewList,
+    ReviewRequest, VersionAnswer, VersionPage, media,
 };
 use lakebed_core::{DatasetName, PrincipalName};
+use serde::{Serialize, de::DeserializeOwned};
 use tower::Service;
 use url::Url;
 
@@ -251,7 +253,17 @@ impl Client {
         request: &CatalogApplyRequest,
         idempotency_key: Option<&str>,
     ) -> Result<CatalogApplied, ClientError> {
-        let mut draft = self.post(&["v1", "catalog", "apply"]).json(request);
+        self.change(&["v1", "catalog", "apply"], request, idempotency_key).await
+    }
+
+    /// Asks for a change that is done once under its key.
+    async fn change<T: DeserializeOwned>(
+        &self,
+        segments: &[&str],
+        request: &(impl Serialize + Sync),
+        idempotency_key: Option<&str>,
+    ) -> Result<T, ClientError> {
+        let mut draft = self.post(segments).json(request);
         if let Some(key) = idempotency_key {
             draft = draft.header(media::IDEMPOTENCY_KEY, key)?;
         }
@@ -281,6 +293,62 @@ impl Client {
     pub async fn check_contract(&self, reference: &str) -> Result<ContractReport, ClientError> {
         let request = ContractCheckRequest { reference: reference.to_owned() };
         self.post(&["v1", "contract-checks"]).json(&request).fetch().await
+    }
+
+    /// Moves heads up a stage, or says what that takes.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn promote(
+        &self,
+        request: &PromotionRequest,
+        idempotency_key: Option<&str>,
+    ) -> Result<PromotionAnswer, ClientError> {
+        self.change(&["v1", "promotions"], request, idempotency_key).await
+    }
+
+    /// Says yes or no to promotions, or waives a gate of theirs.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn review(
+        &self,
+        request: &ReviewRequest,
+        idempotency_key: Option<&str>,
+    ) -> Result<ReviewAnswer, ClientError> {
+        self.change(&["v1", "reviews"], request, idempotency_key).await
+    }
+
+    /// What was said of a version, for any stage.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn reviews(&self, reference: &str) -> Result<ReviewList, ClientError> {
+        self.get(&["v1", "reviews"]).query("ref", Some(reference)).fetch().await
+    }
+
+    /// Says that a dataset will end.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn deprecate(
+        &self,
+        request: &DeprecationRequest,
+        idempotency_key: Option<&str>,
+    ) -> Result<NoticeAnswer, ClientError> {
+        self.change(&["v1", "deprecations"], request, idempotency_key).await
+    }
+
+    /// Ends a dataset.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn retire(
+        &self,
+        request: &RetirementRequest,
+        idempotency_key: Option<&str>,
+    ) -> Result<NoticeAnswer, ClientError> {
+        self.change(&["v1", "retirements"], request, idempotency_key).await
     }
 
     /// Why the caller, or `principal`, may do what with a target: `lake`, `crm.*`, `crm.customers`.

@@ -148,6 +148,7 @@ fn outcome(job: Job) -> Result<IngestResponse, ClientError> {
             code: "cancelled".to_owned(),
             hint: None,
             event: None,
+            reasons: Vec::new(),
         }))),
         _ => Err(ClientError::protocol("a final job without its outcome")),
     }

@@ -1,4 +1,4 @@
-//! The lake as its people declared it: groups, principals, grants, policies, contracts and products, as one
+//! The lake as its people declared it: groups, principals, grants, policies, stages, contracts and products, as one
 //! canonical value.
 //!
 //! How it is written down for people (YAML) and what makes one valid is `lakebed-govern`'s
@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
-    AttributeName, AttributeValue, DatasetName, Grant, GroupName, ObjectId, PrincipalName, Product,
+    AttributeName, AttributeValue, DatasetName, Grant, GroupName, Ladder, ObjectId, PrincipalName,
+    Product,
     contract::Contract,
     policy::{Policy, PolicyName},
 };
@@ -40,6 +41,8 @@ pub struct Declared {
     pub contracts: BTreeMap<DatasetName, Contract>,
     /// Datasets that are computed from others.
     pub products: BTreeMap<DatasetName, Product>,
+    /// The stages and their gates; none for the usual ones.
+    pub stages: Option<Ladder>,
 }
 
 /// What is declared of a principal.
@@ -77,6 +80,12 @@ impl Declared {
         declared.map(|(group, _)| group).chain(claimed).collect()
     }
 
+    /// The stages and their gates.
+    #[must_use]
+    pub fn ladder(&self) -> Ladder {
+        self.stages.clone().unwrap_or_else(Ladder::usual)
+    }
+
     /// Whether a grant may name the group.
     #[must_use]
     pub fn knows_group(&self, group: &GroupName) -> bool {
@@ -110,6 +119,8 @@ struct Stored {
     contracts: BTreeMap<DatasetName, Contract>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     products: BTreeMap<DatasetName, Product>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stages: Option<Ladder>,
 }
 
 /// The order of grants is that of their texts, which needs no knowledge of their fields.
@@ -134,6 +145,7 @@ impl From<Declared> for Stored {
             reviewed,
             contracts,
             products,
+            stages,
         } = declared;
         let policies = policies.into_values().collect();
         Self {
@@ -146,6 +158,7 @@ impl From<Declared> for Stored {
             reviewed,
             contracts,
             products,
+            stages,
         }
     }
 }
@@ -164,6 +177,7 @@ impl TryFrom<Stored> for Declared {
             reviewed,
             contracts,
             products,
+            stages,
         } = stored;
         if format != FORMAT {
             return Err(format!("the declared catalog has format {format}; this build knows 1"));
@@ -184,6 +198,7 @@ impl TryFrom<Stored> for Declared {
             reviewed,
             contracts,
             products,
+            stages,
         })
     }
 }

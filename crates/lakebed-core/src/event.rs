@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DatasetKind, DatasetName, Declared, FileEntry, IngestKey, ObjectId, PrincipalName, StageName,
-    StoredObject, Timestamp, TokenHash, TokenId, TokenScope, VersionId, policy::MaskKey,
+    DatasetDeprecated, DatasetKind, DatasetName, Declared, FileEntry, IngestKey, ObjectId,
+    PrincipalName, Promotion, PromotionReviewed, StageName, StoredObject, Timestamp, TokenHash,
+    TokenId, TokenScope, VersionId, policy::MaskKey,
 };
 
 /// A change, in its place.
@@ -44,6 +45,15 @@ pub enum EventBody {
     VersionCommitted(VersionCommitted),
     /// A stage has another version.
     HeadMoved(HeadMoved),
+    /// Somebody said yes or no to a promotion, or waived a gate.
+    PromotionReviewed(PromotionReviewed),
+    /// A dataset will end.
+    DatasetDeprecated(DatasetDeprecated),
+    /// A dataset has ended: it is read as before, and promoted no more.
+    DatasetRetired {
+        /// Its name.
+        dataset: DatasetName,
+    },
     /// Sources were kept, but made no version.
     IngestRefused(IngestRefused),
     /// A contract was measured on a version.
@@ -64,6 +74,9 @@ impl EventBody {
             Self::DatasetCreated { .. } => "dataset_created",
             Self::VersionCommitted(_) => "version_committed",
             Self::HeadMoved(_) => "head_moved",
+            Self::PromotionReviewed(_) => "promotion_reviewed",
+            Self::DatasetDeprecated(_) => "dataset_deprecated",
+            Self::DatasetRetired { .. } => "dataset_retired",
             Self::IngestRefused(_) => "ingest_refused",
             Self::ContractMeasured(_) => "contract_measured",
             Self::CatalogApplied(_) => "catalog_applied",
@@ -76,9 +89,13 @@ impl EventBody {
     #[must_use]
     pub const fn dataset(&self) -> Option<&DatasetName> {
         match self {
-            Self::DatasetCreated { dataset, .. } => Some(dataset),
+            Self::DatasetCreated { dataset, .. } | Self::DatasetRetired { dataset } => {
+                Some(dataset)
+            }
             Self::VersionCommitted(version) => Some(&version.dataset),
             Self::HeadMoved(moved) => Some(&moved.dataset),
+            Self::PromotionReviewed(review) => Some(&review.dataset),
+            Self::DatasetDeprecated(deprecated) => Some(&deprecated.dataset),
             Self::IngestRefused(refused) => Some(&refused.dataset),
             Self::ContractMeasured(measured) => Some(&measured.dataset),
             Self::CatalogApplied(_) | Self::TokenCreated(_) | Self::TokenRevoked(_) => None,
@@ -130,6 +147,12 @@ pub struct HeadMoved {
     pub from: Option<u64>,
     /// The version number it has now.
     pub to: u64,
+    /// Why it could.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<Box<Promotion>>,
+    /// Every object that this event names and no earlier event named: the contract. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<StoredObject>,
 }
 
 /// See [`EventBody::IngestRefused`].

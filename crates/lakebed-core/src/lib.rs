@@ -8,7 +8,9 @@
 //! | manifest | the object that describes a version | [`Manifest`] |
 //! | source | an original file as it was received | [`SourceEntry`] |
 //! | quarantine | rows of a source that could not be accepted, with position, raw bytes and reasons | [`Reason`] |
-//! | stage, head | a rung of the ladder; the version a dataset has there | [`StageName`] |
+//! | stage, head | a rung of the ladder; the version a dataset has there | [`StageName`], [`Ladder`] |
+//! | promotion | the recorded act of moving a head, with what the gates found | [`HeadMoved`], [`Promotion`] |
+//! | gate, approval | a condition before a stage; somebody's consent, bound to what was found | [`Gate`], [`PromotionReviewed`] |
 //! | event, `seq` | one append-only change of the catalog; its place in the order | [`Event`] |
 //! | reference | `namespace.dataset[@selector]` | [`DatasetRef`] |
 //! | lock | references and the versions they resolved to | [`Lock`] |
@@ -44,9 +46,11 @@ pub mod policy;
 mod principal;
 mod product;
 pub mod profile;
+mod promotion;
 mod reference;
 mod schema;
 mod serde_text;
+mod stage;
 mod time;
 mod token;
 
@@ -77,7 +81,12 @@ pub use principal::{
     Standing, TokenScope,
 };
 pub use product::{BUILD_ENGINE, Derivation, DerivedFrom, Product, Refresh};
+pub use promotion::{
+    Approval, DatasetDeprecated, Evidence, GateOutcome, Promotion, PromotionReviewed,
+    ReviewVerdict, Waiver,
+};
 pub use reference::{DatasetRef, RefError, Selector, TablePart, TableRef};
 pub use schema::{DataType, Field, FormerField, SchemaChange, SchemaError, TableSchema};
+pub use stage::{Gate, GateError, GateName, Ladder, Stage};
 pub use time::Timestamp;
 pub use token::{SecretToken, TokenError, TokenHash, TokenId};

@@ -58,6 +58,17 @@ text_name! {
     GroupName, PrincipalError, |text| check_name(text, "a group")
 }
 
+/// What the name of a service begins with.
+const SERVICE_PREFIX: &str = "svc:";
+
+impl PrincipalName {
+    /// Whether it names a service, which asks and works but consents to nothing.
+    #[must_use]
+    pub fn is_service(&self) -> bool {
+        self.as_str().starts_with(SERVICE_PREFIX)
+    }
+}
+
 text_name! {
     /// A property of a principal: `region`. 1 to 63 lower-case letters, digits and `_`.
     AttributeName, PrincipalError, check_attribute

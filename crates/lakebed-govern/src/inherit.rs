@@ -7,7 +7,7 @@
 //! theirs, and they see none.
 //!
 //! What decided about the rows of the answer as a whole (a condition on a hidden column) is part of what
-//! the answer is, and kept from nobody: who declares a product answers for that (D-137).
+//! the answer is, and kept from nobody: who declares a product answers for that (D-139).
 
 use std::collections::BTreeMap;
 

@@ -6,6 +6,8 @@
 //!   in which line it cannot be meant like that; [`check_declared`] holds the rules for values that
 //!   came another way.
 //! * [`plan_catalog`] says what applying one would change, and who would gain or lose what.
+//! * [`judge`] says what promoting versions to a stage would take: every gate, from what the caller
+//!   read of them.
 //! * [`restrict`] says what policies leave of a table for somebody; [`check_policy`] whether a policy
 //!   fits a table; [`is_about`] whether one is about it at all; [`inherit`] what is left of what was
 //!   computed from tables.
@@ -19,6 +21,7 @@ mod declared;
 mod explain;
 mod inherit;
 mod plan;
+mod promotion;
 mod restrict;
 mod rights;
 
@@ -33,8 +36,12 @@ pub use explain::{
 pub use inherit::{Inherited, NotInherited, inherit};
 pub use lakebed_contract::{Change, Level, Note, NoteKind, Reason, VersionFlaw, yaml::Mistake};
 pub use plan::{
-    AttributeChange, CatalogPlan, ContractChange, GroupChange, PlanWarning, PolicyChange,
-    ProductChange, Reach, RightChange, SightChange, plan_catalog,
+    AttributeChange, CatalogPlan, ContractChange, GroupChange, LadderChange, PlanWarning,
+    PolicyChange, ProductChange, Reach, RightChange, SightChange, plan_catalog,
+};
+pub use promotion::{
+    ApprovedPlan, ContractFacts, FreshnessFacts, HeadFacts, InputFacts, MeasuredFacts,
+    PlannedPromotion, PromotionFacts, PromotionPlan, Requester, Review, judge,
 };
 pub use restrict::{
     FilterFlaw, PolicyMisfit, Reader, TableFacts, check_policy, is_news, missing_columns, restrict,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lakebed_contract::{Change, VersionFlaw, check_version, classify};
 use lakebed_core::{
     Action, AttributeName, AttributeValue, DatasetName, Declared, Grant, Grantee, GroupName,
-    ObjectId, PrincipalName, Product, Target, Timestamp,
+    Ladder, ObjectId, PrincipalName, Product, StageName, Target, Timestamp,
     policy::{Mask, Policy, PolicyName, PolicyRule, PolicyTarget, TagName},
 };
 
@@ -48,6 +48,8 @@ pub struct CatalogPlan {
     pub contracts: Vec<ContractChange>,
     /// Products that are new, go or change, by name.
     pub products: Vec<ProductChange>,
+    /// The stages, if they or their gates change.
+    pub ladder: Option<LadderChange>,
     /// What may not do what its author thinks.
     pub warnings: Vec<PlanWarning>,
     /// Whether the lake would be left without anybody who may admin it, where somebody may now.
@@ -120,6 +122,18 @@ pub enum PlanWarning {
         /// Its tag.
         tag: TagName,
     },
+    /// A grant that reaches no version.
+    #[error(
+        "the grant to `{to}` from `{stage}` up on `{on}` gives nothing: only those from `raw` do"
+    )]
+    HigherStage {
+        /// To whom.
+        to: Grantee,
+        /// From which stage up.
+        stage: StageName,
+        /// Where.
+        on: Target,
+    },
     /// A contract that is ahead of the table, or has a slip of the pen.
     #[error(
         "`{dataset}` has no column `{column}`, which its contract tags `{tag}`: until it has, those that \
@@ -133,6 +147,15 @@ pub enum PlanWarning {
         /// What it carries.
         tag: TagName,
     },
+}
+
+/// Stages and gates, before and after.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LadderChange {
+    /// As they are now.
+    pub before: Ladder,
+    /// As they would be.
+    pub after: Ladder,
 }
 
 /// A contract that is new, goes or changes.
@@ -216,7 +239,8 @@ pub fn plan_catalog(before: Option<&Declared>, after: &Declared, now: Timestamp)
         sights: sight_changes(old, after, now),
         contracts: contract_changes(old, after),
         products: product_changes(old, after),
-        warnings: unused_tags(after),
+        ladder: ladder_change(old, after),
+        warnings: unused_tags(after).into_iter().chain(higher_stages(after)).collect(),
         loses_last_admin: has_admin(old, now) && !has_admin(after, now),
     }
 }
@@ -255,6 +279,21 @@ fn attribute_changes(old: &Declared, new: &Declared) -> Vec<AttributeChange> {
     };
     let all = &keys(old) | &keys(new);
     all.into_iter().map(change).filter(|change| change.before != change.after).collect()
+}
+
+fn ladder_change(old: &Declared, new: &Declared) -> Option<LadderChange> {
+    let (before, after) = (old.ladder(), new.ladder());
+    (before != after).then_some(LadderChange { before, after })
+}
+
+/// Grants that say more than they do.
+fn higher_stages(declared: &Declared) -> impl Iterator<Item = PlanWarning> {
+    let higher = declared.grants.iter().filter(|grant| !reaches_every_version(grant));
+    higher.map(|grant| PlanWarning::HigherStage {
+        to: grant.to.clone(),
+        stage: grant.from_stage.clone(),
+        on: grant.on.clone(),
+    })
 }
 
 fn contract_changes(old: &Declared, new: &Declared) -> Vec<ContractChange> {

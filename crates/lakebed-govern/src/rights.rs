@@ -165,8 +165,8 @@ pub(crate) fn is_over(grant: &Grant, now: Timestamp) -> bool {
     grant.until.is_some_and(|until| until < now)
 }
 
-/// Every version is at stage `raw` and at no other yet, so a grant from a higher stage up reaches
-/// none of them.
+/// What may be done is decided by dataset, not by version: a grant from a higher stage up reaches
+/// none, lest it reach those below.
 pub(crate) fn reaches_every_version(grant: &Grant) -> bool {
     grant.from_stage == StageName::raw()
 }

@@ -71,24 +71,27 @@ impl DataFusionEngine {
         Self { provider, ..self }
     }
 
-    /// The physical plan of a statement, as text.
+    /// Runs `job`, and shows the plan that it runs by.
     #[cfg(test)]
-    pub(crate) async fn plan_text(
+    pub(crate) async fn run_and_show(
         &self,
         job: QueryJob,
         store: &Store,
-    ) -> Result<String, EngineError> {
+    ) -> Result<(QueryStream, String), EngineError> {
+        let limits = job.limits;
         let (template, store, provider) =
             (Arc::clone(&self.template), store.clone(), self.provider);
-        let plan = move || plan_job(&template, job, &store, provider);
-        let planned = self.threads.handle().spawn_blocking(plan).await;
-        match planned.map_err(internal)?? {
-            Planned::Answer(_) => Ok(String::new()),
-            Planned::Plan { physical, .. } => {
-                let shown = datafusion::physical_plan::displayable(physical.as_ref());
-                Ok(shown.indent(true).to_string())
+        let (sender, shown) = std::sync::mpsc::channel();
+        let work = move || {
+            let planned = plan_job(&template, job, &store, provider)?;
+            if let Planned::Plan { physical, .. } = &planned {
+                let plan = datafusion::physical_plan::displayable(physical.as_ref());
+                sender.send(plan.indent(true).to_string()).map_err(internal)?;
             }
-        }
+            Ok(planned)
+        };
+        let stream = drive::start(Arc::clone(&self.threads), work, limits).await?;
+        Ok((stream, shown.recv().unwrap_or_default()))
     }
 
     /// How many statements, and parts of statements, are at work or waiting for their reader.

@@ -27,7 +27,8 @@ fn plain_field(field: &FieldRef) -> FieldRef {
     Arc::new(Field::new(field.name(), plain(field.data_type()), field.is_nullable()))
 }
 
-fn plain(data_type: &DataType) -> DataType {
+/// The type as clients know it.
+pub(crate) fn plain(data_type: &DataType) -> DataType {
     match data_type {
         DataType::Utf8View => DataType::Utf8,
         DataType::BinaryView => DataType::Binary,

@@ -26,7 +26,7 @@ use datafusion::{
 use lakebed_core::FileEntry;
 use lakebed_service::engine::BoundTable;
 
-use crate::{objects::store_url, session::Readers};
+use crate::{objects::store_url, output::plain, session::Readers};
 
 /// A table, all of it.
 #[derive(Debug)]
@@ -52,12 +52,12 @@ impl PlainTable {
 }
 
 /// Texts and bytes are read as views, which copies less; [`crate::output`] turns them back. Field
-/// ids are the file's business.
+/// ids are the file's business, those inside of lists as well: they count columns that are hidden.
 fn read_as(field: &Field) -> Field {
     let data_type = match field.data_type() {
         DataType::Utf8 => DataType::Utf8View,
         DataType::Binary => DataType::BinaryView,
-        other => other.clone(),
+        other => plain(other),
     };
     Field::new(field.name(), data_type, field.is_nullable())
 }

@@ -1,17 +1,23 @@
 //! From what the service answers to what goes over the wire.
 
-use http::StatusCode;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use lakebed_api::{
-    ContractReport, DatasetSummary, EventEntry, Finding, FirstBroken, Head, IngestPlan,
-    IngestResponse, IngestStatus, InputVersion, Job, JobState, PlannedSource, Problem, Progress,
-    ResolvedInput, ResolvedVersion, RuleFinding, SchemaChange, SchemaChangeKind, Snapshot,
-    SourceFile, UploadState, VerifyReport, VersionAnswer, VersionSummary,
+    Approval, ContractReport, DatasetSummary, EventEntry, Finding, FirstBroken, GateOutcome, Head,
+    IngestPlan, IngestResponse, IngestStatus, InputVersion, Job, JobState, Notice,
+    PlannedPromotion, PlannedSource, Problem, Progress, PromotionAnswer, ResolvedInput,
+    ResolvedVersion, Review, RuleFinding, SchemaChange, SchemaChangeKind, Snapshot, SourceFile,
+    UploadState, Verdict, VerifyReport, VersionAnswer, VersionSummary, Waiver,
 };
 use lakebed_core::{
-    DatasetKind, SourceEntry,
+    DatasetKind, ReviewVerdict, SourceEntry, StageName, Timestamp,
     contract::{Finding as ContractFinding, Value},
 };
-use lakebed_service as service;
+use lakebed_service::{self as service, govern::PlannedPromotion as PlannedCore};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -46,14 +52,41 @@ pub(crate) fn version(version: service::VersionRecord, is_readable: bool) -> Ver
 
 pub(crate) fn dataset(seen: service::Seen<service::DatasetRecord>) -> DatasetSummary {
     let service::Seen { record: dataset, is_readable } = seen;
-    let heads = dataset.heads.into_iter().map(|(stage, version)| Head { stage, version });
     DatasetSummary {
+        notice: dataset.notice.map(notice),
         dataset: dataset.name,
         kind: dataset.kind,
         created_at: dataset.created_at,
         newest: dataset.newest.map(|newest| version(newest, is_readable)),
-        heads: heads.collect(),
+        heads: heads(dataset.heads),
     }
+}
+
+pub(crate) fn heads(heads: BTreeMap<StageName, u64>) -> Vec<Head> {
+    heads.into_iter().map(|(stage, version)| Head { stage, version }).collect()
+}
+
+/// The last second that an HTTP date can tell: the end of the year 9999.
+const LAST_DATE: u64 = 253_402_300_799;
+
+/// What HTTP says of what will end, or has ended (RFC 9745, RFC 8594).
+pub(crate) fn notice_headers(notice: Option<&Notice>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let Some(notice) = notice else { return headers };
+    let seconds = |time: Timestamp| time.as_micros().div_euclid(1_000_000);
+    let sunset = seconds(notice.sunset_at.unwrap_or(notice.at));
+    let sunset = Duration::from_secs(u64::try_from(sunset).unwrap_or_default().min(LAST_DATE));
+    let sunset = httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + sunset);
+    let texts = [("deprecation", format!("@{}", seconds(notice.at))), ("sunset", sunset)];
+    for (name, text) in texts {
+        let value = HeaderValue::try_from(text).expect("digits, letters and signs are a value");
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    headers
+}
+
+fn notice(notice: service::NoticeRecord) -> Notice {
+    Notice { at: notice.at, sunset_at: notice.sunset_at, successor: notice.successor }
 }
 
 /// With files and sources when the service was asked for them.
@@ -79,7 +112,10 @@ pub(crate) fn version_answer(
     seen: Snapshot,
     mut found: service::ResolvedVersion,
     report: Option<service::VersionReport>,
+    dataset: service::DatasetRecord,
 ) -> VersionAnswer {
+    let is_head = |(_, number): &(StageName, u64)| *number == found.version.number;
+    let stages = dataset.heads.into_iter().filter(is_head).map(|(stage, _)| stage).collect();
     let (manifest, quarantine) = match &mut found.detail {
         Some(detail) => (Some(detail.manifest.clone()), std::mem::take(&mut detail.quarantine)),
         None => (None, Vec::new()),
@@ -94,6 +130,8 @@ pub(crate) fn version_answer(
             })
             .collect(),
         report: report.map(contract_report),
+        stages,
+        notice: dataset.notice.map(notice),
         contract: manifest.as_ref().and_then(|manifest| manifest.contract),
         schema: manifest.and_then(|manifest| manifest.schema),
         quarantine: quarantine.iter().map(|file| table_file(state, file)).collect(),
@@ -219,6 +257,62 @@ fn measured(value: &Value) -> serde_json::Value {
     }
 }
 
+pub(crate) fn promotion(answer: service::PromotionAnswer) -> PromotionAnswer {
+    let service::PromotionAnswer { to, promotions, is_ready, event } = answer;
+    let promotions = promotions.into_iter().map(planned_promotion).collect();
+    PromotionAnswer { to, is_ready, event, promotions }
+}
+
+/// What was found only where it is readable.
+fn planned_promotion(seen: service::Seen<PlannedCore>) -> PlannedPromotion {
+    let service::Seen { record: planned, is_readable } = seen;
+    let gate = |outcome: lakebed_core::GateOutcome| GateOutcome {
+        gate: outcome.gate,
+        holds: outcome.holds,
+        found: Some(outcome.found).filter(|_| is_readable),
+        waiver: outcome.waiver.map(|waiver| Waiver {
+            by: waiver.by,
+            reason: Some(waiver.reason).filter(|_| is_readable),
+            event: waiver.event,
+        }),
+    };
+    let approval =
+        |approval: lakebed_core::Approval| Approval { by: approval.by, event: approval.event };
+    PlannedPromotion {
+        version: planned.number,
+        version_id: Some(planned.version_id).filter(|_| is_readable),
+        from: planned.from,
+        is_change: planned.is_change(),
+        goes_back: planned.goes_back(),
+        is_ready: planned.is_ready(),
+        self_approved: planned.self_approved,
+        evidence: Some(planned.evidence).filter(|_| is_readable),
+        contract: planned.contract.filter(|_| is_readable),
+        dataset: planned.dataset,
+        refusals: planned.refusals,
+        gates: planned.gates.into_iter().map(gate).collect(),
+        approvals: planned.approvals.into_iter().map(approval).collect(),
+    }
+}
+
+pub(crate) fn review(review: service::ReviewRecord, is_readable: bool) -> Review {
+    let (verdict, gate) = match review.verdict {
+        ReviewVerdict::Approved => (Verdict::Approved, None),
+        ReviewVerdict::Rejected => (Verdict::Rejected, None),
+        ReviewVerdict::Waived(gate) => (Verdict::Waived, Some(gate)),
+    };
+    Review {
+        event: review.seq,
+        at: review.at,
+        by: review.actor,
+        stage: review.stage,
+        verdict,
+        gate,
+        reason: review.reason.filter(|_| is_readable),
+        evidence: Some(review.evidence).filter(|_| is_readable),
+    }
+}
+
 fn change(change: lakebed_core::SchemaChange) -> SchemaChange {
     use lakebed_core::SchemaChange as Core;
     let text = change.to_string();
@@ -251,8 +345,21 @@ pub(crate) fn progress(progress: service::Progress) -> Progress {
 /// An event, as far as it is for the asker. What may be told is listed: an event of a kind that is
 /// not known here tells no more than that it happened.
 pub(crate) fn event(seen: &service::SeenEvent) -> Result<EventEntry> {
-    const OUTLINE: &[&str] =
-        &["seq", "at", "actor", "type", "dataset", "kind", "number", "stage", "from", "to", "code"];
+    const OUTLINE: &[&str] = &[
+        "seq",
+        "at",
+        "actor",
+        "type",
+        "dataset",
+        "kind",
+        "number",
+        "stage",
+        "from",
+        "to",
+        "code",
+        "verdict",
+        "sunset_at",
+    ];
     const DATA: &[&str] = &[
         "idempotency_key",
         "version_id",
@@ -268,6 +375,9 @@ pub(crate) fn event(seen: &service::SeenEvent) -> Result<EventEntry> {
         "contract",
         "engine",
         "findings",
+        "promotion",
+        "evidence",
+        "reason",
     ];
     let failed = |error: serde_json::Error| Failure::internal(error.to_string());
     let mut value = serde_json::to_value(&seen.event).map_err(failed)?;

@@ -25,6 +25,8 @@ struct Parts {
     detail: String,
     hint: Option<String>,
     event: Option<u64>,
+    /// Everything that is in the way.
+    reasons: Vec<String>,
     /// Said instead of `detail` through a socket, where that could name this machine's paths.
     remote_detail: Option<&'static str>,
     /// Said instead of `detail` in process.
@@ -48,6 +50,7 @@ impl Failure {
             detail: detail.into(),
             hint: None,
             event: None,
+            reasons: Vec::new(),
             remote_detail: None,
             local_detail: None,
             cause: None,
@@ -135,6 +138,7 @@ impl Failure {
             code: self.0.code.clone(),
             hint: self.0.hint.clone(),
             event: self.0.event,
+            reasons: self.0.reasons.clone(),
         }
     }
 
@@ -170,6 +174,7 @@ impl From<Error> for Failure {
         failure.0.cause = causes(&error);
         match &error {
             Error::Refused { event, .. } => failure.0.event = Some(*event),
+            Error::NotReady { reasons, .. } => failure.0.reasons.clone_from(reasons),
             Error::Locked { .. } | Error::Conflict { .. } => {
                 return failure.header(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
@@ -210,7 +215,9 @@ const fn status_of(error: &Error) -> StatusCode {
         Error::Refused { .. } | Error::Mismatch { .. } | Error::ResultTooLarge { .. } => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
-        Error::Conflict { .. } | Error::Offset { .. } => StatusCode::CONFLICT,
+        Error::Conflict { .. } | Error::Offset { .. } | Error::NotReady { .. } => {
+            StatusCode::CONFLICT
+        }
         Error::Gone { .. } => StatusCode::GONE,
         Error::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -264,7 +271,7 @@ const fn title_of(status: StatusCode) -> &'static str {
         StatusCode::METHOD_NOT_ALLOWED => "this resource has no such method",
         StatusCode::NOT_ACCEPTABLE => "none of the formats asked for is offered",
         StatusCode::REQUEST_TIMEOUT => "the request came too slowly",
-        StatusCode::CONFLICT => "others were faster",
+        StatusCode::CONFLICT => "not as things stand",
         StatusCode::GONE => "not to be had any more",
         StatusCode::PAYLOAD_TOO_LARGE => "the request is too large",
         StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {

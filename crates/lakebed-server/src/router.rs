@@ -25,7 +25,7 @@ use crate::{
     front::{caught, front, no_such_method, no_such_route},
     routes::{
         catalog, contract, dataset, diff, event, ingest, job, lake, object, product, profile,
-        receipt, resolve, sql, statement, token, upload, verify, version,
+        promotion, receipt, resolve, sql, statement, token, upload, verify, version,
     },
 };
 
@@ -82,6 +82,10 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(event::list_events))
         .routes(routes!(verify::verify))
         .routes(routes!(contract::check_contract))
+        .routes(routes!(promotion::promote))
+        .routes(routes!(promotion::review, promotion::list_reviews))
+        .routes(routes!(promotion::deprecate))
+        .routes(routes!(promotion::retire))
         .routes(routes!(catalog::get_catalog))
         .routes(routes!(catalog::plan_catalog))
         .routes(routes!(catalog::apply_catalog))
@@ -114,6 +118,7 @@ fn resources() -> OpenApiRouter<AppState> {
         (name = "sql", description = "Statements over pinned versions"),
         (name = "receipt", description = "What answers were made of"),
         (name = "event", description = "What happened, in order"),
+        (name = "promotion", description = "From raw data to products"),
         (name = "catalog", description = "Who may do what, as it is declared"),
         (name = "verification", description = "Reading everything again"),
         (name = "token", description = "Who asks, and API tokens to prove it"),

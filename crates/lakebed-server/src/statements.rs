@@ -111,10 +111,10 @@ impl Statements {
         let unreadable = |why: String| Error::Internal { source: why.into() };
         let request: SqlRequest = serde_json::from_str(&request)
             .map_err(|error| unreadable(format!("a statement's request: {error}")))?;
+        let noted = basis.insert(self.state.lake.basis(&ctx, &request.sql).await?);
         // Its limits were checked when it was accepted.
         let request = query_request(&self.state, request)
             .map_err(|failure| unreadable(failure.code().to_owned()))?;
-        let noted = basis.insert(self.state.lake.basis(&ctx).await?);
         let run = StatementRun { id, run, ticket, progress };
         let answer = self.state.lake.run_statement(&ctx, request, run, noted).await?;
         let KeptAnswer { statement_id, snapshot, resolved, schema, kept } = answer;

@@ -1,7 +1,7 @@
 //! Looking around: datasets, histories, objects. Everybody sees what they may discover, and of that
 //! what they may read.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use bytes::Bytes;
 use futures::{
@@ -9,7 +9,8 @@ use futures::{
     stream::{self, BoxStream},
 };
 use lakebed_catalog::DatasetFilter;
-use lakebed_core::{Action, DatasetName, ObjectId, StoredObject, Target};
+use lakebed_core::{Action, DatasetName, ObjectId, StageName, StoredObject, Target};
+use lakebed_govern::Rights;
 
 use crate::{
     Ctx, DatasetRecord, Error, Lake, Result, Seen, Snapshot, VersionRecord,
@@ -31,7 +32,7 @@ impl Lake {
         let (snapshot, found) = self.inner.catalog.datasets(&filter).await?;
         let rights = self.rights(ctx).await?;
         let known = found.into_iter().filter(|dataset| rights.discovers(&dataset.name));
-        let seen = known.map(|record| Seen { is_readable: rights.reads(&record.name), record });
+        let seen = known.map(|record| seen(&rights, record));
         Ok((snapshot, seen.collect()))
     }
 
@@ -45,10 +46,11 @@ impl Lake {
         let target = Target::Dataset(name.clone());
         rights.verdict(Action::Discover, &target).granted().map_err(refused)?;
         let record = found.ok_or_else(|| no_dataset(name))?;
-        Ok(Seen { record, is_readable: rights.reads(name) })
+        Ok(seen(&rights, record))
     }
 
-    /// Versions of a dataset, newest first: at most `limit`, those below number `before`.
+    /// Versions of a dataset, newest first: at most `limit`, those below number `before`; and which
+    /// of all its versions each stage has.
     ///
     /// # Errors
     /// [`Error::NotFound`], also where it may not be discovered.
@@ -58,11 +60,11 @@ impl Lake {
         name: &DatasetName,
         before: Option<u64>,
         limit: u32,
-    ) -> Result<Seen<Vec<VersionRecord>>> {
+    ) -> Result<Seen<(Vec<VersionRecord>, BTreeMap<StageName, u64>)>> {
         let found = self.inner.catalog.history(name, before, limit).await;
         // Says first that there is nothing, in the same words for everybody.
-        let Seen { is_readable, .. } = self.dataset(ctx, name).await?;
-        Ok(Seen { record: found?, is_readable })
+        let Seen { is_readable, record } = self.dataset(ctx, name).await?;
+        Ok(Seen { record: (found?, record.heads), is_readable })
     }
 
     /// An object that a committed event names: of a dataset that the asker may read.
@@ -112,4 +114,12 @@ impl Lake {
         };
         stream::once(followed).flatten().boxed()
     }
+}
+
+/// A dataset as the asker may see it: what comes after it, only where they may know of that.
+fn seen(rights: &Rights, mut record: DatasetRecord) -> Seen<DatasetRecord> {
+    if let Some(notice) = &mut record.notice {
+        notice.successor = notice.successor.take().filter(|other| rights.discovers(other));
+    }
+    Seen { is_readable: rights.reads(&record.name), record }
 }

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use lakebed_catalog::Commit;
 use lakebed_contract::{Decision, bind, count_finding, decide, freshness_finding};
 use lakebed_core::{
-    Action, ContractMeasured, DatasetName, DatasetRef, DecodeOptions, EventBody, Manifest,
-    ObjectId, TablePart, TableSchema, Target,
+    Action, ContractMeasured, DatasetName, DatasetRef, Declared, DecodeOptions, EventBody,
+    Manifest, ObjectId, TablePart, TableSchema, Target,
     contract::{Check, Contract, ContractColumn, Finding, Findings, Freshness},
 };
 use lakebed_ingest::{
@@ -19,7 +19,7 @@ use lakebed_ingest::{
 use lakebed_store::Trust;
 
 use crate::{
-    Ctx, Detail, Error, Lake, ResolvedVersion, Result, VersionRecord,
+    Ctx, Detail, Error, Lake, ResolvedVersion, Result, VersionDetail, VersionRecord,
     engine::{BoundTable, Restriction},
     ingest::{Known, Promise},
 };
@@ -258,7 +258,18 @@ impl Lake {
             return Err(Error::Internal { source: "a reference resolved to nothing".into() });
         };
         let in_force = self.in_force().await?;
-        let declared = &in_force.declared;
+        self.measure_version(ctx, version, detail, &in_force.declared).await
+    }
+
+    /// The same of a version that the asker may measure, with the contract that `declared` has for it.
+    pub(crate) async fn measure_version(
+        &self,
+        ctx: &Ctx,
+        version: VersionRecord,
+        detail: VersionDetail,
+        declared: &Declared,
+    ) -> Result<VersionReport> {
+        let reference = &DatasetRef::pinned(version.dataset.clone(), version.number);
         let Some(contract) = declared.contracts.get(&version.dataset) else {
             return Err(no_contract(&version.dataset));
         };

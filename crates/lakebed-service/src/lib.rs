@@ -30,6 +30,7 @@ mod policy;
 mod probe;
 mod profile;
 mod progress;
+mod promotion;
 mod query;
 mod reads;
 mod rebuild;
@@ -65,7 +66,8 @@ pub use lake::{
     shown_catalog_url,
 };
 pub use lakebed_catalog::{
-    DatasetRecord, Declaration, JobState, PoolState, Snapshot, TokenRecord, VersionRecord,
+    DatasetRecord, Declaration, JobState, NoticeRecord, PoolState, ReviewRecord, Snapshot,
+    TokenRecord, VersionRecord,
 };
 pub use lakebed_contract::consequence_of;
 pub use lakebed_ingest::LocalSource;
@@ -74,6 +76,9 @@ pub use people::{AppliedCatalog, ApplyCatalog, DeclaredCatalog};
 pub use probe::{NoProbe, Probe};
 pub use profile::ProfileAnswer;
 pub use progress::{NoProgress, Progress, ProgressSink};
+pub use promotion::{
+    DeprecateRequest, PromotionAnswer, PromotionRequest, ReviewAnswer, ReviewRequest,
+};
 pub use query::{QueryAnswer, QueryRequest};
 pub use reads::{
     Asked, ReadBody, ReadColumns, ReadEnding, ReadIntent, ReadOutcome, ReadVersion, Receipt,

@@ -123,6 +123,13 @@ impl Lake {
         Ok((schemas.pop().flatten(), first))
     }
 
+    /// What the columns of a dataset's newest version are called: policies mean columns of every
+    /// version by these names, too.
+    pub(crate) async fn newest_names(&self, dataset: &DatasetName) -> Result<KnownFields> {
+        let (newest, _) = self.newest_and_first(dataset).await?;
+        Ok(newest.map(|newest| names_of(&newest)).unwrap_or_default())
+    }
+
     async fn schema_of(&self, version: &VersionRecord) -> Result<Option<TableSchema>> {
         let manifest = self.inner.cache.manifest(&self.inner.store, version).await?;
         Ok(manifest.schema.clone())

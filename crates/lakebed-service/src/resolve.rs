@@ -148,7 +148,8 @@ impl Lake {
         self.describe(references, found, Detail::None, |_, _| Ok(())).await
     }
 
-    async fn describe(
+    /// What was found, if `check` has nothing against it.
+    pub(crate) async fn describe(
         &self,
         references: &[DatasetRef],
         found: lakebed_catalog::Resolution,

@@ -24,7 +24,8 @@ use lakebed_ingest::{
 };
 
 use crate::{
-    ChainSegment, Ctx, Error, Lake, Link as _, ProgressSink, Result, SegmentBytes, VersionRecord,
+    ChainSegment, Ctx, Error, Lake, Link as _, NoProgress, ProgressSink, Result, SegmentBytes,
+    VersionRecord,
     access::{self, check_reads, refused, restricted},
     ingest::blocking,
     journal::{Chain, Events, Reads},
@@ -144,6 +145,19 @@ impl Lake {
             finding.hide_digests(&rights);
         }
         Ok(report)
+    }
+
+    /// Reads every byte of one version again; what is not what its name says, a sentence each.
+    pub(crate) async fn reread(&self, version: &VersionRecord) -> Result<Vec<String>> {
+        let meter = Arc::new(Meter::new(Arc::new(NoProgress)));
+        let (mut report, mut scope) = (VerifyReport::default(), Scope::default());
+        self.collect(version, &mut scope, &mut report).await?;
+        self.verify_objects(&scope, &meter, &mut report).await?;
+        let told = |finding: VerifyFinding| format!("{}: {}", finding.what, finding.problem);
+        let mut damage: Vec<String> = report.findings.into_iter().map(told).collect();
+        damage.sort();
+        damage.dedup();
+        Ok(damage)
     }
 
     /// Every version of every dataset.

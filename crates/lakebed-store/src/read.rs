@@ -21,6 +21,10 @@ use crate::{
     tree::{Digest, GROUP, GROUP_BYTES, HashTree, TreeHasher},
 };
 
+/// So many bytes are checked where they are read: less time than another thread takes to wake up on a
+/// machine that is busy.
+const AT_ONCE: usize = 8 * GROUP;
+
 /// Windows, or parts of one object, on their way at the same time.
 const READS_AT_ONCE: usize = 4;
 
@@ -190,7 +194,7 @@ impl Store {
     ) -> Result<Bytes> {
         let start = range.start;
         let bytes = self.exactly(object.id, object.size_bytes, range).await?;
-        let mismatch = match bytes.len() <= GROUP {
+        let mismatch = match bytes.len() <= AT_ONCE {
             true => tree.first_mismatch(start, &bytes),
             false => {
                 let (tree, bytes) = (Arc::clone(tree), bytes.clone());

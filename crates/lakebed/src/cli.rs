@@ -9,8 +9,8 @@ use lakebed_core::PrincipalName;
 use crate::{
     commands::{
         access, catalog, completions, config as config_command, contract, demo, diff, doctor,
-        fetch, history, ingest, job, lock, log, login, ls, quarantine, ready, rebuild, receipt,
-        repair, resolve, serve, show, sql, token, verify, whoami,
+        fetch, history, ingest, job, lock, log, login, ls, promotion, quarantine, ready, rebuild,
+        receipt, repair, resolve, serve, show, sql, token, verify, whoami,
     },
     config::{ColorWhen, Flags},
     output::style,
@@ -26,13 +26,14 @@ Examples:
 References:
   sales.orders              the newest version
   sales.orders@v12          version 12
+  sales.orders@product      the version that stage has
   sales.orders@b3:9f2c61d0  the version whose id starts so
   sales.orders@2026-11-01   what the name meant at the end of that day, UTC
   In SQL a reference with a selector is quoted: sales.\"orders@v12\"
 
 Exit codes:
   0    done
-  1    the answer is no: a lock has drifted, a catalog would change, damage was found
+  1    the answer is no: a lock drifted, a catalog would change, a gate is closed, damage was found
   2    the command line or the configuration is wrong
   3    no such lake, dataset, version or file
   4    the input was refused
@@ -198,6 +199,18 @@ pub(crate) enum Command {
     Apply(catalog::ApplyArgs),
     /// Measure files against contracts, and write first contracts
     Contract(contract::ContractArgs),
+    /// Bring versions to a stage, if its gates let them through
+    Promote(promotion::PromoteArgs),
+    /// Consent to a promotion
+    Approve(promotion::ApproveArgs),
+    /// Say no to a promotion
+    Reject(promotion::RejectArgs),
+    /// Let versions pass a closed gate, openly
+    Waive(promotion::WaiveArgs),
+    /// Say that a dataset will end
+    Deprecate(promotion::DeprecateArgs),
+    /// End a dataset
+    Retire(promotion::RetireArgs),
     /// Explain who may do what
     Access(access::AccessArgs),
     /// Say which versions references mean now

@@ -22,8 +22,8 @@ use crate::output::{escaped, style};
 pub(crate) enum Exit {
     /// Done.
     Ok = 0,
-    /// The question was answered, and the answer is no: a lock has drifted, a catalog would change,
-    /// damage was found.
+    /// The question was answered, and the answer is no: a lock has drifted, a catalog would change, a
+    /// gate is closed, damage was found.
     No = 1,
     /// The command line or the configuration is wrong.
     Usage = 2,
@@ -178,6 +178,7 @@ impl From<&lakebed_api::Problem> for Problem {
         let exit = match problem.code.as_str() {
             "not-found" | "no-lake" | "bucket-absent" => Exit::NotFound,
             "conflict" | "locked" | "stopped" => Exit::Conflict,
+            "not-ready" => Exit::No,
             "corrupt" => Exit::Damaged,
             "full" | "denied" | "unavailable" | "cancelled" | "unauthorized" | "forbidden" => {
                 Exit::Unavailable
@@ -189,6 +190,7 @@ impl From<&lakebed_api::Problem> for Problem {
         ours.details.extend(problem.event.map(|event| {
             format!("the sources are kept: event {event} in `lakebed log` names them")
         }));
+        ours.details.extend(problem.reasons.iter().cloned());
         ours.hint.clone_from(&problem.hint);
         ours.request_id = Some(problem.instance.clone());
         ours
@@ -378,6 +380,7 @@ mod tests {
                 code: code.to_owned(),
                 hint: None,
                 event: None,
+                reasons: Vec::new(),
             };
             Problem::from(&problem).exit as u8
         };

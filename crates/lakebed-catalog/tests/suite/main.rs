@@ -17,6 +17,7 @@ mod marks;
 mod measured;
 mod opening;
 mod people;
+mod promotions;
 mod reads;
 mod rebuilds;
 mod references;
@@ -95,6 +96,9 @@ on_every_engine! {
     people::a_catalog_with_another_digest_is_refused,
     people::an_object_belongs_to_every_dataset_that_names_it,
     people::what_nobody_recorded_is_not_shared,
+    promotions::a_promotion_holds_against_what_it_was_decided_from,
+    promotions::what_was_said_is_found_again,
+    promotions::a_version_knows_the_stages_it_came_to,
     reads::records_are_numbered_as_they_are_written,
     reads::what_is_written_twice_is_there_once,
     reads::many_records_go_in_and_out_in_pages,

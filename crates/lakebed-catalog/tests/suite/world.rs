@@ -64,7 +64,14 @@ pub(crate) fn version(dataset: &str, number: u64) -> EventBody {
 }
 
 pub(crate) fn moved(dataset: &str, to_stage: &str, from: Option<u64>, to: u64) -> EventBody {
-    EventBody::HeadMoved(HeadMoved { dataset: name(dataset), stage: stage(to_stage), from, to })
+    EventBody::HeadMoved(HeadMoved {
+        dataset: name(dataset),
+        stage: stage(to_stage),
+        from,
+        to,
+        promotion: None,
+        objects: Vec::new(),
+    })
 }
 
 pub(crate) fn refused(dataset: &str, seed: &str) -> EventBody {

@@ -88,6 +88,7 @@ pub(crate) fn problem() -> Problem {
         code: "not-found".to_owned(),
         hint: None,
         event: None,
+        reasons: Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A lineage as OpenLineage says it: the `columnLineage` facet of the dataset that was made, in version
 //! 1-2-0 of its schema (OpenLineage, `spec/facets/ColumnLineageDatasetFacet.json`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -10,28 +10,32 @@ use crate::TablePart;
 
 const SCHEMA: &str = "https://openlineage.io/spec/facets/1-2-0/ColumnLineageDatasetFacet.json#/$defs/ColumnLineageDatasetFacet";
 
+/// The type and the subtype of a transformation.
+type Told = (&'static str, &'static str);
+
 impl Lineage {
     /// The facet, with datasets in `namespace`, as told by `producer`, a URI. Output columns of one name
     /// are one; which version was read is told by facets of the inputs.
     #[must_use]
     pub fn to_openlineage(&self, namespace: &str, producer: &str) -> Value {
-        let mut fields: BTreeMap<&str, BTreeMap<&ColumnOrigin, Vec<Value>>> = BTreeMap::new();
+        let mut fields: BTreeMap<&str, BTreeMap<&ColumnOrigin, BTreeSet<Told>>> = BTreeMap::new();
         for output in &self.outputs {
             let field = fields.entry(&output.name).or_default();
             for (origin, kinds) in &output.direct {
                 field.entry(origin).or_default().extend(kinds.iter().map(|kind| kind.told()));
             }
             for origin in &output.conditional {
-                field.entry(origin).or_default().push(told("INDIRECT", "CONDITIONAL"));
+                field.entry(origin).or_default().insert(("INDIRECT", "CONDITIONAL"));
             }
         }
         let fields = fields.into_iter().map(|(name, origins)| {
             let inputs = origins.into_iter().map(|(origin, told)| input(namespace, origin, told));
             (name.to_owned(), json!({ "inputFields": inputs.collect::<Vec<_>>() }))
         });
-        let dataset = self.indirect.iter().map(|(origin, kinds)| {
-            input(namespace, origin, kinds.iter().map(|kind| kind.told()).collect())
-        });
+        let dataset = self
+            .indirect
+            .iter()
+            .map(|(origin, kinds)| input(namespace, origin, kinds.iter().map(|kind| kind.told())));
         json!({
             "_producer": producer,
             "_schemaURL": SCHEMA,
@@ -42,43 +46,34 @@ impl Lineage {
 }
 
 impl Direct {
-    fn told(self) -> Value {
-        told(
-            "DIRECT",
-            match self {
-                Self::Identity => "IDENTITY",
-                Self::Transformation => "TRANSFORMATION",
-                Self::Aggregation => "AGGREGATION",
-            },
-        )
+    const fn told(self) -> Told {
+        match self {
+            Self::Identity => ("DIRECT", "IDENTITY"),
+            Self::Transformation => ("DIRECT", "TRANSFORMATION"),
+            Self::Aggregation => ("DIRECT", "AGGREGATION"),
+        }
     }
 }
 
 impl Indirect {
-    fn told(self) -> Value {
-        told(
-            "INDIRECT",
-            match self {
-                Self::Filter => "FILTER",
-                Self::Join => "JOIN",
-                Self::GroupBy => "GROUP_BY",
-                Self::Sort => "SORT",
-                Self::Window => "WINDOW",
-            },
-        )
+    const fn told(self) -> Told {
+        match self {
+            Self::Filter => ("INDIRECT", "FILTER"),
+            Self::Join => ("INDIRECT", "JOIN"),
+            Self::GroupBy => ("INDIRECT", "GROUP_BY"),
+            Self::Sort => ("INDIRECT", "SORT"),
+            Self::Window => ("INDIRECT", "WINDOW"),
+        }
     }
 }
 
-fn told(kind: &str, subtype: &str) -> Value {
-    json!({ "type": kind, "subtype": subtype })
-}
-
-fn input(namespace: &str, origin: &ColumnOrigin, mut transformations: Vec<Value>) -> Value {
-    transformations.dedup();
+fn input(namespace: &str, origin: &ColumnOrigin, told: impl IntoIterator<Item = Told>) -> Value {
     let name = match origin.input.part {
         TablePart::Rows => origin.input.dataset.to_string(),
         TablePart::Quarantine => format!("{}!quarantine", origin.input.dataset),
     };
+    let transformation = |(kind, subtype)| json!({ "type": kind, "subtype": subtype });
+    let transformations: Vec<Value> = told.into_iter().map(transformation).collect();
     json!({
         "namespace": namespace,
         "name": name,
@@ -112,7 +107,7 @@ mod tests {
                 "price": {
                     "inputFields": [
                         input("a.a", "kind", &[("INDIRECT", "CONDITIONAL")]),
-                        input("a.a", "net", &[("DIRECT", "IDENTITY"), ("DIRECT", "AGGREGATION")]),
+                        input("a.a", "net", &[("DIRECT", "AGGREGATION"), ("DIRECT", "IDENTITY")]),
                         input("b.b", "price", &[("DIRECT", "TRANSFORMATION")]),
                     ],
                 },

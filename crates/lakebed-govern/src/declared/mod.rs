@@ -5,16 +5,19 @@
 
 mod policies;
 mod products;
+mod stages;
 mod yaml;
 
 use std::collections::BTreeSet;
 
 use lakebed_contract::{ContractFlaw, check_contract};
 use lakebed_core::{
-    DatasetName, Declared, Grant, Grantee, GroupName, PrincipalName, Product, Refresh, StageName,
+    DatasetName, Declared, Grant, Grantee, GroupName, Ladder, PrincipalName, Product, Refresh,
+    StageName,
     policy::{Policy, PolicyName, PolicyRule, PolicyTarget},
 };
 
+use stages::check_ladder;
 pub use yaml::{CatalogFile, ReadCatalog, find_policy, read_catalog};
 
 /// The longest statement of a product, in bytes.
@@ -53,6 +56,14 @@ pub enum DeclaredFlaw {
         /// What.
         why: &'static str,
     },
+    /// A ladder of stages in which something does not go together.
+    #[error("stage `{stage}`: {why}")]
+    Stage {
+        /// The stage it is about.
+        stage: StageName,
+        /// What.
+        why: &'static str,
+    },
     /// A contract that no document of the standard gives.
     #[error("the contract of `{0}`: {1}")]
     Contract(DatasetName, ContractFlaw),
@@ -68,7 +79,13 @@ impl DeclaredFlaw {
                  provider names its members"
             }
             Self::NoAction => "name at least one, as in `may: [discover, read]`",
-            Self::UnknownStage(_) => "`raw` is the only stage so far; leave `from_stage` out",
+            Self::UnknownStage(_) => {
+                "name one of `stages.yaml`; without that file they are `raw`, `validated` and `product`"
+            }
+            Self::Stage { .. } => {
+                "as in `stages: [{ name: raw }, { name: product, gates: [integrity, contract, fresh, \
+                 approvals(1)], waivable: [fresh] }]`"
+            }
             Self::Reserved(_) => {
                 "`local`, `local:…` and `anonymous@loopback` own the lake and need no grant, \
                  `everyone` names nobody: choose another name"
@@ -99,8 +116,12 @@ pub fn check_declared(declared: &Declared) -> Result<(), Vec<DeclaredFlaw>> {
     for principal in members.chain(declared.principals.keys()) {
         flaws.extend(check_principal(principal).err());
     }
+    if let Some(ladder) = &declared.stages {
+        flaws.extend(check_ladder(ladder).into_iter().map(|(_, flaw)| flaw));
+    }
+    let ladder = declared.ladder();
     for grant in &declared.grants {
-        flaws.extend(check_grant(grant, declared));
+        flaws.extend(check_grant(grant, declared, &ladder));
     }
     for policy in declared.policies.values() {
         flaws.extend(check_policy_alone(policy));
@@ -158,13 +179,13 @@ fn check_policy_alone(policy: &Policy) -> Vec<DeclaredFlaw> {
     flaws
 }
 
-fn check_grant(grant: &Grant, declared: &Declared) -> Vec<DeclaredFlaw> {
+fn check_grant(grant: &Grant, declared: &Declared, ladder: &Ladder) -> Vec<DeclaredFlaw> {
     let mut flaws = Vec::new();
     flaws.extend(check_grantee(&grant.to, declared).err());
     if grant.may.is_empty() {
         flaws.push(DeclaredFlaw::NoAction);
     }
-    flaws.extend(check_stage(&grant.from_stage).err());
+    flaws.extend(check_stage(&grant.from_stage, ladder).err());
     flaws
 }
 
@@ -179,10 +200,10 @@ fn check_grantee(to: &Grantee, declared: &Declared) -> Result<(), DeclaredFlaw> 
     }
 }
 
-fn check_stage(stage: &StageName) -> Result<(), DeclaredFlaw> {
-    match *stage == StageName::raw() {
-        true => Ok(()),
-        false => Err(DeclaredFlaw::UnknownStage(stage.clone())),
+fn check_stage(stage: &StageName, ladder: &Ladder) -> Result<(), DeclaredFlaw> {
+    match ladder.position(stage) {
+        Some(_) => Ok(()),
+        None => Err(DeclaredFlaw::UnknownStage(stage.clone())),
     }
 }
 

@@ -1,5 +1,5 @@
-//! The declared catalog as people write it: `groups.yaml`, `grants.yaml`, `policies/*.yaml`, and a
-//! contract per dataset in `datasets/<namespace>/<name>.odcs.yaml`, and products in
+//! The declared catalog as people write it: `groups.yaml`, `stages.yaml`, `grants.yaml`,
+//! `policies/*.yaml`, a contract per dataset in `datasets/<namespace>/<name>.odcs.yaml`, and products in
 //! `products/<namespace>/<name>.yaml`.
 //!
 //! Untrusted input, read within the bounds of [`yaml`], 16 levels deep. Unknown keys are refused. Every
@@ -18,8 +18,8 @@ use lakebed_contract::{
     yaml::{self, Mistake, shown},
 };
 use lakebed_core::{
-    Action, AttributeName, AttributeValue, DatasetName, Declared, DeclaredPrincipal, Grant,
-    Grantee, PrincipalName, StageName, Target, Timestamp,
+    Action, AttributeName, AttributeValue, DatasetName, Declared, DeclaredPrincipal, Gate,
+    GateName, Grant, Grantee, Ladder, PrincipalName, Stage, StageName, Target, Timestamp,
     policy::{Policy, PolicyName, PolicyTarget},
 };
 use serde::{
@@ -29,16 +29,18 @@ use serde::{
 use serde_saphyr::{Location, Spanned};
 
 use super::{
-    DeclaredFlaw, check_grantee, check_group, check_policy_alone, check_principal, check_product,
-    check_stage,
+    DeclaredFlaw, check_grantee, check_group, check_ladder, check_policy_alone, check_principal,
+    check_product, check_stage,
     policies::{OnPolicy, PoliciesFile, PolicyEntry, is_policies},
     products::{PRODUCTS, ProductFile, product_of_file},
+    stages::{StageEntry, StagesFile},
 };
 
 /// How deep a file may be.
 const MAX_DEPTH: usize = 16;
 const GROUPS: &str = "groups.yaml";
 const GRANTS: &str = "grants.yaml";
+const STAGES: &str = "stages.yaml";
 const DATASETS: &str = "datasets/";
 
 /// A file of the folder, as the caller read it.
@@ -66,9 +68,12 @@ pub struct ReadCatalog {
 /// All mistakes, in the order of files and lines.
 pub fn read_catalog(files: &[CatalogFile]) -> Result<ReadCatalog, Vec<Mistake>> {
     let mut reader = Reader::default();
-    // Groups first: grants may only name those.
+    // Groups and stages first: grants may only name those.
     for file in files.iter().filter(|file| file.name == GROUPS) {
         reader.groups(file);
+    }
+    for file in files.iter().filter(|file| file.name == STAGES) {
+        reader.stages(file);
     }
     for file in files.iter().filter(|file| file.name == GRANTS) {
         reader.grants(file);
@@ -89,7 +94,7 @@ pub fn read_catalog(files: &[CatalogFile]) -> Result<ReadCatalog, Vec<Mistake>> 
             column: 0,
             message: "this build knows no such file".to_owned(),
             hint: Some(format!(
-                "it reads `{GROUPS}`, `{GRANTS}`, `policies/*.yaml`, \
+                "it reads `{GROUPS}`, `{STAGES}`, `{GRANTS}`, `policies/*.yaml`, \
                  `{DATASETS}<namespace>/<name>.odcs.yaml` and `{PRODUCTS}<namespace>/<name>.yaml`"
             )),
         });
@@ -101,8 +106,7 @@ pub fn read_catalog(files: &[CatalogFile]) -> Result<ReadCatalog, Vec<Mistake>> 
 
 fn is_known(name: &str) -> bool {
     let is_below = |folder| name.starts_with(folder);
-    name == GROUPS
-        || name == GRANTS
+    [GROUPS, STAGES, GRANTS].contains(&name)
         || is_policies(name)
         || is_below(DATASETS)
         || is_below(PRODUCTS)
@@ -241,6 +245,33 @@ impl Reader {
         attributes
     }
 
+    /// A ladder with a mistake is left out, and the usual one is what grants are held to.
+    fn stages(&mut self, file: &CatalogFile) {
+        let Some(read) = self.parse::<StagesFile>(file) else { return };
+        let before = self.mistakes.len();
+        let stages: Vec<Stage> =
+            read.stages.iter().filter_map(|entry| self.stage(file, entry)).collect();
+        if self.mistakes.len() > before {
+            return;
+        }
+        let ladder = Ladder { solo: read.solo, stages };
+        for (place, flaw) in check_ladder(&ladder) {
+            let location = read.stages.get(place).map(|entry| entry.name.referenced);
+            self.flaw(file, location.unwrap_or(Location::UNKNOWN), &flaw);
+        }
+        self.declared.stages = Some(ladder);
+    }
+
+    fn stage(&mut self, file: &CatalogFile, entry: &StageEntry) -> Option<Stage> {
+        let name = self.name(file, &entry.name, |_: &StageName| Ok(()));
+        let gates = entry.gates.iter().filter_map(|text| self.name(file, text, |_: &Gate| Ok(())));
+        let gates: BTreeSet<Gate> = gates.collect();
+        let waivable = entry.waivable.iter();
+        let waivable = waivable.filter_map(|text| self.name(file, text, |_: &GateName| Ok(())));
+        let waivable: BTreeSet<GateName> = waivable.collect();
+        Some(Stage { name: name?, gates, waivable })
+    }
+
     fn grants(&mut self, file: &CatalogFile) {
         let Some(read) = self.parse::<GrantsFile>(file) else { return };
         for entry in read.grants {
@@ -269,7 +300,10 @@ impl Reader {
         };
         let from_stage = match &entry.from_stage {
             None => Some(StageName::raw()),
-            Some(text) => self.name(file, text, check_stage),
+            Some(text) => {
+                let ladder = self.declared.ladder();
+                self.name(file, text, |stage| check_stage(stage, &ladder))
+            }
         };
         let until = match &entry.until {
             None => Some(None),

@@ -209,16 +209,18 @@ fn contracts_of_the_wire_are_held_to_the_same_rules() {
 #[test]
 fn the_wire_is_held_to_the_same_rules() {
     let text = r#"{"format":1,"groups":{"everyone":["local:alice"]},"grants":[
-        {"to":"group:nobody","may":[],"on":"lake","from_stage":"product"}]}"#;
+        {"to":"group:nobody","may":[],"on":"lake","from_stage":"gold"}],
+        "stages":{"stages":[{"name":"raw"},{"name":"top","gates":["owner"],"waivable":["fresh"]}]}}"#;
     let declared: Declared = serde_json::from_str(text).unwrap();
-    let flaws = check_declared(&declared).expect_err("five flaws");
+    let flaws = check_declared(&declared).expect_err("six flaws");
     let said: Vec<String> = flaws.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(said.join("\n"), @"
     `everyone` is reserved
     `local:alice` is reserved
+    stage `top`: it has a waivable gate that is none of its gates
     there is no group `nobody`
     this grant names no action
-    there is no stage `product`
+    there is no stage `gold`
     ");
 }
 
@@ -226,7 +228,7 @@ proptest::proptest! {
     /// Whatever the text, reading ends with a value or with mistakes that can be printed.
     #[test]
     fn any_text_is_a_catalog_or_a_list_of_mistakes(text in "[ -~\n\t&*!|>%@`äß\u{7}]{0,200}") {
-        let files = ["groups.yaml", "grants.yaml", "policies/x.yaml"].map(|name| file(name, &text));
+        let files = ["groups.yaml", "stages.yaml", "grants.yaml", "policies/x.yaml"].map(|name| file(name, &text));
         let read = read_catalog(&files);
         if let Err(mistakes) = read {
             proptest::prop_assert!(!mistakes.is_empty());

@@ -5,5 +5,6 @@
 mod catalogs;
 mod laws;
 mod plans;
+mod promotions;
 mod restrictions;
 mod world;

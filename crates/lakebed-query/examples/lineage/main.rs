@@ -15,7 +15,7 @@ use lakebed_service::engine::{
 };
 use serde_json::Value;
 
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
 /// The columns of tables, by the tables' names.
 type Tables = BTreeMap<String, Vec<(String, DataType)>>;

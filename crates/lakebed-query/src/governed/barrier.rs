@@ -8,9 +8,12 @@
 use std::{fmt, sync::Arc};
 
 use arrow::{
-    array::{ArrayRef, RecordBatch, RecordBatchOptions},
-    compute::BatchCoalescer,
-    datatypes::SchemaRef,
+    array::{
+        Array as _, ArrayRef, AsArray as _, MutableArrayData, RecordBatch, RecordBatchOptions,
+        UInt32Array, make_array,
+    },
+    compute::{BatchCoalescer, take},
+    datatypes::{DataType, SchemaRef},
 };
 use datafusion::{
     common::{Result, internal_err, tree_node::TreeNodeRecursion},
@@ -182,7 +185,7 @@ fn cut_anew(
         |(mut seen, mut coalescer, mut is_over)| async move {
             loop {
                 if let Some(batch) = coalescer.next_completed_batch() {
-                    return Ok(Some((batch, (seen, coalescer, is_over))));
+                    return Ok(Some((owned(&batch)?, (seen, coalescer, is_over))));
                 }
                 if is_over {
                     return Ok(None);
@@ -197,4 +200,28 @@ fn cut_anew(
             }
         },
     )
+}
+
+/// The same rows in memory that holds nothing else. Until here they may share it with rows that were
+/// dropped, and a statement is told when it needs more memory than it may use.
+fn owned(batch: &RecordBatch) -> Result<RecordBatch> {
+    let rows = u32::try_from(batch.num_rows()).unwrap_or(u32::MAX);
+    let all = UInt32Array::from_iter_values(0..rows);
+    let own = |column: &ArrayRef| -> Result<ArrayRef> {
+        Ok(match column.data_type() {
+            DataType::Utf8View => Arc::new(take(column, &all, None)?.as_string_view().gc()),
+            DataType::BinaryView => Arc::new(take(column, &all, None)?.as_binary_view().gc()),
+            _ => copied(column)?,
+        })
+    };
+    let columns = batch.columns().iter().map(own).collect::<Result<_>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(batch.schema(), columns, &options)?)
+}
+
+fn copied(column: &ArrayRef) -> Result<ArrayRef> {
+    let data = column.to_data();
+    let mut copy = MutableArrayData::new(vec![&data], false, data.len());
+    copy.try_extend(0, 0, data.len())?;
+    Ok(make_array(copy.freeze()))
 }

@@ -149,7 +149,9 @@ pub(super) fn is_leakproof(condition: &Expr, raw: &HashSet<&str>, schema: &Schem
         Expr::Between(between) => {
             is_same(&between.expr, &between.low) && is_same(&between.expr, &between.high)
         }
-        Expr::InList(list) => list.list.iter().all(|value| is_same(&list.expr, value)),
+        Expr::InList(list) => {
+            column(&list.expr).is_some() && list.list.iter().all(|value| is_same(&list.expr, value))
+        }
         _ => false,
     }
 }

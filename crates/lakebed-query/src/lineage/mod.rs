@@ -14,10 +14,14 @@
 
 mod common;
 mod expressions;
+#[cfg(test)]
+mod grammar;
 mod nodes;
 mod parts;
 #[cfg(test)]
 mod taint;
+#[cfg(test)]
+mod unadmitted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,13 +45,8 @@ pub(crate) fn of(plan: &LogicalPlan, tables: &[BoundTable]) -> Result<Lineage, E
     let outputs = names.zip(&columns).map(|(name, traced)| walker.output(name, traced));
     let outputs = outputs.collect();
     let read = walker.read.iter().map(|table| walker.input(*table));
-    let told =
-        |(origin, kinds): (&Origin, &BTreeSet<Indirect>)| (walker.origin(*origin), kinds.clone());
-    let mut indirect: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-    for (origin, kinds) in walker.indirect.iter().map(told) {
-        indirect.entry(origin).or_default().extend(kinds);
-    }
-    Ok(Lineage::new(read, outputs, indirect).with_common(walker.common_columns()))
+    let lineage = Lineage::new(read, outputs, walker.origins(&walker.indirect));
+    Ok(lineage.with_common(walker.common_columns()))
 }
 
 /// Walks a plan from its root to its tables, once.
@@ -99,13 +98,21 @@ impl<'a> Walker<'a> {
         ColumnOrigin { input: self.input(table), column: name.clone() }
     }
 
-    fn output(&self, name: String, traced: &Traced) -> OutputColumn {
-        let mut direct: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
-        for (origin, kinds) in &traced.direct {
-            direct.entry(self.origin(*origin)).or_default().extend(kinds);
+    /// By their names; two references to one version are one input.
+    fn origins<K: Copy + Ord>(
+        &self,
+        told: &BTreeMap<Origin, BTreeSet<K>>,
+    ) -> BTreeMap<ColumnOrigin, BTreeSet<K>> {
+        let mut origins: BTreeMap<_, BTreeSet<K>> = BTreeMap::new();
+        for (origin, kinds) in told {
+            origins.entry(self.origin(*origin)).or_default().extend(kinds);
         }
+        origins
+    }
+
+    fn output(&self, name: String, traced: &Traced) -> OutputColumn {
         let conditional = traced.conditional.iter().map(|origin| self.origin(*origin)).collect();
-        OutputColumn { name, direct, conditional }
+        OutputColumn { name, direct: self.origins(&traced.direct), conditional }
     }
 }
 

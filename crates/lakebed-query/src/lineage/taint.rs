@@ -20,8 +20,9 @@ use lakebed_core::{
 use lakebed_service::engine::{Described, Engine as _};
 use serde_json::{Map, Value, json};
 
+use super::grammar;
 use crate::governed::interference::{
-    Dice, generator,
+    dice::Dice,
     world::{Asked, World, schema},
 };
 
@@ -56,7 +57,7 @@ enum Forgotten {
     Rows(Indirect),
 }
 
-/// `a.b`, of which the generator makes statements, and `a.n` with what is nested.
+/// `a.b`, of which the grammar makes statements, and `a.n` with what is nested.
 fn tables() -> [(&'static str, TableSchema); 2] {
     let element = Field::optional("element", DataType::Long);
     let point = vec![Field::optional("x", DataType::Long), Field::optional("y", DataType::Long)];
@@ -336,7 +337,7 @@ async fn no_generated_statement_changes_with_what_is_not_told() {
     let mut dice = Dice::new(SEED);
     let (mut answered, mut tried) = (0, 0);
     for place in 0..STATEMENTS {
-        let sql = generator::statement(&mut dice);
+        let sql = grammar::statement(&mut dice);
         let Some(shown) = lakes.show(&sql, Told::IsBelieved).await else { continue };
         answered += 1;
         tried += shown.changed.len();

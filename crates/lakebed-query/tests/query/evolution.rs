@@ -6,7 +6,10 @@ use arrow::array::{
     ArrayRef, Decimal128Array, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch,
     StringArray,
 };
-use lakebed_core::{DataType, Field, TableSchema};
+use lakebed_core::{
+    DataType, Field, TableSchema,
+    policy::{ColumnSight, Comparison, Mask, Predicate, Restriction, Scalar, Sight},
+};
 
 use crate::world::{World, schema};
 
@@ -113,6 +116,101 @@ async fn predicates_on_widened_and_missing_columns_hold() {
         let shown = world.show(&sql).await;
         assert!(shown.contains(&format!("| {names} ")), "{predicate}: {shown}");
     }
+}
+
+/// A row filter asks what the newest schema says of old files: what came later is null there, so that
+/// rows are seen where that makes the filter true, and nowhere else.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_filters_on_widened_and_missing_columns_hold() {
+    let mut world = lake().await;
+    let [count, ratio, price, note, extra] = [1, 2, 3, 5, 6];
+    let compare = |field, comparison, value| Predicate::Compare { field, comparison, value };
+    let later = || Scalar::Text("later".to_owned());
+    let not = |predicate| Predicate::Not(Box::new(predicate));
+    let half = Scalar::Double(0.5_f64.to_bits());
+    for (rows, names) in [
+        // Columns that old files lack.
+        (compare(note, Comparison::Equal, later()), "d"),
+        (compare(note, Comparison::NotEqual, later()), ""),
+        (not(compare(note, Comparison::Equal, later())), ""),
+        (Predicate::In { field: note, values: vec![later()] }, "d"),
+        (not(Predicate::In { field: extra, values: vec![Scalar::Integer(1)] }), "d"),
+        (Predicate::IsNull { field: note }, "a b c"),
+        (not(Predicate::IsNull { field: extra }), "d"),
+        (Predicate::StartsWith { field: note, prefix: String::new() }, "d"),
+        (not(Predicate::StartsWith { field: note, prefix: "x".to_owned() }), "d"),
+        (compare(extra, Comparison::Less, Scalar::Integer(i64::MAX)), "d"),
+        (
+            Predicate::Or(vec![
+                compare(extra, Comparison::Greater, Scalar::Integer(0)),
+                compare(count, Comparison::Equal, Scalar::Integer(3)),
+            ]),
+            "c d",
+        ),
+        (
+            Predicate::And(vec![
+                not(compare(extra, Comparison::Equal, Scalar::Integer(0))),
+                compare(count, Comparison::LessOrEqual, Scalar::Integer(3)),
+            ]),
+            "",
+        ),
+        // Columns that are narrower in old files.
+        (compare(count, Comparison::Equal, Scalar::Integer(1 << 40)), "d"),
+        (compare(count, Comparison::Less, Scalar::Integer(1 << 40)), "a c"),
+        (not(compare(count, Comparison::Equal, Scalar::Integer(1))), "c d"),
+        (Predicate::In { field: count, values: [1, 3].map(Scalar::Integer).to_vec() }, "a c"),
+        (compare(ratio, Comparison::LessOrEqual, half), "a d"),
+        (compare(price, Comparison::Greater, Scalar::Decimal(998)), "c d"),
+    ] {
+        let columns = (1..=6).map(|field| (field, ColumnSight::Raw)).collect();
+        let sight = Sight { rows: rows.clone(), columns, mask_key: None };
+        world.restrict("a.b", Restriction::Restricted(sight));
+        let sql = "SELECT coalesce(string_agg(name, ' ' ORDER BY name), '') || '!' AS n FROM a.b";
+        let shown = world.show(sql).await;
+        assert!(shown.contains(&format!("| {names}! ")), "{rows:?}: {shown}");
+    }
+}
+
+/// Old files lack the column of the filter, which is hidden, and those under masks: what is not there
+/// is null behind a mask as well, and no name of it is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn masked_and_hidden_columns_that_old_files_lack_tell_nothing() {
+    let mut world = lake().await;
+    let rows = Predicate::Or(vec![
+        Predicate::IsNull { field: 6 },
+        Predicate::Compare { field: 6, comparison: Comparison::Equal, value: Scalar::Integer(9) },
+    ]);
+    let columns = [
+        (1, ColumnSight::Masked(Mask::Bucket(2))),
+        (2, ColumnSight::Masked(Mask::Bucket(1))),
+        (3, ColumnSight::Masked(Mask::Bucket(5))),
+        (4, ColumnSight::Raw),
+        (5, ColumnSight::Masked(Mask::Redact)),
+    ];
+    let sight = Sight { rows, columns: columns.into(), mask_key: None };
+    world.restrict("a.b", Restriction::Restricted(sight));
+    insta::assert_snapshot!(world.show("SELECT * FROM a.b ORDER BY name").await, @r"
+    +---------------+-------+-----------------------+------+------+
+    | count         | ratio | price                 | name | note |
+    +---------------+-------+-----------------------+------+------+
+    | 0             | 0.0   | 0.00                  | a    |      |
+    |               | 1.0   | 0.00                  | b    |      |
+    | 2             | 2.0   | 5.00                  | c    |      |
+    | 1099511627776 | 0.0   | 123456789012345675.00 | d    | ***  |
+    +---------------+-------+-----------------------+------+------+
+    ");
+    insta::assert_snapshot!(world.show("SELECT name FROM a.b WHERE note = 'later'").await, @r"
+    ++
+    ++
+    ");
+    insta::assert_snapshot!(world.show("SELECT name FROM a.b WHERE count = 3").await, @r"
+    ++
+    ++
+    ");
+    insta::assert_snapshot!(world.show("SELECT extra FROM a.b").await, @r"
+    invalid: column `extra` not found
+    hint: columns here: count, ratio, price, name, note
+    ");
 }
 
 /// Types that are more than one word, as files hold them and as the engine answers.

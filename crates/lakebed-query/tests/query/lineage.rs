@@ -9,8 +9,11 @@ use std::{collections::BTreeMap, fmt::Debug};
 use lakebed_core::{
     DataType, Field, TableSchema, VersionId,
     lineage::{ColumnOrigin, Lineage},
+    policy::{ColumnSight, Comparison, Mask, Predicate, Scalar, Sight},
 };
-use lakebed_service::engine::{Described, Engine as _, Parameters, SystemRows, SystemTable};
+use lakebed_service::engine::{
+    Described, Engine as _, Parameters, Restriction, SystemRows, SystemTable,
+};
 
 use crate::world::{Asked, World, schema, show_error};
 
@@ -534,6 +537,29 @@ async fn parameters_are_literals() {
     assert_eq!(told, ["p = l.o.price transformation"]);
 }
 
+/// A policy is no part of it: a masked column is the column, what a row filter looks at is not told, and
+/// what is hidden is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn restrictions_are_not_told() {
+    let mut world = lake();
+    let rows = Predicate::Compare {
+        field: 3,
+        comparison: Comparison::Equal,
+        value: Scalar::Text("eu".to_owned()),
+    };
+    let columns = BTreeMap::from([(1, ColumnSight::Raw), (2, ColumnSight::Masked(Mask::Null))]);
+    let sight = Sight { rows, columns, mask_key: None };
+    world.restrict("l.c", Restriction::Restricted(sight));
+    assert_eq!(
+        told(&world, "SELECT * FROM l.c").await,
+        ["id = l.c.id identity", "name = l.c.name identity",]
+    );
+    assert_eq!(
+        told(&world, "SELECT region FROM l.c").await,
+        ["invalid: column `region` not found\nhint: columns here: id, name",]
+    );
+}
+
 /// Two names of one version are one input.
 #[tokio::test(flavor = "multi_thread")]
 async fn versions_are_what_is_read() {
@@ -559,6 +585,19 @@ async fn it_is_bounded() {
     assert_eq!(
         told(&world, &sql).await,
         ["exhausted: the statement's columns are made of more than 100000 others, all in all",]
+    );
+}
+
+/// As deep as expressions may be.
+#[tokio::test(flavor = "multi_thread")]
+async fn deep_expressions_are_walked() {
+    let world = lake();
+    let sum = vec!["units"; 900].join(" + ");
+    let cases = format!("{}price{}", "CASE WHEN units > 1 THEN ".repeat(20), " END".repeat(20));
+    let sql = format!("SELECT {sum} AS s, {cases} AS p FROM l.o");
+    assert_eq!(
+        told(&world, &sql).await,
+        ["s = l.o.units transformation", "p = l.o.price transformation if l.o.units",]
     );
 }
 

@@ -5,7 +5,7 @@ use axum::{Json, extract::State};
 use lakebed_api::{
     AccessExplanation, ActionExplained, AttributeChange, CatalogAnswer, CatalogApplied,
     CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, ContractChange, ContractReason,
-    GrantExplained, GroupChange, PolicyChange, PolicyExplained, ProductChange, Reach,
+    GrantExplained, GroupChange, LadderChange, PolicyChange, PolicyExplained, ProductChange, Reach,
     ReviewedColumn, RightChange, SightChange, TaggedPart,
 };
 use lakebed_core::{DatasetName, PrincipalName, Standing, Target, policy::PolicyRule};
@@ -142,6 +142,7 @@ fn plan(plan: govern::CatalogPlan) -> CatalogPlan {
     let column = |(dataset, column)| ReviewedColumn { dataset, column };
     CatalogPlan {
         contracts: contracts.collect(),
+        ladder: plan.ladder.clone().map(ladder_change),
         policies: policies.collect(),
         products: products.collect(),
         sights: sights.collect(),
@@ -160,6 +161,10 @@ fn plan(plan: govern::CatalogPlan) -> CatalogPlan {
         grants_added: plan.grants_added,
         grants_removed: plan.grants_removed,
     }
+}
+
+fn ladder_change(change: govern::LadderChange) -> LadderChange {
+    LadderChange { before: change.before, after: change.after }
 }
 
 fn contract_change(change: &govern::ContractChange) -> ContractChange {

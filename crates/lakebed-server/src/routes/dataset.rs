@@ -2,6 +2,7 @@
 #![expect(unused_qualifications, reason = "utoipa's attribute spells out paths")]
 
 use axum::{Json, extract::State};
+use http::HeaderMap;
 use lakebed_api::{DatasetAnswer, DatasetList};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -38,6 +39,8 @@ pub(crate) async fn list_datasets(
 }
 
 /// One dataset
+///
+/// Of one that ends, or has ended, the answer carries `deprecation` and `sunset`.
 #[utoipa::path(get, path = "/v1/datasets/{namespace}/{name}", tag = "dataset", params(
     ("namespace" = String, Path, description = "The part before the dot",
         pattern = "^[a-z][a-z0-9_]{0,62}$"),
@@ -50,7 +53,7 @@ pub(crate) async fn get_dataset(
     State(state): State<AppState>,
     Context(ctx): Context,
     DatasetPath(name): DatasetPath,
-) -> Result<Json<DatasetAnswer>> {
-    let found = state.lake.dataset(&ctx, &name).await?;
-    Ok(Json(DatasetAnswer { dataset: convert::dataset(found) }))
+) -> Result<(HeaderMap, Json<DatasetAnswer>)> {
+    let dataset = convert::dataset(state.lake.dataset(&ctx, &name).await?);
+    Ok((convert::notice_headers(dataset.notice.as_ref()), Json(DatasetAnswer { dataset })))
 }

@@ -12,6 +12,7 @@ pub(crate) mod object;
 mod problems;
 pub(crate) mod product;
 pub(crate) mod profile;
+pub(crate) mod promotion;
 pub(crate) mod receipt;
 pub(crate) mod resolve;
 pub(crate) mod sql;

@@ -2,6 +2,7 @@
 #![expect(unused_qualifications, reason = "utoipa's attribute spells out paths")]
 
 use axum::{Json, extract::State};
+use http::HeaderMap;
 use lakebed_api::{VersionAnswer, VersionPage};
 use lakebed_service::{Detail, Seen};
 use serde::Deserialize;
@@ -50,13 +51,14 @@ pub(crate) async fn list_versions(
     let limit = page_limit(query.limit)?;
     check_number("before", query.before)?;
     let found = state.lake.history(&ctx, &name, query.before, limit).await?;
-    let Seen { record: found, is_readable } = found;
+    let Seen { record: (found, heads), is_readable } = found;
     let is_full = found.len() >= limit as usize;
     let oldest = found.last().map(|version| version.number);
     let next_before = oldest.filter(|number| is_full && *number > 1);
     Ok(Json(VersionPage {
         versions: found.into_iter().map(|found| convert::version(found, is_readable)).collect(),
         next_before,
+        heads: convert::heads(heads),
     }))
 }
 
@@ -98,6 +100,8 @@ pub(crate) struct VersionQuery {
 }
 
 /// Everything about the version a reference resolves to: schema, files, sources, quarantine
+///
+/// Of a dataset that ends, or has ended, the answer carries `deprecation` and `sunset`.
 #[utoipa::path(get, path = "/v1/versions", tag = "version", params(VersionQuery), responses(
     (status = 200, description = "The version", body = VersionAnswer), BadRequest, NotFound, Always
 ))]
@@ -105,7 +109,7 @@ pub(crate) async fn get_version(
     State(state): State<AppState>,
     Context(ctx): Context,
     ApiQuery(query): ApiQuery<VersionQuery>,
-) -> Result<Json<VersionAnswer>> {
+) -> Result<(HeaderMap, Json<VersionAnswer>)> {
     let reference = parse_ref(&query.reference)?;
     let resolution = state.lake.resolve(&ctx, &[reference], Detail::Full).await?;
     let seen = convert::snapshot(resolution.snapshot);
@@ -115,5 +119,7 @@ pub(crate) async fn get_version(
         Some(detail) => state.lake.report_of(&found.version, &detail.manifest).await?,
         None => None,
     };
-    Ok(Json(convert::version_answer(&state, seen, found, report)))
+    let dataset = state.lake.dataset(&ctx, &found.version.dataset).await?.record;
+    let answer = convert::version_answer(&state, seen, found, report, dataset);
+    Ok((convert::notice_headers(answer.notice.as_ref()), Json(answer)))
 }

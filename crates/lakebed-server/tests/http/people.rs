@@ -231,6 +231,44 @@ fn probes(operation: &str, thing: &Thing) -> Option<Vec<Probe>> {
         "POST /v1/contract-checks" => references
             .map(|reference| post("/v1/contract-checks", json!({ "ref": reference })))
             .collect(),
+        "POST /v1/promotions" => references
+            .flat_map(|reference| {
+                ["validated", "product", "gold"].into_iter().flat_map(move |to| {
+                    let body = json!({ "refs": [&reference], "to": to });
+                    let dry =
+                        json!({ "refs": ["hr.people", &reference], "to": to, "dry_run": true });
+                    [post("/v1/promotions", body), post("/v1/promotions", dry)]
+                })
+            })
+            .collect(),
+        "POST /v1/reviews" => references
+            .flat_map(|reference| {
+                let said = |verdict, gate: Option<&str>| {
+                    let refs = [&reference];
+                    post(
+                        "/v1/reviews",
+                        json!({ "refs": refs, "to": "product", "verdict": verdict, "gate": gate,
+                                "reason": "so" }),
+                    )
+                };
+                [said("approved", None), said("rejected", None), said("waived", Some("fresh"))]
+            })
+            .collect(),
+        "GET /v1/reviews" => {
+            references.map(|reference| get(format!("/v1/reviews?ref={reference}"))).collect()
+        }
+        "POST /v1/deprecations" => vec![
+            post(
+                "/v1/deprecations",
+                json!({ "dataset": &dataset, "sunset_at": "2099-01-01T00:00:00Z" }),
+            ),
+            post(
+                "/v1/deprecations",
+                json!({ "dataset": "hr.people", "sunset_at": "2099-01-01T00:00:00Z",
+                        "successor": &dataset }),
+            ),
+        ],
+        "POST /v1/retirements" => vec![post("/v1/retirements", json!({ "dataset": &dataset }))],
         "GET /v1/catalog" => vec![get("/v1/catalog")],
         "POST /v1/catalog/plan" => {
             vec![post("/v1/catalog/plan", json!({ "declared": declared }))]
@@ -270,6 +308,7 @@ fn operations() -> Vec<String> {
 const GRANTS: &str = r#"{"format": 1, "grants": [
     {"to": "hr-reader", "may": ["read"], "on": {"namespace": "hr"}, "from_stage": "raw"},
     {"to": "hr-producer", "may": ["ingest"], "on": {"namespace": "hr"}, "from_stage": "raw"},
+    {"to": "hr-steward", "may": ["read", "steward", "approve"], "on": {"namespace": "hr"}, "from_stage": "raw"},
     {"to": "hr-guest", "may": ["discover"], "on": {"namespace": "hr"}, "from_stage": "raw"},
     {"to": "root", "may": ["admin"], "on": "lake", "from_stage": "raw"},
     {"to": "auditor", "may": ["audit"], "on": "lake", "from_stage": "raw"}
@@ -372,7 +411,7 @@ fn somebody(name: &str) -> Identity {
 async fn what_is_hidden_is_not_there() {
     let world = World::new().await;
     let mut asked = 0;
-    for name in ["nobody", "hr-reader", "hr-producer", "hr-guest"] {
+    for name in ["nobody", "hr-reader", "hr-producer", "hr-steward", "hr-guest"] {
         let router = world.door(somebody(name));
         for operation in operations() {
             let hidden = probes(&operation, &world.hidden)
@@ -615,7 +654,7 @@ async fn access_is_explained() {
     let path = "/v1/access/explain?target=hr.people&principal=hr-guest";
     assert_eq!(ask(&reader, &get(path)).await.status, 403);
     let told = ask(&world.door(somebody("root")), &get(path)).await.json();
-    assert_eq!(told["grants"].as_array().unwrap().len(), 5);
+    assert_eq!(told["grants"].as_array().unwrap().len(), 6);
     assert_eq!(told["grants"][0]["applies"], true);
     assert_eq!(told["grants"][0]["grant"]["to"], "hr-guest");
     assert_eq!(told["grants"][4]["why_not"], "to-others");

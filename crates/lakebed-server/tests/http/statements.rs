@@ -200,6 +200,35 @@ async fn p7_a_grant_that_ends_ends_what_it_gave() {
     is_withheld(&hers, &id, "her grant has ended").await;
 }
 
+/// P7: a policy means columns of old versions by their newest names, too (D-113): when these change, it
+/// may be about another column than it was.
+#[tokio::test]
+async fn p7_other_columns_outdate_what_policies_left() {
+    let door = crm().await;
+    let mut declared = grants(None);
+    let bob = json!({ "to": "bob", "may": ["read"], "on": "lake", "from_stage": "raw" });
+    declared["grants"].as_array_mut().unwrap().push(bob);
+    declared["policies"] = json!([{ "name": "eu", "on": { "dataset": "crm.customers" },
+                                    "row_filter": "region = 'EU'", "except": ["bob"] }]);
+    apply(&door, declared).await;
+    let hers = door_of(&door, alice());
+    let his = door_of(&door, Identity::of("bob".parse().unwrap()));
+    let (id, his_id) = (
+        done(&hers, "ROWS 10 crm.customers@v1").await.id,
+        done(&his, "ROWS 10 crm.customers@v1").await.id,
+    );
+    door.test.ingest("crm.customers", "c.csv", "id,region\n1,EU\n3,US\n").await.unwrap();
+    door.test.ingest("hr.people", "p.csv", "id\n1\n").await.unwrap();
+    assert_eq!(
+        chunk(&hers, &id, 0, media::CSV).await.status,
+        200,
+        "other rows are no other columns"
+    );
+    door.test.ingest("crm.customers", "c.csv", "id,region,mail\n1,EU,a@x\n").await.unwrap();
+    is_withheld(&hers, &id, "another column").await;
+    assert_eq!(chunk(&his, &his_id, 0, media::CSV).await.status, 200, "no policy is about him");
+}
+
 /// P7: policies and grants go by groups and attributes, and a token by its scope: whoever comes with
 /// others is, for this, somebody else.
 #[tokio::test]

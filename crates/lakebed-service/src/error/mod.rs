@@ -44,6 +44,14 @@ pub enum Error {
         /// The event that names the kept sources.
         event: u64,
     },
+    /// Gates are closed before a stage: nothing moved.
+    #[error("{message}")]
+    NotReady {
+        /// Which versions, and which stage.
+        message: String,
+        /// Everything that holds them back.
+        reasons: Vec<String>,
+    },
     /// Others were faster, again and again: try later.
     #[error("{message}")]
     Conflict {
@@ -218,6 +226,7 @@ impl Error {
             Self::Offset { .. } => "upload-offset",
             Self::TooLarge { .. } => "too-large",
             Self::Conflict { .. } => "conflict",
+            Self::NotReady { .. } => "not-ready",
             Self::Corrupt { .. } => "corrupt",
             Self::Full { .. } => "full",
             Self::Denied { .. } => "denied",
@@ -251,6 +260,10 @@ impl Error {
             | Self::TooLarge { hint, .. } => return Some(hint.clone()),
             Self::Offset { .. } => "ask how far the upload is, and go on from there",
             Self::Conflict { .. } => "try again",
+            Self::NotReady { .. } => {
+                "`lakebed promote --dry-run` shows every gate; `lakebed approve` and `lakebed waive` are \
+                 for those who may"
+            }
             Self::ResultTooLarge { .. } => {
                 "aggregate or filter, or read it as it comes: `POST /v1/sql` streams any number of rows"
             }

@@ -8,6 +8,7 @@
 mod chunks;
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -15,7 +16,7 @@ use std::{
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use futures::{StreamExt as _, stream::BoxStream};
 use lakebed_catalog::{JobOutline, JobState};
-use lakebed_core::{DatasetRef, ObjectId, Timestamp};
+use lakebed_core::{DatasetName, DatasetRef, ObjectId, Timestamp};
 use lakebed_govern::Rights;
 use lakebed_store::WaitingResult;
 use serde::{Deserialize, Serialize};
@@ -73,8 +74,9 @@ impl Results {
     }
 }
 
-/// What decided about the rows of a statement, besides who asked: which catalog was declared, and
-/// which of its grants had not ended. Noted before the statement is run.
+/// What decided about the rows of a statement, besides who asked: which catalog was declared, which of
+/// its grants had not ended, and what the columns were called that its policies are about. Noted before
+/// the statement is run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Basis {
     /// The event that declared the catalog; none where nothing was declared, and for owners, who are
@@ -82,6 +84,9 @@ pub struct Basis {
     declared_by: Option<u64>,
     /// When it was noted.
     at: Timestamp,
+    /// A digest of the newest names of the columns of each dataset that a policy keeps a part of from
+    /// the asker.
+    columns: BTreeMap<DatasetName, ObjectId>,
 }
 
 /// One run of a statement.
@@ -165,17 +170,34 @@ impl Lake {
         self.resolve_rows(ctx, &references).await.map(drop)
     }
 
-    /// What decides now about the rows of the asker's statements.
+    /// What decides now about the rows of a statement of the asker.
     ///
     /// # Errors
     /// When the catalog cannot be read.
-    pub async fn basis(&self, ctx: &Ctx) -> Result<Basis> {
+    pub async fn basis(&self, ctx: &Ctx, sql: &str) -> Result<Basis> {
         let at = self.inner.clock.now();
-        let declaration = match ctx.identity.is_owner() {
-            true => None,
-            false => self.inner.catalog.declaration().await?,
-        };
-        Ok(Basis { declared_by: declaration.map(|declaration| declaration.seq), at })
+        let mut basis = Basis { declared_by: None, at, columns: BTreeMap::new() };
+        if ctx.identity.is_owner() {
+            return Ok(basis);
+        }
+        // First of all: should another be declared before the next look, this one is outdated.
+        let declaration = self.inner.catalog.declaration().await?;
+        basis.declared_by = declaration.map(|declaration| declaration.seq);
+        let rights = self.rights(ctx).await?;
+        for named in self.inner.engine.prepare(sql)?.references {
+            let dataset = named.reference.dataset;
+            if rights.is_restricted(&dataset) && !basis.columns.contains_key(&dataset) {
+                let names = self.newest_names_digest(&dataset).await?;
+                basis.columns.insert(dataset, names);
+            }
+        }
+        Ok(basis)
+    }
+
+    async fn newest_names_digest(&self, dataset: &DatasetName) -> Result<ObjectId> {
+        let names = self.newest_names(dataset).await?;
+        let text = serde_json::to_vec(&names).map_err(Error::internal)?;
+        Ok(ObjectId::of(&text))
     }
 
     /// Runs a statement, and lets its rows wait. What earlier runs left is removed first; of a run
@@ -333,7 +355,8 @@ impl Lake {
     }
 
     /// Whether nothing has changed since `basis` was noted that decides about rows: not what is
-    /// declared, not which grants are in force, not whether the token that was shown is good.
+    /// declared, not which grants are in force, not which columns policies mean, not whether the token
+    /// that was shown is good.
     async fn check_still_holds(&self, ctx: &Ctx, basis: &Basis) -> Result<()> {
         self.check_token(ctx).await?;
         let now = self.inner.clock.now();
@@ -353,7 +376,15 @@ impl Lake {
         };
         // What is declared is the same, so rights differ only by the grants that ended.
         let rights = |at| Rights::of(&ctx.identity, &in_force.declared, at);
-        if rights(basis.at) == rights(now) { Ok(()) } else { Err(outdated()) }
+        if rights(basis.at) != rights(now) {
+            return Err(outdated());
+        }
+        for (dataset, names) in &basis.columns {
+            if self.newest_names_digest(dataset).await? != *names {
+                return Err(outdated());
+            }
+        }
+        Ok(())
     }
 
     /// The rows of one chunk of the statement `id`, verified; nothing if there is no such chunk.

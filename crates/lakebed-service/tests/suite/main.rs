@@ -12,6 +12,8 @@ mod people;
 mod places;
 mod policies;
 mod profile;
+mod promotion_laws;
+mod promotions;
 mod races;
 mod reads;
 mod servers;

@@ -10,11 +10,11 @@ use std::{
 
 use clap::{Args, ValueHint};
 use lakebed_api::{
-    CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, ContractChange, Reach, ReviewedColumn,
-    RightChange, SightChange,
+    CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, ContractChange, LadderChange, Reach,
+    ReviewedColumn, RightChange, SightChange,
 };
 use lakebed_client::ClientError;
-use lakebed_core::{Declared, Grant, Grantee, Product, policy::Policy};
+use lakebed_core::{Declared, Grant, Grantee, Ladder, Product, Stage, StageName, policy::Policy};
 use lakebed_service::govern::{CatalogFile, Mistake, ReadCatalog, find_policy, read_catalog};
 
 use crate::{
@@ -171,7 +171,7 @@ fn files(place: &Path, shown: &Path) -> Result<Vec<CatalogFile>> {
         false => Ok(files),
         // A folder named by mistake must not take every right away.
         true => Err(Problem::not_found(format!("`{}` declares nothing", shown.display())).hint(
-            "it should hold `groups.yaml`, `grants.yaml`, `policies/`, `datasets/` or `products/`; files may be empty",
+            "it should hold `groups.yaml`, `stages.yaml`, `grants.yaml`, `policies/`, `datasets/` or `products/`; files may be empty",
         )),
     }
 }
@@ -279,6 +279,7 @@ fn describe(plan: &CatalogPlan) -> String {
     };
     lines.extend(plan.reviewed_added.iter().map(reviewed('+')));
     lines.extend(plan.reviewed_removed.iter().map(reviewed('-')));
+    lines.extend(plan.ladder.iter().flat_map(ladder));
     lines.extend(plan.rights.iter().map(right));
     lines.extend(plan.sights.iter().map(sight));
     lines.extend(plan.contracts.iter().flat_map(contract));
@@ -348,6 +349,51 @@ fn differences(before: &Product, after: &Product) -> String {
     format!("another {}", changed.join(", "))
 }
 
+/// Stages and gates that appear, go or change.
+fn ladder(change: &LadderChange) -> Vec<String> {
+    let LadderChange { before, after } = change;
+    let find = |ladder: &Ladder, name: &StageName| {
+        ladder.stages.iter().find(|stage| stage.name == *name).cloned()
+    };
+    let names = |ladder: &Ladder| {
+        ladder.stages.iter().map(|stage| stage.name.to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let mut lines = Vec::new();
+    if names(before) != names(after) {
+        lines.push(format!("~ stages: {} -> {}", names(before), names(after)));
+    }
+    for stage in &after.stages {
+        match find(before, &stage.name) {
+            Some(old) if old == *stage => {}
+            Some(old) => {
+                lines.push(format!("~ stage {}: {} -> {}", stage.name, gates(&old), gates(stage)));
+            }
+            None => lines.push(format!("+ stage {}: {}", stage.name, gates(stage))),
+        }
+    }
+    let gone = before.stages.iter().filter(|stage| find(after, &stage.name).is_none());
+    lines.extend(gone.map(|stage| format!("- stage {}: {}", stage.name, gates(stage))));
+    if before.solo != after.solo {
+        lines.push(match after.solo {
+            true => "~ a lake of one person: their own approvals count".to_owned(),
+            false => "~ a lake of several people: nobody's own approvals count".to_owned(),
+        });
+    }
+    lines
+}
+
+/// The gates of a stage in a line.
+fn gates(stage: &Stage) -> String {
+    let told = |gate: &lakebed_core::Gate| match stage.waivable.contains(&gate.name()) {
+        true => format!("{gate} (waivable)"),
+        false => gate.to_string(),
+    };
+    match stage.gates.is_empty() {
+        true => "no gates".to_owned(),
+        false => stage.gates.iter().map(told).collect::<Vec<_>>().join(", "),
+    }
+}
+
 /// A contract that changes, and why that is a change of its level.
 fn contract(change: &ContractChange) -> Vec<String> {
     let ContractChange { dataset, .. } = change;
@@ -374,7 +420,7 @@ fn contract(change: &ContractChange) -> Vec<String> {
 pub(crate) fn shown(grant: &Grant) -> String {
     let may: Vec<_> = grant.may.iter().map(ToString::to_string).collect();
     let mut text = format!("{} may {} on {}", grant.to, may.join(", "), grant.on);
-    if grant.from_stage != lakebed_core::StageName::raw() {
+    if grant.from_stage != StageName::raw() {
         text.push_str(&format!(" from stage {}", grant.from_stage));
     }
     if let Some(until) = grant.until {
@@ -414,6 +460,9 @@ mod tests {
                  "restriction":"email as partial(keep_last 4)"},
                 {"is_gain":true,"who":["alice","bob"],"on":"lake",
                  "restriction":"only rows where region = 'EU'"}],
+            "ladder":{"before":{"stages":[{"name":"raw"},{"name":"gold","gates":["owner"]}]},
+                "after":{"solo":true,"stages":[{"name":"raw"},
+                    {"name":"gold","gates":["owner","approvals(2)"],"waivable":["owner"]},{"name":"top"}]}},
             "contracts":[
                 {"dataset":"crm.notes","after":"1.0.0"},
                 {"dataset":"crm.orders","before":"1.0.0","after":"1.1.0","level":"major",
@@ -429,6 +478,10 @@ mod tests {
         + policy mask-email on crm.customers: email as partial(keep_last 4), except group:support
         - policy old on lake: only rows where region = 'EU'
         + reviewed crm.customers: phone
+        ~ stages: raw, gold -> raw, gold, top
+        ~ stage gold: owner -> owner (waivable), approvals(2)
+        + stage top: no gates
+        ~ a lake of one person: their own approvals count
         gains read on crm.orders (until 2027-01-01 00:00:00): bob
         loses read on lake: alice, bob
         loses sight of crm.customers, from now on: email as partial(keep_last 4): alice

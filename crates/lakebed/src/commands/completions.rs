@@ -59,6 +59,7 @@ async fn references(app: &App, prefix: &str) -> Result<String> {
             if let Ok(name) = dataset.parse::<DatasetName>() {
                 let page = session.client.history(&name, None, Some(VERSIONS)).await?;
                 found.push(format!("{name}@latest"));
+                found.extend(page.heads.iter().map(|head| format!("{name}@{}", head.stage)));
                 found.extend(page.versions.iter().map(|v| format!("{name}@v{}", v.version)));
             }
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use clap::{Args, builder::styling::Style};
 use lakebed_api::EventEntry;
 use lakebed_core::{DatasetKind, DatasetName, KeptSource};
+use serde_json::Value;
 
 use crate::{
     app::App,
@@ -108,7 +109,21 @@ fn describe(event: &EventEntry, files: &BTreeSet<DatasetName>) -> (String, Style
             let rows = rows.map(|rows| format!(": {rows}")).unwrap_or_default();
             format!("{dataset}@v{} was committed{rows}", number("number"))
         }
-        "head_moved" => format!("{dataset} `{}` is v{} now", text("stage"), number("to")),
+        "head_moved" => {
+            format!("{dataset}@{} is v{} now{}", text("stage"), number("to"), how(event))
+        }
+        "promotion_reviewed" => {
+            let said = match event.details.get("verdict") {
+                Some(Value::String(word)) => word.clone(),
+                Some(waived) => format!("let past `{}`", waived["waived"].as_str().unwrap_or("?")),
+                None => "reviewed".to_owned(),
+            };
+            let why = event.text("reason").map(|reason| format!(": {reason}"));
+            let why = why.unwrap_or_default();
+            format!("{dataset}@v{} was {said} for {}{why}", number("number"), text("stage"))
+        }
+        "dataset_deprecated" => format!("{dataset} ends at {}", text("sunset_at")),
+        "dataset_retired" => format!("{dataset} has ended"),
         "token_created" => {
             let what = if event.is_set("first_admin") { "an admin token" } else { "a token" };
             format!("{what} for {} was made: {}", text("principal"), text("token"))
@@ -132,6 +147,17 @@ fn describe(event: &EventEntry, files: &BTreeSet<DatasetName>) -> (String, Style
         },
     };
     (line, style::PLAIN)
+}
+
+/// What is unusual about a promotion.
+fn how(event: &EventEntry) -> &'static str {
+    let Some(promotion) = event.details.get("promotion") else { return "" };
+    match (promotion["self_approved"] == true, promotion["goes_back"] == true) {
+        (true, true) => ", back, self-approved",
+        (true, false) => ", self-approved",
+        (false, true) => ", back",
+        (false, false) => "",
+    }
 }
 
 /// Originals that made no version, and which objects they are.

@@ -18,6 +18,7 @@ pub(crate) mod lock;
 pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod ls;
+pub(crate) mod promotion;
 pub(crate) mod quarantine;
 pub(crate) mod ready;
 pub(crate) mod rebuild;

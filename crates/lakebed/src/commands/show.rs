@@ -1,8 +1,10 @@
 //! `lakebed show`: everything about one version, or what its rows look like.
 
 use clap::Args;
-use lakebed_api::{ContractReport, ProfileAnswer, ResolvedInput, SourceFile, VersionAnswer};
-use lakebed_core::{DatasetRef, SkipKind, TableSchema};
+use lakebed_api::{
+    ContractReport, Notice, ProfileAnswer, ResolvedInput, SourceFile, VersionAnswer,
+};
+use lakebed_core::{DatasetRef, SkipKind, StageName, TableSchema};
 
 use crate::{
     app::App,
@@ -139,6 +141,13 @@ fn facts(answer: &VersionAnswer) -> String {
         ("committed", format!("{} UTC by {}", human::time(version.committed_at), version.actor)),
         ("event", version.seq.to_string()),
     ]);
+    // The newest version is head of `raw`, always: no more need be said of that.
+    let climbed = answer.stages.iter().filter(|stage| **stage != StageName::raw());
+    let stages: Vec<String> = climbed.map(ToString::to_string).collect();
+    if !stages.is_empty() {
+        facts.push(("stages", stages.join(", ")));
+    }
+    facts.extend(answer.notice.as_ref().map(|notice| ("ends", ends(notice))));
     if let Some(report) = &answer.report {
         facts.push(("contract", describe_contract(report)));
         if !report.owners.is_empty() {
@@ -158,6 +167,18 @@ fn facts(answer: &VersionAnswer) -> String {
         text.push_str(&format!("  {dim}{name:<11}{dim:#} {}\n", crate::output::escaped(&value)));
     }
     text
+}
+
+/// When a dataset ends, and what follows it.
+fn ends(notice: &Notice) -> String {
+    let when = match notice.sunset_at {
+        Some(sunset_at) => format!("at {} UTC", human::time(sunset_at)),
+        None => format!("it has ended, at {} UTC", human::time(notice.at)),
+    };
+    match &notice.successor {
+        Some(successor) => format!("{when}; read {successor} instead"),
+        None => when,
+    }
 }
 
 /// Which contract, and which of its rules do not hold.

@@ -1,9 +1,9 @@
-//! Statements by the thousand: what a grammar makes of dice.
+//! Statements of which every column has a lineage that can be tried: what a small grammar makes of dice.
 //!
-//! Statements are valid more often than not. Whatever could legitimately differ between two runs is
-//! left out: limits without a total order, and sums of doubles beyond eighths.
+//! They are valid more often than not. Whatever could legitimately differ between two runs is left out:
+//! limits without a total order, and sums of doubles beyond eighths.
 
-use super::Dice;
+use crate::governed::interference::dice::Dice;
 
 /// What a column holds, as far as expressions care.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ const COLUMNS: [(&str, Kind); 12] = [
 ];
 
 /// A statement.
-pub(crate) fn statement(dice: &mut Dice) -> String {
+pub(super) fn statement(dice: &mut Dice) -> String {
     match dice.below(10) {
         0..=3 => plain(dice),
         4..=5 => grouped(dice),
