@@ -133,7 +133,7 @@ pub fn check_declared(declared: &Declared) -> Result<(), Vec<DeclaredFlaw>> {
     }
     for (dataset, product) in &declared.products {
         flaws.extend(check_principal(&product.owner).err());
-        flaws.extend(check_stage(&product.input_stage).err());
+        flaws.extend(check_stage(&product.input_stage, &ladder).err());
         flaws.extend(check_product(dataset, product).err());
     }
     if flaws.is_empty() { Ok(()) } else { Err(flaws) }

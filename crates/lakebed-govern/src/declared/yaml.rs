@@ -388,7 +388,10 @@ impl Reader {
         let owner = self.name(file, &read.owner, check_principal);
         let input_stage = match &read.input_stage {
             None => Some(StageName::raw()),
-            Some(text) => self.name(file, text, check_stage),
+            Some(text) => {
+                let ladder = self.declared.ladder();
+                self.name(file, text, |stage| check_stage(stage, &ladder))
+            }
         };
         let refresh = match read.refresh() {
             Ok(refresh) => Some(refresh),
