@@ -108,7 +108,7 @@ impl Template {
         let mut config = self.state.config().clone();
         let options = config.options_mut();
         if let Some(parts) = parts {
-            options.execution.target_partitions = ConfigNonZeroUsize::try_new(parts)?;
+            options.execution.target_partitions = parts;
         }
         options.execution.sort_spill_reservation_bytes = (share / 3).min(USUAL_RESERVATION);
         let rows = (share / ROW_BYTES).clamp(LEAST_ROWS, USUAL_ROWS);

@@ -8,9 +8,9 @@ use lakebed_core::PrincipalName;
 
 use crate::{
     commands::{
-        access, catalog, completions, config as config_command, contract, demo, diff, doctor,
-        fetch, history, ingest, job, lock, log, login, ls, promotion, quarantine, ready, rebuild,
-        receipt, repair, resolve, serve, show, sql, token, verify, whoami,
+        access, build, catalog, completions, config as config_command, contract, demo, diff,
+        doctor, fetch, history, ingest, job, lock, log, login, ls, promotion, quarantine, ready,
+        rebuild, receipt, repair, resolve, serve, show, sql, token, verify, whoami,
     },
     config::{ColorWhen, Flags},
     output::style,

@@ -169,7 +169,9 @@ impl Predicate {
     /// The same of other columns; none if it looks at one for which `other` has none.
     #[must_use]
     pub fn of_others(&self, other: &impl Fn(u32) -> Option<u32>) -> Option<Self> {
-        let all = |parts: &[Self]| parts.iter().map(|part| part.of_others(other)).collect::<Option<Vec<Self>>>();
+        let all = |parts: &[Self]| {
+            parts.iter().map(|part| part.of_others(other)).collect::<Option<Vec<Self>>>()
+        };
         Some(match self {
             Self::Constant(constant) => Self::Constant(*constant),
             Self::Compare { field, comparison, value } => Self::Compare {

@@ -1,10 +1,6 @@
 //! Products, and builds of them.
 
-use axum::{
-    Json,
-    extract::State,
-    response::{IntoResponse, Response},
-};
+use axum::{Json, extract::State, response::Response};
 use http::HeaderMap;
 use lakebed_api::{
     BuildRequest, IngestResponse, Job, Line, ProductAnswer, ProductList, ProductSummary,

@@ -43,8 +43,9 @@ pub(crate) struct BuildArgs {
 pub(crate) async fn run(app: &App, args: BuildArgs) -> Result<Exit> {
     if args.idempotency_key.is_some() && args.products.len() > 1 {
         let message = "a key is good for one build".to_owned();
-        return Err(Problem::refused("bad-option", message)
-            .hint("name one product, or leave the key out"));
+        return Err(
+            Problem::refused("bad-option", message).hint("name one product, or leave the key out")
+        );
     }
     let locked = args.locked.as_deref().map(|file| locked(app, file)).transpose()?;
     let session = Session::open(app).await?;
