@@ -11,7 +11,7 @@ use lakebed_core::{
 };
 use lakebed_govern::{CatalogPlan, Explanation, WhyNot, check_declared, explain, plan_catalog};
 
-use crate::{Ctx, Error, Lake, Result, access::refused, cache::InForce};
+use crate::{Ctx, Error, Lake, Result, access::refused, cache::InForce, ingest::key_reused};
 
 /// What is declared, and since when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,11 +133,7 @@ impl Lake {
             _ => None,
         });
         let Some(event) = event else {
-            return Err(Error::Invalid {
-                code: "idempotency-key-reused",
-                message: "this idempotency key was used for another change".to_owned(),
-                hint: Some("give every change a key of its own".to_owned()),
-            });
+            return Err(key_reused());
         };
         self.inner.journal.publish_through(event).await?;
         Ok(AppliedCatalog { plan, event: Some(event) })

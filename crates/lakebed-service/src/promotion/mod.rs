@@ -19,7 +19,10 @@ use lakebed_core::{
 use lakebed_govern::{ApprovedPlan, PlannedPromotion, PromotionPlan, Requester, Rights, judge};
 use lakebed_store::Trust;
 
-use crate::{Ctx, Error, Lake, Result, Seen, VersionRecord, cache::InForce, resolve::not_found};
+use crate::{
+    Ctx, Error, Lake, Result, Seen, VersionRecord, cache::InForce, ingest::key_reused,
+    resolve::not_found,
+};
 
 pub use notice::DeprecateRequest;
 pub use review::{ReviewAnswer, ReviewRequest};
@@ -345,13 +348,5 @@ fn not_for(ctx: &Ctx, rights: &Rights, purpose: Purpose, reference: &DatasetRef)
     let actor = ctx.actor();
     Error::Forbidden {
         message: format!("`{actor}` may not {verb} `{dataset}`: that takes {takes}"),
-    }
-}
-
-pub(crate) fn key_reused() -> Error {
-    Error::Invalid {
-        code: "idempotency-key-reused",
-        message: "this idempotency key was used for another change".to_owned(),
-        hint: Some("give every change a key of its own".to_owned()),
     }
 }

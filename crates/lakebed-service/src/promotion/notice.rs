@@ -3,8 +3,8 @@
 use lakebed_catalog::{Commit, NoticeRecord};
 use lakebed_core::{Action, DatasetDeprecated, DatasetName, EventBody, Timestamp};
 
-use super::{key_reused, target};
-use crate::{Ctx, Error, Lake, Result, access::no_dataset};
+use super::target;
+use crate::{Ctx, Error, Lake, Result, access::no_dataset, ingest::key_reused};
 
 /// What ends, when, and what to read instead.
 #[derive(Debug, Clone, PartialEq, Eq)]

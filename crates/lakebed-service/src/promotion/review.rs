@@ -6,8 +6,8 @@ use lakebed_core::{
 };
 use lakebed_govern::PlannedPromotion;
 
-use super::{Planned, PromotionAnswer, PromotionRequest, Purpose, key_reused};
-use crate::{Ctx, Error, Lake, Result, Seen};
+use super::{Planned, PromotionAnswer, PromotionRequest, Purpose};
+use crate::{Ctx, Error, Lake, Result, Seen, ingest::key_reused};
 
 /// How long a reason may be, in bytes.
 const MAX_REASON: usize = 255;

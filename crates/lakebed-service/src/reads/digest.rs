@@ -3,9 +3,9 @@
 //! Each row is written down in one way that depends on its values alone, and hashed (XXH64 under two seeds:
 //! every row of every answer passes here); the hashes of all rows are added up as numbers of 128 bits,
 //! which no order changes and no row leaves alone. Columns, the number of rows and that sum make the
-//! digest, a BLAKE3. Equal answers have equal digests; that two digests
-//! differ says that rows differ. It is no commitment against whoever may choose the rows themselves: sums
-//! of hashes can be met by searching for rows.
+//! digest, a BLAKE3. Equal answers have equal digests; that two digests differ says that rows differ. It
+//! is no commitment against whoever may choose the rows themselves: sums of hashes can be met by
+//! searching for rows.
 
 use arrow::{
     array::{
