@@ -35,6 +35,7 @@ mod functions;
 mod governed;
 mod guard;
 mod lineage;
+mod memory;
 mod objects;
 mod output;
 mod parameters;

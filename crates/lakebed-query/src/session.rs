@@ -22,7 +22,7 @@ use datafusion::{
             default_cache::DefaultCache,
         },
         disk_manager::{DiskManager, DiskManagerBuilder, DiskManagerMode},
-        memory_pool::{FairSpillPool, TrackConsumersPool},
+        memory_pool::TrackConsumersPool,
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
         session_state::{SessionState, SessionStateBuilder},
     },
@@ -33,6 +33,7 @@ use lakebed_service::engine::QueryLimits;
 
 use crate::{
     functions::{FunctionNames, Functions, GovernFunctions},
+    memory::StatementMemory,
     objects::{Nowhere, OnlyOurs},
     statements::Statements,
     yielding::YieldAfterJoins,
@@ -110,7 +111,7 @@ impl Template {
         if let Some(parts) = parts {
             options.execution.target_partitions = parts;
         }
-        options.execution.sort_spill_reservation_bytes = (share / 3).min(USUAL_RESERVATION);
+        options.execution.sort_spill_reservation_bytes = self.reservation(limits);
         let rows = (share / ROW_BYTES).clamp(LEAST_ROWS, USUAL_ROWS);
         options.execution.batch_size = ConfigNonZeroUsize::try_new(rows)?;
         let options = Arc::clone(config.options());
@@ -145,6 +146,11 @@ impl Template {
         memory / self.state.config().target_partitions().max(1)
     }
 
+    /// What a sort holds back for merging what it spilled.
+    fn reservation(&self, limits: &QueryLimits) -> usize {
+        (self.share(limits) / 3).min(USUAL_RESERVATION)
+    }
+
     fn runtime(
         &self,
         limits: &QueryLimits,
@@ -153,7 +159,8 @@ impl Template {
     ) -> Result<Arc<RuntimeEnv>> {
         const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).expect("5 is not 0");
         let memory = usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX);
-        let pool = TrackConsumersPool::new(FairSpillPool::new(memory), NAMED_CONSUMERS);
+        let kept = self.reservation(limits) * self.state.config().target_partitions();
+        let pool = TrackConsumersPool::new(StatementMemory::new(memory, kept), NAMED_CONSUMERS);
         let fan_in = (self.share(limits) / FAN_BYTES).clamp(2, 64);
         let spill = SpillFolder {
             folder: scratch.to_owned(),
