@@ -34,6 +34,7 @@ mod promotion;
 mod query;
 mod reads;
 mod rebuild;
+mod refresh;
 mod resolve;
 mod statement;
 mod system;
@@ -85,6 +86,7 @@ pub use reads::{
     ReceiptOutcome, ReceiptVersion, Replay, StoredRead, Verdict,
 };
 pub use rebuild::{RebuildReport, rebuild};
+pub use refresh::Looked;
 pub use resolve::{Detail, Resolution, ResolvedVersion, VersionDetail};
 pub use statement::{
     Basis, KeptAnswer, KeptChunk, KeptResult, ResultLimits, STATEMENT, StatementRun,
