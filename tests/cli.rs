@@ -28,6 +28,8 @@ mod operations;
 mod people;
 #[path = "cli/policies.rs"]
 mod policies;
+#[path = "cli/products.rs"]
+mod products;
 #[path = "cli/promotions.rs"]
 mod promotions;
 #[path = "cli/reads.rs"]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lakebed_core::{
     Action, AttributeName, AttributeValue, DatasetName, Declared, Grant, Grantee, GroupName,
-    Ladder, ObjectId, PrincipalName, Target, Timestamp,
+    Ladder, ObjectId, PrincipalName, Product, Target, Timestamp,
     policy::{Policy, PolicyName, PolicyTarget},
 };
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::schemas::{
     ActionSchema, AttributeValueSchema, DeclaredSchema, GrantSchema, LadderSchema, PolicySchema,
-    PolicyTargetSchema, ReachSchema, TargetSchema,
+    PolicyTargetSchema, ProductSchema, ReachSchema, TargetSchema,
 };
 
 /// What is declared now.
@@ -103,6 +103,9 @@ pub struct CatalogPlan {
     /// Policies that appear, go or change, by name.
     #[serde(default)]
     pub policies: Vec<PolicyChange>,
+    /// Products that appear, go or change, by name.
+    #[serde(default)]
+    pub products: Vec<ProductChange>,
     /// Columns that count as looked at from now on.
     #[serde(default)]
     pub reviewed_added: Vec<ReviewedColumn>,
@@ -179,6 +182,22 @@ pub struct PolicyChange {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<PolicySchema>)]
     pub after: Option<Policy>,
+}
+
+/// A product that appears, goes or changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ProductChange {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub product: DatasetName,
+    /// As it is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ProductSchema>)]
+    pub before: Option<Product>,
+    /// As it would be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ProductSchema>)]
+    pub after: Option<Product>,
 }
 
 /// A column that somebody has looked at.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    RuleFinding, SourceFile, VersionSummary,
+    ResolvedInput, RuleFinding, SourceFile, VersionSummary,
     schemas::{
         DataTypeSchema, DatasetNameSchema, DecodeOptionsSchema, DecodeSchema, DigestSchema,
         IngestModeSchema, TableSchemaSchema, TallySchema,
@@ -141,6 +141,10 @@ pub struct IngestResponse {
     /// Bytes the lake did not have before; only for those who may read all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_bytes: Option<u64>,
+    /// What a product was built from, in the order of its statement; those that you may not know of are
+    /// left out. Empty for an ingest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<ResolvedInput>,
 }
 
 /// Whether an ingest made a version.

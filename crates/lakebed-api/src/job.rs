@@ -11,7 +11,7 @@ use crate::{IngestResponse, Problem, Progress};
 pub struct Job {
     /// Its name: `/v1/jobs/{id}`.
     pub id: String,
-    /// What kind of work: `ingest`, `statement`.
+    /// What kind of work: `ingest`, `build`, `statement`.
     #[schema(example = "ingest")]
     pub kind: String,
     /// How far it is.

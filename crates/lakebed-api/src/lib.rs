@@ -13,6 +13,8 @@
 //! | reference | [`ResolveRequest`], [`ResolveResponse`] | `/v1/resolve` |
 //! | upload | [`Uploaded`], [`UploadState`] | `/v1/uploads`, `/v1/uploads/{id}` |
 //! | ingest | [`IngestRequest`], [`IngestPlan`], [`IngestResponse`] | `/v1/ingest-plans`, `/v1/ingests` |
+//! | product | [`ProductList`], [`ProductAnswer`] | `/v1/products`, `/v1/products/{namespace}/{name}` |
+//! | build | [`BuildRequest`], [`IngestResponse`] | `/v1/products/{namespace}/{name}/builds` |
 //! | job | [`Job`], [`JobList`] | `/v1/jobs`, `/v1/jobs/{id}`, `/v1/jobs/{id}/events` |
 //! | statement | [`SqlRequest`], [`SqlResult`] | `/v1/sql` |
 //! | receipt | [`Receipt`], [`Replay`] | `/v1/receipts/{id}`, `/v1/receipts/{id}/replay` |
@@ -43,6 +45,7 @@ mod lake;
 mod line;
 pub mod media;
 mod problem;
+mod product;
 mod profile;
 mod promotion;
 mod receipt;
@@ -58,7 +61,7 @@ mod version;
 pub use catalog::{
     AccessExplanation, ActionExplained, AttributeChange, CatalogAnswer, CatalogApplied,
     CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, ContractChange, ContractReason,
-    GrantExplained, GroupChange, LadderChange, PolicyChange, PolicyExplained, Reach,
+    GrantExplained, GroupChange, LadderChange, PolicyChange, PolicyExplained, ProductChange, Reach,
     ReviewedColumn, RightChange, SightChange, TaggedPart,
 };
 pub use contract::{ContractCheckRequest, ContractReport, FirstBroken, RuleFinding};
@@ -75,6 +78,7 @@ pub use job::{Job, JobList, JobState};
 pub use lake::{Health, LakeInfo, Snapshot};
 pub use line::{Line, Progress};
 pub use problem::{BrokenStream, Problem};
+pub use product::{BuildRequest, LockedReference, ProductAnswer, ProductList, ProductSummary};
 pub use profile::{
     ColumnProfile, DistinctCount, Distribution, FrequentValue, ProfileAnswer, Quantile,
 };

@@ -592,6 +592,9 @@ pub struct DeclaredSchema {
     /// What is promised of datasets, by name: contracts as ARCHITECTURE.md says they are stored.
     #[schema(required = false)]
     pub contracts: BTreeMap<String, ContractSchema>,
+    /// Datasets that are computed from others, by name.
+    #[schema(required = false)]
+    pub products: BTreeMap<String, ProductSchema>,
     /// What some do not see of what they may read; no two have the same name.
     #[schema(required = false)]
     pub policies: Vec<PolicySchema>,
@@ -626,6 +629,43 @@ pub struct StageSchema {
     /// Which of them a steward may waive.
     #[schema(required = false)]
     pub waivable: Vec<GateNameSchema>,
+}
+
+/// A dataset that is computed from others.
+#[derive(ToSchema)]
+#[schema(as = Product)]
+pub struct ProductSchema {
+    /// Who answers for it, and as whom it is built.
+    #[schema(example = "alice")]
+    pub owner: String,
+    /// What it is for.
+    #[schema(min_length = 1)]
+    pub purpose: String,
+    /// The query that makes it.
+    #[schema(example = "SELECT region, count(*) AS orders FROM sales.orders GROUP BY region")]
+    pub sql: String,
+    /// References without a selector mean the heads of this stage.
+    #[schema(example = "raw")]
+    pub input_stage: String,
+    /// The columns that its rows are ordered by, before all others.
+    #[schema(required = false)]
+    pub order_by: Vec<String>,
+    /// When it is built; when somebody asks for it, unless said.
+    #[schema(required = false)]
+    pub refresh: RefreshSchema,
+}
+
+/// When a product is built.
+#[derive(ToSchema)]
+#[schema(as = Refresh)]
+#[serde(rename_all = "snake_case")]
+pub enum RefreshSchema {
+    /// When somebody asks for it.
+    Manual,
+    /// When an input has another head, while a server runs.
+    OnChange,
+    /// So many minutes after it was last looked at, while a server runs.
+    EveryMinutes(u32),
 }
 
 /// One restriction; of `row_filter`, `mask` and `hide` it has one.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{Catalog, Result, connection::Connection, statement::query};
 
 /// Every table with all its columns, in the order of its key.
-const TABLES: [(&str, &str); 14] = [
+const TABLES: [(&str, &str); 15] = [
     (
         "meta",
         "SELECT lake, last_seq, last_at_micros, journaled_seq, segment, segment_digest FROM meta",
@@ -30,6 +30,10 @@ const TABLES: [(&str, &str); 14] = [
         "findings",
         "SELECT dataset_id, number, contract, engine, object_id, seq FROM findings \
          ORDER BY dataset_id, number, contract, engine",
+    ),
+    (
+        "derivations",
+        "SELECT dataset_id, input_id, seq FROM derivations ORDER BY dataset_id, input_id",
     ),
     (
         "reviews",

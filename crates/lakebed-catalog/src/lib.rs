@@ -16,6 +16,7 @@
 //! | `datasets`, `versions`, `objects` | what the events made | insert only |
 //! | `declarations` | the catalogs that people applied | insert only |
 //! | `object_datasets` | which datasets name an object | insert only |
+//! | `derivations` | which datasets others were computed from | insert only |
 //! | `findings` | which contracts were measured on which versions | insert only |
 //! | `reviews`, `notices` | what people said of promotions, and of the end of datasets | insert only |
 //! | `head_moves` | every head a stage ever had | insert only |
@@ -34,6 +35,7 @@ mod connection;
 mod database;
 mod dataset;
 mod declaration;
+mod derivation;
 mod error;
 mod event;
 mod examine;

@@ -11,7 +11,7 @@ use lakebed_core::{
 use crate::{
     Entity, Error, Result,
     connection::Connection,
-    declaration,
+    declaration, derivation,
     event::{self, saturate},
     findings,
     flaw::{Flaw, to_i64},
@@ -105,6 +105,7 @@ async fn commit_version(
     object_dataset::insert(connection, seq, &version.dataset, named).await?;
     require_object(connection, seq, version.version_id.object()).await?;
     insert_version(connection, seq, dataset_id, version).await?;
+    derivation::insert(connection, seq, dataset_id, &version.derived_from).await?;
     let number = saturate(version.number);
     swap_head(connection, dataset_id, RAW, newest.map(|(number, _)| number), number).await?;
     insert_head_move(connection, seq, dataset_id, RAW, number).await

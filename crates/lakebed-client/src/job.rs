@@ -3,8 +3,10 @@
 use futures::TryStreamExt as _;
 use http::Method;
 use lakebed_api::{
-    IngestRequest, IngestResponse, Job, JobList, JobState, Problem, Progress, media,
+    BuildRequest, IngestRequest, IngestResponse, Job, JobList, JobState, Problem, Progress, media,
 };
+
+use lakebed_core::DatasetName;
 
 use crate::{
     ByteStream, Client, ClientError,
@@ -28,6 +30,25 @@ impl Client {
         key: &str,
     ) -> Result<Job, ClientError> {
         self.post(&["v1", "ingests"])
+            .json(request)
+            .header(media::PREFER, "respond-async")?
+            .header(media::IDEMPOTENCY_KEY, key)?
+            .repeatable()
+            .fetch()
+            .await
+    }
+
+    /// Asks for a build that goes on by itself, as [`Client::submit_ingest`] does for an ingest.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn submit_build(
+        &self,
+        product: &DatasetName,
+        request: &BuildRequest,
+        key: &str,
+    ) -> Result<Job, ClientError> {
+        self.post(&["v1", "products", product.namespace(), product.name(), "builds"])
             .json(request)
             .header(media::PREFER, "respond-async")?
             .header(media::IDEMPOTENCY_KEY, key)?

@@ -5,9 +5,10 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use lakebed_api::{
-    IngestRequest, IngestResponse, Progress, Uploaded, VerifyReport, VerifyRequest, media,
+    BuildRequest, IngestRequest, IngestResponse, Progress, Uploaded, VerifyReport, VerifyRequest,
+    media,
 };
-use lakebed_core::ObjectId;
+use lakebed_core::{DatasetName, ObjectId};
 
 use crate::{
     BoxError, Client, ClientError,
@@ -54,6 +55,27 @@ impl Client {
         on_progress: impl FnMut(Progress),
     ) -> Result<IngestResponse, ClientError> {
         let mut draft = self.post(&["v1", "ingests"]).json(request);
+        if let Some(key) = idempotency_key {
+            draft = draft.header(media::IDEMPOTENCY_KEY, key)?;
+        }
+        follow(draft, on_progress).await
+    }
+
+    /// Builds a product. Tells `on_progress` how far it is.
+    ///
+    /// The same `idempotency_key` is the same build, however often it is sent.
+    ///
+    /// # Errors
+    /// As [`Client::ingest`].
+    pub async fn build(
+        &self,
+        product: &DatasetName,
+        request: &BuildRequest,
+        idempotency_key: Option<&str>,
+        on_progress: impl FnMut(Progress),
+    ) -> Result<IngestResponse, ClientError> {
+        let (namespace, name) = (product.namespace(), product.name());
+        let mut draft = self.post(&["v1", "products", namespace, name, "builds"]).json(request);
         if let Some(key) = idempotency_key {
             draft = draft.header(media::IDEMPOTENCY_KEY, key)?;
         }

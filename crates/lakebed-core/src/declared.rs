@@ -1,4 +1,4 @@
-//! The lake as its people declared it: groups, principals, grants, policies, stages and contracts, as one
+//! The lake as its people declared it: groups, principals, grants, policies, stages, contracts and products, as one
 //! canonical value.
 //!
 //! How it is written down for people (YAML) and what makes one valid is `lakebed-govern`'s
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     AttributeName, AttributeValue, DatasetName, Grant, GroupName, Ladder, ObjectId, PrincipalName,
+    Product,
     contract::Contract,
     policy::{Policy, PolicyName},
 };
@@ -38,6 +39,8 @@ pub struct Declared {
     pub reviewed: BTreeMap<DatasetName, BTreeSet<String>>,
     /// What is promised of datasets, whether they exist or not.
     pub contracts: BTreeMap<DatasetName, Contract>,
+    /// Datasets that are computed from others.
+    pub products: BTreeMap<DatasetName, Product>,
     /// The stages and their gates; none for the usual ones.
     pub stages: Option<Ladder>,
 }
@@ -114,6 +117,8 @@ struct Stored {
     reviewed: BTreeMap<DatasetName, BTreeSet<String>>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     contracts: BTreeMap<DatasetName, Contract>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    products: BTreeMap<DatasetName, Product>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stages: Option<Ladder>,
 }
@@ -139,6 +144,7 @@ impl From<Declared> for Stored {
             policies,
             reviewed,
             contracts,
+            products,
             stages,
         } = declared;
         let policies = policies.into_values().collect();
@@ -151,6 +157,7 @@ impl From<Declared> for Stored {
             policies,
             reviewed,
             contracts,
+            products,
             stages,
         }
     }
@@ -169,6 +176,7 @@ impl TryFrom<Stored> for Declared {
             policies,
             reviewed,
             contracts,
+            products,
             stages,
         } = stored;
         if format != FORMAT {
@@ -189,6 +197,7 @@ impl TryFrom<Stored> for Declared {
             policies: by_name,
             reviewed,
             contracts,
+            products,
             stages,
         })
     }

@@ -131,6 +131,9 @@ pub struct VersionCommitted {
     /// another dataset did: who may read this dataset may read them. Sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shared: Vec<ObjectId>,
+    /// The datasets that it was computed from, where it was; sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub derived_from: Vec<DatasetName>,
 }
 
 /// See [`EventBody::HeadMoved`].

@@ -34,6 +34,14 @@ struct KeyParts<'a> {
     again: Option<&'a str>,
 }
 
+#[derive(Serialize)]
+struct BuildParts<'a> {
+    format: u32,
+    dataset: &'a DatasetName,
+    derivation: ObjectId,
+    contract: Option<ObjectId>,
+}
+
 impl IngestKey {
     /// The key of reading `sources` (name, bytes, resolved options) into `dataset`.
     ///
@@ -48,6 +56,18 @@ impl IngestKey {
     ) -> Self {
         let decoder = DECODER_VERSION;
         let parts = KeyParts { format: 1, dataset, mode, sources, contract, decoder, again };
+        let bytes = serde_json::to_vec(&parts).expect("plain values always serialise");
+        Self(ObjectId::of(&bytes))
+    }
+
+    /// The key of computing `dataset` by `derivation`, under what else decides: `contract`.
+    #[must_use]
+    pub fn of_build(
+        dataset: &DatasetName,
+        derivation: ObjectId,
+        contract: Option<ObjectId>,
+    ) -> Self {
+        let parts = BuildParts { format: 1, dataset, derivation, contract };
         let bytes = serde_json::to_vec(&parts).expect("plain values always serialise");
         Self(ObjectId::of(&bytes))
     }

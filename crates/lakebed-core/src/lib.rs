@@ -20,6 +20,7 @@
 //! | declared catalog | what people wrote down of all that, as one value | [`Declared`] |
 //! | profile | what a version's accepted rows look like | [`profile::Profile`] |
 //! | contract | what the producer promises of a dataset | [`contract::Contract`] |
+//! | product, derivation | a dataset that is computed from others; how one version of it was | [`Product`], [`Derivation`] |
 //! | rule, finding | one thing that must hold; what measuring it on a version found | [`contract::Rule`], [`contract::Finding`] |
 //! | lineage | which columns of which versions the columns of an answer are made of | [`lineage::Lineage`] |
 //!
@@ -43,6 +44,7 @@ mod manifest;
 mod name;
 pub mod policy;
 mod principal;
+mod product;
 pub mod profile;
 mod promotion;
 mod reference;
@@ -78,6 +80,7 @@ pub use principal::{
     AttributeName, AttributeValue, GroupName, Identity, PrincipalError, PrincipalName, ScopeEntry,
     Standing, TokenScope,
 };
+pub use product::{BUILD_ENGINE, Derivation, DerivedFrom, Product, Refresh};
 pub use promotion::{
     Approval, DatasetDeprecated, Evidence, GateOutcome, Promotion, PromotionReviewed,
     ReviewVerdict, Waiver,

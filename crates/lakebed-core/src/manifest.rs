@@ -52,6 +52,12 @@ pub struct Manifest {
     /// The versions this one was computed from, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<InputVersion>,
+    /// How it was computed: a [`crate::Derivation`]. None of versions that were ingested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub derivation: Option<StoredObject>,
+    /// What its columns come from: a [`crate::lineage::Lineage`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<StoredObject>,
 }
 
 impl Manifest {
@@ -72,6 +78,8 @@ impl Manifest {
             profile: None,
             contract: None,
             inputs: Vec::new(),
+            derivation: None,
+            lineage: None,
         }
     }
 
@@ -89,13 +97,6 @@ impl Manifest {
         let manifest: Self = serde_json::from_slice(bytes)?;
         check_format("format", manifest.format, FORMAT)?;
         Ok(manifest)
-    }
-
-    /// Every object the manifest names directly: its lists, its profile and its contract.
-    pub fn named_objects(&self) -> impl Iterator<Item = ObjectId> + '_ {
-        let lists = self.tables.iter().chain(&self.quarantine).chain(&self.sources);
-        let profile = self.profile.map(|profile| profile.id);
-        lists.map(|list| list.object.id).chain(profile).chain(self.contract)
     }
 }
 

@@ -9,7 +9,8 @@
 //! * [`judge`] says what promoting versions to a stage would take: every gate, from what the caller
 //!   read of them.
 //! * [`restrict`] says what policies leave of a table for somebody; [`check_policy`] whether a policy
-//!   fits a table; [`is_about`] whether one is about it at all.
+//!   fits a table; [`is_about`] whether one is about it at all; [`inherit`] what is left of what was
+//!   computed from tables.
 //!
 //! It reads no database and no file: what it needs is handed in. Whether something exists is not
 //! its business either: it answers by names alone, the same for what is and for what is not there.
@@ -18,6 +19,7 @@ mod about;
 mod authorize;
 mod declared;
 mod explain;
+mod inherit;
 mod plan;
 mod promotion;
 mod restrict;
@@ -31,10 +33,11 @@ pub use declared::{
 pub use explain::{
     ActionExplained, Explanation, GrantExplained, PolicyExplained, WhyNot, WhySpared, explain,
 };
+pub use inherit::{Inherited, NotInherited, inherit};
 pub use lakebed_contract::{Change, Level, Note, NoteKind, Reason, VersionFlaw, yaml::Mistake};
 pub use plan::{
     AttributeChange, CatalogPlan, ContractChange, GroupChange, LadderChange, PlanWarning,
-    PolicyChange, Reach, RightChange, SightChange, plan_catalog,
+    PolicyChange, ProductChange, Reach, RightChange, SightChange, plan_catalog,
 };
 pub use promotion::{
     ApprovedPlan, ContractFacts, FreshnessFacts, HeadFacts, InputFacts, MeasuredFacts,

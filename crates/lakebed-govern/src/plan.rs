@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lakebed_contract::{Change, VersionFlaw, check_version, classify};
 use lakebed_core::{
     Action, AttributeName, AttributeValue, DatasetName, Declared, Grant, Grantee, GroupName,
-    Ladder, ObjectId, PrincipalName, StageName, Target, Timestamp,
+    Ladder, ObjectId, PrincipalName, Product, StageName, Target, Timestamp,
     policy::{Mask, Policy, PolicyName, PolicyRule, PolicyTarget, TagName},
 };
 
@@ -46,6 +46,8 @@ pub struct CatalogPlan {
     pub sights: Vec<SightChange>,
     /// Contracts that are new, go or change, by dataset.
     pub contracts: Vec<ContractChange>,
+    /// Products that are new, go or change, by name.
+    pub products: Vec<ProductChange>,
     /// The stages, if they or their gates change.
     pub ladder: Option<LadderChange>,
     /// What may not do what its author thinks.
@@ -171,6 +173,17 @@ pub struct ContractChange {
     pub version_flaw: Option<VersionFlaw>,
 }
 
+/// A product that is new, goes or changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProductChange {
+    /// Its name.
+    pub product: DatasetName,
+    /// As it is now.
+    pub before: Option<Product>,
+    /// As it would be.
+    pub after: Option<Product>,
+}
+
 /// Something that some may do from now on, or no more, or for another time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RightChange {
@@ -225,6 +238,7 @@ pub fn plan_catalog(before: Option<&Declared>, after: &Declared, now: Timestamp)
         reviewed_removed: &reviewed(old) - &reviewed(after),
         sights: sight_changes(old, after, now),
         contracts: contract_changes(old, after),
+        products: product_changes(old, after),
         ladder: ladder_change(old, after),
         warnings: unused_tags(after).into_iter().chain(higher_stages(after)).collect(),
         loses_last_admin: has_admin(old, now) && !has_admin(after, now),
@@ -303,6 +317,16 @@ fn contract_changes(old: &Declared, new: &Declared) -> Vec<ContractChange> {
         })
     };
     names.into_iter().filter_map(change).collect()
+}
+
+fn product_changes(old: &Declared, new: &Declared) -> Vec<ProductChange> {
+    let names: BTreeSet<&DatasetName> = old.products.keys().chain(new.products.keys()).collect();
+    let change = |name: &DatasetName| ProductChange {
+        product: name.clone(),
+        before: old.products.get(name).cloned(),
+        after: new.products.get(name).cloned(),
+    };
+    names.into_iter().map(change).filter(|change| change.before != change.after).collect()
 }
 
 /// Compares what everybody may do before and after, and puts together those for whom it is the

@@ -45,6 +45,29 @@ impl Rights {
         }
     }
 
+    /// Whether a policy is about anything at all that they are not excepted from.
+    #[must_use]
+    pub fn is_restricted_somewhere(&self) -> bool {
+        !self.restricted.is_empty()
+    }
+
+    /// The same, where each first dataset is computed from the second: whoever may not see all of what
+    /// a dataset is made of may not see all of it, however far away that is.
+    #[must_use]
+    pub fn with_derivations(mut self, derivations: &[(DatasetName, DatasetName)]) -> Self {
+        loop {
+            let found = derivations.iter().filter(|(dataset, input)| {
+                self.is_restricted(input) && !self.is_restricted(dataset)
+            });
+            let found: Vec<Target> =
+                found.map(|(dataset, _)| Target::Dataset(dataset.clone())).collect();
+            if found.is_empty() {
+                return self;
+            }
+            self.restricted.extend(found);
+        }
+    }
+
     /// Whether `action` on `target` is allowed, as a proof or a refusal.
     pub fn verdict(&self, action: Action, target: &Target) -> Verdict {
         let (principal, target) = (self.principal.clone(), target.clone());

@@ -23,6 +23,7 @@ mod arrow_types;
 mod cell;
 mod checks;
 mod chunks;
+mod computed;
 mod contract;
 mod decode;
 mod encoding;
@@ -62,6 +63,7 @@ mod xlsx_in;
 
 pub use arrow_types::arrow_schema;
 pub use checks::{BrokenRule, RowCheck, RowRule, Rules};
+pub use computed::{ComputedRows, evolution_to};
 pub use contract::{ContractRules, Reference};
 pub use encoding::encoding_name;
 pub use entry::{decode, plan, recount, recount_checked, resolve};

@@ -8,7 +8,7 @@ use std::{io, num::NonZeroUsize, sync::Arc, thread};
 use async_trait::async_trait;
 use datafusion::{execution::TaskContext, physical_plan::ExecutionPlan};
 use lakebed_service::engine::{
-    Derivation, Engine, EngineError, Prepared, QueryJob, QueryStream, StatementKind,
+    Described, Engine, EngineError, Prepared, QueryJob, QueryStream, StatementKind,
 };
 use lakebed_store::Store;
 
@@ -122,7 +122,7 @@ impl Engine for DataFusionEngine {
         drive::start(Arc::clone(&self.threads), work, limits).await
     }
 
-    async fn lineage(&self, job: QueryJob) -> Result<Derivation, EngineError> {
+    async fn lineage(&self, job: QueryJob) -> Result<Described, EngineError> {
         let limits = job.limits;
         let template = Arc::clone(&self.template);
         let provider = self.provider;
@@ -170,9 +170,14 @@ pub(crate) fn plan_job(
     let files = job.tables.iter().flat_map(|table| &table.files);
     let objects = store.reader(files.map(|file| file.object));
     let objects = OnlyOurs::new(objects, fault.clone());
-    let planner = template.planner(&job.limits, job.now).map_err(from_datafusion)?;
+    let parts = job.fixed.as_ref().map(|_| 1);
+    let planner = template.planner(&job.limits, job.now, parts).map_err(from_datafusion)?;
     let planner = planner.reading(&objects);
     let logical = plan::logical(query, &planner, &job, provider)?;
+    let logical = match &job.fixed {
+        Some(order) => plan::fixed(logical, order)?,
+        None => logical,
+    };
     if *kind == StatementKind::Explain {
         let logical = planner.optimize(&logical).map_err(from_datafusion)?;
         return answers::explained(&logical).map(Planned::Answer);
@@ -196,7 +201,7 @@ fn derive_job(
     template: &Template,
     job: &QueryJob,
     provider: Provider,
-) -> Result<Derivation, EngineError> {
+) -> Result<Described, EngineError> {
     let admitted = template.statements.admit(&job.sql)?;
     let (StatementKind::Query, Some(mut query)) = (&admitted.prepared.kind, admitted.query.clone())
     else {
@@ -204,11 +209,11 @@ fn derive_job(
         return Err(not_allowed("only queries have a lineage", Some(hint)));
     };
     parameters::bind(&mut query, &job.parameters)?;
-    let planner = template.planner(&job.limits, job.now).map_err(from_datafusion)?;
+    let planner = template.planner(&job.limits, job.now, None).map_err(from_datafusion)?;
     let logical = plan::logical(query, &planner, job, provider)?;
     let analysed = plan::analysed(logical, &planner)?;
     let lineage = lineage::of(&analysed, &job.tables)?;
-    Ok(Derivation { schema: plain_schema(analysed.schema().as_arrow()), lineage })
+    Ok(Described { schema: plain_schema(analysed.schema().as_arrow()), lineage })
 }
 
 fn described(job: &QueryJob) -> Result<arrow::array::RecordBatch, EngineError> {

@@ -50,6 +50,36 @@ fn name_of(table: &datafusion::common::TableReference) -> String {
     }
 }
 
+/// The functions that answer otherwise another time: by chance, or by the clock.
+pub(crate) fn changing(plan: &LogicalPlan) -> Result<Vec<String>> {
+    let mut calls = BTreeSet::new();
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            calls.extend(changing_in([expr])?);
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    Ok(calls.into_iter().collect())
+}
+
+/// The same, of expressions.
+pub(crate) fn changing_in<'a>(
+    expressions: impl IntoIterator<Item = &'a Expr>,
+) -> Result<BTreeSet<String>> {
+    let mut calls = BTreeSet::new();
+    for expression in expressions {
+        expression.apply(|expr| {
+            if let Expr::ScalarFunction(call) = expr
+                && call.func.signature().volatility != Volatility::Immutable
+            {
+                calls.insert(call.func.name().to_owned());
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+    }
+    Ok(calls)
+}
+
 /// Why the same rows below may give other rows above: an order that nothing fixes, functions that
 /// answer anew each time, sums whose last digits depend on the order of their parts.
 pub(crate) fn unstable(plan: &LogicalPlan) -> Result<Vec<String>> {

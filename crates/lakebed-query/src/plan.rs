@@ -22,10 +22,11 @@ use datafusion::{
         sqlparser::ast::{Query, Statement},
     },
 };
-use lakebed_service::engine::{BoundTable, EngineError, QueryJob, SystemRows};
+use lakebed_service::engine::{BoundTable, EngineError, FixedOrder, QueryJob, SystemRows};
 
 use crate::{
     errors::from_datafusion,
+    facts,
     guard::{Named, named_in},
 };
 
@@ -49,7 +50,7 @@ pub(crate) fn logical(
         let made = Arc::new(made.map_err(from_datafusion)?);
         tables.insert(Named::System(*table), provider_as_source(made));
     }
-    let names = Names { state, tables };
+    let names = Names { state, tables, is_fixed: job.fixed.is_some() };
     let options = ParserOptions::from(&state.config_options().sql_parser);
     SqlToRel::new_with_options(&names, options)
         .sql_statement_to_plan(Statement::Query(query))
@@ -79,10 +80,44 @@ pub(crate) fn limited(
         .map_err(from_datafusion)
 }
 
+/// The plan with its rows in an order that leaves nothing open. Whatever would answer anew another time
+/// is refused.
+pub(crate) fn fixed(
+    plan: LogicalPlan,
+    order: &FixedOrder,
+) -> std::result::Result<LogicalPlan, EngineError> {
+    let changing = facts::changing(&plan).map_err(from_datafusion)?;
+    if let Some(call) = changing.first() {
+        return Err(EngineError::NotAllowed {
+            message: format!("`{call}` answers anew each time, which no version of a product can"),
+            hint: Some("take the time from a column".to_owned()),
+        });
+    }
+    let columns = plan.schema().columns();
+    let mut places: Vec<usize> = Vec::with_capacity(columns.len());
+    for name in &order.by {
+        let place = columns.iter().position(|column| column.name == *name);
+        places.push(place.ok_or_else(|| EngineError::Invalid {
+            message: format!("the answer has no column `{name}` to be ordered by"),
+            hint: Some("name columns of the answer in `order_by`".to_owned()),
+        })?);
+    }
+    let others = (0..columns.len()).filter(|place| !order.by.contains(&columns[*place].name));
+    places.extend(others.collect::<Vec<_>>());
+    let sort =
+        places.into_iter().map(|place| Expr::Column(columns[place].clone()).sort(true, true));
+    LogicalPlanBuilder::from(plan)
+        .sort(sort.collect::<Vec<_>>())
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(from_datafusion)
+}
+
 /// What names mean in one statement: the tables of its job, the functions of every session.
 struct Names<'a> {
     state: &'a SessionState,
     tables: HashMap<Named, Arc<dyn TableSource>>,
+    /// Whether nothing may answer anew each time.
+    is_fixed: bool,
 }
 
 impl ContextProvider for Names<'_> {
@@ -100,6 +135,12 @@ impl ContextProvider for Names<'_> {
         let Some(function) = self.state.table_functions().get(name) else {
             return plan_err!("there is no table function `{name}`");
         };
+        // Arguments are computed while planning, and are no part of the plan.
+        if self.is_fixed
+            && let Some(call) = facts::changing_in(&args)?.into_iter().next()
+        {
+            return plan_err!("`{call}` answers anew each time: name the values");
+        }
         let context = SimplifyContext::builder()
             .with_config_options(Arc::clone(self.state.config_options()))
             .with_query_execution_start_time(

@@ -96,13 +96,21 @@ impl Template {
         Ok(Self { state, idle: Mutex::default(), footers, footer_bytes, statements })
     }
 
-    /// What plans one statement: its limits, its time.
-    pub(crate) fn planner(&self, limits: &QueryLimits, now: Timestamp) -> Result<Planner<'_>> {
+    /// What plans one statement: its limits, its time; to run in so many parts, if that is said.
+    pub(crate) fn planner(
+        &self,
+        limits: &QueryLimits,
+        now: Timestamp,
+        parts: Option<usize>,
+    ) -> Result<Planner<'_>> {
         let idle = self.idle().pop();
         let mut state = idle.unwrap_or_else(|| self.state.clone());
         let share = self.share(limits);
         let mut config = self.state.config().clone();
         let options = config.options_mut();
+        if let Some(parts) = parts {
+            options.execution.target_partitions = parts;
+        }
         options.execution.sort_spill_reservation_bytes = self.reservation(limits);
         let rows = (share / ROW_BYTES).clamp(LEAST_ROWS, USUAL_ROWS);
         options.execution.batch_size = ConfigNonZeroUsize::try_new(rows)?;
@@ -280,7 +288,7 @@ mod tests {
         let little = QueryLimits { memory_bytes: 8 << 20, ..QueryLimits::default() };
         for (limits, rows, now) in [(little, 512, 7), (QueryLimits::default(), 8_192, 9)] {
             let now = Timestamp::from_micros(now);
-            let planner = template.planner(&limits, now).unwrap().reading(&objects);
+            let planner = template.planner(&limits, now, None).unwrap().reading(&objects);
             assert!(template.idle().is_empty(), "it is at work");
             assert_eq!(planner.config().batch_size(), rows);
             assert_eq!(
@@ -302,7 +310,8 @@ mod tests {
         let template = Template::new(2, 1 << 20).unwrap();
         let now = Timestamp::from_micros(0);
         let objects = objects(folder.path());
-        let planner = template.planner(&QueryLimits::default(), now).unwrap().reading(&objects);
+        let planner =
+            template.planner(&QueryLimits::default(), now, None).unwrap().reading(&objects);
         for place in ["file:///etc", "lakebed://objects"] {
             let place = url::Url::parse(place).unwrap();
             assert!(planner.runtime_env().object_store_registry.get_store(&place).is_err());

@@ -191,7 +191,13 @@ pub(crate) fn ingested(state: &AppState, outcome: service::IngestOutcome) -> Ing
             false => Vec::new(),
         },
         new_bytes: outcome.sees_lake.then_some(outcome.new_bytes),
+        inputs: Vec::new(),
     }
+}
+
+pub(crate) fn built(state: &AppState, outcome: service::BuildOutcome) -> IngestResponse {
+    let inputs = outcome.inputs.iter().map(input).collect();
+    IngestResponse { inputs, ..ingested(state, outcome.made) }
 }
 
 pub(crate) fn contract_report(report: service::VersionReport) -> ContractReport {

@@ -1,18 +1,18 @@
-//! What jobs of a server do: ingests, as they were asked for on the wire; statements are in
+//! What jobs of a server do: ingests and builds, as they were asked for on the wire; statements are in
 //! `statements.rs`.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lakebed_api::{IngestRequest, Problem};
+use lakebed_api::{IngestRequest, IngestResponse, Problem};
 use lakebed_service::{
-    Ctx, Error, JobOutcome, JobQueue, JobRun, JobRunner, JobRunners, ProgressSink, STATEMENT,
+    BUILD, Ctx, Error, JobOutcome, JobQueue, JobRun, JobRunner, JobRunners, ProgressSink, STATEMENT,
 };
 
 use crate::{
     AppState, convert,
     problem::{Failure, Result},
-    routes::ingest::parse_request,
+    routes::{ingest::parse_request, product::Build},
     statements::Statements,
     urls::fetch,
 };
@@ -22,9 +22,10 @@ pub(crate) const INGEST: &str = "ingest";
 
 /// What jobs do in `state`, by kind.
 pub(crate) fn runners(state: &AppState) -> JobRunners {
-    let (ingests, statements) = (state.clone(), state.clone());
+    let (ingests, builds, statements) = (state.clone(), state.clone(), state.clone());
     JobRunners::from([
-        (INGEST, Arc::new(Ingests { state: ingests }) as Arc<dyn JobRunner>),
+        (BUILD, Arc::new(Builds { state: builds }) as Arc<dyn JobRunner>),
+        (INGEST, Arc::new(Ingests { state: ingests })),
         (STATEMENT, Arc::new(Statements { state: statements })),
     ])
 }
@@ -45,28 +46,10 @@ impl JobRunner for Ingests {
         let JobRun { ctx, ticket, request, progress, .. } = job;
         let request = match self.prepare(&ctx, &request, progress.as_ref()).await {
             Ok(request) => request,
-            Err(failure) => return JobOutcome::Failed(self.told(&failure, &ctx)),
+            Err(failure) => return JobOutcome::Failed(told(&self.state, &failure, &ctx)),
         };
-        match self.state.lake.ingest_in_turn(&ctx, ticket, request, progress).await {
-            Ok(outcome) => {
-                let done = convert::ingested(&self.state, outcome);
-                JobOutcome::Done(serde_json::to_string(&done).expect("wire types always serialise"))
-            }
-            Err(Error::Cancelled) => JobOutcome::Cancelled,
-            Err(error) => {
-                let is_passing = is_passing(&error);
-                let failure = Failure::from(error);
-                tracing::warn!(
-                    job = ctx.request_id,
-                    code = failure.code(),
-                    cause = failure.cause(),
-                    is_passing,
-                    "a job failed"
-                );
-                let told = self.told(&failure, &ctx);
-                if is_passing { JobOutcome::Again(told) } else { JobOutcome::Failed(told) }
-            }
-        }
+        let made = self.state.lake.ingest_in_turn(&ctx, ticket, request, progress).await;
+        ended(&self.state, &ctx, made.map(|outcome| convert::ingested(&self.state, outcome)))
     }
 
     fn lost(&self, why: &str) -> String {
@@ -90,10 +73,62 @@ impl Ingests {
         fetch(&self.state, ctx, &mut request, urls, progress).await?;
         Ok(request)
     }
+}
 
-    fn told(&self, failure: &Failure, ctx: &Ctx) -> String {
-        problem_text(&failure.problem(self.state.access, &ctx.request_id))
+/// Builds products.
+#[derive(Debug)]
+struct Builds {
+    state: AppState,
+}
+
+#[async_trait]
+impl JobRunner for Builds {
+    fn queue(&self) -> JobQueue {
+        JobQueue::Statements
     }
+
+    async fn run(&self, job: JobRun) -> JobOutcome {
+        let JobRun { ctx, ticket, request, progress, .. } = job;
+        let request = serde_json::from_str::<Build>(&request)
+            .map_err(|error| Failure::internal(format!("a job's request: {error}")));
+        let request = match request {
+            Ok(request) => request.into_request(),
+            Err(failure) => return JobOutcome::Failed(told(&self.state, &failure, &ctx)),
+        };
+        let made = self.state.lake.build_in_turn(&ctx, ticket, request, progress).await;
+        ended(&self.state, &ctx, made.map(|outcome| convert::built(&self.state, outcome)))
+    }
+
+    fn lost(&self, why: &str) -> String {
+        problem_text(&lost(&self.state, why))
+    }
+}
+
+/// What came of work that makes a version.
+fn ended(state: &AppState, ctx: &Ctx, made: Result<IngestResponse, Error>) -> JobOutcome {
+    match made {
+        Ok(done) => {
+            JobOutcome::Done(serde_json::to_string(&done).expect("wire types always serialise"))
+        }
+        Err(Error::Cancelled) => JobOutcome::Cancelled,
+        Err(error) => {
+            let is_passing = is_passing(&error);
+            let failure = Failure::from(error);
+            tracing::warn!(
+                job = ctx.request_id,
+                code = failure.code(),
+                cause = failure.cause(),
+                is_passing,
+                "a job failed"
+            );
+            let told = told(state, &failure, ctx);
+            if is_passing { JobOutcome::Again(told) } else { JobOutcome::Failed(told) }
+        }
+    }
+}
+
+fn told(state: &AppState, failure: &Failure, ctx: &Ctx) -> String {
+    problem_text(&failure.problem(state.access, &ctx.request_id))
 }
 
 /// Whether trying again may help.

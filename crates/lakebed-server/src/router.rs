@@ -24,8 +24,8 @@ use crate::{
     compress::compress,
     front::{caught, front, no_such_method, no_such_route},
     routes::{
-        catalog, contract, dataset, diff, event, ingest, job, lake, object, profile, promotion,
-        receipt, resolve, sql, statement, token, upload, verify, version,
+        catalog, contract, dataset, diff, event, ingest, job, lake, object, product, profile,
+        promotion, receipt, resolve, sql, statement, token, upload, verify, version,
     },
 };
 
@@ -67,6 +67,9 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(upload::get_upload, upload::append_upload, upload::abort_upload))
         .routes(routes!(ingest::plan_ingest))
         .routes(routes!(ingest::ingest))
+        .routes(routes!(product::list_products))
+        .routes(routes!(product::get_product))
+        .routes(routes!(product::build_product))
         .routes(routes!(job::list_jobs))
         .routes(routes!(job::get_job, job::cancel_job))
         .routes(routes!(job::job_events))
@@ -110,6 +113,7 @@ fn resources() -> OpenApiRouter<AppState> {
         (name = "version", description = "Immutable states of a dataset"),
         (name = "object", description = "Immutable bytes by their digest"),
         (name = "ingest", description = "Originals in, a version out"),
+        (name = "product", description = "Datasets that are computed from others"),
         (name = "job", description = "Long work that nobody has to wait for"),
         (name = "sql", description = "Statements over pinned versions"),
         (name = "receipt", description = "What answers were made of"),

@@ -39,7 +39,12 @@ impl Lake {
             true => Arc::default(),
             false => self.in_force().await?,
         };
-        Ok((Rights::of(&ctx.identity, &in_force.declared, now), in_force))
+        let rights = Rights::of(&ctx.identity, &in_force.declared, now);
+        if !rights.is_restricted_somewhere() {
+            return Ok((rights, in_force));
+        }
+        let derivations = self.inner.catalog.derivations().await?;
+        Ok((rights.with_derivations(&derivations), in_force))
     }
 
     /// The proof that the asker may do `action` on `target`, or the error that says no.

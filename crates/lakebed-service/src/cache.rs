@@ -11,6 +11,7 @@ use lakebed_core::{
     CatalogApplied, DatasetName, Declared, FileEntry, KnownFields, ListRef, Manifest, ObjectId,
     SourceEntry, SourceList, StoredObject, TableList,
     contract::{Contract, Findings},
+    lineage::Lineage,
     policy::MaskKey,
 };
 use lakebed_store::Store;
@@ -27,6 +28,7 @@ pub(crate) struct Cache {
     tables: Shelf<Vec<FileEntry>>,
     sources: Shelf<Vec<SourceEntry>>,
     contracts: Shelf<Contract>,
+    lineages: Shelf<Lineage>,
     findings: Shelf<Findings>,
     /// By the event that applied it: the same value may come to hold twice, for other tables.
     in_force: Shelf<InForce, u64>,
@@ -131,6 +133,21 @@ impl Cache {
             .and_then(Contract::from_json)
             .map_err(|error| unreadable("contract", id, error))?;
         Ok(self.contracts.keep(id, contract))
+    }
+
+    /// What the columns of a version are made of, verified.
+    pub(crate) async fn lineage(
+        &self,
+        store: &Store,
+        object: &StoredObject,
+    ) -> Result<Arc<Lineage>> {
+        if let Some(kept) = self.lineages.find(object.id) {
+            return Ok(kept);
+        }
+        let bytes = store.get(object).await?;
+        let lineage =
+            Lineage::from_bytes(&bytes).map_err(|error| unreadable("lineage", object.id, error))?;
+        Ok(self.lineages.keep(object.id, lineage))
     }
 
     /// What was found of a contract, verified.

@@ -144,6 +144,18 @@ pub struct QueryJob {
     pub limits: QueryLimits,
     /// The time that `now()` means in this statement.
     pub now: Timestamp,
+    /// If the answer has to be the same for ever: the same rows in the same order, whatever machine
+    /// computes it and whenever. What depends on the time or on chance is refused then.
+    #[serde(default)]
+    pub fixed: Option<FixedOrder>,
+}
+
+/// An order of rows that leaves nothing open: by these columns, then by all others from left to right;
+/// ascending, nulls first.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FixedOrder {
+    /// What they are ordered by first.
+    pub by: Vec<String>,
 }
 
 /// Values bound to a statement's placeholders: JSON null, booleans, numbers and strings.
@@ -255,7 +267,7 @@ impl std::fmt::Debug for QueryStream {
 
 /// What an answer would be made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Derivation {
+pub struct Described {
     /// The columns it would have.
     pub schema: SchemaRef,
     /// Where each of them comes from, in the same order.
@@ -344,5 +356,5 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     /// [`EngineError::Invalid`] as when it is run; [`EngineError::NotAllowed`] if it is no query, reads
     /// a table of the system, which has no versions, or does something of which no lineage is known;
     /// [`EngineError::Exhausted`] beyond [`Lineage::MOST_EDGES`].
-    async fn lineage(&self, job: QueryJob) -> Result<Derivation, EngineError>;
+    async fn lineage(&self, job: QueryJob) -> Result<Described, EngineError>;
 }

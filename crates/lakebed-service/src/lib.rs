@@ -8,6 +8,7 @@
 mod access;
 mod admission;
 mod browse;
+mod build;
 mod cache;
 mod contract;
 mod ctx;
@@ -33,6 +34,7 @@ mod promotion;
 mod query;
 mod reads;
 mod rebuild;
+mod refresh;
 mod resolve;
 mod statement;
 mod system;
@@ -42,6 +44,7 @@ mod verify;
 
 pub use access::Seen;
 pub use admission::{AdmissionLimits, Ticket};
+pub use build::{BUILD, BuildOutcome, BuildRequest, SeenProduct};
 pub use contract::{
     ContractCheckError, ContractCheckRequest, ContractFinding, ContractReport, VersionReport,
     check_contract,
@@ -83,6 +86,7 @@ pub use reads::{
     ReceiptOutcome, ReceiptVersion, Replay, StoredRead, Verdict,
 };
 pub use rebuild::{RebuildReport, rebuild};
+pub use refresh::Looked;
 pub use resolve::{Detail, Resolution, ResolvedVersion, VersionDetail};
 pub use statement::{
     Basis, KeptAnswer, KeptChunk, KeptResult, ResultLimits, STATEMENT, StatementRun,

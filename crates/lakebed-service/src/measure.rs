@@ -122,6 +122,7 @@ impl Lake {
             system: Vec::new(),
             limits,
             now: self.inner.clock.now(),
+            fixed: None,
         };
         let stream = match self.inner.engine.run(job, &self.inner.store).await {
             Ok(stream) => stream,

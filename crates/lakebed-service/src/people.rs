@@ -71,9 +71,11 @@ impl Lake {
     pub async fn plan_catalog(&self, ctx: &Ctx, declared: &Declared) -> Result<CatalogPlan> {
         self.authorize(ctx, Action::Admin, &Target::Lake).await?;
         check(declared)?;
+        self.check_products(declared)?;
         let (_, current) = self.newest_in_force().await?;
         let current = current.as_ref().map(|current| &current.declared);
         let mut plan = plan_catalog(current, declared, self.inner.clock.now());
+        self.check_promises(&plan, declared)?;
         plan.warnings.extend(self.check_policies_fit(current, declared).await?);
         Ok(plan)
     }
@@ -87,6 +89,7 @@ impl Lake {
     pub async fn apply_catalog(&self, ctx: &Ctx, request: ApplyCatalog) -> Result<AppliedCatalog> {
         let granted = self.authorize(ctx, Action::Admin, &Target::Lake).await?;
         check(&request.declared)?;
+        self.check_products(&request.declared)?;
         let ApplyCatalog { declared, expected, without_admin } = request;
         let (declaration, current) = self.newest_in_force().await?;
         let now = self.inner.clock.now();
@@ -100,6 +103,7 @@ impl Lake {
         if plan.before != expected {
             return Err(moved(expected, plan.before));
         }
+        self.check_promises(&plan, &declared)?;
         if plan.loses_last_admin && !without_admin {
             return Err(Error::Invalid {
                 code: "no-admin-left",

@@ -8,21 +8,79 @@ use std::collections::{BTreeMap, BTreeSet};
 use lakebed_catalog::DatasetFilter;
 use lakebed_core::{
     DatasetKind, DatasetName, DatasetRef, Declared, KnownFields, Selector, TableSchema,
+    lineage::Input,
     policy::{Mask, MaskKey, PolicyRule, PolicyTarget, Restriction},
 };
 use lakebed_govern::{
-    PlanWarning, Reader, TableFacts, check_policy, expects, is_about, is_news, missing_columns,
-    restrict,
+    Inherited, PlanWarning, Reader, TableFacts, check_policy, expects, inherit, is_about, is_news,
+    missing_columns, restrict,
 };
 
-use crate::{Ctx, Error, Lake, Result, VersionRecord, cache::InForce, lake::random_bytes};
+use crate::{
+    Ctx, Error, Lake, Result, VersionRecord, access::restricted, cache::InForce, lake::random_bytes,
+};
 
 /// How many misfits are told at once.
 const SHOWN: usize = 5;
 
 impl Lake {
-    /// What of `version`, which has these columns, the asker may see.
+    /// What of `version`, which has these columns, the asker may see: what policies on its dataset
+    /// leave, and of what was computed from others what those on them leave, too.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] where nobody can say which rows are theirs.
     pub(crate) async fn restriction(
+        &self,
+        ctx: &Ctx,
+        version: &VersionRecord,
+        schema: &TableSchema,
+        in_force: &InForce,
+    ) -> Result<Restriction> {
+        let own = self.own_restriction(ctx, version, schema, in_force).await?;
+        if in_force.declared.policies.is_empty() || ctx.identity.is_owner() {
+            return Ok(own);
+        }
+        let manifest = self.inner.cache.manifest(&self.inner.store, version).await?;
+        if manifest.derivation.is_none() {
+            return Ok(own);
+        }
+        let lineage = match &manifest.lineage {
+            Some(object) => self.inner.cache.lineage(&self.inner.store, object).await?,
+            None => return Err(restricted(&version.dataset)),
+        };
+        let mut inputs = BTreeMap::new();
+        for input in lineage.inputs() {
+            // Which dataset it is that keeps something is not told to whoever may not know of it.
+            let found = self.input(input, ctx, in_force).await.map_err(|error| match error {
+                Error::Forbidden { .. } | Error::NotFound { .. } => restricted(&version.dataset),
+                error => error,
+            })?;
+            inputs.insert(input.clone(), found);
+        }
+        let inherited = inherit(schema, &lineage, &inputs);
+        let inherited = inherited.map_err(|why| Error::Forbidden {
+            message: format!(
+                "a policy keeps parts of what `{}` is made of from you, and {why}",
+                version.dataset
+            ),
+        })?;
+        Ok(own.meet(inherited))
+    }
+
+    /// A version that another was computed from, as the asker may see it.
+    async fn input(&self, input: &Input, ctx: &Ctx, in_force: &InForce) -> Result<Inherited> {
+        let selector = Selector::Digest(input.version_id.object().to_string());
+        let reference = DatasetRef { dataset: input.dataset.clone(), selector };
+        let found = self.resolve_unasked(&[reference]).await?.versions.pop();
+        let Some(found) = found else { return Err(restricted(&input.dataset)) };
+        let schema = self.schema_of(&found.version).await?.unwrap_or_default();
+        // Products are made of products, a few deep.
+        let restriction = Box::pin(self.restriction(ctx, &found.version, &schema, in_force));
+        Ok(Inherited { restriction: restriction.await?, schema })
+    }
+
+    /// What policies on its own dataset leave.
+    async fn own_restriction(
         &self,
         ctx: &Ctx,
         version: &VersionRecord,

@@ -118,6 +118,7 @@ impl Lake {
             system: self.system_tables(ctx, &prepared.system).await?,
             limits: request.limits,
             now,
+            fixed: None,
         };
         // Planning reads nothing, so it need not wait for the record.
         let planned =

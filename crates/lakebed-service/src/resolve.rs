@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lakebed_catalog::{NotFound, ResolveOutcome};
-use lakebed_core::{DatasetRef, FileEntry, Manifest, Selector, SourceEntry};
+use lakebed_core::{DatasetRef, FileEntry, Manifest, Selector, SourceEntry, StageName};
 
 use crate::{
     Ctx, Error, Lake, Result, Snapshot, VersionRecord,
@@ -135,6 +135,16 @@ impl Lake {
     /// The same for use cases that were allowed for another reason than reading.
     pub(crate) async fn resolve_unasked(&self, references: &[DatasetRef]) -> Result<Resolution> {
         let found = self.inner.catalog.resolve(references, &self.inner.default_stage).await?;
+        self.describe(references, found, Detail::None, |_, _| Ok(())).await
+    }
+
+    /// The same where a bare name means the head of `stage`.
+    pub(crate) async fn resolve_at(
+        &self,
+        references: &[DatasetRef],
+        stage: &StageName,
+    ) -> Result<Resolution> {
+        let found = self.inner.catalog.resolve(references, stage).await?;
         self.describe(references, found, Detail::None, |_, _| Ok(())).await
     }
 

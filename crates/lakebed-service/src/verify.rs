@@ -215,6 +215,12 @@ impl Lake {
             scope.want(profile, "profile", version);
             scope.profiles.insert(profile.id, manifest.row_count);
         }
+        if let Some(derivation) = manifest.derivation {
+            scope.want(derivation, "derivation", version);
+        }
+        if let Some(lineage) = manifest.lineage {
+            scope.want(lineage, "lineage", version);
+        }
         for file in &detail.tables {
             scope.want(file.object, "table file", version);
             scope.files.insert(file.object.id, file.row_count);

@@ -1,7 +1,7 @@
 //! An engine for tests that run no SQL.
 
 use async_trait::async_trait;
-use lakebed_service::engine::{Derivation, Engine, EngineError, Prepared, QueryJob, QueryStream};
+use lakebed_service::engine::{Described, Engine, EngineError, Prepared, QueryJob, QueryStream};
 use lakebed_store::Store;
 
 /// Admits no statement.
@@ -22,7 +22,7 @@ impl Engine for NoEngine {
         Err(no_sql())
     }
 
-    async fn lineage(&self, _job: QueryJob) -> Result<Derivation, EngineError> {
+    async fn lineage(&self, _job: QueryJob) -> Result<Described, EngineError> {
         Err(no_sql())
     }
 }

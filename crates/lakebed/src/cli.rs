@@ -8,9 +8,9 @@ use lakebed_core::PrincipalName;
 
 use crate::{
     commands::{
-        access, catalog, completions, config as config_command, contract, demo, diff, doctor,
-        fetch, history, ingest, job, lock, log, login, ls, promotion, quarantine, ready, rebuild,
-        receipt, repair, resolve, serve, show, sql, token, verify, whoami,
+        access, build, catalog, completions, config as config_command, contract, demo, diff,
+        doctor, fetch, history, ingest, job, lock, log, login, ls, promotion, quarantine, ready,
+        rebuild, receipt, repair, resolve, serve, show, sql, token, verify, whoami,
     },
     config::{ColorWhen, Flags},
     output::style,
@@ -187,6 +187,8 @@ pub(crate) enum Command {
     Quarantine(quarantine::QuarantineArgs),
     /// Add corrected rows of a quarantine to their dataset
     Repair(Box<repair::RepairArgs>),
+    /// Build products from what they are declared to be made of
+    Build(build::BuildArgs),
     /// List the versions of a dataset
     History(history::HistoryArgs),
     /// List what happened in the lake

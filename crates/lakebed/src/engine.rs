@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use lakebed_query::{DataFusionEngine, EngineOptions};
-use lakebed_service::engine::{Derivation, Engine, EngineError, Prepared, QueryJob, QueryStream};
+use lakebed_service::engine::{Described, Engine, EngineError, Prepared, QueryJob, QueryStream};
 use lakebed_store::Store;
 
 /// Stands in for the engine until it is needed.
@@ -32,7 +32,7 @@ impl Engine for LazyEngine {
         self.engine()?.run(job, store).await
     }
 
-    async fn lineage(&self, job: QueryJob) -> Result<Derivation, EngineError> {
+    async fn lineage(&self, job: QueryJob) -> Result<Described, EngineError> {
         self.engine()?.lineage(job).await
     }
 }

@@ -55,6 +55,7 @@ pub(crate) fn version_body(dataset: &str, number: u64) -> VersionCommitted {
         size_bytes: 100 * number,
         objects,
         shared: Vec::new(),
+        derived_from: Vec::new(),
     }
 }
 

@@ -96,6 +96,7 @@ pub struct Lineage {
     inputs: BTreeSet<Input>,
     outputs: Vec<OutputColumn>,
     indirect: BTreeMap<ColumnOrigin, BTreeSet<Indirect>>,
+    common: BTreeSet<ColumnOrigin>,
 }
 
 impl Lineage {
@@ -114,7 +115,22 @@ impl Lineage {
         let mut inputs: BTreeSet<Input> = read.into_iter().collect();
         let of_outputs = outputs.iter().flat_map(OutputColumn::origins);
         inputs.extend(of_outputs.chain(indirect.keys()).map(|origin| origin.input.clone()));
-        Self { inputs, outputs, indirect }
+        Self { inputs, outputs, indirect, common: BTreeSet::new() }
+    }
+
+    /// The same, where all that one row of the answer is made of has each of these columns in common:
+    /// whoever may see rows by them may see those rows of the answer.
+    #[must_use]
+    pub fn with_common(mut self, common: impl IntoIterator<Item = ColumnOrigin>) -> Self {
+        self.common =
+            common.into_iter().filter(|origin| self.inputs.contains(&origin.input)).collect();
+        self
+    }
+
+    /// Columns that the rows of an input have in common which one row of the answer is made of.
+    #[must_use]
+    pub const fn common(&self) -> &BTreeSet<ColumnOrigin> {
+        &self.common
     }
 
     /// Everything that is read.
@@ -168,6 +184,8 @@ struct Document {
     inputs: Vec<Input>,
     outputs: Vec<DocumentColumn>,
     indirect: Vec<Edge<Indirect>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    common: Vec<Place>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -205,11 +223,12 @@ impl Document {
         });
         let outputs = outputs.collect();
         let indirect = edges(&inputs, &lineage.indirect);
-        Self { format: FORMAT, inputs, outputs, indirect }
+        let common = lineage.common.iter().map(|origin| place(&inputs, origin)).collect();
+        Self { format: FORMAT, inputs, outputs, indirect, common }
     }
 
     fn into_lineage(self) -> Result<Lineage, serde_json::Error> {
-        let Self { format: _, inputs, outputs, indirect } = self;
+        let Self { format: _, inputs, outputs, indirect, common } = self;
         let mut columns = Vec::new();
         for DocumentColumn { name, direct, conditional } in outputs {
             let conditional = conditional.into_iter().map(|place| origin(&inputs, place));
@@ -217,7 +236,9 @@ impl Document {
             columns.push(OutputColumn { name, direct: origins(&inputs, direct)?, conditional });
         }
         let indirect = origins(&inputs, indirect)?;
-        Ok(Lineage::new(inputs, columns, indirect))
+        let common = common.into_iter().map(|place| origin(&inputs, place));
+        let common: BTreeSet<ColumnOrigin> = common.collect::<Result<_, _>>()?;
+        Ok(Lineage::new(inputs, columns, indirect).with_common(common))
     }
 }
 

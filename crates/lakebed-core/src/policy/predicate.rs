@@ -166,6 +166,32 @@ impl Predicate {
         }
     }
 
+    /// The same of other columns; none if it looks at one for which `other` has none.
+    #[must_use]
+    pub fn of_others(&self, other: &impl Fn(u32) -> Option<u32>) -> Option<Self> {
+        let all = |parts: &[Self]| {
+            parts.iter().map(|part| part.of_others(other)).collect::<Option<Vec<Self>>>()
+        };
+        Some(match self {
+            Self::Constant(constant) => Self::Constant(*constant),
+            Self::Compare { field, comparison, value } => Self::Compare {
+                field: other(*field)?,
+                comparison: *comparison,
+                value: value.clone(),
+            },
+            Self::In { field, values } => {
+                Self::In { field: other(*field)?, values: values.clone() }
+            }
+            Self::IsNull { field } => Self::IsNull { field: other(*field)? },
+            Self::StartsWith { field, prefix } => {
+                Self::StartsWith { field: other(*field)?, prefix: prefix.clone() }
+            }
+            Self::Not(inner) => Self::Not(Box::new(inner.of_others(other)?)),
+            Self::And(parts) => Self::And(all(parts)?),
+            Self::Or(parts) => Self::Or(all(parts)?),
+        })
+    }
+
     /// The field ids it looks at, sorted.
     #[must_use]
     pub fn fields(&self) -> std::collections::BTreeSet<u32> {

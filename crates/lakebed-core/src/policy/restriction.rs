@@ -53,7 +53,34 @@ impl ColumnSight {
     }
 }
 
+impl Sight {
+    /// What both leave to be seen.
+    #[must_use]
+    pub fn meet(self, mut other: Self) -> Self {
+        let mut columns = BTreeMap::new();
+        for (field, sight) in self.columns {
+            if let Some(too) = other.columns.remove(&field) {
+                columns.insert(field, sight.meet(too));
+            }
+        }
+        Self {
+            rows: self.rows.and(other.rows),
+            columns,
+            mask_key: self.mask_key.or(other.mask_key),
+        }
+    }
+}
+
 impl Restriction {
+    /// What both leave to be seen.
+    #[must_use]
+    pub fn meet(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unrestricted, other) | (other, Self::Unrestricted) => other,
+            (Self::Restricted(one), Self::Restricted(other)) => Self::Restricted(one.meet(other)),
+        }
+    }
+
     /// Whether something is not to be seen.
     #[must_use]
     pub const fn is_restricted(&self) -> bool {

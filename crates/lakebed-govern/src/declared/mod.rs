@@ -4,17 +4,26 @@
 //! came over the wire is held to the same rules by [`check_declared`].
 
 mod policies;
+mod products;
 mod stages;
 mod yaml;
 
+use std::collections::BTreeSet;
+
 use lakebed_contract::{ContractFlaw, check_contract};
 use lakebed_core::{
-    DatasetName, Declared, Grant, Grantee, GroupName, Ladder, PrincipalName, StageName,
+    DatasetName, Declared, Grant, Grantee, GroupName, Ladder, PrincipalName, Product, Refresh,
+    StageName,
     policy::{Policy, PolicyName, PolicyRule, PolicyTarget},
 };
 
 use stages::check_ladder;
 pub use yaml::{CatalogFile, ReadCatalog, find_policy, read_catalog};
+
+/// The longest statement of a product, in bytes.
+const LONGEST_SQL: usize = 64 << 10;
+/// The longest purpose of one, in bytes.
+const LONGEST_PURPOSE: usize = 4 << 10;
 
 /// Something in a declared catalog that cannot be meant like that.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +45,14 @@ pub enum DeclaredFlaw {
     Policy {
         /// Its name.
         policy: PolicyName,
+        /// What.
+        why: &'static str,
+    },
+    /// A product in which something cannot be meant.
+    #[error("product `{product}`: {why}")]
+    Product {
+        /// Its name.
+        product: DatasetName,
         /// What.
         why: &'static str,
     },
@@ -77,6 +94,10 @@ impl DeclaredFlaw {
                 "as in `{ name: mask-email, on: { dataset: crm.customers }, columns: [email], mask: \
                  redact, except: [group:support] }`, or `on: { tag: pii.email }` without `columns`"
             }
+            Self::Product { .. } => {
+                "as in `owner: alice`, `purpose: orders a day`, `sql: SELECT day, count(*) AS orders \
+                 FROM sales.orders GROUP BY day`, `refresh: on_change`"
+            }
             Self::Contract(_, flaw) => flaw.hint(),
         }
     }
@@ -110,7 +131,33 @@ pub fn check_declared(declared: &Declared) -> Result<(), Vec<DeclaredFlaw>> {
         let found = check_contract(contract).err().into_iter().flatten();
         flaws.extend(found.map(|flaw| DeclaredFlaw::Contract(dataset.clone(), flaw)));
     }
+    for (dataset, product) in &declared.products {
+        flaws.extend(check_principal(&product.owner).err());
+        flaws.extend(check_stage(&product.input_stage, &ladder).err());
+        flaws.extend(check_product(dataset, product).err());
+    }
     if flaws.is_empty() { Ok(()) } else { Err(flaws) }
+}
+
+/// What is wrong with a product, whatever its statement says.
+fn check_product(dataset: &DatasetName, product: &Product) -> Result<(), DeclaredFlaw> {
+    let columns: BTreeSet<&String> = product.order_by.iter().collect();
+    let why = if product.sql.trim().is_empty() {
+        "it has no `sql`"
+    } else if product.sql.len() > LONGEST_SQL {
+        "its `sql` is longer than 64 KiB"
+    } else if product.purpose.trim().is_empty() {
+        "it does not say its `purpose`"
+    } else if product.purpose.len() > LONGEST_PURPOSE {
+        "its `purpose` is longer than 4 KiB"
+    } else if columns.len() < product.order_by.len() {
+        "a column comes twice in `order_by`"
+    } else if product.refresh == Refresh::EveryMinutes(0) {
+        "it cannot be built every 0 minutes"
+    } else {
+        return Ok(());
+    };
+    Err(DeclaredFlaw::Product { product: dataset.clone(), why })
 }
 
 /// What is wrong with a policy whatever the tables are like that it is about.
@@ -119,7 +166,7 @@ fn check_policy_alone(policy: &Policy) -> Vec<DeclaredFlaw> {
     let mut flaws = Vec::new();
     let columns = policy.rule.columns();
     let is_on_tag = matches!(policy.on, PolicyTarget::Tag(_));
-    match columns.map(std::collections::BTreeSet::is_empty) {
+    match columns.map(BTreeSet::is_empty) {
         Some(false) if is_on_tag => {
             flaws.push(flaw("contracts say what its tag is on: it has no `columns`"));
         }

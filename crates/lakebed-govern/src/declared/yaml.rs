@@ -1,5 +1,6 @@
 //! The declared catalog as people write it: `groups.yaml`, `stages.yaml`, `grants.yaml`,
-//! `policies/*.yaml`, and a contract per dataset in `datasets/<namespace>/<name>.odcs.yaml`.
+//! `policies/*.yaml`, a contract per dataset in `datasets/<namespace>/<name>.odcs.yaml`, and products in
+//! `products/<namespace>/<name>.yaml`.
 //!
 //! Untrusted input, read within the bounds of [`yaml`], 16 levels deep. Unknown keys are refused. Every
 //! mistake names its file, line and column, and all of them are told at once, but for those that end
@@ -29,8 +30,9 @@ use serde_saphyr::{Location, Spanned};
 
 use super::{
     DeclaredFlaw, check_grantee, check_group, check_ladder, check_policy_alone, check_principal,
-    check_stage,
+    check_product, check_stage,
     policies::{OnPolicy, PoliciesFile, PolicyEntry, is_policies},
+    products::{PRODUCTS, ProductFile, product_of_file},
     stages::{StageEntry, StagesFile},
 };
 
@@ -82,6 +84,9 @@ pub fn read_catalog(files: &[CatalogFile]) -> Result<ReadCatalog, Vec<Mistake>> 
     for file in files.iter().filter(|file| file.name.starts_with(DATASETS)) {
         reader.contract(file);
     }
+    for file in files.iter().filter(|file| file.name.starts_with(PRODUCTS)) {
+        reader.product(file);
+    }
     for file in files.iter().filter(|file| !is_known(&file.name)) {
         reader.mistakes.push(Mistake {
             file: file.name.clone(),
@@ -89,8 +94,8 @@ pub fn read_catalog(files: &[CatalogFile]) -> Result<ReadCatalog, Vec<Mistake>> 
             column: 0,
             message: "this build knows no such file".to_owned(),
             hint: Some(format!(
-                "it reads `{GROUPS}`, `{STAGES}`, `{GRANTS}`, `policies/*.yaml` and \
-                 `{DATASETS}<namespace>/<name>.odcs.yaml`"
+                "it reads `{GROUPS}`, `{STAGES}`, `{GRANTS}`, `policies/*.yaml`, \
+                 `{DATASETS}<namespace>/<name>.odcs.yaml` and `{PRODUCTS}<namespace>/<name>.yaml`"
             )),
         });
     }
@@ -100,7 +105,11 @@ pub fn read_catalog(files: &[CatalogFile]) -> Result<ReadCatalog, Vec<Mistake>> 
 }
 
 fn is_known(name: &str) -> bool {
-    [GROUPS, STAGES, GRANTS].contains(&name) || is_policies(name) || name.starts_with(DATASETS)
+    let is_below = |folder| name.starts_with(folder);
+    [GROUPS, STAGES, GRANTS].contains(&name)
+        || is_policies(name)
+        || is_below(DATASETS)
+        || is_below(PRODUCTS)
 }
 
 /// Where the policy of that name stands in `files`, so that what only a lake can find wrong with it is
@@ -366,6 +375,40 @@ impl Reader {
                 self.notes.extend(told.map(|note| (file.name.clone(), note)));
                 self.declared.contracts.insert(dataset, read.contract);
             }
+        }
+    }
+
+    /// The product of the dataset that the file is called like.
+    fn product(&mut self, file: &CatalogFile) {
+        let dataset = match product_of_file(&file.name) {
+            Ok(dataset) => dataset,
+            Err(mistake) => return self.mistakes.push(mistake),
+        };
+        let Some(read) = self.parse::<ProductFile>(file) else { return };
+        let owner = self.name(file, &read.owner, check_principal);
+        let input_stage = match &read.input_stage {
+            None => Some(StageName::raw()),
+            Some(text) => {
+                let ladder = self.declared.ladder();
+                self.name(file, text, |stage| check_stage(stage, &ladder))
+            }
+        };
+        let refresh = match read.refresh() {
+            Ok(refresh) => Some(refresh),
+            Err((location, message, hint)) => {
+                self.mistake(file, location, message, Some(hint));
+                None
+            }
+        };
+        let (Some(owner), Some(input_stage), Some(refresh)) = (owner, input_stage, refresh) else {
+            return;
+        };
+        let product = read.product(owner, input_stage, refresh);
+        match check_product(&dataset, &product) {
+            Ok(()) => {
+                self.declared.products.insert(dataset, product);
+            }
+            Err(flaw) => self.flaw(file, read.sql.referenced, &flaw),
         }
     }
 

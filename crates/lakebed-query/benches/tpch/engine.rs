@@ -35,6 +35,7 @@ impl Governed {
             system: Vec::new(),
             limits: QueryLimits::default(),
             now: Timestamp::from_micros(1_762_000_000_000_000),
+            fixed: None,
         };
         let answer = engine.run(job, store).await?;
         Ok(answer.batches.try_collect().await?)

@@ -83,7 +83,10 @@ impl Walker<'_> {
             }
             // Whether there is a row is what its rows depend on, and none of its columns.
             Expr::Exists(Exists { subquery, negated: _ }) => {
-                self.columns(&subquery.subquery, &names.within()).map(drop)
+                let mark = self.common.mark();
+                self.columns(&subquery.subquery, &names.within())?;
+                self.common.mix(mark);
+                Ok(())
             }
             Expr::GroupingSet(_) => Err(unknown("grouping sets outside of GROUP BY")),
             Expr::Unnest(_) => Err(unknown("unnest outside of a list of columns")),
@@ -214,9 +217,11 @@ impl Walker<'_> {
         names: Names<'_>,
         into: &mut Traced,
     ) -> Result<(), EngineError> {
+        let mark = self.common.mark();
         for column in self.columns(&subquery.subquery, &names.within())? {
             into.add(&column, kind);
         }
+        self.common.mix(mark);
         Ok(())
     }
 }

@@ -12,6 +12,7 @@
 //! It errs to one side: an origin may be told that no value ever shows, never the other way round. The
 //! proof is in `taint`: a column that is not told can be changed at will.
 
+mod common;
 mod expressions;
 #[cfg(test)]
 mod grammar;
@@ -29,6 +30,7 @@ use lakebed_core::lineage::{ColumnOrigin, Indirect, Input, Lineage, OutputColumn
 use lakebed_service::engine::{BoundTable, EngineError};
 
 use crate::errors::not_allowed;
+use common::Common;
 use parts::{Origin, Outer, Traced};
 
 /// The lineage of `plan`, an analysed plan over `tables`.
@@ -43,7 +45,8 @@ pub(crate) fn of(plan: &LogicalPlan, tables: &[BoundTable]) -> Result<Lineage, E
     let outputs = names.zip(&columns).map(|(name, traced)| walker.output(name, traced));
     let outputs = outputs.collect();
     let read = walker.read.iter().map(|table| walker.input(*table));
-    Ok(Lineage::new(read, outputs, walker.origins(&walker.indirect)))
+    let lineage = Lineage::new(read, outputs, walker.origins(&walker.indirect));
+    Ok(lineage.with_common(walker.common_columns()))
 }
 
 /// Walks a plan from its root to its tables, once.
@@ -55,17 +58,34 @@ struct Walker<'a> {
     indirect: BTreeMap<Origin, BTreeSet<Indirect>>,
     /// Queries that read themselves, by name, and what is known of their columns; innermost last.
     working: Vec<(String, Vec<Traced>)>,
+    common: Common,
 }
 
 impl<'a> Walker<'a> {
-    const fn new(tables: &'a [BoundTable]) -> Self {
-        Self { tables, read: BTreeSet::new(), indirect: BTreeMap::new(), working: Vec::new() }
+    fn new(tables: &'a [BoundTable]) -> Self {
+        Self {
+            tables,
+            read: BTreeSet::new(),
+            indirect: BTreeMap::new(),
+            working: Vec::new(),
+            common: Common::default(),
+        }
     }
 
     fn depends(&mut self, on: &Traced, how: Indirect) {
         for origin in on.origins() {
             self.indirect.entry(origin).or_default().insert(how);
         }
+    }
+
+    /// Of what was read under several names there is none.
+    fn common_columns(&self) -> BTreeSet<ColumnOrigin> {
+        let mut times: BTreeMap<Input, usize> = BTreeMap::new();
+        for table in &self.read {
+            *times.entry(self.input(*table)).or_default() += 1;
+        }
+        let once = self.read.iter().filter(|table| times[&self.input(**table)] == 1);
+        once.flat_map(|table| self.common.of(*table)).map(|origin| self.origin(origin)).collect()
     }
 
     fn input(&self, table: usize) -> Input {

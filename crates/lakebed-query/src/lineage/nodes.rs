@@ -53,13 +53,19 @@ impl Walker<'_> {
             LogicalPlan::Window(node) => self.windows(node, outer),
             LogicalPlan::Aggregate(node) => self.aggregate(node, outer),
             LogicalPlan::Sort(node) => {
+                let mark = self.common.mark();
                 let input = self.columns(&node.input, outer)?;
+                if node.fetch.is_some() {
+                    self.common.mix(mark);
+                }
                 let here = [Scope::new(node.input.schema(), &input)];
                 self.depends_on_keys(&node.expr, Indirect::Sort, Names::new(&here, outer))?;
                 Ok(input)
             }
             LogicalPlan::Limit(node) => {
+                let mark = self.common.mark();
                 let input = self.columns(&node.input, outer)?;
+                self.common.mix(mark);
                 let here = [Scope::new(node.input.schema(), &input)];
                 for rows in node.skip.iter().chain(&node.fetch) {
                     self.depends_on(rows, Indirect::Filter, Names::new(&here, outer))?;
@@ -75,7 +81,9 @@ impl Walker<'_> {
                 Ok(columns)
             }
             LogicalPlan::Distinct(Distinct::All(input)) => {
+                let mark = self.common.mark();
                 let columns = self.columns(input, outer)?;
+                self.common.keep(mark, &columns);
                 self.depends_on_all(&columns, Indirect::GroupBy);
                 Ok(columns)
             }
@@ -166,6 +174,7 @@ impl Walker<'_> {
     fn table(&mut self, place: usize, scan: &TableScan) -> Columns {
         let BoundTable { schema, .. } = &self.tables[place];
         self.read.insert(place);
+        self.common.meet(place, schema.fields.len());
         let traced = |name: &String| {
             let column = schema.fields.iter().position(|field| field.name == *name);
             let column = column.ok_or_else(|| internal(format!("`{name}` is no column")))?;
@@ -176,23 +185,35 @@ impl Walker<'_> {
 
     /// The columns below, and the windows' behind them.
     fn windows(&mut self, node: &Window, outer: &Outer<'_>) -> Columns {
+        let mark = self.common.mark();
         let mut columns = self.columns(&node.input, outer)?;
         let here = [Scope::new(node.input.schema(), &columns)];
-        let windows = self.each(&node.window_expr, Names::new(&here, outer))?;
+        let names = Names::new(&here, outer);
+        for window in &node.window_expr {
+            let partition = self.each(partition_of(window), names)?;
+            self.common.keep(mark, &partition);
+        }
+        let windows = self.each(&node.window_expr, names)?;
         columns.extend(windows);
         Ok(columns)
     }
 
     /// The keys, with grouping sets which of them are left out, and the aggregates.
     fn aggregate(&mut self, node: &Aggregate, outer: &Outer<'_>) -> Columns {
+        let mark = self.common.mark();
         let input = self.columns(&node.input, outer)?;
         let here = [Scope::new(node.input.schema(), &input)];
         let names = Names::new(&here, outer);
         let keys = grouping_set_to_exprlist(&node.group_expr).map_err(from_datafusion)?;
         let mut columns = self.each(keys, names)?;
         self.depends_on_all(&columns, Indirect::GroupBy);
-        if matches!(node.group_expr.as_slice(), [Expr::GroupingSet(_)]) {
-            columns.push(Traced::default());
+        match node.group_expr.as_slice() {
+            [Expr::GroupingSet(_)] => {
+                // In some rows, all have been put together.
+                self.common.mix(mark);
+                columns.push(Traced::default());
+            }
+            _ => self.common.keep(mark, &columns),
         }
         columns.extend(self.each(&node.aggr_expr, names)?);
         Ok(columns)
@@ -201,9 +222,21 @@ impl Walker<'_> {
     /// Whatever the kind of join, which rows there are depends on its keys, and so does where the
     /// columns of a side are null.
     fn join(&mut self, node: &Join, outer: &Outer<'_>) -> Columns {
+        let before_left = self.common.mark();
         let mut left = self.columns(&node.left, outer)?;
         let left_scope = Scope::new(node.left.schema(), &left);
+        let before_right = self.common.mark();
         let right = self.columns(&node.right, &outer.beside(left_scope))?;
+        match node.join_type {
+            JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {}
+            JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => {
+                self.common.mix(before_right);
+            }
+            // What is below the right side is there too, and has nothing in common then.
+            JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => {
+                self.common.mix(before_left);
+            }
+        }
         let here = [left_scope, Scope::new(node.right.schema(), &right)];
         for (left_key, right_key) in &node.on {
             self.depends_on(left_key, Indirect::Join, Names::new(&here[..1], outer))?;
@@ -225,9 +258,12 @@ impl Walker<'_> {
     }
 
     fn distinct_on(&mut self, node: &DistinctOn, outer: &Outer<'_>) -> Columns {
+        let mark = self.common.mark();
         let input = self.columns(&node.input, outer)?;
         let here = [Scope::new(node.input.schema(), &input)];
         let names = Names::new(&here, outer);
+        let keys = self.each(&node.on_expr, names)?;
+        self.common.keep(mark, &keys);
         for key in &node.on_expr {
             self.depends_on(key, Indirect::GroupBy, names)?;
         }
@@ -239,6 +275,7 @@ impl Walker<'_> {
 
     /// What is found once more may be made of what was found before: until nothing is added.
     fn recursive(&mut self, node: &RecursiveQuery, outer: &Outer<'_>) -> Columns {
+        let mark = self.common.mark();
         let mut columns = self.columns(&node.static_term, outer)?;
         loop {
             self.working.push((node.name.clone(), columns.clone()));
@@ -250,6 +287,7 @@ impl Walker<'_> {
                 break;
             }
         }
+        self.common.mix(mark);
         if node.is_distinct {
             self.depends_on_all(&columns, Indirect::GroupBy);
         }
@@ -284,6 +322,15 @@ impl Walker<'_> {
             add_by_position(&mut columns, &row);
         }
         Ok(columns)
+    }
+}
+
+/// What a window's rows have in common.
+fn partition_of(window: &Expr) -> &[Expr] {
+    match window {
+        Expr::Alias(alias) => partition_of(&alias.expr),
+        Expr::WindowFunction(call) => &call.params.partition_by,
+        _ => &[],
     }
 }
 

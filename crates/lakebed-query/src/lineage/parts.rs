@@ -48,6 +48,17 @@ impl Traced {
         self.direct.keys().chain(&self.conditional).copied()
     }
 
+    /// The one column that it is, whatever happens; none if it is more or less than that.
+    pub(super) fn is_exactly(&self) -> Option<Origin> {
+        let mut direct = self.direct.iter();
+        match (direct.next(), direct.next(), self.conditional.is_empty()) {
+            (Some((origin, kinds)), None, true) => {
+                kinds.iter().all(|kind| *kind == Direct::Identity).then_some(*origin)
+            }
+            _ => None,
+        }
+    }
+
     pub(super) fn edges(&self) -> usize {
         self.direct.len() + self.conditional.len()
     }

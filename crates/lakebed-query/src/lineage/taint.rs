@@ -17,7 +17,7 @@ use lakebed_core::{
     DataType, Field, TableSchema,
     lineage::{Indirect, Lineage},
 };
-use lakebed_service::engine::{Derivation, Engine as _};
+use lakebed_service::engine::{Described, Engine as _};
 use serde_json::{Map, Value, json};
 
 use super::grammar;
@@ -148,7 +148,7 @@ impl Lakes {
     async fn show(&self, sql: &str, told: Told) -> Option<Shown> {
         let before = answer(&self.lake, sql).await?;
         let job = self.lake.job(sql, Asked::default()).unwrap();
-        let Derivation { lineage, .. } = self.lake.engine.lineage(job).await.unwrap();
+        let Described { lineage, .. } = self.lake.engine.lineage(job).await.unwrap();
         let mut changed = Vec::new();
         for (named, world) in &self.changed {
             let is_told =

@@ -12,7 +12,7 @@ use lakebed_core::{
     policy::{ColumnSight, Comparison, Mask, Predicate, Scalar, Sight},
 };
 use lakebed_service::engine::{
-    Derivation, Engine as _, Parameters, Restriction, SystemRows, SystemTable,
+    Described, Engine as _, Parameters, Restriction, SystemRows, SystemTable,
 };
 
 use crate::world::{Asked, World, schema, show_error};
@@ -71,7 +71,7 @@ async fn told_with(world: &World, sql: &str, parameters: Parameters) -> Vec<Stri
     let named = job.tables.iter().map(|table| (table.version_id, table.name().to_string()));
     let names: BTreeMap<VersionId, String> = named.collect();
     match world.engine.lineage(job).await {
-        Ok(Derivation { schema, lineage }) => {
+        Ok(Described { schema, lineage }) => {
             let outputs: Vec<&str> =
                 lineage.outputs().iter().map(|output| output.name.as_str()).collect();
             let columns: Vec<&str> =
@@ -567,7 +567,7 @@ async fn versions_are_what_is_read() {
     let sql = r#"SELECT x.price + y.price AS p FROM l.o x, l."o@v1" y"#;
     let mut job = world.job(sql, Asked::default()).unwrap();
     job.tables[1].version_id = job.tables[0].version_id;
-    let Derivation { lineage, .. } = world.engine.lineage(job).await.unwrap();
+    let Described { lineage, .. } = world.engine.lineage(job).await.unwrap();
     assert_eq!(lineage.inputs().len(), 1);
     assert_eq!(lineage.outputs()[0].direct.len(), 1);
 }

@@ -143,6 +143,7 @@ impl World {
             system: Vec::new(),
             limits: asked.limits,
             now: Timestamp::from_micros(1_762_000_000_000_000),
+            fixed: None,
         };
         // A job is a plain value: it crosses to another process and back unchanged.
         let line = serde_json::to_string(&job).unwrap();

@@ -5,7 +5,7 @@ use axum::{Json, extract::State};
 use lakebed_api::{
     AccessExplanation, ActionExplained, AttributeChange, CatalogAnswer, CatalogApplied,
     CatalogApplyRequest, CatalogPlan, CatalogPlanRequest, ContractChange, ContractReason,
-    GrantExplained, GroupChange, LadderChange, PolicyChange, PolicyExplained, Reach,
+    GrantExplained, GroupChange, LadderChange, PolicyChange, PolicyExplained, ProductChange, Reach,
     ReviewedColumn, RightChange, SightChange, TaggedPart,
 };
 use lakebed_core::{DatasetName, PrincipalName, Standing, Target, policy::PolicyRule};
@@ -131,6 +131,10 @@ fn plan(plan: govern::CatalogPlan) -> CatalogPlan {
         let govern::PolicyChange { before, after } = change;
         PolicyChange { before, after }
     });
+    let products = plan.products.iter().cloned().map(|change| {
+        let govern::ProductChange { product, before, after } = change;
+        ProductChange { product, before, after }
+    });
     let sights = plan.sights.iter().cloned().map(|sight| {
         let govern::SightChange { on, restriction, is_gain, who } = sight;
         SightChange { is_gain, who, on, restriction }
@@ -140,6 +144,7 @@ fn plan(plan: govern::CatalogPlan) -> CatalogPlan {
         contracts: contracts.collect(),
         ladder: plan.ladder.clone().map(ladder_change),
         policies: policies.collect(),
+        products: products.collect(),
         sights: sights.collect(),
         warnings: plan.warnings.iter().map(ToString::to_string).collect(),
         reviewed_added: plan.reviewed_added.iter().cloned().map(column).collect(),

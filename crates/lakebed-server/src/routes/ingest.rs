@@ -9,7 +9,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderName, StatusCode, header};
 use lakebed_api::{IngestPlan, IngestRequest, IngestResponse, IngestSource, Job, Line, media};
-use lakebed_service::{Ctx, NewJob, SourceInput};
+use lakebed_service::{Ctx, JobStatus, NewJob, SourceInput};
 
 use super::problems::{Always, BadBody, Changes, NotAcceptable, NotFound, TooMany};
 use crate::{
@@ -87,7 +87,7 @@ pub(crate) async fn ingest(
 }
 
 /// One of the preferences of RFC 7240.
-fn prefers_a_job(headers: &HeaderMap) -> bool {
+pub(crate) fn prefers_a_job(headers: &HeaderMap) -> bool {
     let lines = headers.get_all(media::PREFER).iter().filter_map(|line| line.to_str().ok());
     let mut preferences = lines.flat_map(|line| line.split(',')).map(str::trim);
     preferences.any(|preference| preference.eq_ignore_ascii_case("respond-async"))
@@ -99,7 +99,12 @@ async fn accept(state: &AppState, ctx: &Ctx, request: IngestRequest) -> Result<R
     let (request, _) = parse_request(request, state)?;
     state.lake.check_ingest(ctx, &request.dataset).await?;
     let new = NewJob { kind: INGEST.to_owned(), request: text };
-    let job = convert::job(state.jobs()?.submit(ctx, new).await?)?;
+    accepted(state.jobs()?.submit(ctx, new).await?)
+}
+
+/// The answer to work that goes on by itself.
+pub(crate) fn accepted(job: JobStatus) -> Result<Response> {
+    let job = convert::job(job)?;
     let location = format!("/v1/jobs/{}", job.id);
     let headers = [
         (header::LOCATION, location.as_str()),

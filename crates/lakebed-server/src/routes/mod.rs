@@ -10,6 +10,7 @@ pub(crate) mod job;
 pub(crate) mod lake;
 pub(crate) mod object;
 mod problems;
+pub(crate) mod product;
 pub(crate) mod profile;
 pub(crate) mod promotion;
 pub(crate) mod receipt;

@@ -223,6 +223,25 @@ fn probes(operation: &str, thing: &Thing) -> Option<Vec<Probe>> {
         "GET /v1/statements/{id}/chunks/{number}" => {
             vec![get(format!("/v1/statements/{OTHERS}/chunks/0"))]
         }
+        "GET /v1/products" => vec![get("/v1/products")],
+        "GET /v1/products/{namespace}/{name}" => {
+            vec![get(format!("/v1/products/{namespace}/{name}"))]
+        }
+        "POST /v1/products/{namespace}/{name}/builds" => {
+            let path = format!("/v1/products/{namespace}/{name}/builds");
+            let pinned = json!([{ "reference": dataset, "version_id": version }]);
+            vec![
+                post(&path, json!({})),
+                post(&path, json!({ "locked": pinned })),
+                Probe {
+                    headers: vec![
+                        "content-type: application/json".to_owned(),
+                        "prefer: respond-async".to_owned(),
+                    ],
+                    ..post(&path, json!({}))
+                },
+            ]
+        }
         "GET /v1/events" => vec![get("/v1/events"), get("/v1/events?after=1&limit=1000")],
         "POST /v1/verifications" => references
             .map(|reference| post("/v1/verifications", json!({ "refs": [reference] })))

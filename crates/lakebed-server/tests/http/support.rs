@@ -30,8 +30,7 @@ use lakebed_server::{Access, AppState, Asks, Auth, Limits, OidcConfig, router};
 use lakebed_service::{
     Lake,
     engine::{
-        Derivation, Engine, EngineError, Prepared, QueryJob, QueryLimits, QueryStream,
-        StatementKind,
+        Described, Engine, EngineError, Prepared, QueryJob, QueryLimits, QueryStream, StatementKind,
     },
 };
 use lakebed_store::Store;
@@ -105,7 +104,7 @@ impl Engine for Script {
         Ok(QueryStream { schema, batches, columns: Vec::new(), unstable: Vec::new() })
     }
 
-    async fn lineage(&self, job: QueryJob) -> Result<Derivation, EngineError> {
+    async fn lineage(&self, job: QueryJob) -> Result<Described, EngineError> {
         NoEngine.lineage(job).await
     }
 }

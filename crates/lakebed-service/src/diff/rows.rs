@@ -149,6 +149,7 @@ impl Lake {
             system: Vec::new(),
             limits,
             now: self.inner.clock.now(),
+            fixed: None,
         };
         Ok(self.inner.engine.run(job, &self.inner.store).await?)
     }

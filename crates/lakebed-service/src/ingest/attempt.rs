@@ -10,11 +10,12 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use lakebed_catalog::{Commit, FindingsRecord};
 use lakebed_contract::Decision;
 use lakebed_core::{
-    ContractMeasured, DatasetKind, DatasetName, DatasetRef, EventBody, FileEntry, IngestKey,
-    IngestMode, IngestRefused, KeptSource, Manifest, ObjectId, SchemaChange, SourceEntry,
-    StoredObject, TablePart, TableSchema, Tally, VersionCommitted, VersionId, content_id_of_files,
-    content_id_of_table,
+    ContractMeasured, DatasetKind, DatasetName, DatasetRef, Derivation, EventBody, FileEntry,
+    IngestKey, IngestMode, IngestRefused, InputVersion, KeptSource, Manifest, ObjectId,
+    SchemaChange, SourceEntry, StoredObject, TablePart, TableSchema, Tally, VersionCommitted,
+    VersionId, content_id_of_files, content_id_of_table,
     contract::{Contract, Finding, RULE_ENGINE},
+    lineage::Lineage,
     profile::{Profile, TableProfile},
 };
 use lakebed_govern::Granted;
@@ -41,8 +42,20 @@ pub(crate) struct Attempt<'a> {
     ctx: &'a Ctx,
     request: &'a IngestRequest,
     meter: &'a Arc<Meter>,
+    /// How the sources were computed, if they were: then they are no originals.
+    computed: Option<&'a Computed>,
     /// What an earlier try decoded and stored, for as long as it still fits.
     work: Option<Work>,
+}
+
+/// How rows were computed.
+pub(crate) struct Computed {
+    /// The statement, and what it was over.
+    pub(crate) derivation: Derivation,
+    /// The versions it was over.
+    pub(crate) inputs: Vec<InputVersion>,
+    /// What each column is made of.
+    pub(crate) lineage: Lineage,
 }
 
 /// Decoded and stored, but in no version yet.
@@ -89,7 +102,13 @@ impl<'a> Attempt<'a> {
         request: &'a IngestRequest,
         meter: &'a Arc<Meter>,
     ) -> Self {
-        Self { lake, ctx, request, meter, work: None }
+        Self { lake, ctx, request, meter, computed: None, work: None }
+    }
+
+    /// The same of sources that were computed.
+    pub(crate) fn computed(mut self, computed: &'a Computed) -> Self {
+        self.computed = Some(computed);
+        self
     }
 
     /// The newest version, when this ingest would only make it again.
@@ -405,6 +424,10 @@ impl<'a> Attempt<'a> {
 
     /// Makes the originals durable, in order.
     async fn publish_sources(&self, staged: &[StagedSource]) -> Result<Vec<KeptSource>> {
+        if self.computed.is_some() {
+            // What was computed can be computed again.
+            return Ok(Vec::new());
+        }
         let lake = &self.lake.inner;
         let ids: Vec<ObjectId> = staged.iter().map(|source| source.staged.id()).collect();
         let named = self.named(&ids).await?;
@@ -546,6 +569,13 @@ impl<'a> Attempt<'a> {
             Some(profile) => Some(writer.put_profile(profile).await?),
             None => None,
         };
+        let (derivation, lineage) = match self.computed {
+            Some(computed) => (
+                Some(writer.put_derivation(&computed.derivation).await?),
+                Some(writer.put_lineage(&computed.lineage).await?),
+            ),
+            None => (None, None),
+        };
         let rows = |files: &[FileEntry]| files.iter().map(|file| file.row_count).sum::<u64>();
         let content_id = match &work.schema {
             Some(schema) => content_id_of_table(schema, full.iter().chain(&tail)),
@@ -569,10 +599,21 @@ impl<'a> Attempt<'a> {
             sources,
             profile,
             contract: work.judged.as_ref().map(|(promise, _)| promise.digest),
-            inputs: target.inputs(),
+            inputs: self.inputs(target),
+            derivation,
+            lineage,
             ..empty
         };
         Ok((manifest, writer.written))
+    }
+
+    /// The versions that decide what the new one is; sorted.
+    fn inputs(&self, target: &Target) -> Vec<InputVersion> {
+        let computed = self.computed.iter().flat_map(|computed| computed.inputs.clone());
+        let mut inputs: Vec<InputVersion> = target.inputs().into_iter().chain(computed).collect();
+        inputs.sort();
+        inputs.dedup();
+        inputs
     }
 
     /// All files of the new version: the full ones, and the tail.
@@ -614,7 +655,15 @@ impl<'a> Attempt<'a> {
             size_bytes,
             objects,
             shared,
+            derived_from: self.derived_from(),
         }
+    }
+
+    /// The datasets that it is computed from, sorted.
+    fn derived_from(&self) -> Vec<DatasetName> {
+        let inputs = self.computed.iter().flat_map(|computed| &computed.inputs);
+        let names: BTreeSet<DatasetName> = inputs.map(|input| input.dataset.clone()).collect();
+        names.into_iter().collect()
     }
 
     fn key(
@@ -623,6 +672,9 @@ impl<'a> Attempt<'a> {
         parts: &[(String, ObjectId, Option<lakebed_core::Decode>)],
     ) -> IngestKey {
         let IngestRequest { dataset, mode, again, .. } = self.request;
+        if let Some(computed) = self.computed {
+            return IngestKey::of_build(dataset, computed.derivation.digest(), target.key());
+        }
         IngestKey::new(dataset, *mode, parts, target.key(), again.as_deref())
     }
 

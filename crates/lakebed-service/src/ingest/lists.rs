@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use lakebed_core::{
-    FileEntry, LIST_LIMIT, ListRef, SourceEntry, SourceList, StoredObject, TableList,
-    profile::Profile, rows_in_file_at,
+    Derivation, FileEntry, LIST_LIMIT, ListRef, SourceEntry, SourceList, StoredObject, TableList,
+    lineage::Lineage, profile::Profile, rows_in_file_at,
 };
 use lakebed_store::{Store, Trust};
 
@@ -134,6 +134,16 @@ impl ListWriter<'_> {
     /// What stands beside the lists.
     pub(crate) async fn put_profile(&mut self, profile: &Profile) -> Result<StoredObject> {
         self.put_object(profile.to_bytes()).await
+    }
+
+    /// The same, of what was computed.
+    pub(crate) async fn put_derivation(&mut self, derivation: &Derivation) -> Result<StoredObject> {
+        self.put_object(derivation.to_bytes()).await
+    }
+
+    /// The same, of what it was made of.
+    pub(crate) async fn put_lineage(&mut self, lineage: &Lineage) -> Result<StoredObject> {
+        self.put_object(lineage.to_bytes()).await
     }
 
     async fn put_object(&mut self, bytes: Vec<u8>) -> Result<StoredObject> {

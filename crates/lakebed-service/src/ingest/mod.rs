@@ -14,10 +14,11 @@ mod target;
 
 use std::{path::PathBuf, sync::Arc};
 
-pub(crate) use attempt::not_the_source;
+pub(crate) use attempt::{Attempt, Computed, not_the_source, record_of};
 pub(crate) use promise::{Known, Promise, key_of};
 pub(crate) use replay::key_reused;
-pub(crate) use sources::blocking;
+pub(crate) use sources::{Sources, blocking};
+pub(crate) use target::Target;
 
 use lakebed_core::{
     DatasetName, DatasetRef, Decode, DecodeOptions, IngestMode, ObjectId, SchemaChange,
@@ -25,9 +26,7 @@ use lakebed_core::{
 };
 
 use crate::{
-    ContractFinding, Ctx, Error, Lake, ProgressSink, Result, Ticket, VersionRecord,
-    ingest::{attempt::Attempt, sources::Sources},
-    progress::Meter,
+    ContractFinding, Ctx, Error, Lake, ProgressSink, Result, Ticket, VersionRecord, progress::Meter,
 };
 
 /// How often a lost race is planned again.
@@ -207,6 +206,7 @@ impl Lake {
     ) -> Result<IngestOutcome> {
         self.authorize_ingest(ctx, &request.dataset).await?;
         sources::check_names(&request)?;
+        self.refuse_product(&request.dataset).await?;
         let meter = Arc::new(Meter::new(progress));
         let _stop_workers = meter.cancel_on_drop();
         let _permit = ticket.admitted(|before| meter.queued(before)).await?;
@@ -247,6 +247,19 @@ impl Lake {
         })
     }
 
+    /// What is computed is not ingested.
+    async fn refuse_product(&self, dataset: &DatasetName) -> Result<()> {
+        let in_force = self.newest_in_force().await?.1.unwrap_or_default();
+        match in_force.declared.products.contains_key(dataset) {
+            false => Ok(()),
+            true => Err(Error::Invalid {
+                code: "is-a-product",
+                message: format!("`{dataset}` is a product: it is built, not ingested"),
+                hint: Some(format!("`lakebed build {dataset}`")),
+            }),
+        }
+    }
+
     /// What became objects waits no longer. What cannot be removed now expires.
     async fn forget_uploads_of(&self, ctx: &Ctx, request: &IngestRequest) {
         let objects: Vec<ObjectId> =
@@ -259,7 +272,11 @@ impl Lake {
         }
     }
 
-    async fn unchanged(&self, ctx: &Ctx, version: VersionRecord) -> Result<IngestOutcome> {
+    pub(crate) async fn unchanged(
+        &self,
+        ctx: &Ctx,
+        version: VersionRecord,
+    ) -> Result<IngestOutcome> {
         self.inner.journal.publish_through(version.seq).await?;
         let rights = self.rights(ctx).await?;
         Ok(IngestOutcome {

@@ -105,6 +105,7 @@ impl Lake {
             system: Vec::new(),
             limits,
             now: intent.now.unwrap_or_else(|| self.inner.clock.now()),
+            fixed: None,
         };
         let mut stream = self.inner.engine.run(job, &self.inner.store).await?;
         let mut now = ResultDigest::new(&stream.schema);

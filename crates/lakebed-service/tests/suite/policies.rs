@@ -10,7 +10,7 @@ use lakebed_core::{
 };
 use lakebed_service::{
     AppliedCatalog, ApplyCatalog, Ctx, Detail, QueryRequest, Result,
-    engine::{Derivation, Engine, EngineError, Prepared, QueryJob, QueryStream, StatementKind},
+    engine::{Described, Engine, EngineError, Prepared, QueryJob, QueryStream, StatementKind},
 };
 use lakebed_store::Store;
 use lakebed_testkit::{NoEngine, TestLake};
@@ -33,7 +33,7 @@ impl Engine for Remembers {
         Ok(QueryStream { schema, batches, columns: Vec::new(), unstable: Vec::new() })
     }
 
-    async fn lineage(&self, job: QueryJob) -> Result<Derivation, EngineError> {
+    async fn lineage(&self, job: QueryJob) -> Result<Described, EngineError> {
         NoEngine.lineage(job).await
     }
 }

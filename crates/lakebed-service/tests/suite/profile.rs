@@ -89,6 +89,7 @@ async fn forget_profile(test: &TestLake, dataset: &str) -> Profile {
         size_bytes: parent.size_bytes,
         objects: vec![stored],
         shared: Vec::new(),
+        derived_from: Vec::new(),
     };
     let commit = Commit {
         actor: "local:test".to_owned(),

@@ -15,8 +15,7 @@ use lakebed_service::{
     Asked, Ctx, Detail, DiffRequest, Error, Lake, NoProgress, QueryRequest, ReadBody, ReadEnding,
     ReadOutcome, StoredRead,
     engine::{
-        Derivation, Engine, EngineError, Prepared, QueryJob, QueryLimits, QueryStream,
-        StatementKind,
+        Described, Engine, EngineError, Prepared, QueryJob, QueryLimits, QueryStream, StatementKind,
     },
 };
 use lakebed_store::Store;
@@ -65,7 +64,7 @@ impl Engine for Looks {
         Ok(QueryStream { schema, batches, columns: Vec::new(), unstable: Vec::new() })
     }
 
-    async fn lineage(&self, job: QueryJob) -> Result<Derivation, EngineError> {
+    async fn lineage(&self, job: QueryJob) -> Result<Described, EngineError> {
         NoEngine.lineage(job).await
     }
 }

@@ -14,7 +14,7 @@ use lakebed_api::{
     ReviewedColumn, RightChange, SightChange,
 };
 use lakebed_client::ClientError;
-use lakebed_core::{Declared, Grant, Grantee, Ladder, Stage, StageName, policy::Policy};
+use lakebed_core::{Declared, Grant, Grantee, Ladder, Product, Stage, StageName, policy::Policy};
 use lakebed_service::govern::{CatalogFile, Mistake, ReadCatalog, find_policy, read_catalog};
 
 use crate::{
@@ -33,8 +33,8 @@ pub(crate) const NAMES: usize = 6;
 
 /// Show what applying a folder of declarations would change, and who would gain or lose what.
 ///
-/// Reads groups.yaml, grants.yaml, policies/*.yaml and the contracts in
-/// datasets/NAMESPACE/NAME.odcs.yaml. Changes nothing. Exit code 0 when nothing would change, 1 when
+/// Reads groups.yaml, grants.yaml, policies/*.yaml, the contracts in
+/// datasets/NAMESPACE/NAME.odcs.yaml and the products in products/NAMESPACE/NAME.yaml. Changes nothing. Exit code 0 when nothing would change, 1 when
 /// something would.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  lakebed plan\n  lakebed plan catalog/ --json")]
@@ -171,7 +171,7 @@ fn files(place: &Path, shown: &Path) -> Result<Vec<CatalogFile>> {
         false => Ok(files),
         // A folder named by mistake must not take every right away.
         true => Err(Problem::not_found(format!("`{}` declares nothing", shown.display())).hint(
-            "it should hold `groups.yaml`, `stages.yaml`, `grants.yaml`, `policies/` or `datasets/`; files may be empty",
+            "it should hold `groups.yaml`, `stages.yaml`, `grants.yaml`, `policies/`, `datasets/` or `products/`; files may be empty",
         )),
     }
 }
@@ -264,6 +264,14 @@ fn describe(plan: &CatalogPlan) -> String {
         let told = change.after.as_ref().or(change.before.as_ref()).map(policy);
         lines.push(format!("{sign} policy {}", told.unwrap_or_default()));
     }
+    for change in &plan.products {
+        let (sign, what) = match (&change.before, &change.after) {
+            (None, _) => ('+', "built when it is asked for".to_owned()),
+            (_, None) => ('-', "its versions stay".to_owned()),
+            (Some(before), Some(after)) => ('~', differences(before, after)),
+        };
+        lines.push(format!("{sign} product {}: {what}", change.product));
+    }
     let reviewed = |sign: char| {
         move |reviewed: &ReviewedColumn| {
             format!("{sign} reviewed {}: {}", reviewed.dataset, reviewed.column)
@@ -324,6 +332,21 @@ fn right(right: &RightChange) -> String {
         (Reach::Always, Reach::Always) => String::new(),
     };
     format!("{verb} {} on {}{time}: {}", right.action, right.on, names(&right.who))
+}
+
+/// What of a product is otherwise.
+fn differences(before: &Product, after: &Product) -> String {
+    let parts = [
+        ("owner", before.owner != after.owner),
+        ("purpose", before.purpose != after.purpose),
+        ("sql", before.sql != after.sql),
+        ("input_stage", before.input_stage != after.input_stage),
+        ("order_by", before.order_by != after.order_by),
+        ("refresh", before.refresh != after.refresh),
+    ];
+    let changed: Vec<_> =
+        parts.into_iter().filter(|(_, is_other)| *is_other).map(|(name, _)| name).collect();
+    format!("another {}", changed.join(", "))
 }
 
 /// Stages and gates that appear, go or change.

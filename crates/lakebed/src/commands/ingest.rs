@@ -188,7 +188,7 @@ async fn run_job(
 }
 
 /// The key that was given, or one that nobody has.
-fn own_key(given: Option<&str>) -> Result<String, ClientError> {
+pub(crate) fn own_key(given: Option<&str>) -> Result<String, ClientError> {
     match given {
         Some(key) => Ok(key.to_owned()),
         None => random_word().map_err(|source| ClientError::Source { source: source.into() }),

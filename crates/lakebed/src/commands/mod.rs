@@ -3,6 +3,7 @@
 //! they are about the place and the process themselves.
 
 pub(crate) mod access;
+pub(crate) mod build;
 pub(crate) mod catalog;
 pub(crate) mod completions;
 pub(crate) mod config;

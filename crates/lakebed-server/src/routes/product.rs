@@ -1,0 +1,147 @@
+//! Products, and builds of them.
+
+use axum::{Json, extract::State, response::Response};
+use http::HeaderMap;
+use lakebed_api::{
+    BuildRequest, IngestResponse, Job, Line, ProductAnswer, ProductList, ProductSummary,
+};
+use lakebed_core::{DatasetName, LockedInput};
+use lakebed_service::{self as service, BUILD, NewJob};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ingest::{accepted, prefers_a_job},
+    problems::{Always, BadBody, BadRequest, Changes, NotAcceptable, NotFound, TooMany},
+};
+use crate::{
+    Access, AppState,
+    context::Context,
+    convert,
+    extract::{ApiJson, DatasetPath},
+    lines::{Reader, Telling, answer},
+    problem::Result,
+};
+
+/// The products that you may know of
+#[utoipa::path(get, path = "/v1/products", tag = "product", responses(
+    (status = 200, description = "By name", body = ProductList), Always
+))]
+pub(crate) async fn list_products(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+) -> Result<Json<ProductList>> {
+    let (_, products) = state.lake.products(&ctx).await?;
+    Ok(Json(ProductList { products: products.into_iter().map(summary).collect() }))
+}
+
+/// A product: how it is declared, and its newest version
+#[utoipa::path(get, path = "/v1/products/{namespace}/{name}", tag = "product", params(
+    ("namespace" = String, Path, description = "The part before the dot"),
+    ("name" = String, Path, description = "The part after it"),
+), responses(
+    (status = 200, description = "The product", body = ProductAnswer), BadRequest, NotFound, Always
+))]
+pub(crate) async fn get_product(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    DatasetPath(name): DatasetPath,
+) -> Result<Json<ProductAnswer>> {
+    let (snapshot, found) = state.lake.product(&ctx, &name).await?;
+    let declared = found.is_told.then(|| found.declared.clone());
+    Ok(Json(ProductAnswer {
+        snapshot: convert::snapshot(snapshot),
+        summary: summary(found),
+        declared,
+    }))
+}
+
+/// Build a product
+///
+/// `application/json` waits; `application/x-ndjson` tells the progress line by line. Going away cancels
+/// it. With `prefer: respond-async` it becomes a job that goes on by itself. Of the same versions the
+/// same product is built but once.
+#[utoipa::path(post, path = "/v1/products/{namespace}/{name}/builds", tag = "product",
+    params(
+        ("namespace" = String, Path, description = "The part before the dot"),
+        ("name" = String, Path, description = "The part after it"),
+        ("idempotency-key" = Option<String>, Header,
+            description = "The same key from the same actor is the same change; 1 to 200 characters",
+            pattern = "^[ -~]{1,200}$"),
+        ("prefer" = Option<String>, Header, description = "`respond-async`: a job, please"),
+    ),
+    request_body = BuildRequest,
+    responses(
+        (status = 200, description = "What it did", content(
+            (IngestResponse = "application/json"), (Line<IngestResponse> = "application/x-ndjson")
+        )),
+        (status = 202, description = "It is a job now", body = Job,
+            headers(("location" = String, description = "The job"))),
+        BadBody, NotFound, NotAcceptable, TooMany, Changes, Always
+    )
+)]
+pub(crate) async fn build_product(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    DatasetPath(product): DatasetPath,
+    headers: HeaderMap,
+    ApiJson(request): ApiJson<BuildRequest>,
+) -> Result<Response> {
+    let build = Build { product, request };
+    state.lake.check_ingest(&ctx, &build.product).await?;
+    if state.access == Access::Remote && prefers_a_job(&headers) {
+        let request = serde_json::to_string(&build).expect("wire types always serialise");
+        let new = NewJob { kind: BUILD.to_owned(), request };
+        return accepted(state.jobs()?.submit(&ctx, new).await?);
+    }
+    let telling = Telling::of(&headers)?;
+    let reader = Reader { access: state.access, request_id: ctx.request_id.clone() };
+    answer(telling, reader, |progress| async move {
+        let outcome = state.lake.build(&ctx, build.into_request(), progress).await?;
+        Ok(convert::built(&state, outcome))
+    })
+    .await
+}
+
+/// A build as a job keeps it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Build {
+    product: DatasetName,
+    request: BuildRequest,
+}
+
+impl From<service::BuildRequest> for Build {
+    fn from(request: service::BuildRequest) -> Self {
+        let locked = request.locked.map(|locked| {
+            let reference = |input: LockedInput| lakebed_api::LockedReference {
+                reference: input.reference,
+                version_id: input.version_id,
+            };
+            locked.into_iter().map(reference).collect()
+        });
+        Self { product: request.product, request: BuildRequest { locked } }
+    }
+}
+
+impl Build {
+    pub(crate) fn into_request(self) -> service::BuildRequest {
+        let locked = self.request.locked.map(|locked| {
+            let input = |locked: lakebed_api::LockedReference| LockedInput {
+                reference: locked.reference,
+                // What pins is the id.
+                version: 0,
+                version_id: locked.version_id,
+            };
+            locked.into_iter().map(input).collect()
+        });
+        service::BuildRequest { product: self.product, locked }
+    }
+}
+
+fn summary(product: service::SeenProduct) -> ProductSummary {
+    ProductSummary {
+        product: product.name,
+        owner: product.declared.owner.to_string(),
+        purpose: product.declared.purpose,
+        newest: product.newest.map(|newest| convert::version(newest.record, newest.is_readable)),
+    }
+}

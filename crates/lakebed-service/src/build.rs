@@ -1,0 +1,631 @@
+//! Products: computed from other versions by the statement that is declared, as their owner.
+//!
+//! A build resolves what the statement names once, runs it in a fixed order, and makes a version of the
+//! answer like an ingest makes one of a file: judged by the contract, written quietly, published
+//! once. The same statement over the same versions is the same version: it is known by its key before
+//! anything runs, and its rows are the same bytes wherever it is built.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use futures::StreamExt as _;
+use lakebed_contract::Level;
+use lakebed_core::{
+    Action, DatasetName, DatasetRef, Declared, DecodeOptions, Derivation, DerivedFrom, EventBody,
+    FormatName, Identity, IngestKey, IngestMode, InputVersion, LockedInput, PrincipalName, Product,
+    TableRef, Target as Scope, lineage::Lineage,
+};
+use lakebed_govern::{CatalogPlan, ContractChange, Rights};
+use lakebed_ingest::{ComputedRows, LocalSource, evolution_to};
+
+use crate::{
+    Ctx, Error, IngestOutcome, IngestRequest, IngestStatus, Lake, ProgressSink, ResolvedVersion,
+    Result, Seen, Snapshot, SourceInput, Ticket, VersionRecord,
+    access::no_dataset,
+    cache::InForce,
+    engine::{
+        BoundTable, EngineError, FixedOrder, Parameters, QueryJob, QueryLimits, StatementKind,
+    },
+    ingest::{Attempt, Computed, Sources, Target, blocking, key_reused, not_the_source, record_of},
+    progress::Meter,
+    reads::{Asked, ReadVersion, Reading},
+};
+
+/// The kind of jobs that build a product.
+pub const BUILD: &str = "build";
+/// How often a lost race is planned again.
+const ATTEMPTS: u32 = 100;
+/// What the answer is called while it is read.
+const ANSWER: &str = "answer";
+
+/// Which product to build, and from what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildRequest {
+    /// The product.
+    pub product: DatasetName,
+    /// What its references mean, where they were pinned: all of them, or none for what they mean now.
+    pub locked: Option<Vec<LockedInput>>,
+}
+
+/// What a build did.
+#[derive(Debug, Clone)]
+pub struct BuildOutcome {
+    /// The version, and whether it is new.
+    pub made: IngestOutcome,
+    /// What the statement's references meant, in the order of their appearance; those that the asker
+    /// may not know of are left out.
+    pub inputs: Vec<ResolvedVersion>,
+}
+
+/// A product as somebody may see it.
+#[derive(Debug, Clone)]
+pub struct SeenProduct {
+    /// Its name.
+    pub name: DatasetName,
+    /// How it is declared.
+    pub declared: Product,
+    /// Whether all of that is for the asker: for whoever may build it, or read all that it is made of.
+    /// If not, only its owner and purpose are.
+    pub is_told: bool,
+    /// Its newest version; none before the first build.
+    pub newest: Option<Seen<VersionRecord>>,
+}
+
+/// A product and the versions that it would be made of now.
+pub(crate) struct Plan {
+    product: Product,
+    derivation: Derivation,
+    inputs: Vec<ResolvedVersion>,
+    tables: Vec<BoundTable>,
+    snapshot: Snapshot,
+    in_force: Arc<InForce>,
+}
+
+impl Lake {
+    /// The products that may be discovered, by name.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub async fn products(&self, ctx: &Ctx) -> Result<(Snapshot, Vec<SeenProduct>)> {
+        let (snapshot, datasets) = self.datasets(ctx, None).await?;
+        let mut newest: BTreeMap<DatasetName, Seen<VersionRecord>> = BTreeMap::new();
+        for Seen { record, is_readable } in datasets {
+            if let Some(version) = record.newest {
+                newest.insert(record.name, Seen { record: version, is_readable });
+            }
+        }
+        let rights = self.rights(ctx).await?;
+        let in_force = self.in_force().await?;
+        let mut products = Vec::new();
+        for (name, declared) in &in_force.declared.products {
+            if rights.discovers(name) {
+                products.push(SeenProduct {
+                    name: name.clone(),
+                    is_told: self.is_told(&rights, name, declared),
+                    declared: declared.clone(),
+                    newest: newest.remove(name),
+                });
+            }
+        }
+        Ok((snapshot, products))
+    }
+
+    /// One product.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], also where it may not be discovered.
+    pub async fn product(&self, ctx: &Ctx, name: &DatasetName) -> Result<(Snapshot, SeenProduct)> {
+        let (snapshot, products) = self.products(ctx).await?;
+        match products.into_iter().find(|product| product.name == *name) {
+            Some(found) => Ok((snapshot, found)),
+            None => Err(self.no_product(ctx, name).await?),
+        }
+    }
+
+    /// Refuses products whose statements cannot be admitted, and those that are made of themselves.
+    pub(crate) fn check_products(&self, declared: &Declared) -> Result<()> {
+        let made_of = self.made_of(declared)?;
+        for name in made_of.keys() {
+            if reaches(&made_of, name, name) {
+                return Err(Error::Invalid {
+                    code: "invalid-product",
+                    message: format!("product `{name}` is made of itself"),
+                    hint: Some("a product is made of what is there before it".to_owned()),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a contract of a product that breaks what its consumers rely on, unless its version says
+    /// so: `after` instead of `before`, by `plan`.
+    pub(crate) fn check_promises(&self, plan: &CatalogPlan, after: &Declared) -> Result<()> {
+        for change in &plan.contracts {
+            if !after.products.contains_key(&change.dataset) {
+                continue;
+            }
+            let Some(why) = broken_promise(change) else { continue };
+            let made_of = self.made_of(after)?;
+            let consumers: Vec<String> = made_of
+                .keys()
+                .filter(|name| reaches(&made_of, name, &change.dataset))
+                .map(|name| format!("`{name}`"))
+                .collect();
+            let readers = match consumers.is_empty() {
+                true => "no product is made of it, but others may read it".to_owned(),
+                false => format!("made of it are {}", consumers.join(", ")),
+            };
+            return Err(Error::Invalid {
+                code: "breaks-consumers",
+                message: format!("the contract of `{}` {why}; {readers}", change.dataset),
+                hint: Some(
+                    "give it the next major version, and tell those who read it; or keep the promise"
+                        .to_owned(),
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    /// What each declared product is made of.
+    fn made_of<'a>(&self, declared: &'a Declared) -> Result<MadeOf<'a>> {
+        let mut made_of = MadeOf::new();
+        for (name, product) in &declared.products {
+            let prepared = self.inner.engine.prepare(&product.sql).map_err(Error::from);
+            let checked = prepared.and_then(|prepared| {
+                check_statement(&prepared.kind, prepared.system.is_empty())?;
+                Ok(prepared.references)
+            });
+            let references = checked.map_err(|error| Error::Invalid {
+                code: "invalid-product",
+                message: format!("product `{name}`: {error}"),
+                hint: error.hint(),
+            })?;
+            let inputs = references.into_iter().map(|table| table.reference.dataset);
+            made_of.insert(name, inputs.collect());
+        }
+        Ok(made_of)
+    }
+
+    /// A statement names datasets and columns that some may not know of.
+    fn is_told(&self, rights: &Rights, name: &DatasetName, product: &Product) -> bool {
+        let reads_all = || match self.inner.engine.prepare(&product.sql) {
+            Ok(prepared) => {
+                prepared.references.iter().all(|table| rights.reads(&table.reference.dataset))
+            }
+            Err(_) => false,
+        };
+        rights.allows(Action::Ingest, &Scope::Dataset(name.clone())) || reads_all()
+    }
+
+    /// A place in the queue of those who build; it is that of statements.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when too many wait already.
+    pub fn admit_build(&self, ctx: &Ctx) -> Result<Ticket> {
+        self.inner.statements.enter(ctx.actor())
+    }
+
+    /// Builds a product, or finds that its newest version is exactly what a build would make.
+    ///
+    /// Atomic, like an ingest. Needs the right to ingest into the product; its inputs are read as its
+    /// owner, who must see all of them.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no such product for the asker; [`Error::Invalid`] with
+    /// `owner-may-not-read` and the like where it cannot be built as it is declared;
+    /// [`Error::Engine`] for what the statement cannot compute; [`Error::Refused`] when its contract
+    /// does not hold.
+    pub async fn build(
+        &self,
+        ctx: &Ctx,
+        request: BuildRequest,
+        progress: Arc<dyn ProgressSink>,
+    ) -> Result<BuildOutcome> {
+        let ticket = self.admit_build(ctx)?;
+        self.build_in_turn(ctx, ticket, request, progress).await
+    }
+
+    /// As [`Self::build`], once it is the ticket's turn.
+    ///
+    /// # Errors
+    /// As [`Self::build`]; [`Error::Cancelled`] when `progress` says so before the commit.
+    #[tracing::instrument(level = "debug", name = "build", skip_all)]
+    pub async fn build_in_turn(
+        &self,
+        ctx: &Ctx,
+        ticket: Ticket,
+        request: BuildRequest,
+        progress: Arc<dyn ProgressSink>,
+    ) -> Result<BuildOutcome> {
+        self.authorize_ingest(ctx, &request.product).await?;
+        let meter = Arc::new(Meter::new(progress));
+        let _stop_workers = meter.cancel_on_drop();
+        let _permit = ticket.admitted(|before| meter.queued(before)).await?;
+        for _ in 0..ATTEMPTS {
+            let plan = self.plan_build(ctx, &request).await?;
+            let made = match self.built_before(ctx, &request.product, &plan).await? {
+                Some(made) => Ok(made),
+                None => self.build_once(ctx, &request.product, &plan, &meter).await,
+            };
+            match made {
+                Err(Error::Conflict { .. }) => {
+                    tracing::debug!(product = %request.product, "planning again");
+                }
+                Err(error) => return Err(self.told_to(ctx, &plan, error).await?),
+                Ok(made) => {
+                    let inputs = self.seen_inputs(ctx, plan.inputs).await?;
+                    return Ok(BuildOutcome { made, inputs });
+                }
+            }
+        }
+        let product = request.product;
+        let message = format!("`{product}` moved {ATTEMPTS} times while this build was under way");
+        Err(Error::Conflict { message })
+    }
+
+    /// What is declared of the product, and what its references mean.
+    pub(crate) async fn plan_build(&self, ctx: &Ctx, request: &BuildRequest) -> Result<Plan> {
+        let in_force = self.newest_in_force().await?.1.unwrap_or_default();
+        let Some(product) = in_force.declared.products.get(&request.product) else {
+            return Err(self.no_product(ctx, &request.product).await?);
+        };
+        let prepared = self.inner.engine.prepare(&product.sql)?;
+        check_statement(&prepared.kind, prepared.system.is_empty())?;
+        let mut references: Vec<DatasetRef> = Vec::new();
+        for TableRef { reference, .. } in &prepared.references {
+            if !references.contains(reference) {
+                references.push(reference.clone());
+            }
+        }
+        let pinned = match &request.locked {
+            None => references.clone(),
+            Some(locked) => pinned(&request.product, &references, locked)?,
+        };
+        let found = self.resolve_at(&pinned, &product.input_stage).await?;
+        self.check_owner(&request.product, product, &references, &in_force).await?;
+        let mut inputs = found.versions;
+        let mut tables = Vec::new();
+        for (reference, input) in references.iter().zip(&mut inputs) {
+            input.reference = reference.clone();
+        }
+        for TableRef { reference, part } in &prepared.references {
+            for input in inputs.iter().filter(|input| input.reference == *reference) {
+                tables.push(self.bind_whole(input, *part).await?);
+            }
+        }
+        let from = inputs.iter().map(|input| DerivedFrom {
+            reference: input.reference.clone(),
+            version_id: input.version.version_id,
+        });
+        let derivation = Derivation::of(product, from.collect());
+        let product = product.clone();
+        Ok(Plan { product, derivation, inputs, tables, snapshot: found.snapshot, in_force })
+    }
+
+    /// The error for whoever may ingest into something that is no product.
+    async fn no_product(&self, ctx: &Ctx, dataset: &DatasetName) -> Result<Error> {
+        Ok(match self.rights(ctx).await?.discovers(dataset) {
+            false => no_dataset(dataset),
+            true => Error::NotFound {
+                message: format!("`{dataset}` is not declared as a product"),
+                hint: Some("declare it in `catalog/products/`, and apply that".to_owned()),
+            },
+        })
+    }
+
+    /// The owner must see all of what the product is made of: what others do not see of it is kept
+    /// from them where they read the product.
+    async fn check_owner(
+        &self,
+        dataset: &DatasetName,
+        product: &Product,
+        references: &[DatasetRef],
+        in_force: &InForce,
+    ) -> Result<()> {
+        let owner = identity_of(&product.owner);
+        let rights = Rights::of(&owner, &in_force.declared, self.inner.clock.now());
+        let rights = match rights.is_restricted_somewhere() {
+            true => rights.with_derivations(&self.inner.catalog.derivations().await?),
+            false => rights,
+        };
+        let is_kept =
+            |reference: &&DatasetRef| !owner.is_owner() && !rights.reads(&reference.dataset);
+        match references.iter().find(is_kept) {
+            None => Ok(()),
+            Some(reference) => Err(Error::Invalid {
+                code: "owner-may-not-read",
+                message: format!(
+                    "`{dataset}` cannot be built: its owner `{}` may not read all of `{}`",
+                    product.owner, reference.dataset
+                ),
+                hint: Some("grant it to the owner, or declare another one".to_owned()),
+            }),
+        }
+    }
+
+    /// The version that this very build made before: the newest, or the one under the same key.
+    async fn built_before(
+        &self,
+        ctx: &Ctx,
+        product: &DatasetName,
+        plan: &Plan,
+    ) -> Result<Option<IngestOutcome>> {
+        if let Some(key) = &ctx.idempotency_key {
+            let events = self.inner.catalog.find_commit(ctx.actor(), key).await?;
+            let made = events.iter().find_map(|event| match &event.body {
+                EventBody::VersionCommitted(version) => Some((event.seq, version)),
+                _ => None,
+            });
+            match made {
+                Some((seq, made)) if made.dataset == *product => {
+                    self.inner.journal.publish_through(seq).await?;
+                    let version = record_of(self, product, made.number).await?;
+                    let outcome = self.unchanged(ctx, version).await?;
+                    return Ok(Some(IngestOutcome { status: IngestStatus::Committed, ..outcome }));
+                }
+                None if events.is_empty() => {}
+                _ => return Err(key_reused()),
+            }
+        }
+        let request = ingest_of(product, PathBuf::new(), DecodeOptions::default());
+        let target = self.ingest_target(ctx, &request).await?;
+        let Some((newest, _)) = &target.newest else { return Ok(None) };
+        if key_of(product, plan, &target) != newest.ingest_key {
+            return Ok(None);
+        }
+        self.unchanged(ctx, newest.clone()).await.map(Some)
+    }
+
+    async fn build_once(
+        &self,
+        ctx: &Ctx,
+        product: &DatasetName,
+        plan: &Plan,
+        meter: &Arc<Meter>,
+    ) -> Result<IngestOutcome> {
+        let folder = tempfile::Builder::new()
+            .prefix("build-")
+            .tempdir_in(self.inner.store.scratch_dir())
+            .map_err(|error| Error::io(self.inner.store.scratch_dir(), error))?;
+        let answer = folder.path().join(ANSWER);
+        let lineage = self.compute(ctx, plan, meter, answer.clone()).await?;
+        let options =
+            DecodeOptions { format: Some(FormatName::Parquet), ..DecodeOptions::default() };
+        let mut request = ingest_of(product, answer.clone(), options);
+        let target = self.ingest_target(ctx, &request).await?;
+        if let Some(before) = target.schema().cloned() {
+            let source = LocalSource { name: ANSWER.to_owned(), path: answer };
+            let evolution = blocking(move || Ok(evolution_to(&source, &before)));
+            request.options.evolve = evolution.await?.map_err(not_the_source_of(product))?;
+        }
+        if target.promise.as_ref().is_none_or(|promise| promise.contract.max_quarantined.is_none())
+        {
+            // Nobody corrects a row of a product: it is its statement that is wrong.
+            request.options.max_quarantined = Some(0.0);
+        }
+        let mut sources = Sources::identify(self, ctx, &request, meter).await?;
+        sources.stage(self, meter).await?;
+        let computed = Computed {
+            derivation: plan.derivation.clone(),
+            inputs: inputs_of(&plan.inputs),
+            lineage,
+        };
+        let mut attempt = Attempt::new(self, ctx, &request, meter).computed(&computed);
+        attempt.make_version(&target, &mut sources).await
+    }
+
+    /// Runs the statement and writes its rows to `answer`; says what its columns are made of. It is on
+    /// record like everybody's.
+    async fn compute(
+        &self,
+        ctx: &Ctx,
+        plan: &Plan,
+        meter: &Arc<Meter>,
+        answer: PathBuf,
+    ) -> Result<Lineage> {
+        meter.begin("computing", None);
+        let asked =
+            Asked::Statement { sql: plan.product.sql.clone(), parameters: Parameters::default() };
+        let mut reading = Reading::begin(&self.inner.reads, ctx, asked)?;
+        let now = self.inner.clock.now();
+        reading.about(|intent| {
+            intent.snapshot_seq = Some(plan.snapshot.seq);
+            intent.versions = plan.inputs.iter().map(ReadVersion::whole).collect();
+            intent.policy = plan.in_force.digest;
+            intent.now = Some(now);
+        });
+        let job = QueryJob {
+            sql: plan.product.sql.clone(),
+            parameters: Parameters::default(),
+            tables: plan.tables.clone(),
+            listing: Vec::new(),
+            system: Vec::new(),
+            limits: QueryLimits::default(),
+            now,
+            fixed: Some(FixedOrder { by: plan.product.order_by.clone() }),
+        };
+        let run = async {
+            let described = self.inner.engine.lineage(job.clone()).await?;
+            let stream = self.inner.engine.run(job, &self.inner.store).await?;
+            Ok((described.lineage, stream))
+        };
+        let (lineage, stream) = match futures::try_join!(run, reading.intend()) {
+            Ok(((lineage, stream), ())) => (lineage, reading.follow(stream)),
+            Err(error) => {
+                reading.refused(&error).await;
+                return Err(error);
+            }
+        };
+        let (schema, mut batches) = (stream.schema, stream.batches);
+        let created = blocking(move || Ok(ComputedRows::create(&answer, schema))).await?;
+        let mut rows = created.map_err(not_the_source)?;
+        while let Some(batch) = batches.next().await {
+            meter.check_cancelled()?;
+            let batch = batch?;
+            meter.add_rows(batch.num_rows() as u64);
+            let written = blocking(move || {
+                let written = rows.write(&batch);
+                Ok(written.map(|()| rows))
+            });
+            rows = written.await?.map_err(not_the_source)?;
+        }
+        blocking(move || Ok(rows.finish())).await?.map_err(not_the_source)?;
+        Ok(lineage)
+    }
+
+    async fn seen_inputs(
+        &self,
+        ctx: &Ctx,
+        mut inputs: Vec<ResolvedVersion>,
+    ) -> Result<Vec<ResolvedVersion>> {
+        let rights = self.rights(ctx).await?;
+        inputs.retain(|input| rights.discovers(&input.version.dataset));
+        for input in &mut inputs {
+            input.is_readable = rights.reads(&input.version.dataset);
+        }
+        Ok(inputs)
+    }
+
+    /// What the asker is told of an error: messages of the engine may hold values of inputs, and these
+    /// are for those who may read them.
+    async fn told_to(&self, ctx: &Ctx, plan: &Plan, error: Error) -> Result<Error> {
+        let Error::Engine(engine) = &error else { return Ok(error) };
+        if matches!(engine, EngineError::Internal { .. } | EngineError::Exhausted { .. }) {
+            return Ok(error);
+        }
+        let rights = self.rights(ctx).await?;
+        if plan.inputs.iter().all(|input| rights.reads(&input.version.dataset)) {
+            return Ok(error);
+        }
+        Ok(Error::Invalid {
+            code: "build-failed",
+            message: "the statement of this product could not be computed".to_owned(),
+            hint: Some("whoever may read all that it is made of is told why".to_owned()),
+        })
+    }
+}
+
+/// Declared products, and the datasets that each names.
+type MadeOf<'a> = BTreeMap<&'a DatasetName, BTreeSet<DatasetName>>;
+
+/// Whether `product` is made of `input`, directly or by way of others.
+fn reaches(made_of: &MadeOf<'_>, product: &DatasetName, input: &DatasetName) -> bool {
+    let (mut seen, mut next) = (BTreeSet::new(), vec![product]);
+    while let Some(name) = next.pop() {
+        for found in made_of.get(name).into_iter().flatten() {
+            if found == input {
+                return true;
+            }
+            if seen.insert(found) {
+                next.push(found);
+            }
+        }
+    }
+    false
+}
+
+/// What a change takes away that its version does not say.
+fn broken_promise(change: &ContractChange) -> Option<String> {
+    if change.after.is_none() {
+        return Some("goes, and with it all that it promised".to_owned());
+    }
+    let flaw = change.version_flaw.as_ref()?;
+    let breaking = change.change.as_ref().filter(|change| change.level == Level::Major)?;
+    let reasons = breaking.reasons.iter().filter(|reason| reason.level == Level::Major);
+    let reasons: Vec<String> =
+        reasons.map(|reason| format!("`{}` {}", reason.element, reason.what)).collect();
+    Some(format!("breaks a promise ({}): {flaw}", reasons.join("; ")))
+}
+
+/// Products are made by one query over references.
+pub(crate) fn check_statement(kind: &StatementKind, reads_no_system: bool) -> Result<()> {
+    let why = match (kind, reads_no_system) {
+        (StatementKind::Query, true) => return Ok(()),
+        (StatementKind::Query, false) => "tables of the system are no input of a product",
+        _ => "a product is made by a query",
+    };
+    Err(Error::Invalid {
+        code: "invalid-product",
+        message: why.to_owned(),
+        hint: Some("write `SELECT … FROM namespace.dataset …`".to_owned()),
+    })
+}
+
+/// Who the owner is to the rules: whoever owns the lake is under none.
+pub(crate) fn identity_of(owner: &PrincipalName) -> Identity {
+    let name = owner.as_str();
+    match name == "local" || name.starts_with("local:") {
+        true => Identity::owner(owner.clone()),
+        false => Identity::of(owner.clone()),
+    }
+}
+
+/// What the references mean by a lock, which has to speak of all of them.
+fn pinned(
+    product: &DatasetName,
+    references: &[DatasetRef],
+    locked: &[LockedInput],
+) -> Result<Vec<DatasetRef>> {
+    let by_reference: BTreeMap<String, &LockedInput> =
+        locked.iter().map(|input| (input.reference.to_string(), input)).collect();
+    let pin = |reference: &DatasetRef| match by_reference.get(&reference.to_string()) {
+        Some(input) => {
+            let digest = input.version_id.object().to_string();
+            let selector = lakebed_core::Selector::Digest(digest);
+            Ok(DatasetRef { dataset: reference.dataset.clone(), selector })
+        }
+        None => Err(Error::Invalid {
+            code: "not-locked",
+            message: format!("`{product}` reads `{reference}`, which the lock does not pin"),
+            hint: Some(format!("`lakebed lock {reference}` adds it")),
+        }),
+    };
+    references.iter().map(pin).collect()
+}
+
+fn inputs_of(inputs: &[ResolvedVersion]) -> Vec<InputVersion> {
+    let input = |input: &ResolvedVersion| InputVersion {
+        dataset: input.version.dataset.clone(),
+        version_id: input.version.version_id,
+    };
+    inputs.iter().map(input).collect()
+}
+
+pub(crate) fn key_of(product: &DatasetName, plan: &Plan, target: &Target) -> IngestKey {
+    IngestKey::of_build(product, plan.derivation.digest(), target.key())
+}
+
+/// The ingest of an answer.
+pub(crate) fn ingest_of(
+    product: &DatasetName,
+    answer: PathBuf,
+    options: DecodeOptions,
+) -> IngestRequest {
+    IngestRequest {
+        dataset: product.clone(),
+        mode: IngestMode::Replace,
+        again: None,
+        repairs: None,
+        sources: vec![SourceInput::Path { name: ANSWER.to_owned(), path: answer }],
+        options,
+    }
+}
+
+/// A statement whose answer no table can hold.
+fn not_the_source_of(
+    product: &DatasetName,
+) -> impl FnOnce(lakebed_ingest::Refusal) -> Error + use<> {
+    let product = product.clone();
+    move |refusal| match refusal.is_about_the_source() {
+        false => not_the_source(refusal),
+        true => Error::Invalid {
+            code: refusal.code,
+            message: format!("the answer of `{product}` makes no table: {}", refusal.message),
+            hint: Some("cast columns, or name them, in the statement".to_owned()),
+        },
+    }
+}

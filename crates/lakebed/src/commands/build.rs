@@ -1,0 +1,97 @@
+//! `lakebed build`: makes versions of products.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueHint};
+use lakebed_api::{BuildRequest, IngestResponse, LockedReference};
+use lakebed_client::ClientError;
+use lakebed_core::DatasetName;
+
+use super::ingest::{own_key, print_outcome};
+use crate::{
+    app::App,
+    connect::Session,
+    lockfile::LockFile,
+    problem::{Exit, Problem, Result},
+    progress::Bar,
+};
+
+/// Build products: run their statements over the versions that these name, and keep the answers.
+///
+/// The same statement over the same versions is the same version: then nothing is done. The rows are in
+/// a fixed order, so that a build elsewhere has the same content.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lakebed build sales.orders_a_day
+  lakebed build sales.orders_a_day sales.best_customers
+  lakebed build sales.orders_a_day --locked
+  lakebed build sales.orders_a_day --locked=release.lock --json")]
+pub(crate) struct BuildArgs {
+    /// The products, `namespace.name`, in this order
+    #[arg(required = true, value_name = "PRODUCT")]
+    products: Vec<DatasetName>,
+    /// From the versions that a lock pins, instead of those that the references mean now
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true,
+        default_missing_value = "lakebed.lock", value_hint = ValueHint::FilePath)]
+    locked: Option<PathBuf>,
+    /// A key that makes repeating this very command harmless; for one product
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+}
+
+pub(crate) async fn run(app: &App, args: BuildArgs) -> Result<Exit> {
+    if args.idempotency_key.is_some() && args.products.len() > 1 {
+        let message = "a key is good for one build".to_owned();
+        return Err(
+            Problem::refused("bad-option", message).hint("name one product, or leave the key out")
+        );
+    }
+    let locked = args.locked.as_deref().map(|file| locked(app, file)).transpose()?;
+    let session = Session::open(app).await?;
+    for product in &args.products {
+        let request = BuildRequest { locked: locked.clone() };
+        let key = args.idempotency_key.as_deref();
+        let mut bar = Bar::new(&app.terminal);
+        let outcome = send(app, &session, product, &request, key, &mut bar).await?;
+        drop(bar);
+        for input in &outcome.inputs {
+            app.terminal.note(format!("{} is v{}", input.reference, input.version));
+        }
+        print_outcome(app, &outcome)?;
+    }
+    session.close().await;
+    Ok(Exit::Ok)
+}
+
+fn locked(app: &App, file: &Path) -> Result<Vec<LockedReference>> {
+    let lock = LockFile::open(&app.current.join(file))?.existing()?;
+    let pinned = lock.inputs().iter().map(|input| LockedReference {
+        reference: input.reference.clone(),
+        version_id: input.version_id,
+    });
+    Ok(pinned.collect())
+}
+
+/// Has it done, and shows how far it is; on a server it is a job.
+async fn send(
+    app: &App,
+    session: &Session,
+    product: &DatasetName,
+    request: &BuildRequest,
+    key: Option<&str>,
+    bar: &mut Bar,
+) -> Result<IngestResponse, ClientError> {
+    let client = &session.client;
+    if session.is_local() {
+        return client.build(product, request, key, |progress| bar.show(&progress)).await;
+    }
+    let key = own_key(key)?;
+    app.running.begin(client, &key);
+    let followed = match client.submit_build(product, request, &key).await {
+        Ok(job) => client.follow_ingest(&job.id, |progress| bar.show(&progress)).await,
+        Err(error) => Err(error),
+    };
+    app.running.end();
+    followed
+}

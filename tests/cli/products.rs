@@ -1,0 +1,276 @@
+//! Products, from outside: declared, built, built again, and kept from those who may not see all that
+//! they are made of.
+
+use insta::assert_snapshot;
+use serde_json::Value;
+
+use crate::{
+    served::{Served, until},
+    world::World,
+};
+
+const GRANTS: &str = "\
+grants:
+  - { to: carol, may: [read, ingest], on: lake }
+  - { to: alice, may: [read], on: lake }
+  - { to: bob, may: [ingest], on: { namespace: products } }
+";
+
+const ORDERS: &str = "\
+order,region,amount,rate
+1,EU,10,0.1
+2,US,20,0.2
+3,EU,30,0.3
+4,US,,0.7
+";
+
+const BY_REGION: &str = "\
+owner: carol
+purpose: What every region orders
+sql: |
+  SELECT region, count(*) AS orders, sum(amount) AS amount, avg(rate) AS rate
+  FROM sales.orders GROUP BY region
+";
+
+fn world() -> World {
+    let world = World::new();
+    world.write("orders.csv", ORDERS);
+    world.ok(&["ingest", "orders.csv", "--to", "sales.orders"]);
+    world.write("catalog/grants.yaml", GRANTS);
+    world.write("catalog/products/products/by_region.yaml", BY_REGION);
+    world
+}
+
+fn build(world: &World, arguments: &[&str]) -> Value {
+    world.json(&[&["build", "products.by_region"][..], arguments].concat())
+}
+
+#[test]
+fn a_product_is_declared_built_and_read() {
+    let world = world();
+    world.tell(1, &["plan"]);
+    world.ok(&["apply"]);
+    world.tell(0, &["build", "products.by_region"]);
+    world.tell(0, &["sql", "SELECT * FROM products.by_region"]);
+    world.tell(0, &["build", "products.by_region"]);
+    world.tell(4, &["ingest", "orders.csv", "--to", "products.by_region"]);
+    world.tell(3, &["build", "sales.orders"]);
+    world.tell(3, &["build", "--as", "alice", "sales.orders"]);
+    world.tell(5, &["build", "--as", "alice", "products.by_region"]);
+    // Another statement, with other columns and types, is another version.
+    let other =
+        BY_REGION.replace(", avg(rate) AS rate", "").replace("sum(amount)", "'n' || sum(amount)");
+    world.write("catalog/products/products/by_region.yaml", other);
+    world.tell(1, &["plan"]);
+    world.ok(&["apply"]);
+    world.tell(0, &["build", "products.by_region"]);
+    world.tell(0, &["sql", "SELECT * FROM products.by_region"]);
+    assert_snapshot!(world.told());
+}
+
+/// The same versions are the same product, whatever happened between, and wherever it is built.
+#[test]
+fn the_same_inputs_have_the_same_content() {
+    let world = world();
+    world.ok(&["apply"]);
+    world.ok(&["lock", "sales.orders"]);
+    let first = build(&world, &[]);
+    assert_eq!(first["status"], "committed");
+    assert_eq!(build(&world, &[])["status"], "unchanged", "nothing to do");
+    world.write("more.csv", format!("{ORDERS}5,EU,50,0.5\n"));
+    world.ok(&["ingest", "more.csv", "--to", "sales.orders"]);
+    let second = build(&world, &[]);
+    assert_eq!(second["version"]["version"], 2);
+    assert_ne!(second["version"]["content_id"], first["version"]["content_id"]);
+    let third = build(&world, &["--locked"]);
+    assert_eq!(third["version"]["version"], 3, "what the lock pins is not what is newest");
+    assert_eq!(third["version"]["content_id"], first["version"]["content_id"]);
+    world.ok(&["verify"]);
+
+    let elsewhere = World::in_folder();
+    elsewhere.write("orders.csv", ORDERS);
+    elsewhere.ok(&["ingest", "orders.csv", "--to", "sales.orders"]);
+    elsewhere.write("catalog/grants.yaml", GRANTS);
+    elsewhere.write("catalog/products/products/by_region.yaml", BY_REGION);
+    elsewhere.write("lakebed.lock", world.read("lakebed.lock"));
+    elsewhere.ok(&["apply"]);
+    let there = build(&elsewhere, &["--locked"]);
+    assert_eq!(there["version"]["content_id"], first["version"]["content_id"]);
+    assert_eq!(there["version"]["version_id"], first["version"]["version_id"]);
+}
+
+/// A product that follows its inputs is built while a server runs, as its owner.
+#[test]
+fn a_product_follows_its_inputs_while_a_server_runs() {
+    let world = world();
+    world.write(
+        "catalog/products/products/by_region.yaml",
+        format!("{BY_REGION}refresh: on_change\n"),
+    );
+    world.ok(&["apply"]);
+    let served = Served::start(&world, &[]);
+    let newest = || {
+        let found = world.run(&["--lake", &served.url, "resolve", "products.by_region", "--json"]);
+        let told: Value = serde_json::from_str(&found.stdout).unwrap_or_default();
+        told["versions"][0]["version"].as_u64().unwrap_or_default()
+    };
+    until("it is built", || newest() == 1);
+    world.write("more.csv", format!("{ORDERS}5,EU,50,0.5\n"));
+    world.ok(&["--lake", &served.url, "ingest", "more.csv", "--to", "sales.orders"]);
+    until("it is built again", || newest() == 2);
+    let sql = "SELECT orders FROM products.by_region WHERE region = 'EU'";
+    let told = world.json(&["--lake", &served.url, "sql", sql]);
+    assert_eq!(told[0]["orders"], 3, "{told}");
+}
+
+const PROMISE: &str = "\
+apiVersion: v3.1.0
+kind: DataContract
+id: by-region
+name: By region
+version: 1.0.0
+status: active
+schema:
+  - name: by_region
+    properties:
+      - { name: region, logicalType: string, required: true }
+      - { name: orders, logicalType: integer, required: true }
+      - { name: amount, logicalType: integer }
+      - { name: rate, logicalType: number }
+";
+
+/// Whoever is built of a product is named when its promise would be broken.
+#[test]
+fn a_promise_is_broken_with_a_major_version_alone() {
+    let world = world();
+    world.write("catalog/contracts/products/by_region.yaml", PROMISE);
+    world.write(
+        "catalog/products/products/regions.yaml",
+        "owner: carol\npurpose: x\nsql: SELECT region FROM products.by_region\n",
+    );
+    world.ok(&["apply"]);
+    world.ok(&["build", "products.by_region"]);
+    let less = PROMISE.replace("      - { name: rate, logicalType: number }\n", "");
+    world.write("catalog/contracts/products/by_region.yaml", less.replace("1.0.0", "1.1.0"));
+    world.tell(4, &["plan"]);
+    world.tell(4, &["apply"]);
+    std::fs::remove_file(world.path("catalog/contracts/products/by_region.yaml")).unwrap();
+    world.tell(4, &["apply"]);
+    world.write("catalog/contracts/products/by_region.yaml", less.replace("1.0.0", "2.0.0"));
+    world.ok(&["apply"]);
+    assert_snapshot!(world.told());
+}
+
+/// P9: products come back from the journal alone.
+#[test]
+fn p9_products_are_rebuilt() {
+    let world = world();
+    world.ok(&["apply"]);
+    let built = build(&world, &[]);
+    if world.is_in_folder() {
+        for file in ["lakebed.db", "lakebed.db-wal", "lakebed.db-shm"] {
+            let _ = std::fs::remove_file(world.path("lake").join(file));
+        }
+    }
+    world.ok(&["rebuild"]);
+    world.ok(&["verify"]);
+    assert_eq!(build(&world, &[])["version"]["version_id"], built["version"]["version_id"]);
+}
+
+#[test]
+fn what_cannot_be_a_product_is_refused() {
+    let world = world();
+    let declare = |sql: &str| {
+        let text = format!("owner: carol\npurpose: x\nsql: \"{sql}\"\n");
+        world.write("catalog/products/products/by_region.yaml", text);
+        world.tell_of(&format!("apply {sql}"), &world.run(&["apply"]));
+        world.tell_of("build", &world.run(&["build", "products.by_region"]));
+    };
+    declare("SELECT now() AS n, region FROM sales.orders");
+    declare("SELECT random() AS n FROM sales.orders");
+    declare("SELECT * FROM range(0, CAST(random() * 9 AS BIGINT))");
+    declare("SELECT * FROM system.events");
+    declare("SHOW TABLES");
+    declare("SELECT region, region FROM sales.orders");
+    declare("SELECT nothing FROM sales.orders");
+    declare("SELECT * FROM sales.nothing");
+    declare("SELECT 10 / (amount - 10) AS n FROM sales.orders");
+    declare("SELECT * FROM products.by_region");
+    world.write("catalog/products/products/by_region.yaml", BY_REGION.replace("carol", "nobody"));
+    world.ok(&["apply"]);
+    world.tell(4, &["build", "products.by_region"]);
+    for (text, why) in [
+        ("owner: carol\n", "no purpose, no sql"),
+        ("owner: everyone\npurpose: x\nsql: SELECT 1\n", "owner"),
+        ("owner: carol\npurpose: x\nsql: SELECT 1\nrefresh: daily\n", "refresh"),
+        ("owner: carol\npurpose: x\nsql: SELECT 1\ninput_stage: nowhere\n", "stage"),
+    ] {
+        world.write("catalog/products/products/by_region.yaml", text);
+        world.tell_of(why, &world.run(&["plan"]));
+    }
+    world.write("catalog/products/products/by_region.yaml", BY_REGION);
+    world.write("catalog/products/by_region.yaml", BY_REGION);
+    world.tell_of("a file in the wrong place", &world.run(&["plan"]));
+    assert_snapshot!(world.told());
+}
+
+/// P7: whoever builds a product without the right to read what it is made of is told no value of it.
+#[test]
+fn p7_an_error_of_a_build_tells_its_builder_no_value() {
+    let world = world();
+    let failing =
+        "owner: carol\npurpose: x\nsql: SELECT CAST(region AS INT) AS n FROM sales.orders\n";
+    world.write("catalog/products/products/by_region.yaml", failing);
+    world.ok(&["apply"]);
+    let ran = world.run(&["build", "--as", "bob", "products.by_region"]);
+    assert_eq!(ran.code, Some(4), "{ran}");
+    assert!(!ran.to_string().contains("EU") && !ran.to_string().contains("US"), "{ran}");
+    let ran = world.run(&["build", "--as", "carol", "products.by_region"]);
+    assert!(ran.to_string().contains("EU"), "{ran}");
+}
+
+const POLICIES: &str = "\
+policies:
+  - { name: eu, on: { dataset: sales.orders }, row_filter: region = 'EU', except: [carol] }
+  - { name: no-rate, on: { dataset: sales.orders }, columns: [rate], hide: true, except: [carol] }
+  - { name: amounts, on: { dataset: sales.orders }, columns: [amount], mask: { bucket: 20 }, except: [carol] }
+";
+
+/// P7: what policies keep of an input is kept of what was computed from it: columns by what they are
+/// made of, rows where they say whose they are, and everything where they do not.
+#[test]
+fn p7_products_keep_what_their_inputs_keep() {
+    let world = world();
+    let declare = |name: &str, sql: &str| {
+        let text = format!("owner: carol\npurpose: x\nsql: \"{sql}\"\n");
+        world.write(format!("catalog/products/products/{name}.yaml"), text);
+    };
+    declare(
+        "rows",
+        "SELECT \\\"order\\\", region, amount, amount * 2 AS twice, rate FROM sales.orders",
+    );
+    declare("total", "SELECT sum(\\\"order\\\") AS n FROM sales.orders");
+    declare(
+        "other",
+        "SELECT region, (SELECT max(\\\"order\\\") FROM sales.orders) AS n FROM sales.orders",
+    );
+    declare(
+        "ranked",
+        "SELECT region, row_number() OVER (ORDER BY \\\"order\\\") AS n FROM sales.orders",
+    );
+    declare("again", "SELECT region, count(*) AS n FROM products.rows GROUP BY region");
+    world.write("catalog/policies/orders.yaml", POLICIES);
+    world.ok(&["apply"]);
+    for name in ["by_region", "rows", "total", "other", "ranked", "again"] {
+        let name = format!("products.{name}");
+        world.ok(&["build", &name]);
+        let sql = format!("SELECT * FROM {name}");
+        world.tell_of(&sql, &world.run(&["sql", "--as", "alice", &sql]));
+        let ran = world.run(&["resolve", "--as", "alice", &name]);
+        assert_eq!(ran.code, Some(5), "digests are data: {name}\n{ran}");
+    }
+    // Whoever sees all of the inputs sees all of the products.
+    world.tell(0, &["sql", "--as", "carol", "SELECT * FROM products.rows"]);
+    world.ok(&["resolve", "--as", "carol", "products.again"]);
+    assert_snapshot!(world.told());
+}
