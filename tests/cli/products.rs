@@ -55,8 +55,8 @@ fn a_product_is_declared_built_and_read() {
     world.tell(0, &["build", "products.by_region"]);
     world.tell(4, &["ingest", "orders.csv", "--to", "products.by_region"]);
     world.tell(3, &["build", "sales.orders"]);
-    world.tell(3, &["build", "--as", "alice", "sales.orders"]);
-    world.tell(5, &["build", "--as", "alice", "products.by_region"]);
+    world.tell(7, &["build", "--as", "alice", "sales.orders"]);
+    world.tell(7, &["build", "--as", "alice", "products.by_region"]);
     // Another statement, with other columns and types, is another version.
     let other =
         BY_REGION.replace(", avg(rate) AS rate", "").replace("sum(amount)", "'n' || sum(amount)");
@@ -108,19 +108,19 @@ fn a_product_follows_its_inputs_while_a_server_runs() {
         format!("{BY_REGION}refresh: on_change\n"),
     );
     world.ok(&["apply"]);
-    let served = Served::start(&world, &[]);
+    let _served = Served::start(&world, &[]);
     let newest = || {
-        let found = world.run(&["--lake", &served.url, "resolve", "products.by_region", "--json"]);
-        let told: Value = serde_json::from_str(&found.stdout).unwrap_or_default();
+        let found = world.run(&["resolve", "products.by_region", "--json"]);
+        let told: Value = serde_json::from_slice(&found.stdout).unwrap_or_default();
         told["versions"][0]["version"].as_u64().unwrap_or_default()
     };
     until("it is built", || newest() == 1);
     world.write("more.csv", format!("{ORDERS}5,EU,50,0.5\n"));
-    world.ok(&["--lake", &served.url, "ingest", "more.csv", "--to", "sales.orders"]);
+    world.ok(&["ingest", "more.csv", "--to", "sales.orders"]);
     until("it is built again", || newest() == 2);
     let sql = "SELECT orders FROM products.by_region WHERE region = 'EU'";
-    let told = world.json(&["--lake", &served.url, "sql", sql]);
-    assert_eq!(told[0]["orders"], 3, "{told}");
+    let told = world.json(&["sql", sql]);
+    assert_eq!(told["rows"], serde_json::json!([[3]]), "{told}");
 }
 
 const PROMISE: &str = "\
@@ -143,7 +143,7 @@ schema:
 #[test]
 fn a_promise_is_broken_with_a_major_version_alone() {
     let world = world();
-    world.write("catalog/contracts/products/by_region.yaml", PROMISE);
+    world.write("catalog/datasets/products/by_region.odcs.yaml", PROMISE);
     world.write(
         "catalog/products/products/regions.yaml",
         "owner: carol\npurpose: x\nsql: SELECT region FROM products.by_region\n",
@@ -151,12 +151,12 @@ fn a_promise_is_broken_with_a_major_version_alone() {
     world.ok(&["apply"]);
     world.ok(&["build", "products.by_region"]);
     let less = PROMISE.replace("      - { name: rate, logicalType: number }\n", "");
-    world.write("catalog/contracts/products/by_region.yaml", less.replace("1.0.0", "1.1.0"));
+    world.write("catalog/datasets/products/by_region.odcs.yaml", less.replace("1.0.0", "1.1.0"));
     world.tell(4, &["plan"]);
     world.tell(4, &["apply"]);
-    std::fs::remove_file(world.path("catalog/contracts/products/by_region.yaml")).unwrap();
+    std::fs::remove_file(world.path("catalog/datasets/products/by_region.odcs.yaml")).unwrap();
     world.tell(4, &["apply"]);
-    world.write("catalog/contracts/products/by_region.yaml", less.replace("1.0.0", "2.0.0"));
+    world.write("catalog/datasets/products/by_region.odcs.yaml", less.replace("1.0.0", "2.0.0"));
     world.ok(&["apply"]);
     assert_snapshot!(world.told());
 }
@@ -267,7 +267,7 @@ fn p7_products_keep_what_their_inputs_keep() {
         let sql = format!("SELECT * FROM {name}");
         world.tell_of(&sql, &world.run(&["sql", "--as", "alice", &sql]));
         let ran = world.run(&["resolve", "--as", "alice", &name]);
-        assert_eq!(ran.code, Some(5), "digests are data: {name}\n{ran}");
+        assert_eq!(ran.code, Some(7), "digests are data: {name}\n{ran}");
     }
     // Whoever sees all of the inputs sees all of the products.
     world.tell(0, &["sql", "--as", "carol", "SELECT * FROM products.rows"]);

@@ -5,14 +5,15 @@
 use std::collections::BTreeSet;
 
 use lakebed_api::{
-    Approval, CatalogAnswer, CatalogApplied, CatalogApplyRequest, CatalogPlan, CatalogPlanRequest,
-    CellChange, CellCount, ChangedRow, ColumnChange, ColumnDiff, ColumnProfile, ContractChange,
-    ContractCheckRequest, ContractReason, ContractReport, DatasetAnswer, DatasetList,
-    DatasetSummary, DeprecationRequest, DiffAnswer, DiffRequest, DistinctCount, Distribution,
-    EventEntry, EventPage, FileLink, Finding, FirstBroken, FrequentValue, GateOutcome, Head,
-    Health, IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus, InputVersion,
-    JobState, LadderChange, LakeInfo, Line, NewToken, Notice, NoticeAnswer, PlannedPromotion,
-    PlannedSource, PolicyChange, Problem, ProfileAnswer, Progress, PromotionAnswer,
+    Approval, BuildRequest, CatalogAnswer, CatalogApplied, CatalogApplyRequest, CatalogPlan,
+    CatalogPlanRequest, CellChange, CellCount, ChangedRow, ColumnChange, ColumnDiff, ColumnProfile,
+    ContractChange, ContractCheckRequest, ContractReason, ContractReport, DatasetAnswer,
+    DatasetList, DatasetSummary, DeprecationRequest, DiffAnswer, DiffRequest, DistinctCount,
+    Distribution, EventEntry, EventPage, FileLink, Finding, FirstBroken, FrequentValue,
+    GateOutcome, Head, Health, IngestPlan, IngestRequest, IngestResponse, IngestSource,
+    IngestStatus, InputVersion, JobState, LadderChange, LakeInfo, Line, LockedReference, NewToken,
+    Notice, NoticeAnswer, PlannedPromotion, PlannedSource, PolicyChange, Problem, ProductAnswer,
+    ProductChange, ProductList, ProductSummary, ProfileAnswer, Progress, PromotionAnswer,
     PromotionRequest, Quantile, Reach, ResolveRequest, ResolveResponse, ResolvedInput,
     ResolvedVersion, RetirementRequest, Review, ReviewAnswer, ReviewList, ReviewRequest,
     ReviewedColumn, RightChange, RowDiff, RuleFinding, SchemaChange, SchemaChangeKind, SightChange,
@@ -24,7 +25,7 @@ use lakebed_api::{
 use lakebed_core::{
     Action, AttributeValue, Column, Comment, Compression, CsvDecode, DataType, DatasetKind,
     DateOrder, Declared, Decode, DecodeOptions, Event, EventBody, Field, FormatName, FormerField,
-    Header, IngestMode, JsonDecode, JsonForm, Ladder, LakeId, ObjectId, RepeatedHeaders,
+    Header, IngestMode, JsonDecode, JsonForm, Ladder, LakeId, ObjectId, Product, RepeatedHeaders,
     ScopeEntry, SkipKind, Skipped, Spelling, TableSchema, Tally, Target, Timestamp, TokenScope,
     VersionId, XlsxDecode,
 };
@@ -357,6 +358,28 @@ fn promotions_read_back() {
     reads_back(NoticeAnswer { event: Some(9) });
 }
 
+#[test]
+fn products_read_back() {
+    let summary = ProductSummary {
+        product: "crm.per_day".parse().unwrap(),
+        owner: "alice".to_owned(),
+        purpose: "x".to_owned(),
+        newest: Some(version()),
+    };
+    reads_back(ProductAnswer {
+        snapshot: Snapshot { seq: 7, at: at() },
+        summary: summary.clone(),
+        declared: Some(product()),
+    });
+    reads_back(ProductList { products: vec![summary] });
+    let pinned = LockedReference {
+        reference: "crm.orders@validated".parse().unwrap(),
+        version_id: serde_json::from_value(json!(object("version"))).unwrap(),
+    };
+    reads_back(BuildRequest { locked: Some(vec![pinned]) });
+    reads_back(BuildRequest::default());
+}
+
 fn catalog_plan() -> CatalogPlan {
     CatalogPlan {
         before: None,
@@ -396,6 +419,11 @@ fn catalog_plan() -> CatalogPlan {
                 r#"{"name":"x","on":"lake","columns":["a"],"mask":{"partial":{"keep_last":4}}}"#,
             )
             .unwrap(),
+        }],
+        products: vec![ProductChange {
+            product: "crm.per_day".parse().unwrap(),
+            before: None,
+            after: Some(product()),
         }],
         reviewed_added: vec![ReviewedColumn {
             dataset: "crm.orders".parse().unwrap(),
@@ -449,7 +477,16 @@ fn ingest_response() -> IngestResponse {
         sources: vec![source()],
         findings: vec![finding()],
         new_bytes: Some(0),
+        inputs: Vec::new(),
     }
+}
+
+fn product() -> Product {
+    serde_json::from_str(
+        r#"{"owner":"alice","purpose":"x","sql":"SELECT 1","input_stage":"raw","order_by":["a"],
+            "refresh":{"every_minutes":30}}"#,
+    )
+    .unwrap()
 }
 
 fn finding() -> RuleFinding {
