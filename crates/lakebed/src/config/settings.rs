@@ -456,7 +456,7 @@ pub(crate) const AZURE_ENDPOINT: Described = Described {
 };
 
 /// All of them, in the order of the documentation.
-pub(crate) const SETTINGS: [&Described; 34] = [
+pub(crate) const SETTINGS: [&Described; 36] = [
     &LAKE,
     &CATALOG,
     &CA_FILE,
