@@ -1,6 +1,6 @@
 //! What happened in this lake, as an OpenLineage run event.
 //!
-//! The same event of the journal is the same run event, to the byte: told twice, it is one run.
+//! The same of the same change, to the byte: told twice, it is one run.
 
 use lakebed_core::{
     DatasetName, Event, LakeId, ObjectId, TableSchema, VersionId, lineage::Lineage,

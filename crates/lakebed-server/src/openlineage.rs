@@ -85,7 +85,7 @@ impl LineageUrl {
         let authorization = token.map(|token| {
             let mut value = HeaderValue::from_str(&format!("Bearer {token}"))?;
             value.set_sensitive(true);
-            Ok::<_, http::header::InvalidHeaderValue>(value)
+            Ok::<_, header::InvalidHeaderValue>(value)
         });
         let authorization = authorization.transpose().map_err(|_| LineageUrlError::Token)?;
         // Whoever is asked answers: what is told goes nowhere else.
@@ -135,9 +135,13 @@ impl LineageSink for LineageUrl {
 
 /// Whether the same event would be refused again, whatever else changes.
 fn is_final(status: StatusCode) -> bool {
-    use StatusCode as Status;
-    [Status::BAD_REQUEST, Status::CONFLICT, Status::PAYLOAD_TOO_LARGE, Status::UNPROCESSABLE_ENTITY]
-        .contains(&status)
+    matches!(
+        status,
+        StatusCode::BAD_REQUEST
+            | StatusCode::CONFLICT
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::UNPROCESSABLE_ENTITY
+    )
 }
 
 fn is_loopback(url: &Url) -> bool {

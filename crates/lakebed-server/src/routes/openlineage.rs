@@ -66,10 +66,10 @@ pub(crate) struct LineageQuery {
     #[param(max_length = 1000)]
     namespace: Option<String>,
     /// Only events of this run, a UUID.
-    #[param(max_length = 100)]
+    #[param(max_length = 1000)]
     run: Option<String>,
     /// Only events with a smaller `seq`.
-    #[param(minimum = 1)]
+    #[param(minimum = 0)]
     before: Option<u64>,
     /// At most so many, 1 to 1000; 100 when unsaid.
     #[param(minimum = 1, maximum = 1000)]
@@ -100,9 +100,12 @@ fn filter(query: LineageQuery) -> Result<LineageFilter> {
     let LineageQuery { dataset, namespace, run, .. } = query;
     let mut filter =
         LineageFilter { run: run.map(|run| run.to_ascii_lowercase()), ..LineageFilter::default() };
-    let has_nul = |text: &Option<String>| text.as_ref().is_some_and(|text| text.contains('\0'));
-    if has_nul(&dataset) || has_nul(&namespace) || has_nul(&filter.run) {
-        return Err(Failure::invalid("invalid-query", "no name holds the character NUL"));
+    let is_name = |text: &Option<String>| {
+        text.as_ref().is_none_or(|text| text.chars().count() <= 1000 && !text.contains('\0'))
+    };
+    if !(is_name(&dataset) && is_name(&namespace) && is_name(&filter.run)) {
+        let detail = "a name has at most 1000 characters, none of them NUL";
+        return Err(Failure::invalid("invalid-query", detail));
     }
     match (dataset, namespace) {
         (Some(name), Some(namespace)) => filter.name = Some(LineageName { namespace, name }),

@@ -56,11 +56,12 @@ async fn what_is_wrong_is_told_by_its_place() {
     wrong["inputs"][0].as_object_mut().unwrap().remove("name");
     let refused = door.post("/api/v1/lineage", wrong).await;
     assert_eq!(refused.code(), is(422, "invalid-lineage-event"));
-    let reasons = refused.problem().reasons;
-    assert_eq!(reasons, ["/run/runId: it must be a UUID", "/inputs/0: `name` is missing"]);
+    let mut reasons = refused.problem().reasons;
+    reasons.sort();
+    assert_eq!(reasons, ["/inputs/0: `name` is missing", "/run/runId: it must be a UUID"]);
     let number = door.post("/api/v1/lineage", json!(7)).await;
     assert_eq!(number.code(), is(422, "invalid-lineage-event"));
-    for query in ["?dataset=x", "?namespace=a", "?before=0", "?limit=0"] {
+    for query in ["?dataset=x", "?namespace=a", "?run=%00", "?limit=0"] {
         assert_eq!(door.get(&format!("/v1/lineage/events{query}")).await.status, 400, "{query}");
     }
     assert_eq!(door.get("/v1/lineage/events").await.json(), json!({ "events": [] }));

@@ -2,14 +2,15 @@
 //!
 //! Told from the journal, after publication: whoever does not listen holds nothing up. Every change of a
 //! dataset's heads is a run: an ingest, a build or a promotion, and an ingest that was refused. In order, at
-//! least once; the same change is the same run event, so that hearing it twice is harmless.
+//! least once; the same change is the same run, so that hearing it twice is harmless. Who owns a dataset and
+//! what it is for are told as they are declared now.
 
 use std::{io, time::Duration};
 
 use async_trait::async_trait;
 use lakebed_core::{
     DatasetName, DatasetRef, Declared, Derivation, Event, EventBody, HeadMoved, IngestRefused,
-    Manifest, ObjectId, VersionCommitted, lineage::Lineage,
+    Manifest, ObjectId, VersionCommitted, VersionId, lineage::Lineage,
 };
 use lakebed_openlineage::{Built, Told, ToldInput, told};
 use serde_json::Value;
@@ -154,14 +155,16 @@ impl Lake {
         let read = self.read_version(version.version_id.object()).await?;
         let derivation = read.as_ref().and_then(|read| read.derivation.as_ref());
         Ok(told(&Told {
-            deed: if version.derived_from.is_empty() { "ingest" } else { "build" },
-            built: Some(Built {
-                version_id: version.version_id,
-                schema: read.as_ref().and_then(|read| read.manifest.schema.as_ref()),
-                row_count: version.row_count,
-                size_bytes: version.size_bytes,
-                file_count: read.as_ref().map_or(0, |read| read.file_count),
-            }),
+            deed: match derivation.is_some() || !version.derived_from.is_empty() {
+                true => "build",
+                false => "ingest",
+            },
+            built: Some(built(
+                read.as_ref(),
+                version.version_id,
+                version.row_count,
+                version.size_bytes,
+            )),
             inputs: read.as_ref().map(|read| read.inputs.clone()).unwrap_or_default(),
             sql: derivation.map(|derivation| derivation.sql.as_str()),
             lineage: read.as_ref().and_then(|read| read.lineage.as_ref()),
@@ -185,12 +188,8 @@ impl Lake {
         Ok(told(&Told {
             deed: "promote",
             stage: Some(moved.stage.as_str()),
-            built: version.as_ref().map(|version| Built {
-                version_id: version.version_id,
-                schema: read.as_ref().and_then(|read| read.manifest.schema.as_ref()),
-                row_count: version.row_count,
-                size_bytes: version.size_bytes,
-                file_count: read.as_ref().map_or(0, |read| read.file_count),
+            built: version.as_ref().map(|version| {
+                built(read.as_ref(), version.version_id, version.row_count, version.size_bytes)
             }),
             inputs: version
                 .iter()
@@ -295,5 +294,16 @@ impl Lake {
         })?;
         let bytes = self.inner.store.get(&object).await?;
         read(&bytes).map_err(|error| crate::cache::unreadable(what, id, error))
+    }
+}
+
+/// A version, with what the store has of it.
+fn built(read: Option<&Read>, version_id: VersionId, row_count: u64, size_bytes: u64) -> Built<'_> {
+    Built {
+        version_id,
+        schema: read.and_then(|read| read.manifest.schema.as_ref()),
+        row_count,
+        size_bytes,
+        file_count: read.map_or(0, |read| read.file_count),
     }
 }

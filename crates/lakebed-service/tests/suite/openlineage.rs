@@ -9,7 +9,7 @@ use lakebed_service::{Ctx, Error, LineageFilter, LineageSink, Result, SeenEvent}
 use lakebed_testkit::TestLake;
 use serde_json::{Value, json};
 
-use crate::promotions::{apply, ctx};
+use crate::promotions::{apply, ctx, promotion};
 
 const PEOPLE: &str = r#"{"format":1,"grants":[
     {"to":"ann","may":["ingest"],"on":{"namespace":"sales"},"from_stage":"raw"},
@@ -323,4 +323,21 @@ async fn it_is_an_event_of_the_journal() {
     let last = &events.last().unwrap();
     assert_eq!(last.actor, "ann");
     assert!(matches!(last.body, EventBody::LineageReceived(_)));
+}
+
+#[tokio::test]
+async fn promotions_and_owners_are_told() {
+    let test = crate::promotions::lake().await;
+    let asked = promotion(&["sales.customers"], "validated");
+    assert!(test.lake.promote(&ctx("dan"), &asked).await.unwrap().event.is_some());
+    let sink = Sink::default();
+    while test.lake.tell_some_lineage(&sink).await.unwrap() {}
+    assert_eq!(sink.jobs().last().unwrap(), "COMPLETE promote:sales.customers:validated");
+    let heard = sink.heard.lock().unwrap();
+    let event = heard.last().unwrap();
+    assert_eq!(lakebed_openlineage::check(event), Vec::new());
+    assert_eq!(event["inputs"][0]["name"], "sales.customers");
+    let facets = &event["outputs"][0]["facets"];
+    assert_eq!(facets["ownership"]["owners"][0]["name"], "olga");
+    assert_eq!(facets["version"], event["inputs"][0]["facets"]["version"]);
 }
