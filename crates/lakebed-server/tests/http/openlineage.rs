@@ -30,7 +30,8 @@ async fn events_are_taken_and_shown() {
     let door = Door::remote().await;
     let taken = door.post("/api/v1/lineage", event(&door, RUN)).await;
     assert_eq!(taken.status, 201);
-    let told = taken.json()["told"].clone();
+    let taken: Value = serde_json::from_slice(&taken.body).unwrap();
+    let told = taken["told"].clone();
     for query in [
         "",
         "?dataset=sales.orders",
