@@ -20,6 +20,7 @@
 //! | receipt | [`Receipt`], [`Replay`] | `/v1/receipts/{id}`, `/v1/receipts/{id}/replay` |
 //! | long statement | [`StatementRequest`], [`Statement`] | `/v1/statements`, `/v1/statements/{id}`, `/v1/statements/{id}/chunks/{n}` |
 //! | event | [`EventPage`] | `/v1/events` |
+//! | event of lineage | [`LineageAnswer`], [`LineageEventPage`] | `/api/v1/lineage`, `/v1/lineage/events` |
 //! | catalog | [`CatalogAnswer`], [`CatalogPlan`], [`CatalogApplied`] | `/v1/catalog`, `/v1/catalog/plan`, `/v1/catalog/apply` |
 //! | access | [`AccessExplanation`] | `/v1/access/explain` |
 //! | promotion | [`PromotionRequest`], [`PromotionAnswer`] | `/v1/promotions` |
@@ -44,6 +45,7 @@ mod job;
 mod lake;
 mod line;
 pub mod media;
+mod openlineage;
 mod problem;
 mod product;
 mod profile;
@@ -77,6 +79,7 @@ pub use ingest::{
 pub use job::{Job, JobList, JobState};
 pub use lake::{Health, LakeInfo, Snapshot};
 pub use line::{Line, Progress};
+pub use openlineage::{LineageAnswer, LineageEvent, LineageEventNode, LineageEventPage};
 pub use problem::{BrokenStream, Problem};
 pub use product::{BuildRequest, LockedReference, ProductAnswer, ProductList, ProductSummary};
 pub use profile::{

@@ -4,7 +4,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use lakebed_core::{DatasetName, LakeId, StageName, TokenId};
+use lakebed_core::{DatasetName, LakeId, ObjectId, StageName, TokenId};
 
 use crate::{postgres, sqlite};
 
@@ -33,6 +33,8 @@ pub enum Entity {
     Declared,
     /// An API token.
     Token(TokenId),
+    /// What a pipeline elsewhere told, by its bytes.
+    LineageEvent(ObjectId),
 }
 
 impl fmt::Display for Entity {
@@ -46,6 +48,7 @@ impl fmt::Display for Entity {
             Self::Notice(dataset) => write!(f, "notice on `{dataset}`"),
             Self::Declared => f.write_str("declared catalog"),
             Self::Token(id) => write!(f, "token `{id}`"),
+            Self::LineageEvent(told) => write!(f, "event of lineage `{}`", told.short()),
         }
     }
 }

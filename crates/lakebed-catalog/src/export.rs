@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{Catalog, Result, connection::Connection, statement::query};
 
 /// Every table with all its columns, in the order of its key.
-const TABLES: [(&str, &str); 15] = [
+const TABLES: [(&str, &str); 18] = [
     (
         "meta",
         "SELECT lake, last_seq, last_at_micros, journaled_seq, segment, segment_digest FROM meta",
@@ -43,6 +43,15 @@ const TABLES: [(&str, &str); 15] = [
     (
         "notices",
         "SELECT seq, dataset_id, state, sunset_at_micros, successor FROM notices ORDER BY seq",
+    ),
+    ("lineage_events", "SELECT seq, object_id, run_id FROM lineage_events ORDER BY seq"),
+    (
+        "lineage_names",
+        "SELECT namespace, name, seq FROM lineage_names ORDER BY seq, namespace, name",
+    ),
+    (
+        "lineage_datasets",
+        "SELECT namespace, name, seq FROM lineage_datasets ORDER BY seq, namespace, name",
     ),
     ("declarations", "SELECT seq, digest FROM declarations ORDER BY seq"),
     (

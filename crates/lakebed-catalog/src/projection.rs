@@ -15,7 +15,7 @@ use crate::{
     event::{self, saturate},
     findings,
     flaw::{Flaw, to_i64},
-    meta, object, object_dataset, promotion,
+    meta, object, object_dataset, openlineage, promotion,
     statement::query,
     token,
 };
@@ -65,6 +65,9 @@ async fn apply(connection: &mut Connection, event: &Event) -> Result<()> {
         EventBody::CatalogApplied(applied) => declaration::insert(connection, seq, applied).await,
         EventBody::TokenCreated(token) => token::create(connection, seq, token).await,
         EventBody::TokenRevoked(revoked) => token::revoke(connection, seq, revoked).await,
+        EventBody::LineageReceived(received) => {
+            openlineage::insert(connection, seq, received).await
+        }
     }
 }
 

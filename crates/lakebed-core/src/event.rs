@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     DatasetDeprecated, DatasetKind, DatasetName, Declared, FileEntry, IngestKey, ObjectId,
     PrincipalName, Promotion, PromotionReviewed, StageName, StoredObject, Timestamp, TokenHash,
-    TokenId, TokenScope, VersionId, policy::MaskKey,
+    TokenId, TokenScope, VersionId, lineage::LineageReceived, policy::MaskKey,
 };
 
 /// A change, in its place.
@@ -64,6 +64,8 @@ pub enum EventBody {
     TokenCreated(TokenCreated),
     /// An API token proves nothing any more.
     TokenRevoked(TokenRevoked),
+    /// Another pipeline told what it reads and makes.
+    LineageReceived(LineageReceived),
 }
 
 impl EventBody {
@@ -82,6 +84,7 @@ impl EventBody {
             Self::CatalogApplied(_) => "catalog_applied",
             Self::TokenCreated(_) => "token_created",
             Self::TokenRevoked(_) => "token_revoked",
+            Self::LineageReceived(_) => "lineage_received",
         }
     }
 
@@ -98,7 +101,10 @@ impl EventBody {
             Self::DatasetDeprecated(deprecated) => Some(&deprecated.dataset),
             Self::IngestRefused(refused) => Some(&refused.dataset),
             Self::ContractMeasured(measured) => Some(&measured.dataset),
-            Self::CatalogApplied(_) | Self::TokenCreated(_) | Self::TokenRevoked(_) => None,
+            Self::CatalogApplied(_)
+            | Self::TokenCreated(_)
+            | Self::TokenRevoked(_)
+            | Self::LineageReceived(_) => None,
         }
     }
 }

@@ -24,8 +24,8 @@ use crate::{
     compress::compress,
     front::{caught, front, no_such_method, no_such_route},
     routes::{
-        catalog, contract, dataset, diff, event, ingest, job, lake, object, product, profile,
-        promotion, receipt, resolve, sql, statement, token, upload, verify, version,
+        catalog, contract, dataset, diff, event, ingest, job, lake, object, openlineage, product,
+        profile, promotion, receipt, resolve, sql, statement, token, upload, verify, version,
     },
 };
 
@@ -80,6 +80,8 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(statement::get_statement, statement::delete_statement))
         .routes(routes!(statement::get_chunk))
         .routes(routes!(event::list_events))
+        .routes(routes!(openlineage::receive_lineage))
+        .routes(routes!(openlineage::list_lineage_events))
         .routes(routes!(verify::verify))
         .routes(routes!(contract::check_contract))
         .routes(routes!(promotion::promote))
@@ -118,6 +120,7 @@ fn resources() -> OpenApiRouter<AppState> {
         (name = "sql", description = "Statements over pinned versions"),
         (name = "receipt", description = "What answers were made of"),
         (name = "event", description = "What happened, in order"),
+        (name = "lineage", description = "What pipelines elsewhere told"),
         (name = "promotion", description = "From raw data to products"),
         (name = "catalog", description = "Who may do what, as it is declared"),
         (name = "verification", description = "Reading everything again"),

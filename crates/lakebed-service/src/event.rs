@@ -1,9 +1,9 @@
 //! What happened, as far as the asker may know of it.
 
-use lakebed_core::{Action, Event, Target};
+use lakebed_core::{Action, Event, EventBody, Target};
 use lakebed_govern::Rights;
 
-use crate::{Ctx, Lake, Result};
+use crate::{Ctx, Lake, Result, openlineage};
 
 /// How many events one request looks through at most, seen or not.
 const LOOKED_THROUGH: usize = 20_000;
@@ -43,7 +43,7 @@ impl Lake {
     /// Events after `after` that the asker may know of, in order, at most `limit`.
     ///
     /// Those of datasets are for whoever may discover these or `audit` there; those of the lake for
-    /// whoever may `audit` or `admin` it.
+    /// whoever may `audit` or `admin` it. What was told from elsewhere names datasets, too.
     ///
     /// # Errors
     /// When the catalog cannot be read.
@@ -77,6 +77,9 @@ impl Lake {
 }
 
 fn sight_of(rights: &Rights, event: &Event) -> Option<Sight> {
+    if let EventBody::LineageReceived(received) = &event.body {
+        return openlineage::sight_of(rights, received);
+    }
     let Some(dataset) = event.body.dataset() else {
         let may = |action| rights.allows(action, &Target::Lake);
         return (may(Action::Audit) || may(Action::Admin)).then_some(Sight::Whole);

@@ -25,6 +25,7 @@ mod journal;
 mod lake;
 mod measure;
 mod observe;
+mod openlineage;
 mod people;
 mod policy;
 mod probe;
@@ -67,12 +68,13 @@ pub use lake::{
     shown_catalog_url,
 };
 pub use lakebed_catalog::{
-    DatasetRecord, Declaration, JobState, NoticeRecord, PoolState, ReviewRecord, Snapshot,
-    TokenRecord, VersionRecord,
+    DatasetRecord, Declaration, JobState, LineageFilter, NoticeRecord, PoolState, ReviewRecord,
+    Snapshot, TokenRecord, VersionRecord,
 };
 pub use lakebed_contract::consequence_of;
 pub use lakebed_ingest::LocalSource;
 pub use observe::{IngestEnded, IngestEnding, Observer, SegmentOrigin};
+pub use openlineage::{LineageEventsSeen, LineageSink, LineageToTell, SeenLineageEvent};
 pub use people::{AppliedCatalog, ApplyCatalog, DeclaredCatalog};
 pub use probe::{NoProbe, Probe};
 pub use profile::ProfileAnswer;

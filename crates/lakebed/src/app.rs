@@ -156,6 +156,7 @@ async fn dispatch(app: &App, command: Command) -> Result<Exit> {
         Command::Diff(args) => commands::diff::run(app, args).await,
         Command::History(args) => commands::history::run(app, args).await,
         Command::Log(args) => commands::log::run(app, args).await,
+        Command::Openlineage(args) => commands::openlineage::run(app, args).await,
         Command::Plan(args) => commands::catalog::plan(app, args).await,
         Command::Apply(args) => commands::catalog::apply(app, args).await,
         Command::Access(args) => commands::access::run(app, args).await,

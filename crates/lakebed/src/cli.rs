@@ -9,8 +9,9 @@ use lakebed_core::PrincipalName;
 use crate::{
     commands::{
         access, build, catalog, completions, config as config_command, contract, demo, diff,
-        doctor, fetch, history, ingest, job, lock, log, login, ls, promotion, quarantine, ready,
-        rebuild, receipt, repair, resolve, serve, show, sql, token, verify, whoami,
+        doctor, fetch, history, ingest, job, lock, log, login, ls, openlineage, promotion,
+        quarantine, ready, rebuild, receipt, repair, resolve, serve, show, sql, token, verify,
+        whoami,
     },
     config::{ColorWhen, Flags},
     output::style,
@@ -193,6 +194,8 @@ pub(crate) enum Command {
     History(history::HistoryArgs),
     /// List what happened in the lake
     Log(log::LogArgs),
+    /// Print what happened in the lake as OpenLineage events
+    Openlineage(openlineage::OpenLineageArgs),
     /// Show what declaring a catalog would change: who gains or loses what
     Plan(catalog::PlanArgs),
     /// Declare a catalog: groups, principals, grants

@@ -16,6 +16,7 @@ mod lists;
 mod marks;
 mod measured;
 mod opening;
+mod openlineage;
 mod people;
 mod promotions;
 mod reads;
@@ -92,6 +93,10 @@ on_every_engine! {
     marks::planning_sees_above_the_mark,
     opening::an_open_catalog_keeps_its_lake,
     opening::eight_who_create_it_at_once_get_one_catalog,
+    openlineage::what_was_told_is_found_by_what_it_names,
+    openlineage::the_same_is_told_once,
+    openlineage::what_no_database_keeps_is_refused,
+    openlineage::a_sink_is_never_told_back,
     people::a_catalog_replaces_the_one_it_was_planned_against,
     people::a_catalog_with_another_digest_is_refused,
     people::an_object_belongs_to_every_dataset_that_names_it,

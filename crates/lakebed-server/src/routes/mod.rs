@@ -9,6 +9,7 @@ pub(crate) mod ingest;
 pub(crate) mod job;
 pub(crate) mod lake;
 pub(crate) mod object;
+pub(crate) mod openlineage;
 mod problems;
 pub(crate) mod product;
 pub(crate) mod profile;

@@ -15,6 +15,7 @@ mod logs;
 mod mutations;
 mod objects;
 mod openapi;
+mod openlineage;
 mod operations;
 mod people;
 mod problems;

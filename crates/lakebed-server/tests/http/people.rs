@@ -243,6 +243,23 @@ fn probes(operation: &str, thing: &Thing) -> Option<Vec<Probe>> {
             ]
         }
         "GET /v1/events" => vec![get("/v1/events"), get("/v1/events?after=1&limit=1000")],
+        "POST /api/v1/lineage" => {
+            let about = |outputs: serde_json::Value| {
+                json!({ "eventTime": "2026-01-01T00:00:00Z", "producer": "a:b", "schemaURL": "a:c",
+                        "job": { "namespace": "n", "name": &dataset }, "outputs": outputs })
+            };
+            let named = json!([{ "namespace": "lakebed", "name": dataset }]);
+            vec![
+                post("/api/v1/lineage", about(named)),
+                post("/api/v1/lineage", about(json!([]))),
+                post("/api/v1/lineage", about(json!(dataset))),
+            ]
+        }
+        "GET /v1/lineage/events" => vec![
+            get("/v1/lineage/events"),
+            get(format!("/v1/lineage/events?dataset={dataset}")),
+            get(format!("/v1/lineage/events?dataset={dataset}&namespace=lakebed")),
+        ],
         "POST /v1/verifications" => references
             .map(|reference| post("/v1/verifications", json!({ "refs": [reference] })))
             .chain([post("/v1/verifications", json!({}))])

@@ -1,6 +1,6 @@
 //! One file a command: its arguments, and the sequence of what it does. They speak to a lake through
-//! `lakebed-client` alone, wherever it is; `rebuild`, `doctor` and `serve` are the exceptions, for
-//! they are about the place and the process themselves.
+//! `lakebed-client` alone, wherever it is; `rebuild`, `doctor`, `openlineage` and `serve` are the exceptions,
+//! for they are about the place and the process themselves.
 
 pub(crate) mod access;
 pub(crate) mod build;
@@ -19,6 +19,7 @@ pub(crate) mod lock;
 pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod ls;
+pub(crate) mod openlineage;
 pub(crate) mod promotion;
 pub(crate) mod quarantine;
 pub(crate) mod ready;
