@@ -11,15 +11,16 @@ use lakebed_api::{
     DatasetSummary, DeprecationRequest, DiffAnswer, DiffRequest, DistinctCount, Distribution,
     EventEntry, EventPage, FileLink, Finding, FirstBroken, FrequentValue, GateOutcome, Head,
     Health, IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus, InputVersion,
-    JobState, LadderChange, LakeInfo, Line, NewToken, Notice, NoticeAnswer, PlannedPromotion,
-    PlannedSource, PolicyChange, Problem, ProfileAnswer, Progress, PromotionAnswer,
-    PromotionRequest, Quantile, Reach, ResolveRequest, ResolveResponse, ResolvedInput,
-    ResolvedVersion, RetirementRequest, Review, ReviewAnswer, ReviewList, ReviewRequest,
-    ReviewedColumn, RightChange, RowDiff, RuleFinding, SchemaChange, SchemaChangeKind, SightChange,
-    Snapshot, SourceFile, SqlColumn, SqlLimits, SqlParameters, SqlRequest, SqlResult, Statement,
-    StatementChunk, StatementRequest, StatementResult, TokenList, TokenRequest, TokenSummary,
-    Uploaded, Verdict, VerifyReport, VerifyRequest, VersionAnswer, VersionPage, VersionSummary,
-    Waiver, WhoAmI, decode_resolved, encode_resolved, format_snapshot, parse_snapshot, schemas,
+    JobState, LadderChange, LakeInfo, Line, Links, NewToken, Notice, NoticeAnswer,
+    PlannedPromotion, PlannedSource, PolicyChange, Problem, ProfileAnswer, Progress,
+    PromotionAnswer, PromotionRequest, Quantile, Reach, ResolveRequest, ResolveResponse,
+    ResolvedInput, ResolvedVersion, RetirementRequest, Review, ReviewAnswer, ReviewList,
+    ReviewRequest, ReviewedColumn, RightChange, RowDiff, RuleFinding, SchemaChange,
+    SchemaChangeKind, SightChange, Snapshot, SourceFile, SqlColumn, SqlLimits, SqlParameters,
+    SqlRequest, SqlResult, Statement, StatementChunk, StatementRequest, StatementResult, TokenList,
+    TokenRequest, TokenSummary, Uploaded, Verdict, VerifyReport, VerifyRequest, VersionAnswer,
+    VersionPage, VersionSummary, Waiver, WhoAmI, decode_resolved, encode_resolved, format_snapshot,
+    parse_snapshot, schemas,
 };
 use lakebed_core::{
     Action, AttributeValue, Column, Comment, Compression, CsvDecode, DataType, DatasetKind,
@@ -38,6 +39,10 @@ fn object(text: &str) -> ObjectId {
 
 fn at() -> Timestamp {
     "2026-11-01T08:00:00.000001Z".parse().unwrap()
+}
+
+fn links() -> Links {
+    [("self".to_owned(), "/v1/lake".to_owned())].into()
 }
 
 fn snapshot() -> Snapshot {
@@ -377,6 +382,7 @@ fn catalog_plan() -> CatalogPlan {
             before: Reach::Never,
             after: Reach::Until(at()),
         }],
+        products: Vec::new(),
         contracts: vec![ContractChange {
             dataset: "crm.orders".parse().unwrap(),
             before: Some("1.0.0".to_owned()),
@@ -449,6 +455,7 @@ fn ingest_response() -> IngestResponse {
         sources: vec![source()],
         findings: vec![finding()],
         new_bytes: Some(0),
+        inputs: vec![input()],
     }
 }
 
@@ -511,7 +518,7 @@ fn every_type_reads_back_what_it_wrote() {
         heads: heads(),
         notice: Some(notice()),
     };
-    reads_back(DatasetAnswer { dataset: summary.clone() });
+    reads_back(DatasetAnswer { dataset: summary.clone(), links: links() });
     reads_back(DatasetList { snapshot: snapshot(), datasets: vec![summary] });
     reads_back(VersionPage { versions: vec![version()], next_before: Some(2), heads: heads() });
     reads_back(resolved());
@@ -537,7 +544,9 @@ fn every_type_reads_back_what_it_wrote() {
         inputs: vec![InputVersion {
             dataset: "sales.customers".parse().unwrap(),
             version_id: VersionId::new(object("customers")),
+            links: links(),
         }],
+        links: links(),
     });
     reads_back(contract_report());
     promotions_read_back();
@@ -548,6 +557,7 @@ fn every_type_reads_back_what_it_wrote() {
         row_count: 10,
         is_stored: true,
         columns: vec![column_profile()],
+        links: links(),
     });
     reads_back(diff());
     reads_back(DiffRequest {

@@ -35,6 +35,7 @@ mod query;
 mod reads;
 mod rebuild;
 mod resolve;
+mod rows;
 mod statement;
 mod system;
 mod token;
@@ -86,6 +87,7 @@ pub use reads::{
 };
 pub use rebuild::{RebuildReport, rebuild};
 pub use resolve::{Detail, Resolution, ResolvedVersion, VersionDetail};
+pub use rows::{Age, ProductShape, QueryOfProduct, RowsPage, RowsRequest, Staleness, has_values};
 pub use statement::{
     Basis, KeptAnswer, KeptChunk, KeptResult, ResultLimits, STATEMENT, StatementRun,
 };

@@ -18,6 +18,7 @@ mod openapi;
 mod operations;
 mod people;
 mod problems;
+mod products;
 mod promotions;
 mod proxy;
 mod resources;
