@@ -34,6 +34,7 @@ mod promotion;
 mod query;
 mod reads;
 mod rebuild;
+mod refresh;
 mod resolve;
 mod rows;
 mod statement;
@@ -86,6 +87,7 @@ pub use reads::{
     ReceiptOutcome, ReceiptVersion, Replay, StoredRead, Verdict,
 };
 pub use rebuild::{RebuildReport, rebuild};
+pub use refresh::Looked;
 pub use resolve::{Detail, Resolution, ResolvedVersion, VersionDetail};
 pub use rows::{Age, ProductShape, QueryOfProduct, RowsPage, RowsRequest, Staleness, has_values};
 pub use statement::{
