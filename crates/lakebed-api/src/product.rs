@@ -82,6 +82,14 @@ pub struct ProductAnswer {
     /// What everybody sees who may know of it.
     #[serde(flatten)]
     pub summary: ProductSummary,
+    /// As of when its data is: when its newest version was committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub as_of: Option<Timestamp>,
+    /// Why that is stale: `inputs` where one has another version by now, `contract` where it promises
+    /// newer rows; nothing if it is not. Absent for those who may not know what it is made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale: Option<Vec<String>>,
     /// How it is declared: for whoever may build it, or may read all that it is made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<ProductSchema>)]

@@ -5,22 +5,22 @@
 use std::collections::BTreeSet;
 
 use lakebed_api::{
-    Approval, CatalogAnswer, CatalogApplied, CatalogApplyRequest, CatalogPlan, CatalogPlanRequest,
-    CellChange, CellCount, ChangedRow, ColumnChange, ColumnDiff, ColumnProfile, ContractChange,
-    ContractCheckRequest, ContractReason, ContractReport, DatasetAnswer, DatasetList,
-    DatasetSummary, DeprecationRequest, DiffAnswer, DiffRequest, DistinctCount, Distribution,
-    EventEntry, EventPage, FileLink, Finding, FirstBroken, FrequentValue, GateOutcome, Head,
-    Health, IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus, InputVersion,
-    JobState, LadderChange, LakeInfo, Line, Links, NewToken, Notice, NoticeAnswer,
-    PlannedPromotion, PlannedSource, PolicyChange, Problem, ProfileAnswer, Progress,
-    PromotionAnswer, PromotionRequest, Quantile, Reach, ResolveRequest, ResolveResponse,
-    ResolvedInput, ResolvedVersion, RetirementRequest, Review, ReviewAnswer, ReviewList,
-    ReviewRequest, ReviewedColumn, RightChange, RowDiff, RuleFinding, SchemaChange,
-    SchemaChangeKind, SightChange, Snapshot, SourceFile, SqlColumn, SqlLimits, SqlParameters,
-    SqlRequest, SqlResult, Statement, StatementChunk, StatementRequest, StatementResult, TokenList,
-    TokenRequest, TokenSummary, Uploaded, Verdict, VerifyReport, VerifyRequest, VersionAnswer,
-    VersionPage, VersionSummary, Waiver, WhoAmI, decode_resolved, encode_resolved, format_snapshot,
-    parse_snapshot, schemas,
+    Approval, BuildList, CatalogAnswer, CatalogApplied, CatalogApplyRequest, CatalogPlan,
+    CatalogPlanRequest, CellChange, CellCount, ChangedRow, ColumnChange, ColumnDiff, ColumnProfile,
+    ContractChange, ContractCheckRequest, ContractReason, ContractReport, DatasetAnswer,
+    DatasetList, DatasetSummary, DeprecationRequest, DiffAnswer, DiffRequest, DistinctCount,
+    Distribution, EventEntry, EventPage, FileLink, Finding, FirstBroken, FrequentValue,
+    GateOutcome, Head, Health, IngestPlan, IngestRequest, IngestResponse, IngestSource,
+    IngestStatus, InputVersion, JobState, LadderChange, LakeInfo, Line, Links, NewToken, Notice,
+    NoticeAnswer, PlannedPromotion, PlannedSource, PolicyChange, Problem, ProductAnswer,
+    ProductList, ProductSummary, ProfileAnswer, Progress, PromotionAnswer, PromotionRequest,
+    Quantile, Reach, ResolveRequest, ResolveResponse, ResolvedInput, ResolvedVersion,
+    RetirementRequest, Review, ReviewAnswer, ReviewList, ReviewRequest, ReviewedColumn,
+    RightChange, RowDiff, RowsPage, RuleFinding, SchemaChange, SchemaChangeKind, SightChange,
+    Snapshot, SourceFile, SqlColumn, SqlLimits, SqlParameters, SqlRequest, SqlResult, Statement,
+    StatementChunk, StatementRequest, StatementResult, TokenList, TokenRequest, TokenSummary,
+    Uploaded, Verdict, VerifyReport, VerifyRequest, VersionAnswer, VersionPage, VersionSummary,
+    Waiver, WhoAmI, decode_resolved, encode_resolved, format_snapshot, parse_snapshot, schemas,
 };
 use lakebed_core::{
     Action, AttributeValue, Column, Comment, Compression, CsvDecode, DataType, DatasetKind,
@@ -559,6 +559,32 @@ fn every_type_reads_back_what_it_wrote() {
         columns: vec![column_profile()],
         links: links(),
     });
+    reads_back(RowsPage {
+        statement_id: "0a".repeat(16),
+        snapshot: snapshot(),
+        resolved: input(),
+        as_of: at(),
+        stale: Some(true),
+        next: Some("/v1/products/a/b/rows?cursor=1-1-0".to_owned()),
+        rows: vec![[("id".to_owned(), 1.into())].into_iter().collect()],
+        row_count: 1,
+    });
+    let summary = ProductSummary {
+        product: "sales.orders".parse().unwrap(),
+        owner: "alice".to_owned(),
+        purpose: "so".to_owned(),
+        newest: Some(version()),
+        links: links(),
+    };
+    reads_back(ProductAnswer {
+        snapshot: snapshot(),
+        summary: summary.clone(),
+        as_of: Some(at()),
+        stale: Some(vec!["inputs".to_owned()]),
+        declared: None,
+    });
+    reads_back(ProductList { products: vec![summary] });
+    reads_back(BuildList { builds: Vec::new() });
     reads_back(diff());
     reads_back(DiffRequest {
         from: "a.b@v1".to_owned(),

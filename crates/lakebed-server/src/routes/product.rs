@@ -52,9 +52,13 @@ pub(crate) async fn get_product(
 ) -> Result<Json<ProductAnswer>> {
     let (snapshot, found) = state.lake.product(&ctx, &name).await?;
     let declared = found.is_told.then(|| found.declared.clone());
+    let age = state.lake.age_of_product(&ctx, &found).await?;
+    let stale = age.as_ref().and_then(|age| age.stale.as_ref());
     Ok(Json(ProductAnswer {
         snapshot: convert::snapshot(snapshot),
         summary: summary(found),
+        as_of: age.as_ref().map(|age| age.as_of),
+        stale: stale.map(|why| why.iter().map(|why| why.as_str().to_owned()).collect()),
         declared,
     }))
 }

@@ -7,7 +7,7 @@
 use lakebed_core::{DatasetName, DatasetRef, Product, Timestamp};
 use lakebed_govern::Rights;
 
-use crate::{Lake, Result, VersionRecord};
+use crate::{Ctx, Lake, Result, SeenProduct, VersionRecord};
 
 /// How old a version is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,17 @@ impl Staleness {
 }
 
 impl Lake {
+    /// The age of the newest version of a product that [`Lake::product`] gave; none before the first.
+    ///
+    /// # Errors
+    /// When the catalog or the store cannot be read.
+    pub async fn age_of_product(&self, ctx: &Ctx, product: &SeenProduct) -> Result<Option<Age>> {
+        let Some(newest) = &product.newest else { return Ok(None) };
+        let rights = self.rights(ctx).await?;
+        let age = self.age_of(&rights, &product.name, &product.declared, &newest.record);
+        age.await.map(Some)
+    }
+
     /// The age of `version`, as far as somebody with these rights may know it: inputs that they may not
     /// discover count for nothing.
     pub(crate) async fn age_of(

@@ -153,10 +153,14 @@ fn selector(at: Option<&str>, version: Option<&str>) -> Result<Selector> {
         (Some(at), None) => at.parse().map_err(|error: lakebed_core::RefError| {
             invalid_query(format!("parameter `at`: {error}"))
         }),
-        (None, Some(version)) => format!("v{version}").parse().map_err(|_| {
-            let given = shown(version);
-            invalid_query(format!("parameter `version` is `{given}`: expected a number from 1 on"))
-        }),
+        (None, Some(version)) => {
+            let is_number = version.bytes().next().is_some_and(|first| first.is_ascii_digit());
+            let selector = format!("v{version}").parse().ok().filter(|_| is_number);
+            selector.ok_or_else(|| {
+                let why = format!("is `{}`: expected a number from 1 on", shown(version));
+                invalid_query(format!("parameter `version` {why}"))
+            })
+        }
         (Some(_), Some(_)) => {
             Err(invalid_query("`at` and `version` both say which version: give one".to_owned()))
         }

@@ -19,6 +19,7 @@ pub(crate) mod lock;
 pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod ls;
+pub(crate) mod product;
 pub(crate) mod promotion;
 pub(crate) mod quarantine;
 pub(crate) mod ready;
