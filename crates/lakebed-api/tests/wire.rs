@@ -285,8 +285,19 @@ fn declared() -> Declared {
         ],
         "reviewed": { "crm.orders": ["y"] },
         "stages": ladder(),
+        "products": { "crm.prices": product() },
     }))
     .unwrap()
+}
+
+/// All that can be said of one.
+fn product() -> Value {
+    let parameter =
+        json!({ "type": "long", "description": "so", "required": true, "default": "1" });
+    let query = json!({ "purpose": "so", "sql": "SELECT $a", "parameters": { "a": parameter } });
+    json!({ "owner": "alice", "purpose": "so", "sql": "SELECT 1 FROM crm.orders",
+            "input_stage": "raw", "order_by": ["x"], "refresh": "on_change",
+            "queries": { "q": query } })
 }
 
 fn ladder() -> Value {
@@ -909,6 +920,11 @@ fn the_schemas_of_core_values_name_what_core_writes() {
     assert_eq!(documented::<schemas::DeclaredSchema>(), written(declared()));
     assert_eq!(documented::<schemas::LadderSchema>(), written(declared().ladder()));
     assert_eq!(documented::<schemas::StageSchema>(), written(&declared().ladder().stages[1]));
+    let product = declared().products.into_values().next().unwrap();
+    assert_eq!(documented::<schemas::ProductSchema>(), written(&product));
+    assert_eq!(documented::<schemas::ProductQuerySchema>(), written(&product.queries["q"]));
+    let parameter = &product.queries["q"].parameters["a"];
+    assert_eq!(documented::<schemas::QueryParameterSchema>(), written(parameter));
     let grant = declared().grants.pop_first().unwrap();
     assert_eq!(documented::<schemas::GrantSchema>(), written(grant));
     let policies = declared().policies.into_values().flat_map(written).collect::<BTreeSet<_>>();
