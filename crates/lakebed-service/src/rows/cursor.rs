@@ -95,7 +95,7 @@ mod tests {
     fn a_cursor_has_one_spelling() {
         let cursor = Cursor::new(12, 300, "0".repeat(DIGITS));
         let text = cursor.to_string();
-        assert_eq!(Cursor::parse(&text).unwrap(), cursor);
+        assert_eq!(Cursor::parse(&text).expect("its own text"), cursor);
         let forged = [
             String::new(),
             text.replacen('c', "0c", 1),

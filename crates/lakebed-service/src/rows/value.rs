@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     fn read(data_type: &str, text: &str) -> Option<Value> {
-        value_of(&data_type.parse().unwrap(), text)
+        value_of(&data_type.parse().expect("a type"), text)
     }
 
     #[test]
