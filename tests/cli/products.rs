@@ -161,6 +161,34 @@ fn a_promise_is_broken_with_a_major_version_alone() {
     assert_snapshot!(world.told());
 }
 
+/// Who offers what, and how old it is.
+#[test]
+fn products_are_listed_and_described() {
+    let world = world();
+    world.ok(&["apply"]);
+    let list = world.json(&["products"]);
+    assert_eq!(list["products"][0]["product"], "products.by_region");
+    assert!(list["products"][0].get("newest").is_none(), "it was never built");
+    build(&world, &[]);
+    let told = world.json(&["product", "products.by_region"]);
+    assert_eq!((&told["owner"], &told["newest"]["version"]), (&"carol".into(), &1.into()));
+    assert_eq!(
+        (&told["as_of"], &told["stale"]),
+        (&told["newest"]["committed_at"], &Value::from(Vec::<Value>::new()))
+    );
+    assert_eq!(told["links"]["rows"], "/v1/products/products/by_region/rows");
+    world.write("orders.csv", format!("{ORDERS}5,EU,50,0.5\n"));
+    world.ok(&["ingest", "orders.csv", "--to", "sales.orders"]);
+    let told = world.json(&["product", "products.by_region"]);
+    assert_eq!(told["stale"], Value::from(vec!["inputs"]));
+    // Nothing is told to whoever may not know of it.
+    world.tell(3, &["product", "--as", "zed", "products.by_region"]);
+    assert_eq!(
+        world.json(&["products", "--as", "zed"])["products"],
+        Value::from(Vec::<Value>::new())
+    );
+}
+
 /// P9: products come back from the journal alone.
 #[test]
 fn p9_products_are_rebuilt() {

@@ -14,7 +14,8 @@
 //! | upload | [`Uploaded`], [`UploadState`] | `/v1/uploads`, `/v1/uploads/{id}` |
 //! | ingest | [`IngestRequest`], [`IngestPlan`], [`IngestResponse`] | `/v1/ingest-plans`, `/v1/ingests` |
 //! | product | [`ProductList`], [`ProductAnswer`] | `/v1/products`, `/v1/products/{namespace}/{name}` |
-//! | build | [`BuildRequest`], [`IngestResponse`] | `/v1/products/{namespace}/{name}/builds` |
+//! | row | [`RowsPage`] | `/v1/products/{namespace}/{name}/rows` |
+//! | build | [`BuildRequest`], [`BuildList`], [`IngestResponse`] | `/v1/products/{namespace}/{name}/builds` |
 //! | job | [`Job`], [`JobList`] | `/v1/jobs`, `/v1/jobs/{id}`, `/v1/jobs/{id}/events` |
 //! | statement | [`SqlRequest`], [`SqlResult`] | `/v1/sql` |
 //! | receipt | [`Receipt`], [`Replay`] | `/v1/receipts/{id}`, `/v1/receipts/{id}/replay` |
@@ -81,7 +82,10 @@ pub use lake::{Health, LakeInfo, Snapshot};
 pub use line::{Line, Progress};
 pub use openlineage::{LineageAnswer, LineageEvent, LineageEventNode, LineageEventPage};
 pub use problem::{BrokenStream, Problem};
-pub use product::{BuildRequest, LockedReference, ProductAnswer, ProductList, ProductSummary};
+pub use product::{
+    BuildList, BuildRequest, Links, LockedReference, ProductAnswer, ProductList, ProductSummary,
+    RowsPage,
+};
 pub use profile::{
     ColumnProfile, DistinctCount, Distribution, FrequentValue, ProfileAnswer, Quantile,
 };

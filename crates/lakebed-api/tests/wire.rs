@@ -5,22 +5,23 @@
 use std::collections::BTreeSet;
 
 use lakebed_api::{
-    Approval, BuildRequest, CatalogAnswer, CatalogApplied, CatalogApplyRequest, CatalogPlan,
-    CatalogPlanRequest, CellChange, CellCount, ChangedRow, ColumnChange, ColumnDiff, ColumnProfile,
-    ContractChange, ContractCheckRequest, ContractReason, ContractReport, DatasetAnswer,
-    DatasetList, DatasetSummary, DeprecationRequest, DiffAnswer, DiffRequest, DistinctCount,
-    Distribution, EventEntry, EventPage, FileLink, Finding, FirstBroken, FrequentValue,
-    GateOutcome, Head, Health, IngestPlan, IngestRequest, IngestResponse, IngestSource,
-    IngestStatus, InputVersion, JobState, LadderChange, LakeInfo, Line, LockedReference, NewToken,
-    Notice, NoticeAnswer, PlannedPromotion, PlannedSource, PolicyChange, Problem, ProductAnswer,
-    ProductChange, ProductList, ProductSummary, ProfileAnswer, Progress, PromotionAnswer,
-    PromotionRequest, Quantile, Reach, ResolveRequest, ResolveResponse, ResolvedInput,
-    ResolvedVersion, RetirementRequest, Review, ReviewAnswer, ReviewList, ReviewRequest,
-    ReviewedColumn, RightChange, RowDiff, RuleFinding, SchemaChange, SchemaChangeKind, SightChange,
-    Snapshot, SourceFile, SqlColumn, SqlLimits, SqlParameters, SqlRequest, SqlResult, Statement,
-    StatementChunk, StatementRequest, StatementResult, TokenList, TokenRequest, TokenSummary,
-    Uploaded, Verdict, VerifyReport, VerifyRequest, VersionAnswer, VersionPage, VersionSummary,
-    Waiver, WhoAmI, decode_resolved, encode_resolved, format_snapshot, parse_snapshot, schemas,
+    Approval, BuildList, BuildRequest, CatalogAnswer, CatalogApplied, CatalogApplyRequest,
+    CatalogPlan, CatalogPlanRequest, CellChange, CellCount, ChangedRow, ColumnChange, ColumnDiff,
+    ColumnProfile, ContractChange, ContractCheckRequest, ContractReason, ContractReport,
+    DatasetAnswer, DatasetList, DatasetSummary, DeprecationRequest, DiffAnswer, DiffRequest,
+    DistinctCount, Distribution, EventEntry, EventPage, FileLink, Finding, FirstBroken,
+    FrequentValue, GateOutcome, Head, Health, IngestPlan, IngestRequest, IngestResponse,
+    IngestSource, IngestStatus, InputVersion, JobState, LadderChange, LakeInfo, Line, Links,
+    LockedReference, NewToken, Notice, NoticeAnswer, PlannedPromotion, PlannedSource, PolicyChange,
+    Problem, ProductAnswer, ProductChange, ProductList, ProductSummary, ProfileAnswer, Progress,
+    PromotionAnswer, PromotionRequest, Quantile, Reach, ResolveRequest, ResolveResponse,
+    ResolvedInput, ResolvedVersion, RetirementRequest, Review, ReviewAnswer, ReviewList,
+    ReviewRequest, ReviewedColumn, RightChange, RowDiff, RowsPage, RuleFinding, SchemaChange,
+    SchemaChangeKind, SightChange, Snapshot, SourceFile, SqlColumn, SqlLimits, SqlParameters,
+    SqlRequest, SqlResult, Statement, StatementChunk, StatementRequest, StatementResult, TokenList,
+    TokenRequest, TokenSummary, Uploaded, Verdict, VerifyReport, VerifyRequest, VersionAnswer,
+    VersionPage, VersionSummary, Waiver, WhoAmI, decode_resolved, encode_resolved, format_snapshot,
+    parse_snapshot, schemas,
 };
 use lakebed_core::{
     Action, AttributeValue, Column, Comment, Compression, CsvDecode, DataType, DatasetKind,
@@ -39,6 +40,10 @@ fn object(text: &str) -> ObjectId {
 
 fn at() -> Timestamp {
     "2026-11-01T08:00:00.000001Z".parse().unwrap()
+}
+
+fn links() -> Links {
+    [("self".to_owned(), "/v1/lake".to_owned())].into()
 }
 
 fn snapshot() -> Snapshot {
@@ -281,8 +286,19 @@ fn declared() -> Declared {
         ],
         "reviewed": { "crm.orders": ["y"] },
         "stages": ladder(),
+        "products": { "crm.prices": product() },
     }))
     .unwrap()
+}
+
+/// All that can be said of one.
+fn product() -> Value {
+    let parameter =
+        json!({ "type": "long", "description": "so", "required": true, "default": "1" });
+    let query = json!({ "purpose": "so", "sql": "SELECT $a", "parameters": { "a": parameter } });
+    json!({ "owner": "alice", "purpose": "so", "sql": "SELECT 1 FROM crm.orders",
+            "input_stage": "raw", "order_by": ["x"], "refresh": "on_change",
+            "queries": { "q": query } })
 }
 
 fn ladder() -> Value {
@@ -400,6 +416,7 @@ fn catalog_plan() -> CatalogPlan {
             before: Reach::Never,
             after: Reach::Until(at()),
         }],
+        products: Vec::new(),
         contracts: vec![ContractChange {
             dataset: "crm.orders".parse().unwrap(),
             before: Some("1.0.0".to_owned()),
@@ -477,7 +494,7 @@ fn ingest_response() -> IngestResponse {
         sources: vec![source()],
         findings: vec![finding()],
         new_bytes: Some(0),
-        inputs: Vec::new(),
+        inputs: vec![input()],
     }
 }
 
@@ -548,7 +565,7 @@ fn every_type_reads_back_what_it_wrote() {
         heads: heads(),
         notice: Some(notice()),
     };
-    reads_back(DatasetAnswer { dataset: summary.clone() });
+    reads_back(DatasetAnswer { dataset: summary.clone(), links: links() });
     reads_back(DatasetList { snapshot: snapshot(), datasets: vec![summary] });
     reads_back(VersionPage { versions: vec![version()], next_before: Some(2), heads: heads() });
     reads_back(resolved());
@@ -574,7 +591,9 @@ fn every_type_reads_back_what_it_wrote() {
         inputs: vec![InputVersion {
             dataset: "sales.customers".parse().unwrap(),
             version_id: VersionId::new(object("customers")),
+            links: links(),
         }],
+        links: links(),
     });
     reads_back(contract_report());
     promotions_read_back();
@@ -585,7 +604,34 @@ fn every_type_reads_back_what_it_wrote() {
         row_count: 10,
         is_stored: true,
         columns: vec![column_profile()],
+        links: links(),
     });
+    reads_back(RowsPage {
+        statement_id: "0a".repeat(16),
+        snapshot: snapshot(),
+        resolved: input(),
+        as_of: at(),
+        stale: Some(true),
+        next: Some("/v1/products/a/b/rows?cursor=1-1-0".to_owned()),
+        rows: vec![[("id".to_owned(), 1.into())].into_iter().collect()],
+        row_count: 1,
+    });
+    let summary = ProductSummary {
+        product: "sales.orders".parse().unwrap(),
+        owner: "alice".to_owned(),
+        purpose: "so".to_owned(),
+        newest: Some(version()),
+        links: links(),
+    };
+    reads_back(ProductAnswer {
+        snapshot: snapshot(),
+        summary: summary.clone(),
+        as_of: Some(at()),
+        stale: Some(vec!["inputs".to_owned()]),
+        declared: None,
+    });
+    reads_back(ProductList { products: vec![summary] });
+    reads_back(BuildList { builds: Vec::new() });
     reads_back(diff());
     reads_back(DiffRequest {
         from: "a.b@v1".to_owned(),
@@ -910,6 +956,11 @@ fn the_schemas_of_core_values_name_what_core_writes() {
     assert_eq!(documented::<schemas::DeclaredSchema>(), written(declared()));
     assert_eq!(documented::<schemas::LadderSchema>(), written(declared().ladder()));
     assert_eq!(documented::<schemas::StageSchema>(), written(&declared().ladder().stages[1]));
+    let product = declared().products.into_values().next().unwrap();
+    assert_eq!(documented::<schemas::ProductSchema>(), written(&product));
+    assert_eq!(documented::<schemas::ProductQuerySchema>(), written(&product.queries["q"]));
+    let parameter = &product.queries["q"].parameters["a"];
+    assert_eq!(documented::<schemas::QueryParameterSchema>(), written(parameter));
     let grant = declared().grants.pop_first().unwrap();
     assert_eq!(documented::<schemas::GrantSchema>(), written(grant));
     let policies = declared().policies.into_values().flat_map(written).collect::<BTreeSet<_>>();

@@ -8,9 +8,9 @@ use lakebed_api::{
     AccessExplanation, CatalogAnswer, CatalogApplied, CatalogApplyRequest, CatalogPlan,
     CatalogPlanRequest, ContractCheckRequest, ContractReport, DatasetAnswer, DatasetList,
     DatasetSummary, DeprecationRequest, DiffAnswer, DiffRequest, EventPage, Health, IngestPlan,
-    IngestRequest, LakeInfo, NoticeAnswer, ProfileAnswer, PromotionAnswer, PromotionRequest,
-    Receipt, Replay, ResolveRequest, ResolveResponse, RetirementRequest, ReviewAnswer, ReviewList,
-    ReviewRequest, VersionAnswer, VersionPage, media,
+    IngestRequest, LakeInfo, NoticeAnswer, ProductAnswer, ProductList, ProfileAnswer,
+    PromotionAnswer, PromotionRequest, Receipt, Replay, ResolveRequest, ResolveResponse,
+    RetirementRequest, ReviewAnswer, ReviewList, ReviewRequest, VersionAnswer, VersionPage, media,
 };
 use lakebed_core::{DatasetName, PrincipalName};
 use serde::{Serialize, de::DeserializeOwned};
@@ -158,6 +158,22 @@ impl Client {
     pub async fn dataset(&self, name: &DatasetName) -> Result<DatasetSummary, ClientError> {
         let draft = self.get(&["v1", "datasets", name.namespace(), name.name()]);
         draft.fetch::<DatasetAnswer>().await.map(|answer| answer.dataset)
+    }
+
+    /// The products, sorted by name.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn products(&self) -> Result<ProductList, ClientError> {
+        self.get(&["v1", "products"]).fetch().await
+    }
+
+    /// One product.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn product(&self, name: &DatasetName) -> Result<ProductAnswer, ClientError> {
+        self.get(&["v1", "products", name.namespace(), name.name()]).fetch().await
     }
 
     /// Versions with numbers below `before`, newest first, at most `limit`.

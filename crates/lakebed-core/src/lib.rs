@@ -80,7 +80,9 @@ pub use principal::{
     AttributeName, AttributeValue, GroupName, Identity, PrincipalError, PrincipalName, ScopeEntry,
     Standing, TokenScope,
 };
-pub use product::{BUILD_ENGINE, Derivation, DerivedFrom, Product, Refresh};
+pub use product::{
+    BUILD_ENGINE, Derivation, DerivedFrom, Product, ProductQuery, QueryParameter, Refresh,
+};
 pub use promotion::{
     Approval, DatasetDeprecated, Evidence, GateOutcome, Promotion, PromotionReviewed,
     ReviewVerdict, Waiver,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::{
-    common::{ColumnStatistics, Statistics, stats::Precision},
+    common::{ColumnStatistics, ScalarValue, Statistics, stats::Precision},
     datasource::physical_plan::parquet::metadata::{CachedParquetMetaData, DFParquetMetadata},
     execution::cache::cache_manager::FileMetadataCache,
 };
@@ -80,7 +80,23 @@ fn estimated(
         DFParquetMetadata::statistics_from_parquet_metadata(footer, &projected).ok()
     };
     let of_files = files.iter().map(of_file).collect::<Option<Vec<_>>>()?;
-    Statistics::try_merge_iter(&of_files, &projected).ok()
+    let mut merged = Statistics::try_merge_iter(&of_files, &projected).ok()?;
+    for (place, column) in merged.column_statistics.iter_mut().enumerate() {
+        // Merging passes over files that tell no bound, such as one written when the column was narrower.
+        let tells = |bound: &Precision<ScalarValue>| {
+            bound.get_value().is_some_and(|value| !value.is_null())
+        };
+        let is_told = |file: &Statistics| {
+            file.column_statistics
+                .get(place)
+                .is_some_and(|column| tells(&column.min_value) && tells(&column.max_value))
+        };
+        if !of_files.iter().all(is_told) {
+            column.min_value = Precision::Absent;
+            column.max_value = Precision::Absent;
+        }
+    }
+    Some(merged)
 }
 
 /// What holds for the column: bounds of floats leave NaN out, those of texts and bytes are cut, so
@@ -111,9 +127,8 @@ mod tests {
         array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray},
         datatypes::Field,
     };
-    use datafusion::{
-        common::ScalarValue,
-        execution::cache::{cache_manager::CachedFileMetadataEntry, default_cache::DefaultCache},
+    use datafusion::execution::cache::{
+        cache_manager::CachedFileMetadataEntry, default_cache::DefaultCache,
     };
     use lakebed_core::{ObjectId, StoredObject};
     use object_store::ObjectMeta;

@@ -7,9 +7,9 @@ use std::{
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use lakebed_api::{
-    Approval, ContractReport, DatasetSummary, EventEntry, Finding, FirstBroken, GateOutcome, Head,
-    IngestPlan, IngestResponse, IngestStatus, InputVersion, Job, JobState, Notice,
-    PlannedPromotion, PlannedSource, Problem, Progress, PromotionAnswer, ResolvedInput,
+    Approval, ContractReport, DatasetAnswer, DatasetSummary, EventEntry, Finding, FirstBroken,
+    GateOutcome, Head, IngestPlan, IngestResponse, IngestStatus, InputVersion, Job, JobState,
+    Notice, PlannedPromotion, PlannedSource, Problem, Progress, PromotionAnswer, ResolvedInput,
     ResolvedVersion, Review, RuleFinding, SchemaChange, SchemaChangeKind, Snapshot, SourceFile,
     UploadState, Verdict, VerifyReport, VersionAnswer, VersionSummary, Waiver,
 };
@@ -17,13 +17,12 @@ use lakebed_core::{
     DatasetKind, ReviewVerdict, SourceEntry, StageName, Timestamp,
     contract::{Finding as ContractFinding, Value},
 };
-use lakebed_service::{self as service, govern::PlannedPromotion as PlannedCore};
+use lakebed_service::{self as service, STATEMENT, govern::PlannedPromotion as PlannedCore};
 use serde::de::DeserializeOwned;
 
 use crate::{
     Access, AppState,
-    jobs::INGEST,
-    links::{source_file, table_file},
+    links::{of_dataset, of_input, of_job, of_version, source_file, table_file},
     problem::{Failure, Result},
 };
 
@@ -62,6 +61,12 @@ pub(crate) fn dataset(seen: service::Seen<service::DatasetRecord>) -> DatasetSum
     }
 }
 
+pub(crate) fn dataset_answer(dataset: DatasetSummary) -> DatasetAnswer {
+    let newest = dataset.newest.as_ref().filter(|newest| newest.version_id.is_some());
+    let links = of_dataset(&dataset.dataset, newest.map(|newest| newest.version));
+    DatasetAnswer { dataset, links }
+}
+
 pub(crate) fn heads(heads: BTreeMap<StageName, u64>) -> Vec<Head> {
     heads.into_iter().map(|(stage, version)| Head { stage, version }).collect()
 }
@@ -85,7 +90,7 @@ pub(crate) fn notice_headers(notice: Option<&Notice>) -> HeaderMap {
     headers
 }
 
-fn notice(notice: service::NoticeRecord) -> Notice {
+pub(crate) fn notice(notice: service::NoticeRecord) -> Notice {
     Notice { at: notice.at, sunset_at: notice.sunset_at, successor: notice.successor }
 }
 
@@ -127,8 +132,10 @@ pub(crate) fn version_answer(
             .map(|input| InputVersion {
                 dataset: input.dataset.clone(),
                 version_id: input.version_id,
+                links: of_input(&input.dataset, input.version_id),
             })
             .collect(),
+        links: of_version(&found.version.dataset, found.version.number),
         report: report.map(contract_report),
         stages,
         notice: dataset.notice.map(notice),
@@ -409,13 +416,14 @@ pub(crate) fn job(status: service::JobStatus) -> Result<Job> {
     let record = status.record;
     let state = job_state(record.state);
     // What came of a statement is for `/v1/statements` to tell, which asks whether it may.
-    let outcome = record.outcome.as_deref().filter(|_| record.kind == INGEST);
+    let outcome = record.outcome.as_deref().filter(|_| record.kind != STATEMENT);
     Ok(Job {
         result: outcome.filter(|_| state == JobState::Done).map(read).transpose()?,
         problem: match outcome.filter(|_| state == JobState::Failed) {
             None if state == JobState::Failed => Some(told_elsewhere(&record.id)),
             outcome => outcome.map(read).transpose()?,
         },
+        links: of_job(&record.id),
         id: record.id,
         kind: record.kind,
         state,

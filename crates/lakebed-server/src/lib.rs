@@ -20,6 +20,7 @@ mod coding;
 mod compress;
 mod context;
 mod convert;
+mod document;
 mod door;
 mod encode;
 mod extract;

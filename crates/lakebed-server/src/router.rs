@@ -25,7 +25,7 @@ use crate::{
     front::{caught, front, no_such_method, no_such_route},
     routes::{
         catalog, contract, dataset, diff, event, ingest, job, lake, object, openlineage, product,
-        profile, promotion, receipt, resolve, sql, statement, token, upload, verify, version,
+        profile, promotion, receipt, resolve, row, sql, statement, token, upload, verify, version,
     },
 };
 
@@ -69,7 +69,10 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(ingest::ingest))
         .routes(routes!(product::list_products))
         .routes(routes!(product::get_product))
-        .routes(routes!(product::build_product))
+        .routes(routes!(product::build_product, product::list_builds))
+        .routes(routes!(row::get_rows))
+        .routes(routes!(row::query_product))
+        .routes(routes!(row::describe_product))
         .routes(routes!(job::list_jobs))
         .routes(routes!(job::get_job, job::cancel_job))
         .routes(routes!(job::job_events))

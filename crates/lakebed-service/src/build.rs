@@ -32,6 +32,7 @@ use crate::{
     ingest::{Attempt, Computed, Sources, Target, blocking, key_reused, not_the_source, record_of},
     progress::Meter,
     reads::{Asked, ReadVersion, Reading},
+    rows::check_queries,
 };
 
 /// The kind of jobs that build a product.
@@ -184,6 +185,7 @@ impl Lake {
                 message: format!("product `{name}`: {error}"),
                 hint: error.hint(),
             })?;
+            check_queries(self.inner.engine.as_ref(), name, product)?;
             let inputs = references.into_iter().map(|table| table.reference.dataset);
             made_of.insert(name, inputs.collect());
         }
@@ -191,7 +193,7 @@ impl Lake {
     }
 
     /// A statement names datasets and columns that some may not know of.
-    fn is_told(&self, rights: &Rights, name: &DatasetName, product: &Product) -> bool {
+    pub(crate) fn is_told(&self, rights: &Rights, name: &DatasetName, product: &Product) -> bool {
         let reads_all = || match self.inner.engine.prepare(&product.sql) {
             Ok(prepared) => {
                 prepared.references.iter().all(|table| rights.reads(&table.reference.dataset))
@@ -307,7 +309,7 @@ impl Lake {
     }
 
     /// The error for whoever may ingest into something that is no product.
-    async fn no_product(&self, ctx: &Ctx, dataset: &DatasetName) -> Result<Error> {
+    pub(crate) async fn no_product(&self, ctx: &Ctx, dataset: &DatasetName) -> Result<Error> {
         Ok(match self.rights(ctx).await?.discovers(dataset) {
             false => no_dataset(dataset),
             true => Error::NotFound {

@@ -37,6 +37,7 @@ mod reads;
 mod rebuild;
 mod refresh;
 mod resolve;
+mod rows;
 mod statement;
 mod system;
 mod token;
@@ -90,6 +91,7 @@ pub use reads::{
 pub use rebuild::{RebuildReport, rebuild};
 pub use refresh::Looked;
 pub use resolve::{Detail, Resolution, ResolvedVersion, VersionDetail};
+pub use rows::{Age, ProductShape, QueryOfProduct, RowsPage, RowsRequest, Staleness, has_values};
 pub use statement::{
     Basis, KeptAnswer, KeptChunk, KeptResult, ResultLimits, STATEMENT, StatementRun,
 };

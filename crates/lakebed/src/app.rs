@@ -150,6 +150,8 @@ async fn dispatch(app: &App, command: Command) -> Result<Exit> {
         Command::Sql(args) => commands::sql::run(app, args).await,
         Command::Ls(args) => commands::ls::run(app, args).await,
         Command::Build(args) => commands::build::run(app, args).await,
+        Command::Products(args) => commands::product::list(app, args).await,
+        Command::Product(args) => commands::product::show(app, args).await,
         Command::Repair(args) => commands::repair::run(app, *args).await,
         Command::Quarantine(args) => commands::quarantine::run(app, args).await,
         Command::Show(args) => commands::show::run(app, args).await,

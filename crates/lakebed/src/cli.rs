@@ -9,7 +9,7 @@ use lakebed_core::PrincipalName;
 use crate::{
     commands::{
         access, build, catalog, completions, config as config_command, contract, demo, diff,
-        doctor, fetch, history, ingest, job, lock, log, login, ls, openlineage, promotion,
+        doctor, fetch, history, ingest, job, lock, log, login, ls, openlineage, product, promotion,
         quarantine, ready, rebuild, receipt, repair, resolve, serve, show, sql, token, verify,
         whoami,
     },
@@ -190,6 +190,10 @@ pub(crate) enum Command {
     Repair(Box<repair::RepairArgs>),
     /// Build products from what they are declared to be made of
     Build(build::BuildArgs),
+    /// List products
+    Products(product::ProductsArgs),
+    /// Describe a product: owner, purpose, age, where it is served
+    Product(product::ProductArgs),
     /// List the versions of a dataset
     History(history::HistoryArgs),
     /// List what happened in the lake

@@ -19,6 +19,7 @@ mod openlineage;
 mod operations;
 mod people;
 mod problems;
+mod products;
 mod promotions;
 mod proxy;
 mod resources;

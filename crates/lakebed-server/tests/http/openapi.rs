@@ -39,6 +39,7 @@ async fn every_documented_operation_is_routed() {
             .replace("{name}", "b")
             .replace("{digest}", "c")
             .replace("{id}", "d")
+            .replace("{query}", "q")
             .replace("{number}", "0");
         let answer = door.call(&method.to_uppercase(), &path, &[], Body::empty()).await;
         let status = answer.status.as_u16();

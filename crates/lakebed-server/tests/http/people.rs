@@ -227,6 +227,25 @@ fn probes(operation: &str, thing: &Thing) -> Option<Vec<Probe>> {
         "GET /v1/products/{namespace}/{name}" => {
             vec![get(format!("/v1/products/{namespace}/{name}"))]
         }
+        "GET /v1/products/{namespace}/{name}/rows" => {
+            let path = format!("/v1/products/{namespace}/{name}/rows");
+            let cursor = format!("1-0-{}", "0".repeat(32));
+            let asked = ["", "?limit=1", "?id=1", "?select=id", "?version=1", "?at=raw", "?at=no@"];
+            let mut probes: Vec<_> = asked.map(|asked| get(format!("{path}{asked}"))).into();
+            probes.push(get(format!("{path}?cursor={cursor}")));
+            probes.push(get(format!("{path}?at=b3:{prefix}")));
+            probes
+        }
+        "GET /v1/products/{namespace}/{name}/queries/{query}" => vec![
+            get(format!("/v1/products/{namespace}/{name}/queries/all")),
+            get(format!("/v1/products/{namespace}/{name}/queries/none?a=1")),
+        ],
+        "GET /v1/products/{namespace}/{name}/openapi.json" => {
+            vec![get(format!("/v1/products/{namespace}/{name}/openapi.json"))]
+        }
+        "GET /v1/products/{namespace}/{name}/builds" => {
+            vec![get(format!("/v1/products/{namespace}/{name}/builds"))]
+        }
         "POST /v1/products/{namespace}/{name}/builds" => {
             let path = format!("/v1/products/{namespace}/{name}/builds");
             let pinned = json!([{ "reference": dataset, "version_id": version }]);

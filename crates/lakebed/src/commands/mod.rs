@@ -20,6 +20,7 @@ pub(crate) mod log;
 pub(crate) mod login;
 pub(crate) mod ls;
 pub(crate) mod openlineage;
+pub(crate) mod product;
 pub(crate) mod promotion;
 pub(crate) mod quarantine;
 pub(crate) mod ready;
