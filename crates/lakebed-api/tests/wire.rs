@@ -26,7 +26,7 @@ use lakebed_api::{
 use lakebed_core::{
     Action, AttributeValue, Column, Comment, Compression, CsvDecode, DataType, DatasetKind,
     DateOrder, Declared, Decode, DecodeOptions, Event, EventBody, Field, FormatName, FormerField,
-    Header, IngestMode, JsonDecode, JsonForm, Ladder, LakeId, ObjectId, Product, RepeatedHeaders,
+    Header, IngestMode, JsonDecode, JsonForm, Ladder, LakeId, ObjectId, RepeatedHeaders,
     ScopeEntry, SkipKind, Skipped, Spelling, TableSchema, Tally, Target, Timestamp, TokenScope,
     VersionId, XlsxDecode,
 };
@@ -374,28 +374,6 @@ fn promotions_read_back() {
     reads_back(NoticeAnswer { event: Some(9) });
 }
 
-#[test]
-fn products_read_back() {
-    let summary = ProductSummary {
-        product: "crm.per_day".parse().unwrap(),
-        owner: "alice".to_owned(),
-        purpose: "x".to_owned(),
-        newest: Some(version()),
-    };
-    reads_back(ProductAnswer {
-        snapshot: Snapshot { seq: 7, at: at() },
-        summary: summary.clone(),
-        declared: Some(product()),
-    });
-    reads_back(ProductList { products: vec![summary] });
-    let pinned = LockedReference {
-        reference: "crm.orders@validated".parse().unwrap(),
-        version_id: serde_json::from_value(json!(object("version"))).unwrap(),
-    };
-    reads_back(BuildRequest { locked: Some(vec![pinned]) });
-    reads_back(BuildRequest::default());
-}
-
 fn catalog_plan() -> CatalogPlan {
     CatalogPlan {
         before: None,
@@ -416,7 +394,6 @@ fn catalog_plan() -> CatalogPlan {
             before: Reach::Never,
             after: Reach::Until(at()),
         }],
-        products: Vec::new(),
         contracts: vec![ContractChange {
             dataset: "crm.orders".parse().unwrap(),
             before: Some("1.0.0".to_owned()),
@@ -440,7 +417,7 @@ fn catalog_plan() -> CatalogPlan {
         products: vec![ProductChange {
             product: "crm.per_day".parse().unwrap(),
             before: None,
-            after: Some(product()),
+            after: Some(serde_json::from_value(product()).unwrap()),
         }],
         reviewed_added: vec![ReviewedColumn {
             dataset: "crm.orders".parse().unwrap(),
@@ -496,14 +473,6 @@ fn ingest_response() -> IngestResponse {
         new_bytes: Some(0),
         inputs: vec![input()],
     }
-}
-
-fn product() -> Product {
-    serde_json::from_str(
-        r#"{"owner":"alice","purpose":"x","sql":"SELECT 1","input_stage":"raw","order_by":["a"],
-            "refresh":{"every_minutes":30}}"#,
-    )
-    .unwrap()
 }
 
 fn finding() -> RuleFinding {
@@ -628,10 +597,16 @@ fn every_type_reads_back_what_it_wrote() {
         summary: summary.clone(),
         as_of: Some(at()),
         stale: Some(vec!["inputs".to_owned()]),
-        declared: None,
+        declared: Some(serde_json::from_value(product()).unwrap()),
     });
     reads_back(ProductList { products: vec![summary] });
     reads_back(BuildList { builds: Vec::new() });
+    let pinned = LockedReference {
+        reference: "crm.orders@validated".parse().unwrap(),
+        version_id: VersionId::new(object("version")),
+    };
+    reads_back(BuildRequest { locked: Some(vec![pinned]) });
+    reads_back(BuildRequest::default());
     reads_back(diff());
     reads_back(DiffRequest {
         from: "a.b@v1".to_owned(),
