@@ -15,6 +15,10 @@
 //! | ingest | [`IngestRequest`], [`IngestPlan`], [`IngestResponse`] | `/v1/ingest-plans`, `/v1/ingests` |
 //! | product | [`ProductList`], [`ProductAnswer`] | `/v1/products`, `/v1/products/{namespace}/{name}` |
 //! | build | [`BuildRequest`], [`IngestResponse`] | `/v1/products/{namespace}/{name}/builds` |
+//! | lineage | [`LineageAnswer`] | `/v1/datasets/{namespace}/{name}/lineage`, `…/openlineage` |
+//! | impact | [`ImpactAnswer`] | `/v1/datasets/{namespace}/{name}/impact` |
+//! | report | [`LakeReport`] | `/v1/report` |
+//! | registered lock | [`LockRequest`], [`LockAnswer`] | `/v1/locks/{name}` |
 //! | job | [`Job`], [`JobList`] | `/v1/jobs`, `/v1/jobs/{id}`, `/v1/jobs/{id}/events` |
 //! | statement | [`SqlRequest`], [`SqlResult`] | `/v1/sql` |
 //! | receipt | [`Receipt`], [`Replay`] | `/v1/receipts/{id}`, `/v1/receipts/{id}/replay` |
@@ -43,6 +47,7 @@ mod ingest;
 mod job;
 mod lake;
 mod line;
+mod lineage;
 pub mod media;
 mod problem;
 mod product;
@@ -77,6 +82,10 @@ pub use ingest::{
 pub use job::{Job, JobList, JobState};
 pub use lake::{Health, LakeInfo, Snapshot};
 pub use line::{Line, Progress};
+pub use lineage::{
+    ColumnEdge, ImpactAnswer, ImpactLock, ImpactProduct, ImpactReader, LakeFinding, LakeReport,
+    LineageAnswer, LineageEdge, LineageVersion, LockAnswer, LockRequest, Original, RowsEdge,
+};
 pub use problem::{BrokenStream, Problem};
 pub use product::{BuildRequest, LockedReference, ProductAnswer, ProductList, ProductSummary};
 pub use profile::{

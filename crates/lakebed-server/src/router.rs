@@ -24,8 +24,8 @@ use crate::{
     compress::compress,
     front::{caught, front, no_such_method, no_such_route},
     routes::{
-        catalog, contract, dataset, diff, event, ingest, job, lake, object, product, profile,
-        promotion, receipt, resolve, sql, statement, token, upload, verify, version,
+        catalog, contract, dataset, diff, event, ingest, job, lake, lineage, object, product,
+        profile, promotion, receipt, resolve, sql, statement, token, upload, verify, version,
     },
 };
 
@@ -70,6 +70,11 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(product::list_products))
         .routes(routes!(product::get_product))
         .routes(routes!(product::build_product))
+        .routes(routes!(lineage::get_lineage))
+        .routes(routes!(lineage::get_openlineage))
+        .routes(routes!(lineage::get_impact))
+        .routes(routes!(lineage::get_report))
+        .routes(routes!(lineage::register_lock, lineage::remove_lock))
         .routes(routes!(job::list_jobs))
         .routes(routes!(job::get_job, job::cancel_job))
         .routes(routes!(job::job_events))

@@ -154,7 +154,7 @@ impl Lake {
     }
 
     /// A statement names datasets and columns that some may not know of.
-    fn is_told(&self, rights: &Rights, name: &DatasetName, product: &Product) -> bool {
+    pub(crate) fn is_told(&self, rights: &Rights, name: &DatasetName, product: &Product) -> bool {
         let reads_all = || match self.inner.engine.prepare(&product.sql) {
             Ok(prepared) => {
                 prepared.references.iter().all(|table| rights.reads(&table.reference.dataset))

@@ -8,8 +8,8 @@ use std::{
 
 use lakebed_catalog::{Catalog, Declaration};
 use lakebed_core::{
-    CatalogApplied, DatasetName, Declared, FileEntry, KnownFields, ListRef, Manifest, ObjectId,
-    SourceEntry, SourceList, StoredObject, TableList,
+    CatalogApplied, DatasetName, Declared, Derivation, FileEntry, KnownFields, ListRef, Manifest,
+    ObjectId, SourceEntry, SourceList, StoredObject, TableList,
     contract::{Contract, Findings},
     lineage::Lineage,
     policy::MaskKey,
@@ -28,6 +28,7 @@ pub(crate) struct Cache {
     tables: Shelf<Vec<FileEntry>>,
     sources: Shelf<Vec<SourceEntry>>,
     contracts: Shelf<Contract>,
+    derivations: Shelf<Derivation>,
     lineages: Shelf<Lineage>,
     findings: Shelf<Findings>,
     /// By the event that applied it: the same value may come to hold twice, for other tables.
@@ -148,6 +149,21 @@ impl Cache {
         let lineage =
             Lineage::from_bytes(&bytes).map_err(|error| unreadable("lineage", object.id, error))?;
         Ok(self.lineages.keep(object.id, lineage))
+    }
+
+    /// How a version was computed, verified.
+    pub(crate) async fn derivation(
+        &self,
+        store: &Store,
+        object: &StoredObject,
+    ) -> Result<Arc<Derivation>> {
+        if let Some(kept) = self.derivations.find(object.id) {
+            return Ok(kept);
+        }
+        let bytes = store.get(object).await?;
+        let derivation = Derivation::from_bytes(&bytes)
+            .map_err(|error| unreadable("derivation", object.id, error))?;
+        Ok(self.derivations.keep(object.id, derivation))
     }
 
     /// What was found of a contract, verified.

@@ -19,10 +19,13 @@ pub mod engine;
 pub use lakebed_govern as govern;
 mod error;
 mod event;
+mod impact;
 mod ingest;
 mod job;
 mod journal;
 mod lake;
+mod lineage;
+mod lock;
 mod measure;
 mod observe;
 mod people;
@@ -34,6 +37,7 @@ mod promotion;
 mod query;
 mod reads;
 mod rebuild;
+mod report;
 mod resolve;
 mod statement;
 mod system;
@@ -53,6 +57,7 @@ pub use diff::{CellCount, ColumnChange, ColumnDiff, DiffAnswer, DiffRequest, Row
 pub use doctor::examine;
 pub use error::{Error, Result};
 pub use event::{EventsSeen, SeenEvent, Sight};
+pub use impact::{ImpactAnswer, ImpactLock, ImpactProduct, ImpactReader};
 pub use ingest::{
     IngestOutcome, IngestPlan, IngestRequest, IngestStatus, PlannedSource, SourceInput,
 };
@@ -71,6 +76,9 @@ pub use lakebed_catalog::{
 };
 pub use lakebed_contract::consequence_of;
 pub use lakebed_ingest::LocalSource;
+pub use lineage::{
+    ColumnEdge, Direction, LineageAnswer, LineageEdge, LineageRequest, LineageVersion, RowsEdge,
+};
 pub use observe::{IngestEnded, IngestEnding, Observer, SegmentOrigin};
 pub use people::{AppliedCatalog, ApplyCatalog, DeclaredCatalog};
 pub use probe::{NoProbe, Probe};
@@ -85,6 +93,7 @@ pub use reads::{
     ReceiptOutcome, ReceiptVersion, Replay, StoredRead, Verdict,
 };
 pub use rebuild::{RebuildReport, rebuild};
+pub use report::{Report, ReportFinding, ReportKind};
 pub use resolve::{Detail, Resolution, ResolvedVersion, VersionDetail};
 pub use statement::{
     Basis, KeptAnswer, KeptChunk, KeptResult, ResultLimits, STATEMENT, StatementRun,

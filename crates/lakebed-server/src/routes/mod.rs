@@ -8,6 +8,7 @@ pub(crate) mod event;
 pub(crate) mod ingest;
 pub(crate) mod job;
 pub(crate) mod lake;
+pub(crate) mod lineage;
 pub(crate) mod object;
 mod problems;
 pub(crate) mod product;

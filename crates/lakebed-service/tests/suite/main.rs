@@ -8,6 +8,7 @@ mod contracts;
 mod crash;
 mod ingest;
 mod journal;
+mod lineage;
 mod people;
 mod places;
 mod policies;
