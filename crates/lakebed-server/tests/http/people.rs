@@ -242,6 +242,34 @@ fn probes(operation: &str, thing: &Thing) -> Option<Vec<Probe>> {
                 },
             ]
         }
+        "GET /v1/datasets/{namespace}/{name}/lineage" => selectors
+            .iter()
+            .map(|selector| selector.trim_start_matches('@'))
+            .flat_map(|version| {
+                let path = format!("/v1/datasets/{namespace}/{name}/lineage");
+                match version {
+                    "" => vec![get(&path), get(format!("{path}?direction=down&column=id"))],
+                    _ => vec![get(format!("{path}?version={version}"))],
+                }
+            })
+            .collect(),
+        "GET /v1/datasets/{namespace}/{name}/openlineage" => vec![
+            get(format!("/v1/datasets/{namespace}/{name}/openlineage")),
+            get(format!("/v1/datasets/{namespace}/{name}/openlineage?version=b3:{prefix}")),
+        ],
+        "GET /v1/datasets/{namespace}/{name}/impact" => vec![
+            get(format!("/v1/datasets/{namespace}/{name}/impact")),
+            get(format!("/v1/datasets/{namespace}/{name}/impact?column=id")),
+            get(format!("/v1/datasets/{namespace}/{name}/impact?column=nothing")),
+        ],
+        "GET /v1/report" => vec![get("/v1/report")],
+        "PUT /v1/locks/{name}" => {
+            let pinned = json!([{ "reference": dataset, "version_id": version }]);
+            vec![Probe { method: "PUT", ..post("/v1/locks/x", json!({ "inputs": pinned })) }]
+        }
+        "DELETE /v1/locks/{name}" => {
+            vec![Probe { method: "DELETE", ..get("/v1/locks/x") }]
+        }
         "GET /v1/events" => vec![get("/v1/events"), get("/v1/events?after=1&limit=1000")],
         "POST /v1/verifications" => references
             .map(|reference| post("/v1/verifications", json!({ "refs": [reference] })))

@@ -130,7 +130,7 @@ const POLICY: &str = r#""policies":[{"name":"no-rate","on":{"dataset":"sales.ord
 const PRODUCTS: [(&str, &str); 2] = [
     (
         "products.daily",
-        "total = sales.orders.amount + sales.orders.rate; area = sales.regions.area | sales.orders.kind",
+        "total = sales.orders.amount + sales.orders.rate; area = sales.regions.area | sales.orders.flavour",
     ),
     ("products.best", "best = products.daily.total; place = products.daily.area"),
 ];
@@ -153,7 +153,7 @@ impl World {
     }
 
     async fn orders(&self, rows: &str) {
-        let text = format!("id,amount,rate,kind\n{rows}");
+        let text = format!("id,amount,rate,flavour\n{rows}");
         self.test.ingest("sales.orders", "orders.csv", &text).await.unwrap();
     }
 
@@ -198,6 +198,17 @@ impl World {
 
     async fn impact(&self, who: &str, dataset: &str, column: Option<&str>) -> Result<ImpactAnswer> {
         self.test.lake.impact(&ctx(who), &dataset.parse().unwrap(), column).await
+    }
+
+    async fn event(&self, who: &str, reference: &str) -> String {
+        let (asker, reference) = (ctx(who), reference.parse().unwrap());
+        self.test.lake.openlineage(&asker, &reference).await.unwrap().to_string()
+    }
+
+    async fn version_id(&self, reference: &str) -> String {
+        let (owner, reference) = (self.test.ctx(), reference.parse().unwrap());
+        let found = self.test.lake.resolve(&owner, &[reference], Detail::None).await.unwrap();
+        found.versions[0].version.version_id.to_string()
     }
 
     /// What impact tells of products, a line each.
@@ -277,24 +288,64 @@ fn shown(answer: &LineageAnswer) -> String {
 async fn a_product_is_walked_up_to_its_originals_and_down_again() {
     let world = World::new().await;
     let up = world.lineage("carol", "products.best", None, Direction::Up).await.unwrap();
-    insta::assert_snapshot!(shown(&up), @"");
+    insta::assert_snapshot!(shown(&up), @r#"
+    products.best@v1 [] []
+    products.daily@v1 [] []
+    sales.orders@v1 [] ["orders.csv"]
+    sales.regions@v1 [] ["regions.csv"]
+    products.best@v1 <- products.daily@v1
+    products.daily@v1 <- sales.orders@v1
+    products.daily@v1 <- sales.regions@v1
+    "#);
     let down = world.lineage("carol", "sales.orders@v1", None, Direction::Down).await.unwrap();
-    insta::assert_snapshot!(shown(&down), @"");
+    insta::assert_snapshot!(shown(&down), @r#"
+    sales.orders@v1 [] []
+    products.daily@v1 [] []
+    products.best@v1 [] []
+    products.daily@v1 <- sales.orders@v1
+    products.best@v1 <- products.daily@v1
+    "#);
     // What was built from the version before is not what was built from this one.
     world.orders("1,10,2,a\n2,20,3,b\n").await;
     let down = world.lineage("carol", "sales.orders", None, Direction::Down).await.unwrap();
-    insta::assert_snapshot!(shown(&down), @"");
+    insta::assert_snapshot!(shown(&down), @r#"
+    sales.orders@v2 [] []
+    "#);
 }
 
 #[tokio::test]
 async fn a_column_is_followed_from_version_to_version() {
     let world = World::new().await;
     let up = world.lineage("carol", "products.best", Some("best"), Direction::Up).await.unwrap();
-    insta::assert_snapshot!(shown(&up), @"");
+    insta::assert_snapshot!(shown(&up), @r#"
+    products.best@v1 ["best"] []
+    products.daily@v1 ["total"] []
+    sales.orders@v1 ["amount", "rate"] ["orders.csv"]
+    products.best@v1 <- products.daily@v1
+      best <- total {Identity}
+    products.daily@v1 <- sales.orders@v1
+      total <- amount {Transformation}
+      total <- rate {Transformation}
+      rows <- flavour {Filter}
+    "#);
     let down = world.lineage("carol", "sales.orders", Some("rate"), Direction::Down).await.unwrap();
-    insta::assert_snapshot!(shown(&down), @"");
-    let rows = world.lineage("carol", "sales.orders", Some("kind"), Direction::Down).await.unwrap();
-    insta::assert_snapshot!(shown(&rows), @"");
+    insta::assert_snapshot!(shown(&down), @r#"
+    sales.orders@v1 ["rate"] []
+    products.daily@v1 ["total"] []
+    products.best@v1 ["best"] []
+    products.daily@v1 <- sales.orders@v1
+      total <- rate {Transformation}
+    products.best@v1 <- products.daily@v1
+      best <- total {Identity}
+    "#);
+    let rows =
+        world.lineage("carol", "sales.orders", Some("flavour"), Direction::Down).await.unwrap();
+    insta::assert_snapshot!(shown(&rows), @r#"
+    sales.orders@v1 ["flavour"] []
+    products.daily@v1 [] []
+    products.daily@v1 <- sales.orders@v1
+      rows <- flavour {Filter}
+    "#);
     let error = world.lineage("carol", "products.best", Some("none"), Direction::Up).await;
     assert!(matches!(error, Err(Error::NotFound { .. })));
 }
@@ -306,7 +357,7 @@ async fn p7_what_may_not_be_discovered_is_not_named() {
     world.lock("carol", "train", &["sales.orders", "products.daily"]).await.unwrap();
     world.test.lake.report(&world.test.ctx()).await.unwrap();
     let keeps = |what: &str, text: String| {
-        for hidden in ["sales", "orders", "regions", "amount", "rate", "kind"] {
+        for hidden in ["sales", "orders", "regions", "amount", "rate", "flavour"] {
             assert!(!text.contains(hidden), "{what} tells of `{hidden}`: {text}");
         }
     };
@@ -318,8 +369,7 @@ async fn p7_what_may_not_be_discovered_is_not_named() {
     let up = world.lineage("alice", "products.best", Some("best"), Direction::Up).await.unwrap();
     keeps("lineage", shown(&up));
     assert_eq!(up.versions.len(), 2);
-    let event = world.test.lake.openlineage(&ctx("alice"), &"products.daily".parse().unwrap());
-    keeps("openlineage", event.await.unwrap().to_string());
+    keeps("openlineage", world.event("alice", "products.daily").await);
     // A newer version of what is hidden makes nothing stale for them.
     world.orders("1,10,2,a\n2,20,3,b\n").await;
     keeps("report", format!("{:?}", world.test.lake.report(&ctx("alice")).await.unwrap()));
@@ -343,7 +393,7 @@ async fn p7_what_may_not_be_discovered_is_not_named() {
 #[tokio::test]
 async fn p7_what_was_made_in_secret_is_not_named() {
     let world = World::new().await;
-    for column in [None, Some("rate"), Some("kind")] {
+    for column in [None, Some("rate"), Some("flavour")] {
         let down = world.lineage("bob", "sales.orders", column, Direction::Down).await.unwrap();
         assert_eq!(down.versions.len(), 1, "{}", shown(&down));
         assert_eq!(world.products("bob", "sales.orders", column).await, "");
@@ -356,18 +406,20 @@ async fn p7_what_was_made_in_secret_is_not_named() {
 async fn p7_of_what_may_be_discovered_only_the_outline_is_told() {
     let world = World::new().await;
     let up = world.lineage("dora", "products.daily", None, Direction::Up).await.unwrap();
-    insta::assert_snapshot!(shown(&up), @"");
+    insta::assert_snapshot!(shown(&up), @r#"
+    products.daily@v1 [] []
+    sales.orders@v1 (restricted) [] []
+    sales.regions@v1 (restricted) [] []
+    products.daily@v1 <- sales.orders@v1
+    products.daily@v1 <- sales.regions@v1
+    "#);
     let up = world.lineage("dora", "products.daily", Some("total"), Direction::Up).await.unwrap();
-    insta::assert_snapshot!(shown(&up), @"");
-    let reference = "products.daily".parse().unwrap();
-    let event = world.test.lake.openlineage(&ctx("dora"), &reference).await.unwrap().to_string();
+    insta::assert_snapshot!(shown(&up), @r#"
+    products.daily@v1 ["total"] []
+    "#);
+    let event = world.event("dora", "products.daily").await;
     assert!(event.contains("sales.orders") && !event.contains("amount"), "{event}");
-    let orders = world.test.lake.resolve(
-        &world.test.ctx(),
-        &["sales.orders".parse().unwrap()],
-        Detail::None,
-    );
-    let id = orders.await.unwrap().versions[0].version.version_id.to_string();
+    let id = world.version_id("sales.orders").await;
     assert!(!event.contains(&id), "{event}");
     // Versions of it are not walked from.
     assert!(world.lineage("dora", "sales.orders", None, Direction::Down).await.is_err());
@@ -378,14 +430,34 @@ async fn p7_of_what_may_be_discovered_only_the_outline_is_told() {
 async fn p7_hidden_columns_are_not_there() {
     let world = World::new().await;
     let up = world.lineage("rita", "products.best", None, Direction::Up).await.unwrap();
-    insta::assert_snapshot!(shown(&up), @"");
+    insta::assert_snapshot!(shown(&up), @r#"
+    products.best@v1 (restricted) [] []
+    products.daily@v1 (restricted) [] []
+    sales.orders@v1 (restricted) [] []
+    sales.regions@v1 [] ["regions.csv"]
+    products.best@v1 <- products.daily@v1
+    products.daily@v1 <- sales.orders@v1
+    products.daily@v1 <- sales.regions@v1
+    "#);
     let down = world.lineage("rita", "sales.orders", Some("amount"), Direction::Down).await;
     // `total` is made of a hidden column, and so hidden itself.
-    insta::assert_snapshot!(shown(&down.unwrap()), @"");
+    insta::assert_snapshot!(shown(&down.unwrap()), @r#"
+    sales.orders@v1 (restricted) ["amount"] []
+    "#);
     let area = world.lineage("rita", "products.best", Some("place"), Direction::Up).await.unwrap();
-    insta::assert_snapshot!(shown(&area), @"");
-    let event = world.test.lake.openlineage(&ctx("rita"), &"products.daily".parse().unwrap());
-    let event = event.await.unwrap().to_string();
+    insta::assert_snapshot!(shown(&area), @r#"
+    products.best@v1 (restricted) ["place"] []
+    products.daily@v1 (restricted) ["area"] []
+    sales.orders@v1 (restricted) [] []
+    sales.regions@v1 ["area"] ["regions.csv"]
+    products.best@v1 <- products.daily@v1
+      place <- area {Identity}
+    products.daily@v1 <- sales.orders@v1
+      rows <- flavour {Filter}
+    products.daily@v1 <- sales.regions@v1
+      area <- area {Identity}
+    "#);
+    let event = world.event("rita", "products.daily").await;
     assert!(!event.contains("rate") && !event.contains("total"), "{event}");
     assert_eq!(world.products("rita", "sales.orders", Some("amount")).await, "");
     let report = format!("{:?}", world.test.lake.report(&ctx("rita")).await.unwrap());
@@ -411,15 +483,33 @@ async fn p7_hidden_columns_are_not_there() {
 #[tokio::test]
 async fn impact_names_who_would_notice() {
     let world = World::new().await;
-    insta::assert_snapshot!(world.products("carol", "sales.orders", None).await, @"");
-    insta::assert_snapshot!(world.products("carol", "sales.orders", Some("rate")).await, @"");
-    insta::assert_snapshot!(world.products("carol", "sales.orders", Some("kind")).await, @"");
+    insta::assert_snapshot!(world.products("carol", "sales.orders", None).await, @r#"
+    products.best +2 declared=true built=Some(1) [] rows=false
+    products.daily +1 declared=true built=Some(1) [] rows=false
+    "#);
+    insta::assert_snapshot!(world.products("carol", "sales.orders", Some("rate")).await, @r#"
+    products.best +2 declared=true built=Some(1) [best] rows=false
+    products.daily +1 declared=true built=Some(1) [total] rows=false
+    "#);
+    insta::assert_snapshot!(world.products("carol", "sales.orders", Some("flavour")).await, @r#"
+    products.best +2 declared=true built=Some(1) [best place] rows=true
+    products.daily +1 declared=true built=Some(1) [] rows=true
+    "#);
     insta::assert_snapshot!(world.products("carol", "sales.orders", Some("id")).await, @"");
-    insta::assert_snapshot!(world.products("carol", "sales.regions", Some("area")).await, @"");
+    insta::assert_snapshot!(world.products("carol", "sales.regions", Some("area")).await, @r#"
+    products.best +2 declared=true built=Some(1) [place] rows=false
+    products.daily +1 declared=true built=Some(1) [area] rows=false
+    "#);
     // What is declared and not built counts, and so does what was built and is declared no more.
     world.declare(&[PRODUCTS[1], ("products.new", "n = sales.regions.id")], "").await;
-    insta::assert_snapshot!(world.products("carol", "sales.regions", None).await, @"");
-    insta::assert_snapshot!(world.products("carol", "sales.regions", Some("id")).await, @"");
+    insta::assert_snapshot!(world.products("carol", "sales.regions", None).await, @r#"
+    products.best +2 declared=true built=Some(1) [] rows=false
+    products.daily +1 declared=false built=Some(1) [] rows=false
+    products.new +1 declared=true built=None [] rows=false
+    "#);
+    insta::assert_snapshot!(world.products("carol", "sales.regions", Some("id")).await, @r#"
+    products.new +1 declared=true built=None [n] rows=false
+    "#);
 }
 
 #[tokio::test]
@@ -482,9 +572,24 @@ async fn the_report_says_what_needs_somebody() {
         let lines: Vec<String> = report.findings.iter().map(line).collect();
         format!("{} {}\n{}", report.dataset_count, report.knows_reads, lines.join("\n"))
     };
-    insta::assert_snapshot!(told("carol").await, @"");
+    insta::assert_snapshot!(told("carol").await, @r#"
+    4 false
+    products.best undocumented: it has a purpose, but no contract that describes columns
+    products.daily undocumented: it has a purpose, but no contract that describes columns
+    sales.orders ownerless: no contract names an owner
+    sales.orders undocumented: there is no contract
+    sales.regions undocumented: the contract does not describe `area`
+    "#);
     world.orders("1,10,2,a\n2,20,3,b\n").await;
-    insta::assert_snapshot!(told("carol").await, @"");
+    insta::assert_snapshot!(told("carol").await, @r#"
+    4 false
+    products.best undocumented: it has a purpose, but no contract that describes columns
+    products.daily undocumented: it has a purpose, but no contract that describes columns
+    products.daily stale: `sales.orders` is v2 by now
+    sales.orders ownerless: no contract names an owner
+    sales.orders undocumented: there is no contract
+    sales.regions undocumented: the contract does not describe `area`
+    "#);
     let owner = world.test.lake.report(&world.test.ctx()).await.unwrap();
     assert!(owner.knows_reads);
     let unread = owner.findings.iter().filter(|found| found.kind.as_str() == "unread");
