@@ -23,20 +23,32 @@ pub struct LockRecord {
     pub inputs: Vec<LockedVersion>,
 }
 
-const ALL: &str = "SELECT l.name, l.inputs, e.actor, e.at_micros FROM meta m \
-     JOIN locks l ON l.seq <= m.journaled_seq JOIN events e ON e.seq = l.seq \
-     WHERE m.id = 1 AND l.inputs IS NOT NULL AND NOT EXISTS (SELECT n.seq FROM locks n \
-     WHERE n.actor = l.actor AND n.name = l.name AND n.seq > l.seq AND n.seq <= m.journaled_seq) \
-     ORDER BY l.seq";
+macro_rules! select {
+    ($condition:literal) => {
+        concat!(
+            "SELECT l.name, l.inputs, e.actor, e.at_micros FROM meta m \
+             JOIN locks l ON l.seq <= m.journaled_seq JOIN events e ON e.seq = l.seq \
+             WHERE m.id = 1 AND l.inputs IS NOT NULL AND NOT EXISTS (SELECT n.seq FROM locks n \
+             WHERE n.actor = l.actor AND n.name = l.name AND n.seq > l.seq \
+             AND n.seq <= m.journaled_seq)",
+            $condition,
+            " ORDER BY l.seq"
+        )
+    };
+}
 
 impl Catalog {
-    /// All that is registered now, in the order in which it was.
+    /// What an actor has registered now, or all have, in the order in which it was.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Damaged`].
-    pub async fn locks(&self) -> Result<Vec<LockRecord>> {
+    pub async fn locks(&self, of: Option<&str>) -> Result<Vec<LockRecord>> {
         let mut connection = self.connection().await?;
-        query(ALL).fetch_all(&mut connection).await?.iter().map(from_row).collect()
+        let select = match of {
+            Some(actor) => query(select!(" AND l.actor = $1")).bind(actor),
+            None => query(select!("")),
+        };
+        select.fetch_all(&mut connection).await?.iter().map(from_row).collect()
     }
 }
 

@@ -320,7 +320,7 @@ impl Lake {
         all: bool,
     ) -> Result<Vec<ImpactLock>> {
         let mut told = Vec::new();
-        for lock in self.inner.catalog.locks().await? {
+        for lock in self.inner.catalog.locks(None).await? {
             let ours = lock.inputs.iter().filter(|input| input.dataset == *dataset);
             let versions: Vec<u64> = ours.map(|input| input.version).collect();
             if !versions.is_empty() && (all || lock.actor == ctx.actor()) {

@@ -1,12 +1,14 @@
 //! Locks that people register, so that whoever changes a dataset knows who counts on which version.
 
-use lakebed_catalog::{Commit, LockRecord};
+use lakebed_catalog::Commit;
 use lakebed_core::{DatasetRef, EventBody, LockRegistered, LockedInput, LockedVersion, Selector};
 
 use crate::{Ctx, Detail, Error, Lake, Result, ingest::key_reused};
 
 /// How many versions a lock names at most.
 const MOST_INPUTS: usize = 1000;
+/// How many somebody registers at most.
+const MOST_LOCKS: usize = 100;
 /// How long a name is at most.
 const LONGEST_NAME: usize = 63;
 
@@ -46,9 +48,17 @@ impl Lake {
             .collect();
         versions.sort();
         versions.dedup();
-        let before = self.own_lock(ctx, name).await?;
-        if before.is_some_and(|before| before.inputs == versions) {
-            return Ok(None);
+        let own = self.inner.catalog.locks(Some(ctx.actor())).await?;
+        match own.iter().find(|lock| lock.name == name) {
+            Some(before) if before.inputs == versions => return Ok(None),
+            None if own.len() >= MOST_LOCKS => {
+                return Err(Error::Invalid {
+                    code: "too-many-locks",
+                    message: format!("you have registered {MOST_LOCKS} locks, the most there are"),
+                    hint: Some("`lakebed lock --unregister NAME` takes one back".to_owned()),
+                });
+            }
+            _ => {}
         }
         let registered = LockRegistered { name: name.to_owned(), inputs: versions };
         self.commit_lock(ctx, EventBody::LockRegistered(registered)).await.map(Some)
@@ -60,18 +70,12 @@ impl Lake {
     /// [`Error::Invalid`] for what is no name; when the catalog cannot be read or written.
     pub async fn remove_lock(&self, ctx: &Ctx, name: &str) -> Result<Option<u64>> {
         check_name(name)?;
-        match self.own_lock(ctx, name).await? {
-            None => Ok(None),
-            Some(_) => {
-                let body = EventBody::LockRemoved { name: name.to_owned() };
-                self.commit_lock(ctx, body).await.map(Some)
-            }
+        let own = self.inner.catalog.locks(Some(ctx.actor())).await?;
+        if !own.iter().any(|lock| lock.name == name) {
+            return Ok(None);
         }
-    }
-
-    async fn own_lock(&self, ctx: &Ctx, name: &str) -> Result<Option<LockRecord>> {
-        let locks = self.inner.catalog.locks().await?;
-        Ok(locks.into_iter().find(|lock| lock.actor == ctx.actor() && lock.name == name))
+        let body = EventBody::LockRemoved { name: name.to_owned() };
+        self.commit_lock(ctx, body).await.map(Some)
     }
 
     async fn commit_lock(&self, ctx: &Ctx, body: EventBody) -> Result<u64> {

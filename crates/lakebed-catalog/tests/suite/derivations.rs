@@ -81,7 +81,7 @@ pub(crate) async fn a_lock_is_an_actors_own_name_for_versions(databases: &Databa
     let (catalog, second) = (databases.open("a").await, databases.open("b").await);
     let mut segments = Vec::new();
     let shown = async || {
-        let locks = catalog.locks().await.unwrap();
+        let locks = catalog.locks(None).await.unwrap();
         let inputs = |inputs: &[LockedVersion]| {
             let shown = inputs.iter().map(|input| format!("{}@v{}", input.dataset, input.version));
             shown.collect::<Vec<_>>().join(" ")
@@ -103,6 +103,8 @@ pub(crate) async fn a_lock_is_an_actors_own_name_for_versions(databases: &Databa
     segments.push(journal(&catalog).await);
     segments.push(publish(&catalog, 3, vec![registered("train", &[("a.x", 2)])]).await);
     assert_eq!(shown().await, "bob train: a.y@v7\nann train: a.x@v2");
+    let bobs = catalog.locks(Some("bob")).await.unwrap();
+    assert_eq!(bobs.iter().map(|lock| lock.actor.as_str()).collect::<Vec<_>>(), ["bob"]);
     let removed = EventBody::LockRemoved { name: "train".to_owned() };
     segments.push(publish(&catalog, 4, vec![removed]).await);
     assert_eq!(shown().await, "bob train: a.y@v7");

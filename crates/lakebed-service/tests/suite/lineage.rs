@@ -13,12 +13,12 @@ use arrow::{
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lakebed_core::{
-    DatasetName, Declared, Identity, LockedInput, TablePart,
+    DatasetName, Declared, EventBody, Identity, LockedInput, TablePart,
     lineage::{ColumnOrigin, Direct, Indirect, Input, Lineage, OutputColumn},
 };
 use lakebed_service::{
     ApplyCatalog, BuildRequest, Ctx, Detail, Direction, Error, ImpactAnswer, LineageAnswer,
-    LineageRequest, NoProgress, QueryRequest, Result,
+    LineageRequest, NoProgress, QueryRequest, Result, SeenEvent, Sight,
     engine::{Described, Engine, EngineError, Prepared, QueryJob, QueryStream, StatementKind},
 };
 use lakebed_store::Store;
@@ -117,6 +117,7 @@ const GRANTS: &str = r#""grants":[
     {"to":"carol","may":["read","ingest"],"on":"lake","from_stage":"raw"},
     {"to":"audrey","may":["audit"],"on":"lake","from_stage":"raw"},
     {"to":"audrey","may":["discover"],"on":"lake","from_stage":"raw"},
+    {"to":"adam","may":["admin"],"on":"lake","from_stage":"raw"},
     {"to":"alice","may":["read"],"on":{"namespace":"products"},"from_stage":"raw"},
     {"to":"bob","may":["read"],"on":{"namespace":"sales"},"from_stage":"raw"},
     {"to":"dora","may":["read"],"on":{"namespace":"products"},"from_stage":"raw"},
@@ -386,6 +387,55 @@ async fn p7_what_may_not_be_discovered_is_not_named() {
                 format!("there is no dataset `{reference}`")
             )
         );
+    }
+}
+
+/// P7: an event that somebody registered a lock names datasets to those alone who may know of all.
+#[tokio::test]
+async fn p7_locks_of_others_are_no_news() {
+    let world = World::new().await;
+    world.lock("carol", "train", &["sales.orders"]).await.unwrap();
+    let sight = async |who: &str| {
+        let seen = world.test.lake.events(&ctx(who), 0, 1000).await.unwrap();
+        let of_lock = |seen: &&SeenEvent| matches!(seen.event.body, EventBody::LockRegistered(_));
+        seen.events.iter().find(of_lock).map(|seen| seen.sight)
+    };
+    assert_eq!(sight("audrey").await, Some(Sight::Whole));
+    assert_eq!(sight("adam").await, Some(Sight::Outline));
+    for who in ["alice", "bob", "carol", "rita"] {
+        assert_eq!(sight(who).await, None, "{who}");
+    }
+}
+
+/// P7: nor from the objects in which it is written down, nor from what is told of a version.
+#[tokio::test]
+async fn p7_documents_of_what_was_computed_are_for_those_who_may_read_all_of_it() {
+    let world = World::new().await;
+    let lake = &world.test.lake;
+    let reference = "products.daily".parse().unwrap();
+    let resolved = async |who: &Ctx| {
+        let found =
+            lake.resolve(who, std::slice::from_ref(&reference), Detail::Full).await.unwrap();
+        found.versions.into_iter().next().unwrap()
+    };
+    let (alice, carol) = (ctx("alice"), ctx("carol"));
+    let found = resolved(&carol).await;
+    let manifest = found.detail.unwrap().manifest;
+    assert_eq!(manifest.inputs.len(), 2);
+    let documents = [
+        found.version.version_id.object(),
+        manifest.derivation.unwrap().id,
+        manifest.lineage.unwrap().id,
+    ];
+    for id in documents {
+        assert!(lake.find_object(&carol, id).await.is_ok());
+        let refused = lake.find_object(&alice, id).await;
+        assert!(matches!(refused, Err(Error::NotFound { .. })), "{refused:?}");
+    }
+    let detail = resolved(&alice).await.detail.unwrap();
+    assert_eq!(detail.manifest.inputs, []);
+    for file in detail.tables {
+        assert!(lake.find_object(&alice, file.object.id).await.is_ok(), "rows are theirs");
     }
 }
 
