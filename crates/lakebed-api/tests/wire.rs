@@ -465,6 +465,7 @@ fn catalog_plan() -> CatalogPlan {
             }],
             version_flaw: None,
         }],
+        products: Vec::new(),
         policies: vec![PolicyChange {
             before: None,
             after: serde_json::from_str(
@@ -524,6 +525,7 @@ fn ingest_response() -> IngestResponse {
         sources: vec![source()],
         findings: vec![finding()],
         new_bytes: Some(0),
+        inputs: vec![input()],
     }
 }
 
