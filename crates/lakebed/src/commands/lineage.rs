@@ -72,8 +72,8 @@ pub(crate) async fn run(app: &App, args: LineageArgs) -> Result<Exit> {
     let column = args.column.as_deref();
     let answer = session.client.lineage(dataset, version, column, Some(direction)).await?;
     session.close().await;
-    match args.format {
-        _ if app.terminal.json => app.terminal.print_json(&answer)?,
+    let format = if app.terminal.json { Format::Json } else { args.format };
+    match format {
         Format::Json => app.terminal.print_json(&answer)?,
         Format::Dot => app.terminal.print(dot(&answer))?,
         Format::Tree | Format::Openlineage => app.terminal.print(tree(&answer, args.down))?,
@@ -106,18 +106,19 @@ struct Tree<'a> {
     shown: BTreeSet<usize>,
 }
 
-impl Tree<'_> {
+impl<'a> Tree<'a> {
     fn branch(&mut self, place: usize, edge: Option<&LineageEdge>, first: &str, rest: &str) {
         let (bold, dim) = (style::BOLD, style::DIM);
+        let answer = self.answer;
         let is_new = self.shown.insert(place);
         let above = if is_new { String::new() } else { format!(" {dim}(above){dim:#}") };
-        let name = name(self.answer, place);
+        let name = name(answer, place);
         let _ = writeln!(self.text, "{first}{bold}{name}{bold:#}{above}");
         let beside: Vec<(usize, &LineageEdge)> = match is_new {
             true => self.beside(place),
             false => Vec::new(),
         };
-        let version = &self.answer.versions[place];
+        let version = &answer.versions[place];
         let originals: &[Original] = if is_new { &version.originals } else { &[] };
         let more = version.original_count.saturating_sub(version.originals.len() as u64);
         let has_below = !beside.is_empty() || !originals.is_empty();
@@ -146,7 +147,7 @@ impl Tree<'_> {
     }
 
     /// What is one step further, and how.
-    fn beside(&self, place: usize) -> Vec<(usize, &LineageEdge)> {
+    fn beside(&self, place: usize) -> Vec<(usize, &'a LineageEdge)> {
         let edges = self.answer.edges.iter();
         match self.is_down {
             true => edges.filter(|e| e.source == place).map(|e| (e.computed, e)).collect(),
