@@ -9,7 +9,7 @@ use lakebed_core::{DatasetName, NameError};
 use crate::{
     app::App,
     connect::Session,
-    output::{Cell, Table, escaped, human},
+    output::{Cell, Table, human},
     problem::{Exit, Result},
 };
 
@@ -130,7 +130,7 @@ fn products(answer: &ImpactAnswer) -> Table {
 }
 
 fn changes(product: &ImpactProduct) -> String {
-    let columns = product.columns.iter().map(|column| escaped(column));
+    let columns = product.columns.iter().cloned();
     let rows = product.other_rows.then(|| "which rows there are".to_owned());
     columns.chain(rows).collect::<Vec<_>>().join(", ")
 }
