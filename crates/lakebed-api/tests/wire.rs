@@ -5,29 +5,30 @@
 use std::collections::BTreeSet;
 
 use lakebed_api::{
-    Approval, CatalogAnswer, CatalogApplied, CatalogApplyRequest, CatalogPlan, CatalogPlanRequest,
-    CellChange, CellCount, ChangedRow, ColumnChange, ColumnDiff, ColumnEdge, ColumnProfile,
-    ContractChange, ContractCheckRequest, ContractReason, ContractReport, DatasetAnswer,
-    DatasetList, DatasetSummary, DeprecationRequest, DiffAnswer, DiffRequest, DistinctCount,
-    Distribution, EventEntry, EventPage, FileLink, Finding, FirstBroken, FrequentValue,
-    GateOutcome, Head, Health, ImpactAnswer, ImpactLock, ImpactProduct, ImpactReader, IngestPlan,
-    IngestRequest, IngestResponse, IngestSource, IngestStatus, InputVersion, JobState,
-    LadderChange, LakeFinding, LakeInfo, LakeReport, Line, LineageAnswer, LineageEdge,
-    LineageVersion, LockAnswer, LockRequest, LockedReference, NewToken, Notice, NoticeAnswer,
-    Original, PlannedPromotion, PlannedSource, PolicyChange, Problem, ProfileAnswer, Progress,
-    PromotionAnswer, PromotionRequest, Quantile, Reach, ResolveRequest, ResolveResponse,
-    ResolvedInput, ResolvedVersion, RetirementRequest, Review, ReviewAnswer, ReviewList,
-    ReviewRequest, ReviewedColumn, RightChange, RowDiff, RowsEdge, RuleFinding, SchemaChange,
-    SchemaChangeKind, SightChange, Snapshot, SourceFile, SqlColumn, SqlLimits, SqlParameters,
-    SqlRequest, SqlResult, Statement, StatementChunk, StatementRequest, StatementResult, TokenList,
-    TokenRequest, TokenSummary, Uploaded, Verdict, VerifyReport, VerifyRequest, VersionAnswer,
-    VersionPage, VersionSummary, Waiver, WhoAmI, decode_resolved, encode_resolved, format_snapshot,
+    Approval, BuildRequest, CatalogAnswer, CatalogApplied, CatalogApplyRequest, CatalogPlan,
+    CatalogPlanRequest, CellChange, CellCount, ChangedRow, ColumnChange, ColumnDiff, ColumnEdge,
+    ColumnProfile, ContractChange, ContractCheckRequest, ContractReason, ContractReport,
+    DatasetAnswer, DatasetList, DatasetSummary, DeprecationRequest, DiffAnswer, DiffRequest,
+    DistinctCount, Distribution, EventEntry, EventPage, FileLink, Finding, FirstBroken,
+    FrequentValue, GateOutcome, Head, Health, ImpactAnswer, ImpactLock, ImpactProduct,
+    ImpactReader, IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus,
+    InputVersion, JobState, LadderChange, LakeFinding, LakeInfo, LakeReport, Line, LineageAnswer,
+    LineageEdge, LineageVersion, LockAnswer, LockRequest, LockedReference, NewToken, Notice,
+    NoticeAnswer, Original, PlannedPromotion, PlannedSource, PolicyChange, Problem, ProductAnswer,
+    ProductChange, ProductList, ProductSummary, ProfileAnswer, Progress, PromotionAnswer,
+    PromotionRequest, Quantile, Reach, ResolveRequest, ResolveResponse, ResolvedInput,
+    ResolvedVersion, RetirementRequest, Review, ReviewAnswer, ReviewList, ReviewRequest,
+    ReviewedColumn, RightChange, RowDiff, RowsEdge, RuleFinding, SchemaChange, SchemaChangeKind,
+    SightChange, Snapshot, SourceFile, SqlColumn, SqlLimits, SqlParameters, SqlRequest, SqlResult,
+    Statement, StatementChunk, StatementRequest, StatementResult, TokenList, TokenRequest,
+    TokenSummary, Uploaded, Verdict, VerifyReport, VerifyRequest, VersionAnswer, VersionPage,
+    VersionSummary, Waiver, WhoAmI, decode_resolved, encode_resolved, format_snapshot,
     parse_snapshot, schemas,
 };
 use lakebed_core::{
     Action, AttributeValue, Column, Comment, Compression, CsvDecode, DataType, DatasetKind,
     DateOrder, Declared, Decode, DecodeOptions, Event, EventBody, Field, FormatName, FormerField,
-    Header, IngestMode, JsonDecode, JsonForm, Ladder, LakeId, ObjectId, RepeatedHeaders,
+    Header, IngestMode, JsonDecode, JsonForm, Ladder, LakeId, ObjectId, Product, RepeatedHeaders,
     ScopeEntry, SkipKind, Skipped, Spelling, TablePart, TableSchema, Tally, Target, Timestamp,
     TokenScope, VersionId, XlsxDecode,
     lineage::{Direct, Indirect},
@@ -284,6 +285,7 @@ fn declared() -> Declared {
         ],
         "reviewed": { "crm.orders": ["y"] },
         "stages": ladder(),
+        "products": { "crm.prices": product() },
     }))
     .unwrap()
 }
@@ -432,6 +434,28 @@ fn lineage_and_what_belongs_to_it_read_back() {
     assert!(serde_json::from_value::<LockRequest>(json!({ "inputs": [], "actor": "x" })).is_err());
 }
 
+#[test]
+fn products_read_back() {
+    let summary = ProductSummary {
+        product: "crm.per_day".parse().unwrap(),
+        owner: "alice".to_owned(),
+        purpose: "x".to_owned(),
+        newest: Some(version()),
+    };
+    reads_back(ProductAnswer {
+        snapshot: Snapshot { seq: 7, at: at() },
+        summary: summary.clone(),
+        declared: Some(product()),
+    });
+    reads_back(ProductList { products: vec![summary] });
+    let pinned = LockedReference {
+        reference: "crm.orders@validated".parse().unwrap(),
+        version_id: serde_json::from_value(json!(object("version"))).unwrap(),
+    };
+    reads_back(BuildRequest { locked: Some(vec![pinned]) });
+    reads_back(BuildRequest::default());
+}
+
 fn catalog_plan() -> CatalogPlan {
     CatalogPlan {
         before: None,
@@ -465,13 +489,17 @@ fn catalog_plan() -> CatalogPlan {
             }],
             version_flaw: None,
         }],
-        products: Vec::new(),
         policies: vec![PolicyChange {
             before: None,
             after: serde_json::from_str(
                 r#"{"name":"x","on":"lake","columns":["a"],"mask":{"partial":{"keep_last":4}}}"#,
             )
             .unwrap(),
+        }],
+        products: vec![ProductChange {
+            product: "crm.per_day".parse().unwrap(),
+            before: None,
+            after: Some(product()),
         }],
         reviewed_added: vec![ReviewedColumn {
             dataset: "crm.orders".parse().unwrap(),
@@ -527,6 +555,14 @@ fn ingest_response() -> IngestResponse {
         new_bytes: Some(0),
         inputs: vec![input()],
     }
+}
+
+fn product() -> Product {
+    serde_json::from_str(
+        r#"{"owner":"alice","purpose":"x","sql":"SELECT 1","input_stage":"raw","order_by":["a"],
+            "refresh":{"every_minutes":30}}"#,
+    )
+    .unwrap()
 }
 
 fn finding() -> RuleFinding {

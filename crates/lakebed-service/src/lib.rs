@@ -37,6 +37,7 @@ mod promotion;
 mod query;
 mod reads;
 mod rebuild;
+mod refresh;
 mod report;
 mod resolve;
 mod statement;
@@ -93,6 +94,7 @@ pub use reads::{
     ReceiptOutcome, ReceiptVersion, Replay, StoredRead, Verdict,
 };
 pub use rebuild::{RebuildReport, rebuild};
+pub use refresh::Looked;
 pub use report::{Report, ReportFinding, ReportKind};
 pub use resolve::{Detail, Resolution, ResolvedVersion, VersionDetail};
 pub use statement::{

@@ -109,6 +109,19 @@ pub(crate) struct Build {
     request: BuildRequest,
 }
 
+impl From<service::BuildRequest> for Build {
+    fn from(request: service::BuildRequest) -> Self {
+        let locked = request.locked.map(|locked| {
+            let reference = |input: LockedInput| lakebed_api::LockedReference {
+                reference: input.reference,
+                version_id: input.version_id,
+            };
+            locked.into_iter().map(reference).collect()
+        });
+        Self { product: request.product, request: BuildRequest { locked } }
+    }
+}
+
 impl Build {
     pub(crate) fn into_request(self) -> service::BuildRequest {
         let locked = self.request.locked.map(|locked| {

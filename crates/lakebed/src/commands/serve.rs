@@ -9,7 +9,7 @@ use std::{
 use clap::{Args, ValueHint};
 use lakebed_server::{
     Access, AppState, Auth, Metrics, Reach, Server, Tls, TlsError, TrustedProxies, ensure_loopback,
-    operations, router,
+    operations, refresh_products, router,
 };
 use lakebed_service::{Jobs, Lake, OpenMode, WorkLimits};
 use lakebed_web::{Fetcher, Hosts, Policy};
@@ -126,6 +126,7 @@ pub(crate) async fn run(app: &App, args: ServeArgs) -> Result<Exit> {
     let tending = tokio::spawn({
         let lake = lake.clone();
         let jobs = jobs.clone();
+        let refreshed = state.clone();
         async move {
             let jobs = async {
                 match &jobs {
@@ -133,7 +134,7 @@ pub(crate) async fn run(app: &App, args: ServeArgs) -> Result<Exit> {
                     None => std::future::pending().await,
                 }
             };
-            tokio::join!(lake.tend(), jobs);
+            tokio::join!(lake.tend(), jobs, refresh_products(refreshed));
         }
     });
     let drain = Duration::from_secs(app.settings.drain_seconds.value);
