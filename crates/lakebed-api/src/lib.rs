@@ -16,12 +16,16 @@
 //! | product | [`ProductList`], [`ProductAnswer`] | `/v1/products`, `/v1/products/{namespace}/{name}` |
 //! | row | [`RowsPage`] | `/v1/products/{namespace}/{name}/rows` |
 //! | build | [`BuildRequest`], [`BuildList`], [`IngestResponse`] | `/v1/products/{namespace}/{name}/builds` |
+//! | lineage | [`LineageAnswer`] | `/v1/datasets/{namespace}/{name}/lineage`, `…/openlineage` |
+//! | impact | [`ImpactAnswer`] | `/v1/datasets/{namespace}/{name}/impact` |
+//! | report | [`LakeReport`] | `/v1/report` |
+//! | registered lock | [`LockRequest`], [`LockAnswer`] | `/v1/locks/{name}` |
 //! | job | [`Job`], [`JobList`] | `/v1/jobs`, `/v1/jobs/{id}`, `/v1/jobs/{id}/events` |
 //! | statement | [`SqlRequest`], [`SqlResult`] | `/v1/sql` |
 //! | receipt | [`Receipt`], [`Replay`] | `/v1/receipts/{id}`, `/v1/receipts/{id}/replay` |
 //! | long statement | [`StatementRequest`], [`Statement`] | `/v1/statements`, `/v1/statements/{id}`, `/v1/statements/{id}/chunks/{n}` |
 //! | event | [`EventPage`] | `/v1/events` |
-//! | event of lineage | [`LineageAnswer`], [`LineageEventPage`] | `/api/v1/lineage`, `/v1/lineage/events` |
+//! | event of lineage | [`LineageEventAnswer`], [`LineageEventPage`] | `/api/v1/lineage`, `/v1/lineage/events` |
 //! | catalog | [`CatalogAnswer`], [`CatalogPlan`], [`CatalogApplied`] | `/v1/catalog`, `/v1/catalog/plan`, `/v1/catalog/apply` |
 //! | access | [`AccessExplanation`] | `/v1/access/explain` |
 //! | promotion | [`PromotionRequest`], [`PromotionAnswer`] | `/v1/promotions` |
@@ -45,6 +49,7 @@ mod ingest;
 mod job;
 mod lake;
 mod line;
+mod lineage;
 pub mod media;
 mod openlineage;
 mod problem;
@@ -80,7 +85,11 @@ pub use ingest::{
 pub use job::{Job, JobList, JobState};
 pub use lake::{Health, LakeInfo, Snapshot};
 pub use line::{Line, Progress};
-pub use openlineage::{LineageAnswer, LineageEvent, LineageEventNode, LineageEventPage};
+pub use lineage::{
+    ColumnEdge, ImpactAnswer, ImpactLock, ImpactProduct, ImpactReader, LakeFinding, LakeReport,
+    LineageAnswer, LineageEdge, LineageVersion, LockAnswer, LockRequest, Original, RowsEdge,
+};
+pub use openlineage::{LineageEvent, LineageEventAnswer, LineageEventNode, LineageEventPage};
 pub use problem::{BrokenStream, Problem};
 pub use product::{
     BuildList, BuildRequest, Links, LockedReference, ProductAnswer, ProductList, ProductSummary,

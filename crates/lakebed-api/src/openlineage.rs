@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 /// That an event of lineage is on record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct LineageAnswer {
+pub struct LineageEventAnswer {
     /// The digest of its bytes: the name under which they are kept.
     #[schema(value_type = String)]
     pub told: ObjectId,

@@ -7,16 +7,18 @@ use std::collections::BTreeSet;
 use lakebed_api::{
     Approval, BuildList, BuildRequest, CatalogAnswer, CatalogApplied, CatalogApplyRequest,
     CatalogPlan, CatalogPlanRequest, CellChange, CellCount, ChangedRow, ColumnChange, ColumnDiff,
-    ColumnProfile, ContractChange, ContractCheckRequest, ContractReason, ContractReport,
-    DatasetAnswer, DatasetList, DatasetSummary, DeprecationRequest, DiffAnswer, DiffRequest,
-    DistinctCount, Distribution, EventEntry, EventPage, FileLink, Finding, FirstBroken,
-    FrequentValue, GateOutcome, Head, Health, IngestPlan, IngestRequest, IngestResponse,
-    IngestSource, IngestStatus, InputVersion, JobState, LadderChange, LakeInfo, Line, Links,
-    LockedReference, NewToken, Notice, NoticeAnswer, PlannedPromotion, PlannedSource, PolicyChange,
-    Problem, ProductAnswer, ProductChange, ProductList, ProductSummary, ProfileAnswer, Progress,
-    PromotionAnswer, PromotionRequest, Quantile, Reach, ResolveRequest, ResolveResponse,
-    ResolvedInput, ResolvedVersion, RetirementRequest, Review, ReviewAnswer, ReviewList,
-    ReviewRequest, ReviewedColumn, RightChange, RowDiff, RowsPage, RuleFinding, SchemaChange,
+    ColumnEdge, ColumnProfile, ContractChange, ContractCheckRequest, ContractReason,
+    ContractReport, DatasetAnswer, DatasetList, DatasetSummary, DeprecationRequest, DiffAnswer,
+    DiffRequest, DistinctCount, Distribution, EventEntry, EventPage, FileLink, Finding,
+    FirstBroken, FrequentValue, GateOutcome, Head, Health, ImpactAnswer, ImpactLock, ImpactProduct,
+    ImpactReader, IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus,
+    InputVersion, JobState, LadderChange, LakeFinding, LakeInfo, LakeReport, Line, LineageAnswer,
+    LineageEdge, LineageVersion, Links, LockAnswer, LockRequest, LockedReference, NewToken, Notice,
+    NoticeAnswer, Original, PlannedPromotion, PlannedSource, PolicyChange, Problem, ProductAnswer,
+    ProductChange, ProductList, ProductSummary, ProfileAnswer, Progress, PromotionAnswer,
+    PromotionRequest, Quantile, Reach, ResolveRequest, ResolveResponse, ResolvedInput,
+    ResolvedVersion, RetirementRequest, Review, ReviewAnswer, ReviewList, ReviewRequest,
+    ReviewedColumn, RightChange, RowDiff, RowsEdge, RowsPage, RuleFinding, SchemaChange,
     SchemaChangeKind, SightChange, Snapshot, SourceFile, SqlColumn, SqlLimits, SqlParameters,
     SqlRequest, SqlResult, Statement, StatementChunk, StatementRequest, StatementResult, TokenList,
     TokenRequest, TokenSummary, Uploaded, Verdict, VerifyReport, VerifyRequest, VersionAnswer,
@@ -27,8 +29,9 @@ use lakebed_core::{
     Action, AttributeValue, Column, Comment, Compression, CsvDecode, DataType, DatasetKind,
     DateOrder, Declared, Decode, DecodeOptions, Event, EventBody, Field, FormatName, FormerField,
     Header, IngestMode, JsonDecode, JsonForm, Ladder, LakeId, ObjectId, RepeatedHeaders,
-    ScopeEntry, SkipKind, Skipped, Spelling, TableSchema, Tally, Target, Timestamp, TokenScope,
-    VersionId, XlsxDecode,
+    ScopeEntry, SkipKind, Skipped, Spelling, TablePart, TableSchema, Tally, Target, Timestamp,
+    TokenScope, VersionId, XlsxDecode,
+    lineage::{Direct, Indirect},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -372,6 +375,99 @@ fn promotions_read_back() {
     reads_back(DeprecationRequest { dataset: dataset.clone(), sunset_at: at(), successor });
     reads_back(RetirementRequest { dataset });
     reads_back(NoticeAnswer { event: Some(9) });
+}
+
+#[test]
+fn lineage_and_what_belongs_to_it_read_back() {
+    let first = LineageVersion {
+        version: version(),
+        columns: vec!["total".to_owned()],
+        originals: Vec::new(),
+        original_count: 0,
+    };
+    let original = Original {
+        name: "orders.csv".to_owned(),
+        object: object("orders"),
+        size_bytes: 7,
+        accepted_rows: 2,
+        quarantined_rows: 1,
+    };
+    let second = LineageVersion { originals: vec![original], original_count: 1, ..first.clone() };
+    let edge = LineageEdge {
+        computed: 0,
+        source: 1,
+        columns: vec![ColumnEdge {
+            column: "total".to_owned(),
+            source: "amount".to_owned(),
+            part: TablePart::Rows,
+            direct: BTreeSet::from([Direct::Aggregation]),
+            conditional: true,
+        }],
+        rows: vec![RowsEdge {
+            source: "day".to_owned(),
+            part: TablePart::Quarantine,
+            kinds: BTreeSet::from([Indirect::GroupBy]),
+        }],
+    };
+    let (versions, edges) = (vec![first, second], vec![edge]);
+    reads_back(LineageAnswer { snapshot: snapshot(), versions, edges, is_cut: true });
+    reads_back(ImpactAnswer {
+        dataset: "sales.orders".parse().unwrap(),
+        column: Some("amount".to_owned()),
+        products: vec![ImpactProduct {
+            product: "sales.by_day".parse().unwrap(),
+            owner: None,
+            steps: 1,
+            declared: false,
+            built: Some(3),
+            columns: vec!["total".to_owned()],
+            other_rows: true,
+        }],
+        locks: vec![ImpactLock {
+            actor: "alice".to_owned(),
+            name: "train".to_owned(),
+            registered_at: at(),
+            versions: vec![1, 2],
+        }],
+        all_locks: true,
+        readers: Some(vec![ImpactReader { principal: "bob".to_owned(), reads: 3, last_at: at() }]),
+    });
+    reads_back(LakeReport {
+        findings: vec![LakeFinding {
+            dataset: "sales.orders".parse().unwrap(),
+            kind: "stale".to_owned(),
+            detail: "so".to_owned(),
+        }],
+        dataset_count: 1,
+        knows_reads: false,
+    });
+    reads_back(LockAnswer { event: Some(3) });
+    let version_id = VersionId::new(object("v"));
+    let reference = "sales.orders".parse().unwrap();
+    reads_back(LockRequest { inputs: vec![LockedReference { reference, version_id }] });
+    assert!(serde_json::from_value::<LockRequest>(json!({ "inputs": [], "actor": "x" })).is_err());
+}
+
+#[test]
+fn products_read_back() {
+    let summary = ProductSummary {
+        product: "crm.per_day".parse().unwrap(),
+        owner: "alice".to_owned(),
+        purpose: "x".to_owned(),
+        newest: Some(version()),
+    };
+    reads_back(ProductAnswer {
+        snapshot: Snapshot { seq: 7, at: at() },
+        summary: summary.clone(),
+        declared: Some(product()),
+    });
+    reads_back(ProductList { products: vec![summary] });
+    let pinned = LockedReference {
+        reference: "crm.orders@validated".parse().unwrap(),
+        version_id: serde_json::from_value(json!(object("version"))).unwrap(),
+    };
+    reads_back(BuildRequest { locked: Some(vec![pinned]) });
+    reads_back(BuildRequest::default());
 }
 
 fn catalog_plan() -> CatalogPlan {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{Catalog, Result, connection::Connection, statement::query};
 
 /// Every table with all its columns, in the order of its key.
-const TABLES: [(&str, &str); 18] = [
+const TABLES: [(&str, &str); 20] = [
     (
         "meta",
         "SELECT lake, last_seq, last_at_micros, journaled_seq, segment, segment_digest FROM meta",
@@ -35,6 +35,12 @@ const TABLES: [(&str, &str); 18] = [
         "derivations",
         "SELECT dataset_id, input_id, seq FROM derivations ORDER BY dataset_id, input_id",
     ),
+    (
+        "version_inputs",
+        "SELECT dataset_id, number, input_id, input_number, seq FROM version_inputs \
+         ORDER BY dataset_id, number, input_id, input_number",
+    ),
+    ("locks", "SELECT seq, actor, name, inputs FROM locks ORDER BY seq"),
     (
         "reviews",
         "SELECT seq, dataset_id, number, stage, verdict, gate, evidence, reason FROM reviews \

@@ -28,6 +28,8 @@ pub(crate) enum Flaw {
     ObjectUnknown { object: ObjectId },
     #[error("version id `{version_id}` is already a version of this dataset")]
     VersionTwice { version_id: VersionId },
+    #[error("it was computed from `{version_id}`, which is no version of that dataset before it")]
+    InputUnknown { version_id: VersionId },
     #[error("the catalog it declares has another digest than it says")]
     DeclaredDiffers,
     #[error("token `{token}` was made before")]

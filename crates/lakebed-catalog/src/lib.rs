@@ -16,7 +16,8 @@
 //! | `datasets`, `versions`, `objects` | what the events made | insert only |
 //! | `declarations` | the catalogs that people applied | insert only |
 //! | `object_datasets` | which datasets name an object | insert only |
-//! | `derivations` | which datasets others were computed from | insert only |
+//! | `derivations`, `version_inputs` | which datasets, and versions, others were computed from | insert only |
+//! | `locks` | what people registered that they count on | insert only |
 //! | `lineage_events`, `lineage_names`, `lineage_datasets` | what pipelines elsewhere told, and which datasets it names | insert only |
 //! | `findings` | which contracts were measured on which versions | insert only |
 //! | `reviews`, `notices` | what people said of promotions, and of the end of datasets | insert only |
@@ -47,6 +48,7 @@ mod flaw;
 mod job;
 mod journal;
 mod lease;
+mod lock;
 mod meta;
 mod object;
 mod object_dataset;
@@ -77,6 +79,7 @@ pub use findings::FindingsRecord;
 pub use job::{JobOutline, JobRecord, JobState, UnfinishedJob};
 pub use journal::{JournalMark, JournalState};
 pub use lease::Lease;
+pub use lock::LockRecord;
 pub use meta::Snapshot;
 pub use openlineage::LineageFilter;
 pub use pool::PoolState;

@@ -63,7 +63,7 @@ pub use decode::{
 };
 pub use event::{
     CatalogApplied, ContractMeasured, Event, EventBody, HeadMoved, IngestRefused, KeptSource,
-    KnownFields, TokenCreated, TokenRevoked, VersionCommitted,
+    KnownFields, LockRegistered, LockedVersion, TokenCreated, TokenRevoked, VersionCommitted,
 };
 pub use evolution::{Evolution, EvolutionError};
 pub use grant::{Action, ActionError, Grant, Grantee, Target, TargetError};

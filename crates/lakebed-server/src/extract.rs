@@ -175,6 +175,17 @@ impl<S: Send + Sync> FromRequestParts<S> for IdPath {
     }
 }
 
+/// The registered lock that a path names; whether it is a name, the lake says.
+pub(crate) struct LockPath(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for LockPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        path_part(parts, state, "name").await.map(Self)
+    }
+}
+
 /// The chunk of a statement that a path names.
 pub(crate) struct ChunkPath {
     pub(crate) id: String,

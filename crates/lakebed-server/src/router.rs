@@ -24,8 +24,9 @@ use crate::{
     compress::compress,
     front::{caught, front, no_such_method, no_such_route},
     routes::{
-        catalog, contract, dataset, diff, event, ingest, job, lake, object, openlineage, product,
-        profile, promotion, receipt, resolve, row, sql, statement, token, upload, verify, version,
+        catalog, contract, dataset, diff, event, ingest, job, lake, lineage, object, openlineage,
+        product, profile, promotion, receipt, resolve, row, sql, statement, token, upload, verify,
+        version,
     },
 };
 
@@ -73,6 +74,11 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(row::get_rows))
         .routes(routes!(row::query_product))
         .routes(routes!(row::describe_product))
+        .routes(routes!(lineage::get_lineage))
+        .routes(routes!(lineage::get_openlineage))
+        .routes(routes!(lineage::get_impact))
+        .routes(routes!(lineage::get_report))
+        .routes(routes!(lineage::register_lock, lineage::remove_lock))
         .routes(routes!(job::list_jobs))
         .routes(routes!(job::get_job, job::cancel_job))
         .routes(routes!(job::job_events))

@@ -28,6 +28,7 @@ pub(crate) struct Cache {
     tables: Shelf<Vec<FileEntry>>,
     sources: Shelf<Vec<SourceEntry>>,
     contracts: Shelf<Contract>,
+    derivations: Shelf<Derivation>,
     lineages: Shelf<Lineage>,
     derivations: Shelf<Derivation>,
     findings: Shelf<Findings>,

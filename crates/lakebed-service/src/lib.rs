@@ -19,10 +19,13 @@ pub mod engine;
 pub use lakebed_govern as govern;
 mod error;
 mod event;
+mod impact;
 mod ingest;
 mod job;
 mod journal;
 mod lake;
+mod lineage;
+mod lock;
 mod measure;
 mod observe;
 mod openlineage;
@@ -36,6 +39,7 @@ mod query;
 mod reads;
 mod rebuild;
 mod refresh;
+mod report;
 mod resolve;
 mod rows;
 mod statement;
@@ -56,6 +60,7 @@ pub use diff::{CellCount, ColumnChange, ColumnDiff, DiffAnswer, DiffRequest, Row
 pub use doctor::examine;
 pub use error::{Error, Result};
 pub use event::{EventsSeen, SeenEvent, Sight};
+pub use impact::{ImpactAnswer, ImpactLock, ImpactProduct, ImpactReader};
 pub use ingest::{
     IngestOutcome, IngestPlan, IngestRequest, IngestStatus, PlannedSource, SourceInput,
 };
@@ -74,6 +79,9 @@ pub use lakebed_catalog::{
 };
 pub use lakebed_contract::consequence_of;
 pub use lakebed_ingest::LocalSource;
+pub use lineage::{
+    ColumnEdge, Direction, LineageAnswer, LineageEdge, LineageRequest, LineageVersion, RowsEdge,
+};
 pub use observe::{IngestEnded, IngestEnding, Observer, SegmentOrigin};
 pub use openlineage::{LineageEventsSeen, LineageSink, LineageToTell, SeenLineageEvent};
 pub use people::{AppliedCatalog, ApplyCatalog, DeclaredCatalog};
@@ -90,6 +98,7 @@ pub use reads::{
 };
 pub use rebuild::{RebuildReport, rebuild};
 pub use refresh::Looked;
+pub use report::{Report, ReportFinding, ReportKind};
 pub use resolve::{Detail, Resolution, ResolvedVersion, VersionDetail};
 pub use rows::{Age, ProductShape, QueryOfProduct, RowsPage, RowsRequest, Staleness, has_values};
 pub use statement::{

@@ -9,9 +9,9 @@ use lakebed_core::PrincipalName;
 use crate::{
     commands::{
         access, build, catalog, completions, config as config_command, contract, demo, diff,
-        doctor, fetch, history, ingest, job, lock, log, login, ls, openlineage, product, promotion,
-        quarantine, ready, rebuild, receipt, repair, resolve, serve, show, sql, token, verify,
-        whoami,
+        doctor, fetch, history, impact, ingest, job, lineage, lock, log, login, ls, openlineage,
+        product, promotion, quarantine, ready, rebuild, receipt, repair, report, resolve, serve,
+        show, sql, token, verify, whoami,
     },
     config::{ColorWhen, Flags},
     output::style,
@@ -196,6 +196,12 @@ pub(crate) enum Command {
     Product(product::ProductArgs),
     /// List the versions of a dataset
     History(history::HistoryArgs),
+    /// Show what a version was computed from, down to its originals, or what from it
+    Lineage(lineage::LineageArgs),
+    /// Say who would notice a change of a dataset or a column
+    Impact(impact::ImpactArgs),
+    /// Say what needs somebody: ownerless, undocumented, stale, late, unread
+    Report(report::ReportArgs),
     /// List what happened in the lake
     Log(log::LogArgs),
     /// Print what happened in the lake as OpenLineage events

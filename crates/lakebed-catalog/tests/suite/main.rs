@@ -8,6 +8,7 @@
 mod commits;
 mod danger;
 mod databases;
+mod derivations;
 mod history;
 mod jobs;
 mod laws;
@@ -66,6 +67,9 @@ on_every_engine! {
     danger::of_two_who_move_the_mark_one_does,
     danger::a_commit_abandoned_at_any_point_is_whole_or_absent,
     danger::readers_never_see_half_a_commit,
+    derivations::versions_are_walked_both_ways,
+    derivations::nothing_is_computed_from_what_is_not_there,
+    derivations::a_lock_is_an_actors_own_name_for_versions,
     jobs::a_job_is_read_back_by_its_owner_alone,
     jobs::the_same_key_is_the_same_job,
     jobs::a_job_is_written_by_the_server_that_runs_it,

@@ -8,6 +8,7 @@ pub(crate) mod event;
 pub(crate) mod ingest;
 pub(crate) mod job;
 pub(crate) mod lake;
+pub(crate) mod lineage;
 pub(crate) mod object;
 pub(crate) mod openlineage;
 mod problems;

@@ -6,7 +6,7 @@ use axum::{
     extract::{Request, State},
 };
 use http::StatusCode;
-use lakebed_api::{LineageAnswer, LineageEvent, LineageEventNode, LineageEventPage, media};
+use lakebed_api::{LineageEvent, LineageEventAnswer, LineageEventNode, LineageEventPage, media};
 use lakebed_core::{
     DatasetName,
     lineage::{LineageName, LineageNode},
@@ -38,7 +38,7 @@ use crate::{
         description = "The same key from the same actor is the same change; 1 to 200 characters")),
     request_body(content = Object, content_type = "application/json"),
     responses(
-        (status = 201, description = "It is on record", body = LineageAnswer),
+        (status = 201, description = "It is on record", body = LineageEventAnswer),
         BadBody, Changes, Always
     )
 )]
@@ -46,13 +46,13 @@ pub(crate) async fn receive_lineage(
     State(state): State<AppState>,
     Context(ctx): Context,
     request: Request,
-) -> Result<(StatusCode, Json<LineageAnswer>)> {
+) -> Result<(StatusCode, Json<LineageEventAnswer>)> {
     let (parts, body) = request.into_parts();
     if media_type(&parts.headers).as_deref() != Some(media::JSON) {
         return Err(unsupported(media::JSON));
     }
     let told = state.lake.receive_lineage(&ctx, read_body(body).await?).await?;
-    Ok((StatusCode::CREATED, Json(LineageAnswer { told })))
+    Ok((StatusCode::CREATED, Json(LineageEventAnswer { told })))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -261,6 +261,34 @@ fn probes(operation: &str, thing: &Thing) -> Option<Vec<Probe>> {
                 },
             ]
         }
+        "GET /v1/datasets/{namespace}/{name}/lineage" => selectors
+            .iter()
+            .map(|selector| selector.trim_start_matches('@'))
+            .flat_map(|version| {
+                let path = format!("/v1/datasets/{namespace}/{name}/lineage");
+                match version {
+                    "" => vec![get(&path), get(format!("{path}?direction=down&column=id"))],
+                    _ => vec![get(format!("{path}?version={version}"))],
+                }
+            })
+            .collect(),
+        "GET /v1/datasets/{namespace}/{name}/openlineage" => vec![
+            get(format!("/v1/datasets/{namespace}/{name}/openlineage")),
+            get(format!("/v1/datasets/{namespace}/{name}/openlineage?version=b3:{prefix}")),
+        ],
+        "GET /v1/datasets/{namespace}/{name}/impact" => vec![
+            get(format!("/v1/datasets/{namespace}/{name}/impact")),
+            get(format!("/v1/datasets/{namespace}/{name}/impact?column=id")),
+            get(format!("/v1/datasets/{namespace}/{name}/impact?column=nothing")),
+        ],
+        "GET /v1/report" => vec![get("/v1/report")],
+        "PUT /v1/locks/{name}" => {
+            let pinned = json!([{ "reference": dataset, "version_id": version }]);
+            vec![Probe { method: "PUT", ..post("/v1/locks/x", json!({ "inputs": pinned })) }]
+        }
+        "DELETE /v1/locks/{name}" => {
+            vec![Probe { method: "DELETE", ..get("/v1/locks/x") }]
+        }
         "GET /v1/events" => vec![get("/v1/events"), get("/v1/events?after=1&limit=1000")],
         "POST /api/v1/lineage" => {
             let about = |outputs: serde_json::Value| {
@@ -779,6 +807,11 @@ async fn p7_policies_hold_on_every_route() {
             let mut shown = seen(&answer, &world.hidden).replace(&lake, "LAKE");
             if let Some(id) = answer.headers.get("lakebed-statement-id") {
                 shown = shown.replace(id.to_str().unwrap(), "STATEMENT");
+            }
+            // Made of the lake's id and the version's name.
+            const RUN: &str = "\"runId\":\"";
+            if let Some(run) = shown.find(RUN).map(|place| place + RUN.len()) {
+                shown.replace_range(run..run + 36, "RUN");
             }
             let asked = world.hidden.blank(&format!("{} {}", probe.path, probe.body));
             told.push(format!("{asked}\n{shown}"));

@@ -659,11 +659,10 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// The datasets that it is computed from, sorted.
-    fn derived_from(&self) -> Vec<DatasetName> {
-        let inputs = self.computed.iter().flat_map(|computed| &computed.inputs);
-        let names: BTreeSet<DatasetName> = inputs.map(|input| input.dataset.clone()).collect();
-        names.into_iter().collect()
+    /// The versions that it is computed from, sorted.
+    fn derived_from(&self) -> Vec<InputVersion> {
+        let inputs = self.computed.iter().flat_map(|computed| computed.inputs.clone());
+        inputs.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn key(
