@@ -448,28 +448,6 @@ fn lineage_and_what_belongs_to_it_read_back() {
     assert!(serde_json::from_value::<LockRequest>(json!({ "inputs": [], "actor": "x" })).is_err());
 }
 
-#[test]
-fn products_read_back() {
-    let summary = ProductSummary {
-        product: "crm.per_day".parse().unwrap(),
-        owner: "alice".to_owned(),
-        purpose: "x".to_owned(),
-        newest: Some(version()),
-    };
-    reads_back(ProductAnswer {
-        snapshot: Snapshot { seq: 7, at: at() },
-        summary: summary.clone(),
-        declared: Some(product()),
-    });
-    reads_back(ProductList { products: vec![summary] });
-    let pinned = LockedReference {
-        reference: "crm.orders@validated".parse().unwrap(),
-        version_id: serde_json::from_value(json!(object("version"))).unwrap(),
-    };
-    reads_back(BuildRequest { locked: Some(vec![pinned]) });
-    reads_back(BuildRequest::default());
-}
-
 fn catalog_plan() -> CatalogPlan {
     CatalogPlan {
         before: None,

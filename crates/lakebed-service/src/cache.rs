@@ -30,7 +30,6 @@ pub(crate) struct Cache {
     contracts: Shelf<Contract>,
     derivations: Shelf<Derivation>,
     lineages: Shelf<Lineage>,
-    derivations: Shelf<Derivation>,
     findings: Shelf<Findings>,
     /// By the event that applied it: the same value may come to hold twice, for other tables.
     in_force: Shelf<InForce, u64>,

@@ -36,7 +36,6 @@ impl Governed {
             limits: QueryLimits::default(),
             now: Timestamp::from_micros(1_762_000_000_000_000),
             fixed: None,
-            fixed: None,
         };
         let answer = engine.run(job, store).await?;
         Ok(answer.batches.try_collect().await?)

@@ -237,7 +237,8 @@ async fn filters_are_of_the_columns_type() {
     let world = World::new().await;
     let odd = "odd \"name\"; --";
     let all: &[&str] = &["five", "four", "one", "seven", "six", "three", "two"];
-    let cases: &[(&[(&str, &str)], &[&str])] = &[
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+    let cases: &[(Pairs<'_>, &[&str])] = &[
         (&[], all),
         (&[("id", "1")], &["one"]),
         (&[("id.eq", "1")], &["one"]),
@@ -288,7 +289,8 @@ async fn filters_are_of_the_columns_type() {
 async fn what_cannot_be_asked_is_refused() {
     let world = World::new().await;
     let long = vec!["1"; 1001].join(",");
-    let cases: &[(&[(&str, &str)], &str, &str)] = &[
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+    let cases: &[(Pairs<'_>, &str, &str)] = &[
         (&[("nope", "1")], "unknown-column", "`nope`"),
         (&[("ID", "1")], "unknown-column", "`ID`"),
         (&[("nope.lt", "1")], "unknown-column", "`nope.lt`"),

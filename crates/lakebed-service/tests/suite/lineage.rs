@@ -60,14 +60,24 @@ impl Engine for Toy {
     fn prepare(&self, sql: &str) -> Result<Prepared, EngineError> {
         if !sql.contains('=') {
             let references = vec![sql.parse().expect("a reference")];
-            return Ok(Prepared { kind: StatementKind::Query, references, system: Vec::new() });
+            return Ok(Prepared {
+                kind: StatementKind::Query,
+                references,
+                system: Vec::new(),
+                placeholders: Default::default(),
+            });
         }
         let Parsed { outputs, rows } = parsed(sql);
         let made_of = outputs.iter().flat_map(|(_, origins)| origins).chain(&rows);
         let names: BTreeSet<&DatasetName> = made_of.map(|(dataset, _)| dataset).collect();
         let references = names.iter().map(|name| name.to_string().parse().expect("a reference"));
         let references = references.collect();
-        Ok(Prepared { kind: StatementKind::Query, references, system: Vec::new() })
+        Ok(Prepared {
+            kind: StatementKind::Query,
+            references,
+            system: Vec::new(),
+            placeholders: Default::default(),
+        })
     }
 
     async fn run(&self, job: QueryJob, _: &Store) -> Result<QueryStream, EngineError> {

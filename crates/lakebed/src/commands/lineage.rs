@@ -205,7 +205,7 @@ fn dot(answer: &LineageAnswer) -> String {
     for (place, version) in answer.versions.iter().enumerate() {
         let _ = writeln!(text, "  v{place} [label={}];", quoted(&[name(answer, place)]));
         for (number, original) in version.originals.iter().enumerate() {
-            let label = quoted(&[original.name.clone()]);
+            let label = quoted(std::slice::from_ref(&original.name));
             let _ = writeln!(text, "  f{place}_{number} [shape=note, label={label}];");
             let _ = writeln!(text, "  f{place}_{number} -> v{place};");
         }
