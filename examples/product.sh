@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From two raw files with real defects to a governed product and back: quarantine, contracts, stages, an
-# approval, a policy, a lock, new data, a rebuild, and a step back. In a temporary folder that is removed
+# approval, a policy, lineage, a lock, new data, a rebuild, and a step back. In a temporary folder that is removed
 # at the end, against a lake there or the one that is named, which should be a new one.
 #
 #   examples/product.sh                   with `lakebed` from the PATH
@@ -133,6 +133,11 @@ lakebed sql 'SELECT origin, sum(flights) AS flights FROM nyc."delays@product" GR
 
 say "A lock pins what the product was made of."
 lakebed lock nyc.flights nyc.planes
+
+say "From a column of the product to the files that were delivered, and from a column of a file to who would notice."
+lakebed lineage 'nyc.delays@product' --column minutes
+lakebed impact nyc.flights.dep_delay
+lakebed report
 
 say "A week later: more flights, and the product again."
 lakebed ingest "$data/flights-week-2.csv" --to nyc.flights --append --null NA
