@@ -15,7 +15,7 @@ use futures::{FutureExt as _, StreamExt as _, stream};
 use lakebed_service::engine::{EngineError, QueryLimits, QueryStream};
 use tokio::{
     sync::mpsc,
-    task::{AbortHandle, JoinError},
+    task::JoinError,
     time::{Instant, timeout_at},
 };
 use tracing::{Instrument as _, Span};
@@ -26,7 +26,7 @@ use crate::{
     facts::Facts,
     objects::Fault,
     output::{plain_batches, plain_schema},
-    stacks::EngineThreads,
+    threads::{EngineThreads, Running},
     weight::weight,
 };
 
@@ -96,7 +96,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn run(mut self, span: Span) -> (Running, mpsc::Receiver<Message>) {
+    async fn run(mut self, span: Span) -> Begun {
         let (sender, receiver) = mpsc::channel(1);
         let threads = Arc::clone(&self.ready.threads);
         let planned = self.ready.planned.take();
@@ -111,8 +111,28 @@ impl Waiting {
             // Nobody may be left to hear it.
             let _ = sender.send(last).await;
         };
-        let task = threads.handle().spawn(task.instrument(span)).abort_handle();
-        (Running { task, _threads: threads }, receiver)
+        let running = threads.spawn(task.instrument(span)).await;
+        Begun { _running: running, receiver, deadline, threads }
+    }
+}
+
+/// A statement that gives rows; ends when dropped.
+struct Begun {
+    _running: Running,
+    receiver: mpsc::Receiver<Message>,
+    deadline: Deadline,
+    /// They outlive the statements on them.
+    threads: Arc<EngineThreads>,
+}
+
+impl Begun {
+    /// What comes next, if it comes in time.
+    async fn next(&mut self) -> Message {
+        match self.deadline.wait(&self.threads, self.receiver.recv()).await {
+            Ok(Some(message)) => message,
+            Ok(None) => Message::Failed(internal("the statement's task ended without a word")),
+            Err(error) => Message::Failed(error),
+        }
     }
 }
 
@@ -123,36 +143,22 @@ fn batches(
 ) -> stream::BoxStream<'static, Result<RecordBatch, EngineError>> {
     enum State {
         Waiting(Waiting, Span),
-        Running(Running, mpsc::Receiver<Message>),
+        Running(Begun),
         Over,
     }
     stream::unfold(State::Waiting(waiting, span), |state| async {
-        let (running, mut receiver) = match state {
-            State::Waiting(waiting, span) => waiting.run(span),
-            State::Running(running, receiver) => (running, receiver),
+        let mut running = match state {
+            State::Waiting(waiting, span) => waiting.run(span).await,
+            State::Running(running) => running,
             State::Over => return None,
         };
-        match receiver.recv().await {
-            Some(Message::Rows(batch)) => Some((Ok(batch), State::Running(running, receiver))),
-            Some(Message::Failed(error)) => Some((Err(error), State::Over)),
-            Some(Message::Done) => None,
-            None => Some((Err(internal("the statement's task ended without a word")), State::Over)),
+        match running.next().await {
+            Message::Rows(batch) => Some((Ok(batch), State::Running(running))),
+            Message::Failed(error) => Some((Err(error), State::Over)),
+            Message::Done => None,
         }
     })
     .boxed()
-}
-
-/// Ends the task when dropped.
-struct Running {
-    task: AbortHandle,
-    /// The threads outlive the statements on them.
-    _threads: Arc<EngineThreads>,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
 }
 
 fn schema_of(planned: &Planned) -> SchemaRef {
@@ -300,26 +306,26 @@ impl Deadline {
         exhausted(format!("the statement took longer than the {} ms it has", self.allowed_ms))
     }
 
-    /// Computing cannot be interrupted, only no longer waited for. The time is that of the engine's
-    /// threads.
+    /// As [`Self::meet`], by the engine's clock: whoever waits may have none, and who works may not
+    /// look at it.
+    async fn wait<T>(
+        self,
+        threads: &EngineThreads,
+        work: impl Future<Output = T>,
+    ) -> Result<T, EngineError> {
+        let Some(at) = self.at else { return Ok(work.await) };
+        threads.by(at, work).await.ok_or_else(|| self.missed())
+    }
+
+    /// Computing cannot be interrupted, only no longer waited for.
     async fn compute<T: Send + 'static>(
         self,
         threads: &EngineThreads,
         work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
         let span = Span::current();
-        let handle = threads.handle();
-        let work = handle.spawn_blocking(move || span.in_scope(work));
-        let computed = match self.at {
-            None => work.await,
-            Some(at) => {
-                let in_time = {
-                    let _clock = handle.enter();
-                    timeout_at(at, work)
-                };
-                in_time.await.map_err(|_| self.missed())?
-            }
-        };
+        let work = threads.handle().spawn_blocking(move || span.in_scope(work));
+        let computed = self.wait(threads, work).await?;
         computed.map_err(from_join)?
     }
 }

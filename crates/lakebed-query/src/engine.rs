@@ -22,7 +22,8 @@ use crate::{
     parameters,
     plan::{self, Provider},
     session::Template,
-    stacks::{self, EngineThreads},
+    stacks,
+    threads::EngineThreads,
 };
 
 /// How much of the machine an engine may use.
@@ -60,8 +61,7 @@ impl DataFusionEngine {
         let partitions = options.target_partitions.get();
         let template = Template::new(partitions, options.footer_cache_bytes);
         let template = Arc::new(template.map_err(io::Error::other)?);
-        // One more than partitions, so that a plan that hogs them does not stop the others' start.
-        let threads = Arc::new(EngineThreads::start(partitions + 1)?);
+        let threads = Arc::new(EngineThreads::start(partitions)?);
         Ok(Self { template, threads, provider: governed::provider })
     }
 
@@ -97,7 +97,7 @@ impl DataFusionEngine {
     /// How many statements, and parts of statements, are at work or waiting for their reader.
     #[must_use]
     pub fn alive_tasks(&self) -> usize {
-        self.threads.handle().metrics().num_alive_tasks()
+        self.threads.alive_tasks()
     }
 }
 

@@ -46,6 +46,7 @@ mod statements;
 mod statistics;
 mod suggest;
 mod table;
+mod threads;
 mod weight;
 mod yielding;
 

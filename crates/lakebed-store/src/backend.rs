@@ -7,9 +7,13 @@ use std::{fmt::Debug, ops::Range, path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use url::Url;
 
 use crate::{Error, Result};
+
+/// Requests for parts of one object that are on their way at the same time.
+pub(crate) const READS_AT_ONCE: usize = 4;
 
 /// A place for bytes: a folder, or an object store.
 #[async_trait]
@@ -33,6 +37,13 @@ pub trait Backend: Debug + Send + Sync + 'static {
     /// The bytes of `range` that are there: fewer where the content ends before, none where it ends
     /// before the range starts. Nothing if there is nothing at `key`.
     async fn read_range(&self, key: &str, range: Range<u64>) -> Result<Option<Bytes>>;
+
+    /// What [`Self::read_range`] gives for each range, in order; in one go where the place can.
+    async fn read_ranges(&self, key: &str, ranges: &[Range<u64>]) -> Result<Option<Vec<Bytes>>> {
+        let reads = stream::iter(ranges.to_vec()).map(|range| self.read_range(key, range));
+        let read: Vec<Option<Bytes>> = reads.buffered(READS_AT_ONCE).try_collect().await?;
+        Ok(read.into_iter().collect())
+    }
 
     /// How long the content is; nothing if there is nothing.
     async fn size(&self, key: &str) -> Result<Option<u64>>;

@@ -26,6 +26,7 @@ mod cloud;
 mod connector;
 mod error;
 mod examine;
+mod kept;
 mod key;
 mod local;
 mod observe;

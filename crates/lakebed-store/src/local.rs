@@ -93,6 +93,18 @@ impl Backend for LocalBackend {
         self.run(key, |_, path| read_range(path, range)).await
     }
 
+    /// One file, opened once, by one thread: waking another costs as much as reading a part.
+    async fn read_ranges(&self, key: &str, ranges: &[Range<u64>]) -> Result<Option<Vec<Bytes>>> {
+        let ranges = ranges.to_vec();
+        self.run(key, move |_, path| {
+            let Some((mut file, size_bytes)) = open(path)? else { return Ok(None) };
+            let mut part = |range| read_part(&mut file, size_bytes, range);
+            let read: io::Result<Vec<_>> = ranges.into_iter().map(&mut part).collect();
+            read.map(Some).map_err(|error| Error::io("read", path, error))
+        })
+        .await
+    }
+
     async fn size(&self, key: &str) -> Result<Option<u64>> {
         self.run(key, |_, path| Ok(open(path)?.map(|(_, size_bytes)| size_bytes))).await
     }
@@ -348,18 +360,21 @@ fn open(path: &Path) -> Result<Option<(File, u64)>> {
 
 pub(crate) fn read_range(path: &Path, range: Range<u64>) -> Result<Option<Bytes>> {
     let Some((mut file, size_bytes)) = open(path)? else { return Ok(None) };
+    let read = read_part(&mut file, size_bytes, range);
+    read.map(Some).map_err(|error| Error::io("read", path, error))
+}
+
+/// The bytes of `range` that are there.
+fn read_part(file: &mut File, size_bytes: u64, range: Range<u64>) -> io::Result<Bytes> {
     let wanted = range.end.min(size_bytes).saturating_sub(range.start);
-    if wanted == 0 {
-        return Ok(Some(Bytes::new()));
-    }
     let mut bytes = Vec::new();
-    let read = bytes
-        .try_reserve_exact(usize::try_from(wanted).unwrap_or(usize::MAX))
-        .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))
-        .and_then(|()| file.seek(io::SeekFrom::Start(range.start)))
-        .and_then(|_| file.take(wanted).read_to_end(&mut bytes));
-    read.map_err(|error| Error::io("read", path, error))?;
-    Ok(Some(bytes.into()))
+    if wanted > 0 {
+        let reserved = bytes.try_reserve_exact(usize::try_from(wanted).unwrap_or(usize::MAX));
+        reserved.map_err(|_| io::ErrorKind::OutOfMemory)?;
+        file.seek(io::SeekFrom::Start(range.start))?;
+        file.take(wanted).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes.into())
 }
 
 /// Walks the folder. What cannot be a key is none of ours, and is left out.

@@ -117,6 +117,10 @@ impl Backend for Observed {
         self.listener.time(Operation::ReadRange, self.backend.read_range(key, range)).await
     }
 
+    async fn read_ranges(&self, key: &str, ranges: &[Range<u64>]) -> Result<Option<Vec<Bytes>>> {
+        self.listener.time(Operation::ReadRange, self.backend.read_ranges(key, ranges)).await
+    }
+
     async fn size(&self, key: &str) -> Result<Option<u64>> {
         self.listener.time(Operation::Size, self.backend.size(key)).await
     }

@@ -2,7 +2,8 @@
 //!
 //! Objects of at most one group are read and hashed whole. Of longer ones the groups that a range
 //! touches are read, and each is checked against the object's hash tree, which has proved itself
-//! by recombining to the object's name. Bytes are not kept: only proved trees are.
+//! by recombining to the object's name. Proved trees are kept, and bytes that are
+//! wanted again.
 
 use std::{ops::Range, path::PathBuf, sync::Arc};
 
@@ -16,6 +17,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::{
     Backend, Error, Found, Result, Store,
+    backend::READS_AT_ONCE,
     error::blocking,
     ranges::{check_range, cut, merge, windows},
     tree::{Digest, GROUP, GROUP_BYTES, HashTree, TreeHasher},
@@ -23,10 +25,7 @@ use crate::{
 
 /// So many bytes are checked where they are read: less time than another thread takes to wake up on a
 /// machine that is busy.
-const AT_ONCE: usize = 8 * GROUP;
-
-/// Windows, or parts of one object, on their way at the same time.
-const READS_AT_ONCE: usize = 4;
+const AT_ONCE: usize = 16 * GROUP;
 
 impl Store {
     /// The whole object, verified.
@@ -57,9 +56,22 @@ impl Store {
         object: &StoredObject,
         ranges: &[Range<u64>],
     ) -> Result<Vec<Bytes>> {
-        let read = self.read_ranges(object, ranges).await;
-        self.listener.note(&read);
-        read
+        let mut answers: Vec<_> =
+            ranges.iter().map(|range| self.kept.find(object, range)).collect();
+        let missing = |(range, answer): (&Range<u64>, &Option<Bytes>)| {
+            answer.is_none().then(|| range.clone())
+        };
+        let missing: Vec<_> = ranges.iter().zip(&answers).filter_map(missing).collect();
+        if !missing.is_empty() {
+            let read = self.read_ranges(object, &missing).await;
+            self.listener.note(&read);
+            let read = missing.iter().zip(read?);
+            for (answer, (range, bytes)) in answers.iter_mut().filter(|it| it.is_none()).zip(read) {
+                self.kept.offer(object, range, &bytes);
+                *answer = Some(bytes);
+            }
+        }
+        Ok(answers.into_iter().map(|answer| answer.expect("kept or read")).collect())
     }
 
     async fn read_ranges(
@@ -75,11 +87,8 @@ impl Store {
         let tree = self.tree(object).await?;
         let reads = merge(object.size_bytes, ranges, self.backend.worthwhile_gap());
         let starts: Vec<_> = reads.iter().map(|read| read.start).collect();
-        let parts: Vec<Bytes> = stream::iter(reads)
-            .map(|read| self.groups(object, &tree, read))
-            .buffered(READS_AT_ONCE)
-            .try_collect()
-            .await?;
+        let parts = self.exactly(object.id, object.size_bytes, &reads).await?;
+        let parts = self.checked(object, &tree, &starts, parts).await?;
         let answers = ranges.iter().map(|range| {
             if range.is_empty() {
                 return Bytes::new();
@@ -178,31 +187,34 @@ impl Store {
 
     /// An object of at most one group, hashed whole.
     async fn small(&self, object: &StoredObject) -> Result<Bytes> {
-        let bytes = self.exactly(object.id, object.size_bytes, 0..object.size_bytes).await?;
+        let bytes = self.whole(object.id, object.size_bytes).await?;
         match ObjectId::of(&bytes) {
             found if found == object.id => Ok(bytes),
             found => Err(Error::Corrupt { object: object.id, found: Found::Bytes(found) }),
         }
     }
 
-    /// Whole groups, each checked.
-    async fn groups(
+    /// The parts, which are whole groups, when each group was checked.
+    async fn checked(
         &self,
         object: &StoredObject,
         tree: &Arc<HashTree>,
-        range: Range<u64>,
-    ) -> Result<Bytes> {
-        let start = range.start;
-        let bytes = self.exactly(object.id, object.size_bytes, range).await?;
-        let mismatch = match bytes.len() <= AT_ONCE {
-            true => tree.first_mismatch(start, &bytes),
+        starts: &[u64],
+        parts: Vec<Bytes>,
+    ) -> Result<Vec<Bytes>> {
+        let mismatch = |tree: &HashTree, starts: &[u64], parts: &[Bytes]| {
+            let mut at = starts.iter().zip(parts);
+            at.find_map(|(start, part)| tree.first_mismatch(*start, part))
+        };
+        let (found, parts) = match parts.iter().map(Bytes::len).sum::<usize>() <= AT_ONCE {
+            true => (mismatch(tree, starts, &parts), parts),
             false => {
-                let (tree, bytes) = (Arc::clone(tree), bytes.clone());
-                blocking(move || Ok(tree.first_mismatch(start, &bytes))).await?
+                let (tree, starts) = (Arc::clone(tree), starts.to_vec());
+                blocking(move || Ok((mismatch(&tree, &starts, &parts), parts))).await?
             }
         };
-        match mismatch {
-            None => Ok(bytes),
+        match found {
+            None => Ok(parts),
             Some(offset) => {
                 Err(Error::Corrupt { object: object.id, found: Found::Group { offset } })
             }
@@ -226,7 +238,7 @@ impl Store {
 
     async fn read_tree(&self, object: &StoredObject, tree_id: ObjectId) -> Result<HashTree> {
         let size_bytes = HashTree::stored_bytes(object.size_bytes);
-        let bytes = self.exactly(tree_id, size_bytes, 0..size_bytes).await?;
+        let bytes = self.whole(tree_id, size_bytes).await?;
         let proved =
             HashTree::from_bytes(object.size_bytes, &bytes).filter(|tree| tree.root() == object.id);
         proved.ok_or_else(|| wrong_tree(object, tree_id, &bytes))
@@ -246,18 +258,33 @@ impl Store {
         }
     }
 
-    /// Bytes `range` of what is at the key of `id` and should be `size_bytes` long.
+    /// All bytes of what is at the key of `id` and should be `size_bytes` long.
+    async fn whole(&self, id: ObjectId, size_bytes: u64) -> Result<Bytes> {
+        let parts = self.exactly(id, size_bytes, std::slice::from_ref(&(0..size_bytes))).await?;
+        Ok(parts.into_iter().next().expect("one range, one part"))
+    }
+
+    /// Bytes `ranges` of what is at the key of `id` and should be `size_bytes` long.
     ///
-    /// Where the range ends with the object, so must what is there.
-    async fn exactly(&self, id: ObjectId, size_bytes: u64, range: Range<u64>) -> Result<Bytes> {
+    /// Where a range ends with the object, so must what is there.
+    async fn exactly(
+        &self,
+        id: ObjectId,
+        size_bytes: u64,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<Bytes>> {
         let key = id.key();
-        let wanted = range.end - range.start;
         // One byte more than there should be.
-        let end = if range.end == size_bytes { range.end.saturating_add(1) } else { range.end };
-        let bytes = self.backend.read_range(&key, range.start..end).await?;
-        let bytes = bytes.ok_or_else(|| Error::not_found(&key))?;
-        if bytes.len() as u64 == wanted {
-            return Ok(bytes);
+        let to_the_end = |range: &Range<u64>| match range.end == size_bytes {
+            true => range.start..range.end.saturating_add(1),
+            false => range.clone(),
+        };
+        let asked: Vec<_> = ranges.iter().map(to_the_end).collect();
+        let read = self.backend.read_ranges(&key, &asked).await?;
+        let parts = read.ok_or_else(|| Error::not_found(&key))?;
+        let lengths = ranges.iter().map(|range| range.end - range.start);
+        if parts.iter().map(|part| part.len() as u64).eq(lengths) {
+            return Ok(parts);
         }
         let found = self.backend.size(&key).await?.ok_or_else(|| Error::not_found(&key))?;
         Err(Error::wrong_size(id, size_bytes, found))

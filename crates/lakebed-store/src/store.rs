@@ -20,6 +20,7 @@ use crate::{
     Scratch, Staged, StoreOptions,
     cloud::open_url,
     error::blocking,
+    kept::KeptBytes,
     key::{check_key, check_prefix},
     observe::{Listener, Observed},
     spool::Source,
@@ -36,6 +37,7 @@ const PIECES_WAITING: usize = 8;
 pub struct Store {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) trees: Arc<ProvedTrees>,
+    pub(crate) kept: Arc<KeptBytes>,
     pub(crate) listener: Listener,
     scratch: Arc<Scratch>,
 }
@@ -84,7 +86,8 @@ impl Store {
     pub fn new(backend: Arc<dyn Backend>, scratch: Scratch) -> Self {
         let listener = Listener::default();
         let backend = Arc::new(Observed { backend, listener: listener.clone() });
-        Self { backend, trees: Arc::default(), listener, scratch: Arc::new(scratch) }
+        let (trees, kept) = (Arc::default(), Arc::default());
+        Self { backend, trees, kept, listener, scratch: Arc::new(scratch) }
     }
 
     /// Lets `observer` hear how the back end does, whichever clone is used. The first one stays.
