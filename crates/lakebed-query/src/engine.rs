@@ -6,7 +6,9 @@
 use std::{io, num::NonZeroUsize, sync::Arc, thread};
 
 use async_trait::async_trait;
-use datafusion::{execution::TaskContext, physical_plan::ExecutionPlan};
+use datafusion::{
+    execution::TaskContext, physical_plan::ExecutionPlan, sql::sqlparser::ast::Query,
+};
 use lakebed_service::engine::{
     Described, Engine, EngineError, Prepared, QueryJob, QueryStream, StatementKind,
 };
@@ -20,8 +22,9 @@ use crate::{
     objects::{Fault, OnlyOurs},
     output::plain_schema,
     parameters,
-    plan::{self, Provider},
-    session::Template,
+    plan::{self, Logical, Provider},
+    plans::Optimised,
+    session::{Planner, Template},
     stacks,
     threads::EngineThreads,
 };
@@ -158,14 +161,13 @@ pub(crate) fn plan_job(
 ) -> Result<Planned, EngineError> {
     let admitted = template.statements.admit(&job.sql)?;
     let kind = &admitted.prepared.kind;
-    let Some(mut query) = admitted.query.clone() else {
+    let Some(query) = admitted.query.clone() else {
         parameters::none(&job.parameters)?;
         return match kind {
             StatementKind::ShowTables => answers::listed(&job.listing).map(Planned::Answer),
             _ => described(&job).map(Planned::Answer),
         };
     };
-    parameters::bind(&mut query, &job.parameters)?;
     let fault = Fault::default();
     let files = job.tables.iter().flat_map(|table| &table.files);
     let objects = store.reader(files.map(|file| file.object));
@@ -173,27 +175,52 @@ pub(crate) fn plan_job(
     let parts = job.fixed.as_ref().map(|_| 1);
     let planner = template.planner(&job.limits, job.now, parts).map_err(from_datafusion)?;
     let planner = planner.reading(&objects);
-    let logical = plan::logical(query, &planner, &job, provider)?;
-    let logical = match &job.fixed {
-        Some(order) => plan::fixed(logical, order)?,
-        None => logical,
-    };
     if *kind == StatementKind::Explain {
+        let logical = logical_plan(query, &planner, &job, provider)?.plan;
         let logical = planner.optimize(&logical).map_err(from_datafusion)?;
         return answers::explained(&logical).map(Planned::Answer);
     }
-    let logical = plan::limited(logical, job.limits.max_rows)?;
-    let unstable = facts::unstable(&logical).map_err(from_datafusion)?;
-    // What `create_physical_plan` does in one step.
-    let optimised = planner.optimize(&logical).map_err(from_datafusion)?;
-    let columns = facts::columns(&optimised).map_err(from_datafusion)?;
+    let optimised =
+        template.plans.find_or_make(&job, || optimised(query, &planner, &job, provider))?;
     let physical = tokio::runtime::Handle::current()
-        .block_on(planner.query_planner().create_physical_plan(&optimised, &*planner))
+        .block_on(planner.query_planner().create_physical_plan(&optimised.plan, &*planner))
         .map_err(from_datafusion)?;
     let context = template.context(&planner, &job.limits, store.scratch_dir(), objects);
     let context = context.map_err(from_datafusion)?;
-    let facts = Facts { columns, unstable };
-    Ok(Planned::Plan { physical, context, fault, facts })
+    Ok(Planned::Plan { physical, context, fault, facts: optimised.facts.clone() })
+}
+
+/// The plan of `job`, its parameters bound, in the order that it asks for.
+fn logical_plan(
+    mut query: Box<Query>,
+    planner: &Planner<'_>,
+    job: &QueryJob,
+    provider: Provider,
+) -> Result<Logical, EngineError> {
+    parameters::bind(&mut query, &job.parameters)?;
+    let logical = plan::logical(query, planner, job, provider)?;
+    Ok(match &job.fixed {
+        Some(order) => Logical { plan: plan::fixed(logical.plan, order)?, ..logical },
+        None => logical,
+    })
+}
+
+/// What [`create_physical_plan`](datafusion::execution::context::SessionState::create_physical_plan)
+/// does before it plans how to run.
+fn optimised(
+    query: Box<Query>,
+    planner: &Planner<'_>,
+    job: &QueryJob,
+    provider: Provider,
+) -> Result<Optimised, EngineError> {
+    let Logical { plan, has_table_functions } = logical_plan(query, planner, job, provider)?;
+    let logical = plan::limited(plan, job.limits.max_rows)?;
+    let unstable = facts::unstable(&logical).map_err(from_datafusion)?;
+    let changing = facts::changing(&logical).map_err(from_datafusion)?;
+    let plan = planner.optimize(&logical).map_err(from_datafusion)?;
+    let columns = facts::columns(&plan).map_err(from_datafusion)?;
+    let is_lasting = changing.is_empty() && !has_table_functions;
+    Ok(Optimised { plan, facts: Facts { columns, unstable }, is_lasting })
 }
 
 /// What the answer to `job` would be made of. Touches no store; call it where [`plan_job`] is called.
@@ -211,7 +238,7 @@ fn derive_job(
     parameters::bind(&mut query, &job.parameters)?;
     let planner = template.planner(&job.limits, job.now, None).map_err(from_datafusion)?;
     let logical = plan::logical(query, &planner, job, provider)?;
-    let analysed = plan::analysed(logical, &planner)?;
+    let analysed = plan::analysed(logical.plan, &planner)?;
     let lineage = lineage::of(&analysed, &job.tables)?;
     Ok(Described { schema: plain_schema(analysed.schema().as_arrow()), lineage })
 }

@@ -40,6 +40,7 @@ mod objects;
 mod output;
 mod parameters;
 mod plan;
+mod plans;
 mod session;
 mod stacks;
 mod statements;

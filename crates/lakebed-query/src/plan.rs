@@ -1,6 +1,12 @@
 //! From an admitted query to a physical plan. Pure computing: no call to the store.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use arrow::datatypes::DataType;
 use datafusion::{
@@ -34,13 +40,20 @@ use crate::{
 /// that another one leaks.
 pub(crate) type Provider = fn(&BoundTable) -> Arc<dyn TableProvider>;
 
-/// The logical plan of `query` over what `job` names, not yet optimised.
+/// A plan, not yet optimised.
+pub(crate) struct Logical {
+    pub(crate) plan: LogicalPlan,
+    /// Whether it has table functions, whose arguments were computed and are no part of it.
+    pub(crate) has_table_functions: bool,
+}
+
+/// The logical plan of `query` over what `job` names.
 pub(crate) fn logical(
     query: Box<Query>,
     state: &SessionState,
     job: &QueryJob,
     provider: Provider,
-) -> std::result::Result<LogicalPlan, EngineError> {
+) -> std::result::Result<Logical, EngineError> {
     let mut tables: HashMap<Named, Arc<dyn TableSource>> = HashMap::new();
     for table in &job.tables {
         tables.insert(Named::Version(table.name()), provider_as_source(provider(table)));
@@ -50,11 +63,13 @@ pub(crate) fn logical(
         let made = Arc::new(made.map_err(from_datafusion)?);
         tables.insert(Named::System(*table), provider_as_source(made));
     }
-    let names = Names { state, tables, is_fixed: job.fixed.is_some() };
+    let has_table_functions = AtomicBool::new(false);
+    let names = Names { state, tables, is_fixed: job.fixed.is_some(), has_table_functions };
     let options = ParserOptions::from(&state.config_options().sql_parser);
-    SqlToRel::new_with_options(&names, options)
+    let plan = SqlToRel::new_with_options(&names, options)
         .sql_statement_to_plan(Statement::Query(query))
-        .map_err(from_datafusion)
+        .map_err(from_datafusion)?;
+    Ok(Logical { plan, has_table_functions: names.has_table_functions.into_inner() })
 }
 
 /// `plan` with its types coerced and its functions governed, and nothing of it optimised away.
@@ -118,6 +133,7 @@ struct Names<'a> {
     tables: HashMap<Named, Arc<dyn TableSource>>,
     /// Whether nothing may answer anew each time.
     is_fixed: bool,
+    has_table_functions: AtomicBool,
 }
 
 impl ContextProvider for Names<'_> {
@@ -135,6 +151,7 @@ impl ContextProvider for Names<'_> {
         let Some(function) = self.state.table_functions().get(name) else {
             return plan_err!("there is no table function `{name}`");
         };
+        self.has_table_functions.store(true, Ordering::Relaxed);
         // Arguments are computed while planning, and are no part of the plan.
         if self.is_fixed
             && let Some(call) = facts::changing_in(&args)?.into_iter().next()

@@ -35,6 +35,7 @@ use crate::{
     functions::{FunctionNames, Functions, GovernFunctions},
     memory::StatementMemory,
     objects::{Nowhere, OnlyOurs},
+    plans::Plans,
     statements::Statements,
     yielding::YieldAfterJoins,
 };
@@ -64,6 +65,7 @@ pub(crate) struct Template {
     footers: Arc<FileMetadataCache>,
     footer_bytes: usize,
     pub(crate) statements: Statements,
+    pub(crate) plans: Plans,
 }
 
 /// Where a table finds its bytes; part of a planner's configuration.
@@ -93,7 +95,8 @@ impl Template {
             .with_physical_optimizer_rule(Arc::new(YieldAfterJoins))
             .build();
         let footers: Arc<FileMetadataCache> = Arc::new(DefaultCache::new(footer_bytes));
-        Ok(Self { state, idle: Mutex::default(), footers, footer_bytes, statements })
+        let (idle, plans) = (Mutex::default(), Plans::default());
+        Ok(Self { state, idle, footers, footer_bytes, statements, plans })
     }
 
     /// What plans one statement: its limits, its time; to run in so many parts, if that is said.

@@ -17,7 +17,7 @@ use crate::{
 
 /// Longer statements are parsed each time. Trees of these are shallow enough to be dropped on any
 /// stack, too.
-const LONGEST: usize = 2_048;
+pub(crate) const LONGEST: usize = 2_048;
 /// So many bytes of statements are kept; beyond it the cache starts anew.
 const KEPT_BYTES: usize = 256 << 10;
 

@@ -331,3 +331,36 @@ async fn a_table_without_columns_can_be_counted() {
         assert!(told.contains(expected), "{sql}\n{told}");
     }
 }
+
+/// One engine answers many: who sees less, or other rows, is told what they would be told alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn p7_no_answer_hangs_on_who_asked_before() {
+    async fn world() -> World {
+        let named = |name: &str| {
+            let mut row: Row = vec![None; COLUMNS];
+            row[5] = Some(Scalar::Text(name.into()));
+            row
+        };
+        let mut world = World::new();
+        world.table("a.b", &table(), &[batch(&["EU", "EU", "EU-West", "z"].map(named))]).await;
+        world
+    }
+    let is = |text: &str| {
+        let value = Scalar::Text(text.into());
+        restriction(Predicate::Compare { field: 6, comparison: Comparison::Equal, value })
+    };
+    let nothing =
+        Sight { rows: Predicate::Constant(true), columns: BTreeMap::new(), mask_key: None };
+    let sights = [Restriction::Unrestricted, is("EU"), is("z"), Restriction::Restricted(nothing)];
+    for sql in
+        ["SELECT count(*) AS n FROM a.b", "SELECT name FROM a.b ORDER BY name", "SELECT * FROM a.b"]
+    {
+        let mut shared = world().await;
+        for sight in sights.iter().chain(sights.iter().rev()) {
+            let mut alone = world().await;
+            alone.restrict("a.b", sight.clone());
+            shared.restrict("a.b", sight.clone());
+            assert_eq!(shared.show(sql).await, alone.show(sql).await, "{sql} {sight:?}");
+        }
+    }
+}
