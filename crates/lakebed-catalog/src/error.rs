@@ -33,6 +33,8 @@ pub enum Entity {
     Declared,
     /// An API token.
     Token(TokenId),
+    /// A run.
+    Run(String),
 }
 
 impl fmt::Display for Entity {
@@ -46,6 +48,7 @@ impl fmt::Display for Entity {
             Self::Notice(dataset) => write!(f, "notice on `{dataset}`"),
             Self::Declared => f.write_str("declared catalog"),
             Self::Token(id) => write!(f, "token `{id}`"),
+            Self::Run(id) => write!(f, "run `{id}`"),
         }
     }
 }

@@ -137,7 +137,7 @@ async fn part_of(connection: &mut Connection, event: &Event) -> Result<i64> {
     }
 }
 
-fn from_row(row: &Row) -> Result<Event> {
+pub(crate) fn from_row(row: &Row) -> Result<Event> {
     let seq = row.number("seq")?;
     let body = serde_json::from_str(&row.text("body")?)
         .map_err(|error| Error::damaged(format!("body of event {seq}"), error))?;

@@ -25,7 +25,7 @@ use crate::{
     front::{caught, front, no_such_method, no_such_route},
     routes::{
         catalog, contract, dataset, diff, event, ingest, job, lake, object, product, profile,
-        promotion, receipt, resolve, sql, statement, token, upload, verify, version,
+        promotion, receipt, resolve, run, sql, statement, token, upload, verify, version,
     },
 };
 
@@ -82,6 +82,12 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(event::list_events))
         .routes(routes!(verify::verify))
         .routes(routes!(contract::check_contract))
+        .routes(routes!(run::begin_run, run::list_runs))
+        .routes(routes!(run::get_run))
+        .routes(routes!(run::get_run_log))
+        .routes(routes!(run::hear_of_run))
+        .routes(routes!(run::commit_run))
+        .routes(routes!(run::abort_run))
         .routes(routes!(promotion::promote))
         .routes(routes!(promotion::review, promotion::list_reviews))
         .routes(routes!(promotion::deprecate))
@@ -114,6 +120,7 @@ fn resources() -> OpenApiRouter<AppState> {
         (name = "object", description = "Immutable bytes by their digest"),
         (name = "ingest", description = "Originals in, a version out"),
         (name = "product", description = "Datasets that are computed from others"),
+        (name = "run", description = "Programs elsewhere that make versions"),
         (name = "job", description = "Long work that nobody has to wait for"),
         (name = "sql", description = "Statements over pinned versions"),
         (name = "receipt", description = "What answers were made of"),

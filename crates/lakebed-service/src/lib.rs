@@ -35,6 +35,7 @@ mod query;
 mod reads;
 mod rebuild;
 mod resolve;
+mod run;
 mod statement;
 mod system;
 mod token;
@@ -86,6 +87,9 @@ pub use reads::{
 };
 pub use rebuild::{RebuildReport, rebuild};
 pub use resolve::{Detail, Resolution, ResolvedVersion, VersionDetail};
+pub use run::{
+    AbortRun, BeginRun, CommitRun, RunInput, RunOutcome, RunOutputs, RunStanding, SeenInput, SeenRun,
+};
 pub use statement::{
     Basis, KeptAnswer, KeptChunk, KeptResult, ResultLimits, STATEMENT, StatementRun,
 };

@@ -10,7 +10,7 @@ use crate::{
     commands::{
         access, build, catalog, completions, config as config_command, contract, demo, diff,
         doctor, fetch, history, ingest, job, lock, log, login, ls, promotion, quarantine, ready,
-        rebuild, receipt, repair, resolve, serve, show, sql, token, verify, whoami,
+        rebuild, receipt, repair, resolve, run, runs, serve, show, sql, token, verify, whoami,
     },
     config::{ColorWhen, Flags},
     output::style,
@@ -189,6 +189,10 @@ pub(crate) enum Command {
     Repair(Box<repair::RepairArgs>),
     /// Build products from what they are declared to be made of
     Build(build::BuildArgs),
+    /// Run a program on pinned versions, and make versions of what it writes
+    Run(Box<run::RunArgs>),
+    /// List runs, or describe one
+    Runs(runs::RunsArgs),
     /// List the versions of a dataset
     History(history::HistoryArgs),
     /// List what happened in the lake

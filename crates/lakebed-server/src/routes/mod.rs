@@ -15,6 +15,7 @@ pub(crate) mod profile;
 pub(crate) mod promotion;
 pub(crate) mod receipt;
 pub(crate) mod resolve;
+pub(crate) mod run;
 pub(crate) mod sql;
 pub(crate) mod statement;
 pub(crate) mod token;

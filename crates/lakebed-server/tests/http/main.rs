@@ -21,6 +21,7 @@ mod problems;
 mod promotions;
 mod proxy;
 mod resources;
+mod runs;
 mod sockets;
 mod statements;
 mod strangers;

@@ -1,6 +1,9 @@
 //! `lakebed fetch`: the bytes of versions, verified, in a folder.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::{Args, ValueHint};
 use lakebed_api::{ResolveRequest, ResolvedVersion};
@@ -22,6 +25,9 @@ use crate::{
     problem::{Exit, Problem, Result},
     progress::Bar,
 };
+
+/// How many files at a time when nobody says.
+const JOBS: usize = 4;
 
 /// Bring verified files of versions into a folder.
 ///
@@ -78,6 +84,39 @@ pub(crate) async fn run(app: &App, args: FetchArgs) -> Result<Exit> {
     }
     let (lake, versions) = resolve(&session, &wishes).await?;
     let what = if args.sources { What::Originals } else { What::Tables };
+    let existing = if args.force { Existing::Replace } else { Existing::Keep };
+    let (wanted, into) = ((&wishes[..], versions), (args.into.as_path(), what));
+    let fetched =
+        bring_all(app, &session, wanted, into, existing, usize::from(args.jobs)).await?;
+    session.close().await;
+    report(app, Report { lake, into: args.into, fetched })?;
+    Ok(Exit::Ok)
+}
+
+/// Brings the tables and files of pinned versions below `into`, several at a time, verified.
+pub(crate) async fn bring(
+    app: &App,
+    session: &Session,
+    inputs: &[LockedInput],
+    into: &Path,
+) -> Result<Vec<Fetched>> {
+    let wish = |input| {
+        let LockedInput { reference, .. } = input;
+        Wish { reference: reference.clone(), pinned: pin(input) }
+    };
+    let wishes: Vec<Wish> = inputs.iter().map(wish).collect();
+    let (_, versions) = resolve(session, &wishes).await?;
+    bring_all(app, session, (&wishes, versions), (into, What::Tables), Existing::Keep, JOBS).await
+}
+
+async fn bring_all(
+    app: &App,
+    session: &Session,
+    (wishes, versions): (&[Wish], Vec<ResolvedVersion>),
+    (into, what): (&Path, What),
+    existing: Existing,
+    jobs: usize,
+) -> Result<Vec<Fetched>> {
     let mut folders = Vec::with_capacity(wishes.len());
     for (wish, version) in wishes.iter().zip(versions) {
         folders.push(layout::plan(&wish.reference, version, what)?);
@@ -86,15 +125,9 @@ pub(crate) async fn run(app: &App, args: FetchArgs) -> Result<Exit> {
         folders.iter().flat_map(|folder| &folder.files).map(|file| file.link.size_bytes).sum();
     let mut bar = Bar::new(&app.terminal);
     bar.start("fetching", total);
-    let existing = if args.force { Existing::Replace } else { Existing::Keep };
-    let jobs = usize::from(args.jobs);
     let counter = bar.counter();
     let on_bytes: OnBytes = Arc::new(move |bytes| counter.add(bytes));
-    let fetched = fetch::fetch(&session, &args.into, &folders, existing, jobs, &on_bytes).await?;
-    drop(bar);
-    session.close().await;
-    report(app, Report { lake, into: args.into, fetched })?;
-    Ok(Exit::Ok)
+    fetch::fetch(session, into, &folders, existing, jobs, &on_bytes).await
 }
 
 type Expected = Option<(lakebed_core::Lock, PathBuf)>;

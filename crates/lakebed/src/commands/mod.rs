@@ -26,6 +26,8 @@ pub(crate) mod rebuild;
 pub(crate) mod receipt;
 pub(crate) mod repair;
 pub(crate) mod resolve;
+pub(crate) mod run;
+pub(crate) mod runs;
 pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod sql;
