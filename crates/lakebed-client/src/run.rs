@@ -67,7 +67,8 @@ impl Client {
         request: &RunCommitRequest,
         on_progress: impl FnMut(Progress),
     ) -> Result<RunCommitAnswer, ClientError> {
-        follow(self.post(&["v1", "runs", id, "commit"]).json(request), on_progress).await
+        let draft = self.post(&["v1", "runs", id, "commit"]).json(request).repeatable();
+        follow(draft, on_progress).await
     }
 
     /// Gives a run up.

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     DatasetDeprecated, DatasetKind, DatasetName, Declared, FileEntry, IngestKey, ObjectId,
-    PrincipalName, Promotion, PromotionReviewed, RunCommitted, StageName, StoredObject, Timestamp, TokenHash,
-    TokenId, TokenScope, VersionId, policy::MaskKey,
+    PrincipalName, Promotion, PromotionReviewed, RunCommitted, StageName, StoredObject, Timestamp,
+    TokenHash, TokenId, TokenScope, VersionId, policy::MaskKey,
 };
 
 /// A change, in its place.

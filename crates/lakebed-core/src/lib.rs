@@ -87,9 +87,7 @@ pub use promotion::{
     ReviewVerdict, Waiver,
 };
 pub use reference::{DatasetRef, RefError, Selector, TablePart, TableRef};
-pub use run::{
-    Environment, GitState, Invocation, Program, RunCommitted, RunOutput, RunRecord,
-};
+pub use run::{Environment, GitState, Invocation, Program, RunCommitted, RunOutput, RunRecord};
 pub use schema::{DataType, Field, FormerField, SchemaChange, SchemaError, TableSchema};
 pub use stage::{Gate, GateError, GateName, Ladder, Stage};
 pub use time::Timestamp;

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lakebed_catalog::DatasetFilter;
 use lakebed_core::{
-    DatasetKind, DatasetName, DatasetRef, Declared, KnownFields, Selector, StoredObject, TableSchema,
+    DatasetKind, DatasetName, DatasetRef, Declared, KnownFields, Selector, StoredObject,
+    TableSchema,
     lineage::Input,
     policy::{Mask, MaskKey, PolicyRule, PolicyTarget, Restriction},
 };

@@ -13,9 +13,9 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use bytes::Bytes;
 use lakebed_catalog::{BegunRun, Commit, RunState};
 use lakebed_core::{
-    DatasetName, DatasetRef, DecodeOptions, DerivedFrom, Event, EventBody, IngestMode, InputVersion,
-    Invocation, LockedInput, ObjectId, Program, RunCommitted, RunOutput, RunRecord, Selector,
-    StoredObject, Timestamp, VersionId,
+    DatasetName, DatasetRef, DecodeOptions, DerivedFrom, Event, EventBody, IngestMode,
+    InputVersion, Invocation, LockedInput, ObjectId, Program, RunCommitted, RunOutput, RunRecord,
+    Selector, StoredObject, Timestamp, VersionId,
 };
 use lakebed_govern::Rights;
 use lakebed_store::Trust;
@@ -312,8 +312,7 @@ impl Lake {
         let log = self.keep_log(ctx, request.log.as_ref()).await?;
         for _ in 0..ATTEMPTS {
             let stored = Stored { ran: &ran, log, meter };
-            let committed =
-                self.commit_once(ctx, (row, &begun), request, stored, &mut outputs);
+            let committed = self.commit_once(ctx, (row, &begun), request, stored, &mut outputs);
             match committed.await {
                 Err(Error::Conflict { .. }) => {
                     tracing::debug!(run = row.id, "planning again");
@@ -422,7 +421,8 @@ impl Lake {
             return Err(no_run());
         };
         let record = self.run_record(&record).await?;
-        let reads_inputs = record.program.inputs.iter().all(|input| rights.reads(&input.reference.dataset));
+        let reads_inputs =
+            record.program.inputs.iter().all(|input| rights.reads(&input.reference.dataset));
         seen.log = record.log.filter(|_| reads_inputs);
         seen.started_at = record.started_at;
         seen.ended_at = Some(record.ended_at);
@@ -481,7 +481,8 @@ impl Lake {
     /// What happened in a committed run.
     pub(crate) async fn run_record(&self, object: &StoredObject) -> Result<RunRecord> {
         let bytes = self.inner.store.get(object).await?;
-        RunRecord::from_bytes(&bytes).map_err(|error| unreadable("record of a run", object.id, error))
+        RunRecord::from_bytes(&bytes)
+            .map_err(|error| unreadable("record of a run", object.id, error))
     }
 
     /// The versions that inputs mean, for whoever may read all of them.
@@ -578,7 +579,9 @@ impl Lake {
             (_, RunState::Aborted) => Err(ended(id, "was given up")),
             (false, RunState::Running) => Err(Error::Invalid {
                 code: "run-abandoned",
-                message: format!("run `{id}` was not heard of for too long, and counts as abandoned"),
+                message: format!(
+                    "run `{id}` was not heard of for too long, and counts as abandoned"
+                ),
                 hint: Some("begin another; heartbeats keep a run alive".to_owned()),
             }),
         }
@@ -602,11 +605,7 @@ impl Lake {
     }
 
     /// What a run printed, in the store.
-    async fn keep_log(
-        &self,
-        ctx: &Ctx,
-        log: Option<&SourceInput>,
-    ) -> Result<Option<StoredObject>> {
+    async fn keep_log(&self, ctx: &Ctx, log: Option<&SourceInput>) -> Result<Option<StoredObject>> {
         let Some(log) = log else { return Ok(None) };
         let staged = match log {
             SourceInput::Upload { object, .. } => {

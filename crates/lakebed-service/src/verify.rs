@@ -15,8 +15,7 @@ use lakebed_catalog::DatasetFilter;
 use lakebed_contract::decode_type;
 use lakebed_core::{
     Action, DataType, DatasetName, DatasetRef, Decode, EventBody, Field, FileEntry, ObjectId,
-    SourceEntry,
-    StoredObject, TableSchema, Tally, Target, VersionId,
+    SourceEntry, StoredObject, TableSchema, Tally, Target, VersionId,
     contract::{Check, Contract},
 };
 use lakebed_govern::Rights;

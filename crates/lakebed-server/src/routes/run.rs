@@ -19,9 +19,7 @@ use utoipa::IntoParams;
 
 use super::{
     ingest::parse_source,
-    problems::{
-        Always, BadBody, BadRequest, Changes, NotAcceptable, NotFound, RawBytes, TooMany,
-    },
+    problems::{Always, BadBody, BadRequest, Changes, NotAcceptable, NotFound, RawBytes, TooMany},
     version::page_limit,
 };
 use crate::{

@@ -39,7 +39,7 @@ fn asked() -> Value {
 /// The digest of what was uploaded.
 async fn upload(door: &Door, bytes: &'static str) -> Value {
     let headers = ["content-type: application/octet-stream"];
-    let answer = door.call("POST", "/v1/uploads?name=x", &headers, bytes.into()).await;
+    let answer = door.call("POST", "/v1/uploads?name=x", &headers, bytes).await;
     answer.json()["upload"].clone()
 }
 

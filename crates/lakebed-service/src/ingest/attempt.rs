@@ -183,11 +183,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// Writes everything of a version on top of `target`, and leaves its events to the caller.
-    pub(crate) async fn prepare(
-        &mut self,
-        target: &Target,
-        sources: &Sources,
-    ) -> Result<Prepared> {
+    pub(crate) async fn prepare(&mut self, target: &Target, sources: &Sources) -> Result<Prepared> {
         self.refuse_what_is_in(target, sources).await?;
         let before = Before {
             schema: target.schema().cloned(),

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use lakebed_core::{
-    Derivation, FileEntry, LIST_LIMIT, ListRef, Program, SourceEntry, SourceList, StoredObject, TableList,
-    lineage::Lineage, profile::Profile, rows_in_file_at,
+    Derivation, FileEntry, LIST_LIMIT, ListRef, Program, SourceEntry, SourceList, StoredObject,
+    TableList, lineage::Lineage, profile::Profile, rows_in_file_at,
 };
 use lakebed_store::{Store, Trust};
 

@@ -477,8 +477,7 @@ async fn p7_what_a_program_made_of_hidden_rows_is_hidden() {
             sources: vec![source],
             options: Default::default(),
         };
-        let made =
-            CommitRun { outputs: vec![output], started_at: None, ended_at: None, log: None };
+        let made = CommitRun { outputs: vec![output], started_at: None, ended_at: None, log: None };
         lake.commit_run(&world.test.ctx(), &run, made, Arc::new(NoProgress)).await.unwrap();
         run
     };

@@ -3,9 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use lakebed_core::{
-    DecodeOptions, EventBody, FormatName, GitState, Identity, Invocation, Program,
-};
+use lakebed_core::{DecodeOptions, EventBody, FormatName, GitState, Identity, Invocation, Program};
 use lakebed_service::{
     AbortRun, BeginRun, CommitRun, Ctx, Error, IngestStatus, Lake, NoProbe, NoProgress, Result,
     RunInput, RunOutcome, RunOutputs, RunStanding, SeenRun, SourceInput,
@@ -190,7 +188,10 @@ async fn what_cannot_be_meant_is_refused_when_it_is_begun() {
     assert_eq!(code(begin(|asked| asked.inputs = vec![input("sales.nothing")]).await), "not-found");
     let twice = begin(|asked| asked.inputs = vec![input("sales.orders"), input("sales.orders")]);
     assert_eq!(code(twice.await), "input-twice");
-    assert_eq!(code(begin(|asked| asked.outputs.push(asked.outputs[0].clone())).await), "dataset-twice");
+    assert_eq!(
+        code(begin(|asked| asked.outputs.push(asked.outputs[0].clone())).await),
+        "dataset-twice"
+    );
     let silent = begin(|asked| asked.patience = Some(Duration::from_secs(1)));
     assert_eq!(code(silent.await), "bad-patience");
     let begun = begin(|_| {}).await.unwrap();
@@ -340,9 +341,8 @@ fn renamed(test: &TestLake, mut made: CommitRun, folder: &str) -> CommitRun {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn p4_cut_off_anywhere_all_outputs_are_old_or_all_are_new() {
-    let begin = async |test: &TestLake| {
-        test.lake.begin_run(&test.ctx(), asked()).await.unwrap().run
-    };
+    let begin =
+        async |test: &TestLake| test.lake.begin_run(&test.ctx(), asked()).await.unwrap().run;
     let aftermath = async |test: &TestLake, run: &str, what: &str| {
         let lake = test.reopen().await.unwrap();
         let found = newest(&lake, test).await;

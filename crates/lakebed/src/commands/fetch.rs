@@ -86,8 +86,7 @@ pub(crate) async fn run(app: &App, args: FetchArgs) -> Result<Exit> {
     let what = if args.sources { What::Originals } else { What::Tables };
     let existing = if args.force { Existing::Replace } else { Existing::Keep };
     let (wanted, into) = ((&wishes[..], versions), (args.into.as_path(), what));
-    let fetched =
-        bring_all(app, &session, wanted, into, existing, usize::from(args.jobs)).await?;
+    let fetched = bring_all(app, &session, wanted, into, existing, usize::from(args.jobs)).await?;
     session.close().await;
     report(app, Report { lake, into: args.into, fetched })?;
     Ok(Exit::Ok)
@@ -100,10 +99,8 @@ pub(crate) async fn bring(
     inputs: &[LockedInput],
     into: &Path,
 ) -> Result<Vec<Fetched>> {
-    let wish = |input| {
-        let LockedInput { reference, .. } = input;
-        Wish { reference: reference.clone(), pinned: pin(input) }
-    };
+    let wish =
+        |input: &LockedInput| Wish { reference: input.reference.clone(), pinned: pin(input) };
     let wishes: Vec<Wish> = inputs.iter().map(wish).collect();
     let (_, versions) = resolve(session, &wishes).await?;
     bring_all(app, session, (&wishes, versions), (into, What::Tables), Existing::Keep, JOBS).await

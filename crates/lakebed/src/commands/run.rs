@@ -6,7 +6,6 @@ use std::{
     path::{Path, PathBuf},
     pin::Pin,
     str::FromStr,
-    sync::Arc,
     time::Duration,
 };
 
@@ -118,7 +117,8 @@ impl FromStr for OutArg {
         if path.is_empty() {
             return Err(expected());
         }
-        let dataset = dataset.parse().map_err(|error: lakebed_core::NameError| error.to_string())?;
+        let dataset =
+            dataset.parse().map_err(|error: lakebed_core::NameError| error.to_string())?;
         Ok(Self { dataset, path: path.into() })
     }
 }
@@ -198,6 +198,22 @@ enum Nothing {
     Stopped(Exit),
     /// This is in the way.
     Problem(Problem),
+    /// The program is done, and this is in the way of committing what it wrote.
+    Uncommitted(Problem),
+}
+
+impl Nothing {
+    /// What may pass leaves what the program wrote worth keeping.
+    fn after_the_program(self) -> Self {
+        match self {
+            Self::Problem(problem)
+                if matches!(problem.exit, Exit::Unavailable | Exit::Conflict) =>
+            {
+                Self::Uncommitted(problem)
+            }
+            other => other,
+        }
+    }
 }
 
 impl From<Problem> for Nothing {
@@ -223,17 +239,24 @@ pub(crate) async fn run(app: &App, args: RunArgs) -> Result<Exit> {
     folders.check_absent(app, &outputs)?;
     let stop = signals::received();
     tokio::pin!(stop);
-    let session = Session::open_or_create(app).await?;
+    let session = match lock {
+        Some(_) => Session::open(app).await?,
+        None => Session::open_or_create(app).await?,
+    };
     let ended = whole(app, &args, &session, lock.as_ref(), &folders, &outputs, stop).await;
     session.close().await;
-    drop(folders);
     match ended {
         Ok(answer) => print(app, &answer).map(|()| Exit::Ok),
         Err(Nothing::Stopped(exit)) => Ok(exit),
         Err(Nothing::Problem(problem)) => Err(problem),
+        Err(Nothing::Uncommitted(problem)) => {
+            let kept = folders.keep()?;
+            Err(problem.detail(format!("what the program wrote is in {}", kept.display())))
+        }
         Err(Nothing::Failed(code)) => {
             let message = format!("the program ended with {code}: nothing was committed");
             app.terminal.print_problem(&Problem::refused("run-failed", message));
+            drop(folders);
             // The program's own, whatever it means.
             std::process::exit(code)
         }
@@ -261,7 +284,7 @@ async fn whole(
         unless_stopped(stop.as_mut(), prepare).await?;
         let ran = start(app, args, session, folders, &begun.run, stop.as_mut()).await?;
         let commit = commit(app, session, folders, outputs, &begun.run, ran);
-        unless_stopped(stop.as_mut(), commit).await
+        unless_stopped(stop.as_mut(), commit).await.map_err(Nothing::after_the_program)
     };
     let ended = work.await;
     if let Err(why) = &ended {
@@ -380,7 +403,8 @@ async fn start(
         ("LAKEBED_OUTPUTS".to_owned(), folders.outputs.clone().into()),
         ("LAKEBED_RUN".to_owned(), run.into()),
     ];
-    variables.extend(args.params.iter().map(|param| (param.variable(), param.value.clone().into())));
+    variables
+        .extend(args.params.iter().map(|param| (param.variable(), param.value.clone().into())));
     let started_at = now();
     let lost = heartbeats(&session.client, run);
     let stopped = async {
@@ -467,13 +491,14 @@ async fn send_log(client: &Client, log: Vec<u8>) -> Result<Option<IngestSource>>
 /// Tells the lake that nothing will come of a run. If it does not hear, it will find out by itself.
 async fn give_up(client: &Client, run: &str, why: &Nothing) {
     let why = match why {
-        Nothing::Failed(code) => {
-            RunAbortRequest { exit_code: Some(*code), reason: Some("the program failed".to_owned()) }
-        }
+        Nothing::Failed(code) => RunAbortRequest {
+            exit_code: Some(*code),
+            reason: Some("the program failed".to_owned()),
+        },
         Nothing::Stopped(_) => {
             RunAbortRequest { exit_code: None, reason: Some("it was stopped".to_owned()) }
         }
-        Nothing::Problem(problem) => {
+        Nothing::Problem(problem) | Nothing::Uncommitted(problem) => {
             let reason = problem.message.chars().take(1000).collect();
             RunAbortRequest { exit_code: None, reason: Some(reason) }
         }
@@ -502,6 +527,19 @@ impl Folders {
         let inputs = folder(args.into.as_ref(), "inputs")?;
         let outputs = folder(args.outputs.as_ref(), "outputs")?;
         Ok(Self { inputs, outputs, scratch })
+    }
+
+    /// Keeps what the program wrote, and nothing else.
+    fn keep(self) -> Result<PathBuf> {
+        if self.outputs.starts_with(self.scratch.path()) {
+            let scratch = self.scratch.keep();
+            let inputs = scratch.join("inputs");
+            if inputs.is_dir() {
+                std::fs::remove_dir_all(&inputs)
+                    .map_err(|error| Problem::io("remove", &inputs, &error))?;
+            }
+        }
+        Ok(self.outputs)
     }
 
     /// What is there before the program runs is not what it writes.
@@ -552,21 +590,16 @@ impl Folders {
     }
 }
 
-impl Drop for Folders {
-    fn drop(&mut self) {
-        tracing::debug!(folder = %self.scratch.path().display(), "removing the folder of the run");
-    }
-}
-
 /// The outputs, each dataset once.
 fn outputs(args: &RunArgs) -> Result<Vec<Output<'_>>> {
-    let output = |out, as_files| {
-        let OutArg { dataset, path } = out;
-        Output { dataset, path, as_files }
-    };
-    let tables = args.out.iter().map(|out| output(out, false));
-    let all: Vec<Output<'_>> =
-        tables.chain(args.out_files.iter().map(|out| output(out, true))).collect();
+    let tables = args.out.iter().map(|out| (out, false));
+    let files = args.out_files.iter().map(|out| (out, true));
+    let outputs = tables.chain(files).map(|(out, as_files)| Output {
+        dataset: &out.dataset,
+        path: &out.path,
+        as_files,
+    });
+    let all: Vec<Output<'_>> = outputs.collect();
     for (index, one) in all.iter().enumerate() {
         if all[..index].iter().any(|other| other.dataset == one.dataset) {
             let message = format!("`{}` is an output twice", one.dataset);
@@ -635,6 +668,9 @@ mod tests {
             assert!(bad.parse::<Param>().is_err(), "{bad}");
         }
         let param: Param = "depth=a=b".parse().expect("a parameter");
-        assert_eq!((param.variable().as_str(), param.value.as_str()), ("LAKEBED_PARAM_DEPTH", "a=b"));
+        assert_eq!(
+            (param.variable().as_str(), param.value.as_str()),
+            ("LAKEBED_PARAM_DEPTH", "a=b")
+        );
     }
 }

@@ -16,11 +16,14 @@ use crate::{
 ///
 /// Shown are yours, and those of which you may read all inputs and outputs.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true, after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 Examples:
   lakebed runs
   lakebed runs show 0123456789abcdef0123456789abcdef
-  lakebed runs show 0123456789abcdef0123456789abcdef --log")]
+  lakebed runs show 0123456789abcdef0123456789abcdef --log"
+)]
 pub(crate) struct RunsArgs {
     #[command(subcommand)]
     command: Option<RunsCommand>,

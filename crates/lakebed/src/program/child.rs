@@ -52,9 +52,8 @@ pub(crate) async fn run<T: Into<Option<Exit>> + Clone>(
     let mut command = Command::new(program);
     command.args(arguments).envs(start.variables).current_dir(start.folder);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command
-        .spawn()
-        .map_err(|error| Problem::io("start", Path::new(program), &error))?;
+    let mut child =
+        command.spawn().map_err(|error| Problem::io("start", Path::new(program), &error))?;
     let log = Arc::new(Mutex::new(Log::default()));
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let mut tees = tokio::task::JoinSet::new();
@@ -80,7 +79,8 @@ pub(crate) async fn run<T: Into<Option<Exit>> + Clone>(
         }
     };
     // What it left behind may hold its pipes open for ever.
-    let _ = tokio::time::timeout(AFTER_END, async { while tees.join_next().await.is_some() {} }).await;
+    let _ =
+        tokio::time::timeout(AFTER_END, async { while tees.join_next().await.is_some() {} }).await;
     tees.shutdown().await;
     let log = std::mem::take(&mut *log.lock().unwrap_or_else(PoisonError::into_inner));
     Ok((ending, log.into_bytes()))
