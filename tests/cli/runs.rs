@@ -72,7 +72,9 @@ fn a_program_makes_versions_of_what_it_writes() {
     let runs = world.json(&["runs"]);
     let run = runs["runs"][0]["run"].as_str().unwrap().to_owned();
     world.tell_of("lakebed runs show", &world.ok(&["runs", "show", &run]));
-    world.tell_of("lakebed runs show --log", &world.ok(&["runs", "show", &run, "--log"]));
+    // Which of two pipes is read first, nobody can say.
+    let log = world.ok(&["runs", "show", &run, "--log"]).text();
+    assert!(log.contains("depth 3\n") && log.contains("a warning\n"), "{log}");
     // The same program over the same versions writes the same: nothing new.
     world.tell(0, &train(&[]));
     world.ok(&["fetch", "ml.model", "--into", "fetched"]);
@@ -160,6 +162,8 @@ fn what_goes_wrong_leaves_nothing() {
     };
     let write = "echo a,b > $LAKEBED_OUTPUTS/scores.csv; echo 1,2 >> $LAKEBED_OUTPUTS/scores.csv;";
     told("the program fails", 42, &shell(&world, &format!("{write} echo no >&2; exit 42")));
+    let json = world.run(&["run", "--json", "--out", "ml.x=x", "--", "sh", "-c", "exit 42"]);
+    told("the same as JSON", 42, &json);
     told("it is killed", 137, &shell(&world, "kill -9 $$"));
     told("an output is missing", 4, &shell(&world, write));
     let broken = "printf 'a,\"b\\n1,2\\n' > $LAKEBED_OUTPUTS/scores.csv;";

@@ -359,7 +359,7 @@ impl Lake {
             listed.push(RunOutput { dataset, number: prepared.number, unchanged: false });
             let first = changes.len();
             changes.extend(prepared.changes.iter().cloned());
-            made.push(Made::Now(prepared, first..changes.len()));
+            made.push(Made::Now(Box::new(prepared), first..changes.len()));
         }
         let now = self.inner.clock.now();
         let started_at = request.started_at.unwrap_or(row.created_at);
@@ -398,7 +398,7 @@ impl Lake {
                 Made::Before(version) => self.unchanged(ctx, version).await?,
                 Made::Now(mut prepared, range) => {
                     prepared.changes = changes[range].to_vec();
-                    output.attempt.outcome(prepared).await?
+                    output.attempt.outcome(*prepared).await?
                 }
             });
         }
@@ -691,7 +691,7 @@ enum Made {
     /// It was there.
     Before(VersionRecord),
     /// It is made now, by these of all changes.
-    Now(Prepared, std::ops::Range<usize>),
+    Now(Box<Prepared>, std::ops::Range<usize>),
 }
 
 impl RunInput {

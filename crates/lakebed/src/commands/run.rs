@@ -254,12 +254,24 @@ pub(crate) async fn run(app: &App, args: RunArgs) -> Result<Exit> {
             Err(problem.detail(format!("what the program wrote is in {}", kept.display())))
         }
         Err(Nothing::Failed(code)) => {
-            let message = format!("the program ended with {code}: nothing was committed");
-            app.terminal.print_problem(&Problem::refused("run-failed", message));
+            tell_failed(app, code);
             drop(folders);
             // The program's own, whatever it means.
             std::process::exit(code)
         }
+    }
+}
+
+/// The program's own exit code is none of ours, so that this is no [`Problem`].
+fn tell_failed(app: &App, code: i32) {
+    let message = format!("the program ended with {code}: nothing was committed");
+    match app.terminal.json {
+        true => {
+            let told =
+                serde_json::json!({ "code": "run-failed", "exit_code": code, "detail": message });
+            app.terminal.tell_once(format_args!("{told}\n"));
+        }
+        false => app.terminal.print_problem(&Problem::refused("run-failed", message)),
     }
 }
 
@@ -573,7 +585,11 @@ impl Folders {
             "the program did not write all outputs: nothing was committed",
         );
         for (output, why) in missing {
-            problem = problem.detail(format!("{}: {}", output.dataset, why.message));
+            let why = match why.exit {
+                Exit::NotFound => format!("there is no `{}`", output.path.display()),
+                _ => why.message.clone(),
+            };
+            problem = problem.detail(format!("{}: {why}", output.dataset));
         }
         Err(problem.hint("relative outputs are looked for in the folder $LAKEBED_OUTPUTS"))
     }

@@ -8,7 +8,7 @@ use lakebed_api::{Run, RunState};
 use crate::{
     app::App,
     connect::Session,
-    output::{Cell, Plain, Table, human, stdout_problem, style},
+    output::{Cell, Plain, Table, escaped, human, stdout_problem, style},
     problem::{Exit, Result},
 };
 
@@ -123,8 +123,10 @@ fn what(run: &Run) -> String {
 fn print_run(app: &App, run: &Run) -> Result<()> {
     let bold = style::BOLD;
     app.terminal.print(format!("{bold}{}{bold:#}  {}\n", run.run, word(run.state)))?;
-    let mut table = Table::new(["", ""]);
-    let mut line = |name: &str, value: String| table.push([name.into(), value.into()]);
+    let mut lines = String::new();
+    let mut line = |name: &str, value: String| {
+        lines.push_str(&format!("  {name:<12} {}\n", escaped(&value)));
+    };
     if let Some(invocation) = &run.invocation {
         line("command", invocation.command.join(" "));
         for (name, value) in &invocation.parameters {
@@ -167,7 +169,7 @@ fn print_run(app: &App, run: &Run) -> Result<()> {
     if let Some(size) = run.log_bytes {
         line("log", human::bytes(size));
     }
-    app.terminal.print_whole_table(&table)
+    app.terminal.print(lines)
 }
 
 const fn word(state: RunState) -> &'static str {
