@@ -163,7 +163,8 @@ fn what_goes_wrong_leaves_nothing() {
     let write = "echo a,b > $LAKEBED_OUTPUTS/scores.csv; echo 1,2 >> $LAKEBED_OUTPUTS/scores.csv;";
     told("the program fails", 42, &shell(&world, &format!("{write} echo no >&2; exit 42")));
     let json = world.run(&["run", "--json", "--out", "ml.x=x", "--", "sh", "-c", "exit 42"]);
-    told("the same as JSON", 42, &json);
+    let problem: Value = serde_json::from_str(&json.stderr).unwrap();
+    assert_eq!((json.code, &problem["exit_code"]), (Some(42), &42.into()), "{json}");
     told("it is killed", 137, &shell(&world, "kill -9 $$"));
     told("an output is missing", 4, &shell(&world, write));
     let broken = "printf 'a,\"b\\n1,2\\n' > $LAKEBED_OUTPUTS/scores.csv;";

@@ -11,6 +11,7 @@
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures::TryStreamExt as _;
 use lakebed_catalog::{BegunRun, Commit, RunState};
 use lakebed_core::{
     DatasetName, DatasetRef, DecodeOptions, DerivedFrom, Event, EventBody, IngestMode,
@@ -432,13 +433,17 @@ impl Lake {
         Ok(seen)
     }
 
-    /// What a run printed.
+    /// What a run printed, which may be data: it is on record that it is read.
     ///
     /// # Errors
     /// [`Error::NotFound`], also where nothing was kept or it is not for the asker.
     pub async fn run_log(&self, ctx: &Ctx, id: &str) -> Result<Bytes> {
         match self.run(ctx, id).await?.log {
-            Some(log) => Ok(self.inner.store.get(&log).await?),
+            Some(log) => {
+                let parts = self.read_object(ctx, &log, 0..log.size_bytes);
+                let parts: Vec<Bytes> = parts.try_collect().await?;
+                Ok(parts.concat().into())
+            }
             None => Err(Error::NotFound {
                 message: format!("there is no log of run `{id}`"),
                 hint: Some("logs are kept of runs that were committed with one".to_owned()),
