@@ -353,7 +353,7 @@ impl Lake {
             let dataset = request.dataset.clone();
             if let Some(version) = unchanged {
                 listed.push(RunOutput { dataset, number: version.number, unchanged: true });
-                made.push(Made::Before(version));
+                made.push(Made::Before(Box::new(version)));
                 continue;
             }
             let prepared = attempt.prepare(&target, sources).await.map_err(of_this)?;
@@ -396,7 +396,7 @@ impl Lake {
         let mut outcomes = Vec::with_capacity(made.len());
         for (output, made) in outputs.iter().zip(made) {
             outcomes.push(match made {
-                Made::Before(version) => self.unchanged(ctx, version).await?,
+                Made::Before(version) => self.unchanged(ctx, *version).await?,
                 Made::Now(mut prepared, range) => {
                     prepared.changes = changes[range].to_vec();
                     output.attempt.outcome(*prepared).await?
@@ -694,7 +694,7 @@ struct Output<'a> {
 /// The version of an output.
 enum Made {
     /// It was there.
-    Before(VersionRecord),
+    Before(Box<VersionRecord>),
     /// It is made now, by these of all changes.
     Now(Box<Prepared>, std::ops::Range<usize>),
 }
