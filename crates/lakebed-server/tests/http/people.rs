@@ -250,7 +250,7 @@ fn probes(operation: &str, thing: &Thing) -> Option<Vec<Probe>> {
                 let (people, other) = (json!({ "ref": "hr.people" }), json!({ "ref": reference }));
                 let pinned = json!({ "ref": dataset, "version_id": version });
                 [
-                    run(&[other.clone()], &["hr.people"]),
+                    run(std::slice::from_ref(&other), &["hr.people"]),
                     run(&[people.clone(), other], &[]),
                     run(&[pinned], &["hr.people"]),
                     run(&[people], &[&dataset]),
