@@ -22,6 +22,8 @@ mod fetch;
 mod flow;
 #[path = "cli/kill.rs"]
 mod kill;
+#[path = "cli/lineage.rs"]
+mod lineage;
 #[path = "cli/operations.rs"]
 mod operations;
 #[path = "cli/people.rs"]

@@ -4,7 +4,10 @@
 use insta::assert_snapshot;
 use serde_json::Value;
 
-use crate::world::World;
+use crate::{
+    served::{Served, until},
+    world::World,
+};
 
 const GRANTS: &str = "\
 grants:
@@ -52,8 +55,8 @@ fn a_product_is_declared_built_and_read() {
     world.tell(0, &["build", "products.by_region"]);
     world.tell(4, &["ingest", "orders.csv", "--to", "products.by_region"]);
     world.tell(3, &["build", "sales.orders"]);
-    world.tell(3, &["build", "--as", "alice", "sales.orders"]);
-    world.tell(5, &["build", "--as", "alice", "products.by_region"]);
+    world.tell(7, &["build", "--as", "alice", "sales.orders"]);
+    world.tell(7, &["build", "--as", "alice", "products.by_region"]);
     // Another statement, with other columns and types, is another version.
     let other =
         BY_REGION.replace(", avg(rate) AS rate", "").replace("sum(amount)", "'n' || sum(amount)");
@@ -94,6 +97,96 @@ fn the_same_inputs_have_the_same_content() {
     let there = build(&elsewhere, &["--locked"]);
     assert_eq!(there["version"]["content_id"], first["version"]["content_id"]);
     assert_eq!(there["version"]["version_id"], first["version"]["version_id"]);
+}
+
+/// A product that follows its inputs is built while a server runs, as its owner.
+#[test]
+fn a_product_follows_its_inputs_while_a_server_runs() {
+    let world = world();
+    world.write(
+        "catalog/products/products/by_region.yaml",
+        format!("{BY_REGION}refresh: on_change\n"),
+    );
+    world.ok(&["apply"]);
+    let _served = Served::start(&world, &[]);
+    let newest = || {
+        let found = world.run(&["resolve", "products.by_region", "--json"]);
+        let told: Value = serde_json::from_slice(&found.stdout).unwrap_or_default();
+        told["versions"][0]["version"].as_u64().unwrap_or_default()
+    };
+    until("it is built", || newest() == 1);
+    world.write("more.csv", format!("{ORDERS}5,EU,50,0.5\n"));
+    world.ok(&["ingest", "more.csv", "--to", "sales.orders"]);
+    until("it is built again", || newest() == 2);
+    let sql = "SELECT orders FROM products.by_region WHERE region = 'EU'";
+    let told = world.json(&["sql", sql]);
+    assert_eq!(told["rows"], serde_json::json!([[3]]), "{told}");
+}
+
+const PROMISE: &str = "\
+apiVersion: v3.1.0
+kind: DataContract
+id: by-region
+name: By region
+version: 1.0.0
+status: active
+schema:
+  - name: by_region
+    properties:
+      - { name: region, logicalType: string, required: true }
+      - { name: orders, logicalType: integer, required: true }
+      - { name: amount, logicalType: integer }
+      - { name: rate, logicalType: number }
+";
+
+/// Whoever is built of a product is named when its promise would be broken.
+#[test]
+fn a_promise_is_broken_with_a_major_version_alone() {
+    let world = world();
+    world.write("catalog/datasets/products/by_region.odcs.yaml", PROMISE);
+    world.write(
+        "catalog/products/products/regions.yaml",
+        "owner: carol\npurpose: x\nsql: SELECT region FROM products.by_region\n",
+    );
+    world.ok(&["apply"]);
+    world.ok(&["build", "products.by_region"]);
+    let less = PROMISE.replace("      - { name: rate, logicalType: number }\n", "");
+    world.write("catalog/datasets/products/by_region.odcs.yaml", less.replace("1.0.0", "1.1.0"));
+    world.tell(4, &["plan"]);
+    world.tell(4, &["apply"]);
+    std::fs::remove_file(world.path("catalog/datasets/products/by_region.odcs.yaml")).unwrap();
+    world.tell(4, &["apply"]);
+    world.write("catalog/datasets/products/by_region.odcs.yaml", less.replace("1.0.0", "2.0.0"));
+    world.ok(&["apply"]);
+    assert_snapshot!(world.told());
+}
+
+/// Who offers what, and how old it is.
+#[test]
+fn products_are_listed_and_described() {
+    let world = world();
+    world.ok(&["apply"]);
+    let list = world.json(&["products"]);
+    assert_eq!(list["products"][0]["product"], "products.by_region");
+    assert!(list["products"][0].get("newest").is_none(), "it was never built");
+    build(&world, &[]);
+    let told = world.json(&["product", "products.by_region"]);
+    assert_eq!((&told["owner"], &told["newest"]["version"]), (&"carol".into(), &1.into()));
+    assert_eq!(
+        (&told["as_of"], &told["stale"]),
+        (&told["newest"]["committed_at"], &Value::from(Vec::<Value>::new()))
+    );
+    assert_eq!(told["links"]["rows"], "/v1/products/products/by_region/rows");
+    world.write("orders.csv", format!("{ORDERS}5,EU,50,0.5\n"));
+    world.ok(&["ingest", "orders.csv", "--to", "sales.orders"]);
+    let told = world.json(&["product", "products.by_region"]);
+    assert_eq!(told["stale"], Value::from(vec!["inputs"]));
+    // Nothing is told to whoever may not know of it.
+    world.tell(3, &["product", "--as", "zed", "products.by_region"]);
+    assert_eq!(
+        world.json(&["products", "--as", "zed"])["products"],
+        Value::from(Vec::<Value>::new())
+    );
 }
 
 /// P9: products come back from the journal alone.
@@ -202,7 +295,7 @@ fn p7_products_keep_what_their_inputs_keep() {
         let sql = format!("SELECT * FROM {name}");
         world.tell_of(&sql, &world.run(&["sql", "--as", "alice", &sql]));
         let ran = world.run(&["resolve", "--as", "alice", &name]);
-        assert_eq!(ran.code, Some(5), "digests are data: {name}\n{ran}");
+        assert_eq!(ran.code, Some(7), "digests are data: {name}\n{ran}");
     }
     // Whoever sees all of the inputs sees all of the products.
     world.tell(0, &["sql", "--as", "carol", "SELECT * FROM products.rows"]);

@@ -4,7 +4,7 @@ use lakebed_core::{DatasetKind, DatasetName, StageName, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Notice, Snapshot, VersionSummary, schemas::DatasetKindSchema};
+use crate::{Links, Notice, Snapshot, VersionSummary, schemas::DatasetKindSchema};
 
 /// The datasets of a lake or of a namespace, sorted by name, all as of one snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -20,6 +20,11 @@ pub struct DatasetList {
 pub struct DatasetAnswer {
     /// The dataset.
     pub dataset: DatasetSummary,
+    /// What belongs to it: `self`, `versions`; `newest`, the newest version, for those who may read all
+    /// of it.
+    #[serde(default, skip_serializing_if = "Links::is_empty")]
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub links: Links,
 }
 
 /// A dataset and where its heads are.

@@ -4,7 +4,7 @@ use lakebed_core::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{IngestResponse, Problem, Progress};
+use crate::{IngestResponse, Links, Problem, Progress};
 
 /// A job, as it is now. Every event of `/v1/jobs/{id}/events` is one, too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -40,6 +40,10 @@ pub struct Job {
     /// When it changed last.
     #[schema(value_type = String, format = DateTime)]
     pub updated_at: Timestamp,
+    /// What belongs to it: `self`, which `DELETE` ends, and `events`, as it goes on.
+    #[serde(default, skip_serializing_if = "Links::is_empty")]
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub links: Links,
 }
 
 /// How far a job is. The last three are final.

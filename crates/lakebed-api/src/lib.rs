@@ -14,7 +14,12 @@
 //! | upload | [`Uploaded`], [`UploadState`] | `/v1/uploads`, `/v1/uploads/{id}` |
 //! | ingest | [`IngestRequest`], [`IngestPlan`], [`IngestResponse`] | `/v1/ingest-plans`, `/v1/ingests` |
 //! | product | [`ProductList`], [`ProductAnswer`] | `/v1/products`, `/v1/products/{namespace}/{name}` |
-//! | build | [`BuildRequest`], [`IngestResponse`] | `/v1/products/{namespace}/{name}/builds` |
+//! | row | [`RowsPage`] | `/v1/products/{namespace}/{name}/rows` |
+//! | build | [`BuildRequest`], [`BuildList`], [`IngestResponse`] | `/v1/products/{namespace}/{name}/builds` |
+//! | lineage | [`LineageAnswer`] | `/v1/datasets/{namespace}/{name}/lineage`, `…/openlineage` |
+//! | impact | [`ImpactAnswer`] | `/v1/datasets/{namespace}/{name}/impact` |
+//! | report | [`LakeReport`] | `/v1/report` |
+//! | registered lock | [`LockRequest`], [`LockAnswer`] | `/v1/locks/{name}` |
 //! | run | [`RunRequest`], [`Run`], [`RunList`] | `/v1/runs`, `/v1/runs/{id}`, `/v1/runs/{id}/log`, `/v1/runs/{id}/heartbeat` |
 //! | end of a run | [`RunCommitRequest`], [`RunCommitAnswer`], [`RunAbortRequest`] | `/v1/runs/{id}/commit`, `/v1/runs/{id}/abort` |
 //! | job | [`Job`], [`JobList`] | `/v1/jobs`, `/v1/jobs/{id}`, `/v1/jobs/{id}/events` |
@@ -22,6 +27,7 @@
 //! | receipt | [`Receipt`], [`Replay`] | `/v1/receipts/{id}`, `/v1/receipts/{id}/replay` |
 //! | long statement | [`StatementRequest`], [`Statement`] | `/v1/statements`, `/v1/statements/{id}`, `/v1/statements/{id}/chunks/{n}` |
 //! | event | [`EventPage`] | `/v1/events` |
+//! | event of lineage | [`LineageEventAnswer`], [`LineageEventPage`] | `/api/v1/lineage`, `/v1/lineage/events` |
 //! | catalog | [`CatalogAnswer`], [`CatalogPlan`], [`CatalogApplied`] | `/v1/catalog`, `/v1/catalog/plan`, `/v1/catalog/apply` |
 //! | access | [`AccessExplanation`] | `/v1/access/explain` |
 //! | promotion | [`PromotionRequest`], [`PromotionAnswer`] | `/v1/promotions` |
@@ -45,7 +51,9 @@ mod ingest;
 mod job;
 mod lake;
 mod line;
+mod lineage;
 pub mod media;
+mod openlineage;
 mod problem;
 mod product;
 mod profile;
@@ -80,8 +88,16 @@ pub use ingest::{
 pub use job::{Job, JobList, JobState};
 pub use lake::{Health, LakeInfo, Snapshot};
 pub use line::{Line, Progress};
+pub use lineage::{
+    ColumnEdge, ImpactAnswer, ImpactLock, ImpactProduct, ImpactReader, LakeFinding, LakeReport,
+    LineageAnswer, LineageEdge, LineageVersion, LockAnswer, LockRequest, Original, RowsEdge,
+};
+pub use openlineage::{LineageEvent, LineageEventAnswer, LineageEventNode, LineageEventPage};
 pub use problem::{BrokenStream, Problem};
-pub use product::{BuildRequest, LockedReference, ProductAnswer, ProductList, ProductSummary};
+pub use product::{
+    BuildList, BuildRequest, Links, LockedReference, ProductAnswer, ProductList, ProductSummary,
+    RowsPage,
+};
 pub use profile::{
     ColumnProfile, DistinctCount, Distribution, FrequentValue, ProfileAnswer, Quantile,
 };

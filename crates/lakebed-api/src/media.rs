@@ -31,6 +31,14 @@ pub const STATEMENT_ID: &str = "lakebed-statement-id";
 pub const RESOLVED: &str = "lakebed-resolved";
 /// The snapshot a statement read: see [`crate::format_snapshot`].
 pub const SNAPSHOT: &str = "lakebed-snapshot";
+/// The number of the product's version that was read.
+pub const VERSION: &str = "lakebed-version";
+/// As of when a product's data is: RFC 3339.
+pub const AS_OF: &str = "lakebed-as-of";
+/// Whether that is stale: `true` or `false`.
+pub const STALE: &str = "lakebed-stale";
+/// Why: `inputs`, `contract`, or both with a comma between.
+pub const STALE_BECAUSE: &str = "lakebed-stale-because";
 /// The digest an upload must have: `b3=<64 hex digits>`.
 pub const DIGEST: &str = "lakebed-digest";
 

@@ -1,10 +1,12 @@
 //! Products: datasets that are computed from others.
 
-use lakebed_core::{DatasetName, DatasetRef, Product, VersionId};
+use std::collections::BTreeMap;
+
+use lakebed_core::{DatasetName, DatasetRef, Product, Timestamp, VersionId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Snapshot, VersionSummary, schemas::ProductSchema};
+use crate::{Job, ResolvedInput, Snapshot, VersionSummary, schemas::ProductSchema};
 
 /// The products that you may know of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -27,6 +29,49 @@ pub struct ProductSummary {
     /// Its newest version; none before the first build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<VersionSummary>,
+    /// What belongs to it: `self`, `dataset`, `versions`, `rows`, `openapi`, `builds`; `newest`, the
+    /// newest version, for those who may read all of it.
+    #[serde(default, skip_serializing_if = "Links::is_empty")]
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub links: Links,
+}
+
+/// Paths on this server, by what is there.
+pub type Links = BTreeMap<String, String>;
+
+/// A page of a product's rows as one JSON document.
+///
+/// A row is an object whose members are the columns; values are written as in [`crate::SqlResult`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RowsPage {
+    /// Names the statement that answered, as the header `Lakebed-Statement-Id` does.
+    pub statement_id: String,
+    /// What was read.
+    pub snapshot: Snapshot,
+    /// The version.
+    pub resolved: ResolvedInput,
+    /// As of when the data is: when the version was committed.
+    #[schema(value_type = String, format = DateTime)]
+    pub as_of: Timestamp,
+    /// Whether an input has another version by now, or the contract promises newer rows. Absent for
+    /// those who may not know what the product is made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale: Option<bool>,
+    /// The page after this one; absent where this is the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// The rows, in order.
+    #[schema(value_type = Vec<BTreeMap<String, Object>>)]
+    pub rows: Vec<serde_json::Map<String, serde_json::Value>>,
+    /// How many rows.
+    pub row_count: u64,
+}
+
+/// The builds of a product that you asked for and that became jobs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct BuildList {
+    /// The newest first.
+    pub builds: Vec<Job>,
 }
 
 /// A product.
@@ -37,6 +82,14 @@ pub struct ProductAnswer {
     /// What everybody sees who may know of it.
     #[serde(flatten)]
     pub summary: ProductSummary,
+    /// As of when its data is: when its newest version was committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub as_of: Option<Timestamp>,
+    /// Why that is stale: `inputs` where one has another version by now, `contract` where it promises
+    /// newer rows; nothing if it is not. Absent for those who may not know what it is made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale: Option<Vec<String>>,
     /// How it is declared: for whoever may build it, or may read all that it is made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<ProductSchema>)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::{ResolvedInput, Snapshot, schemas::DataTypeSchema};
+use crate::{Links, ResolvedInput, Snapshot, schemas::DataTypeSchema};
 
 /// A version's profile: figures about its accepted rows, column by column.
 ///
@@ -22,6 +22,10 @@ pub struct ProfileAnswer {
     pub is_stored: bool,
     /// Its columns, in order.
     pub columns: Vec<ColumnProfile>,
+    /// What belongs to it: `self`, and `version`, all about the version.
+    #[serde(default, skip_serializing_if = "Links::is_empty")]
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub links: Links,
 }
 
 /// What a column looks like. What its type has no such figure of is left out, and so is all but

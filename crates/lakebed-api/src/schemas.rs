@@ -653,6 +653,39 @@ pub struct ProductSchema {
     /// When it is built; when somebody asks for it, unless said.
     #[schema(required = false)]
     pub refresh: RefreshSchema,
+    /// Questions about it that have a name, and an address of their own.
+    #[schema(required = false)]
+    pub queries: BTreeMap<String, ProductQuerySchema>,
+}
+
+/// A query over a product, for whoever may read the product.
+#[derive(ToSchema)]
+#[schema(as = ProductQuery)]
+pub struct ProductQuerySchema {
+    /// What it answers.
+    #[schema(min_length = 1)]
+    pub purpose: String,
+    /// The query; it reads the product and nothing else.
+    pub sql: String,
+    /// Its parameters by name: `$name` in the query.
+    #[schema(required = false)]
+    pub parameters: BTreeMap<String, QueryParameterSchema>,
+}
+
+/// A parameter of a query.
+#[derive(ToSchema)]
+#[schema(as = QueryParameter)]
+pub struct QueryParameterSchema {
+    /// The type of its values.
+    #[schema(rename = "type", example = "long")]
+    pub data_type: String,
+    /// What it means.
+    pub description: Option<String>,
+    /// Whether it has to be given.
+    #[schema(required = false)]
+    pub required: bool,
+    /// Its value where it is not given; null where there is none.
+    pub default: Option<String>,
 }
 
 /// When a product is built.

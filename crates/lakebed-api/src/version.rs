@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    ContractReport, FileLink, Head, Notice, ResolvedVersion, Snapshot,
+    ContractReport, FileLink, Head, Links, Notice, ResolvedVersion, Snapshot,
     schemas::{DatasetKindSchema, DecodeSchema, SkippedSchema, TableSchemaSchema, TallySchema},
 };
 
@@ -98,6 +98,11 @@ pub struct VersionAnswer {
     /// The versions it was computed from, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<InputVersion>,
+    /// What belongs to it: `self`, `dataset`, `profile`. Its originals have
+    /// their own in `version.sources`, the versions that it was computed from in `inputs`.
+    #[serde(default, skip_serializing_if = "Links::is_empty")]
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub links: Links,
 }
 
 /// A version that another was computed from.
@@ -109,6 +114,10 @@ pub struct InputVersion {
     /// Its id.
     #[schema(value_type = String)]
     pub version_id: VersionId,
+    /// `version`: all about it.
+    #[serde(default, skip_serializing_if = "Links::is_empty")]
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub links: Links,
 }
 
 /// An original, and what became of its rows.

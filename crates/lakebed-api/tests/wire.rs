@@ -5,30 +5,35 @@
 use std::collections::BTreeSet;
 
 use lakebed_api::{
-    Approval, CatalogAnswer, CatalogApplied, CatalogApplyRequest, CatalogPlan, CatalogPlanRequest,
-    CellChange, CellCount, ChangedRow, ColumnChange, ColumnDiff, ColumnProfile, ContractChange,
-    ContractCheckRequest, ContractReason, ContractReport, DatasetAnswer, DatasetList,
-    DatasetSummary, DeprecationRequest, DiffAnswer, DiffRequest, DistinctCount, Distribution,
-    EventEntry, EventPage, FileLink, Finding, FirstBroken, FrequentValue, GateOutcome, GitState,
-    Head, Health, IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus,
-    InputVersion, Invocation, JobState, LadderChange, LakeInfo, Line, NewRunOutput, NewToken,
-    Notice, NoticeAnswer, PinnedInput, PlannedPromotion, PlannedSource, PolicyChange, Problem,
-    ProfileAnswer, Progress, PromotionAnswer, PromotionRequest, Quantile, Reach, ResolveRequest,
-    ResolveResponse, ResolvedInput, ResolvedVersion, RetirementRequest, Review, ReviewAnswer,
-    ReviewList, ReviewRequest, ReviewedColumn, RightChange, RowDiff, RuleFinding, Run,
-    RunAbortRequest, RunCommitAnswer, RunCommitRequest, RunEnvironment, RunInput, RunList,
-    RunOutput, RunRequest, RunState, SchemaChange, SchemaChangeKind, SightChange, Snapshot,
-    SourceFile, SqlColumn, SqlLimits, SqlParameters, SqlRequest, SqlResult, Statement,
-    StatementChunk, StatementRequest, StatementResult, TokenList, TokenRequest, TokenSummary,
-    Uploaded, Verdict, VerifyReport, VerifyRequest, VersionAnswer, VersionPage, VersionSummary,
-    Waiver, WhoAmI, decode_resolved, encode_resolved, format_snapshot, parse_snapshot, schemas,
+    Approval, BuildList, BuildRequest, CatalogAnswer, CatalogApplied, CatalogApplyRequest,
+    CatalogPlan, CatalogPlanRequest, CellChange, CellCount, ChangedRow, ColumnChange, ColumnDiff,
+    ColumnEdge, ColumnProfile, ContractChange, ContractCheckRequest, ContractReason,
+    ContractReport, DatasetAnswer, DatasetList, DatasetSummary, DeprecationRequest, DiffAnswer,
+    DiffRequest, DistinctCount, Distribution, EventEntry, EventPage, FileLink, Finding,
+    FirstBroken, FrequentValue, GateOutcome, GitState, Head, Health, ImpactAnswer, ImpactLock,
+    ImpactProduct, ImpactReader, IngestPlan, IngestRequest, IngestResponse, IngestSource,
+    IngestStatus, InputVersion, Invocation, JobState, LadderChange, LakeFinding, LakeInfo,
+    LakeReport, Line, LineageAnswer, LineageEdge, LineageVersion, Links, LockAnswer, LockRequest,
+    LockedReference, NewRunOutput, NewToken, Notice, NoticeAnswer, Original, PinnedInput,
+    PlannedPromotion, PlannedSource, PolicyChange, Problem, ProductAnswer, ProductChange,
+    ProductList, ProductSummary, ProfileAnswer, Progress, PromotionAnswer, PromotionRequest,
+    Quantile, Reach, ResolveRequest, ResolveResponse, ResolvedInput, ResolvedVersion,
+    RetirementRequest, Review, ReviewAnswer, ReviewList, ReviewRequest, ReviewedColumn,
+    RightChange, RowDiff, RowsEdge, RowsPage, RuleFinding, Run, RunAbortRequest, RunCommitAnswer,
+    RunCommitRequest, RunEnvironment, RunInput, RunList, RunOutput, RunRequest, RunState,
+    SchemaChange, SchemaChangeKind, SightChange, Snapshot, SourceFile, SqlColumn, SqlLimits,
+    SqlParameters, SqlRequest, SqlResult, Statement, StatementChunk, StatementRequest,
+    StatementResult, TokenList, TokenRequest, TokenSummary, Uploaded, Verdict, VerifyReport,
+    VerifyRequest, VersionAnswer, VersionPage, VersionSummary, Waiver, WhoAmI, decode_resolved,
+    encode_resolved, format_snapshot, parse_snapshot, schemas,
 };
 use lakebed_core::{
     Action, AttributeValue, Column, Comment, Compression, CsvDecode, DataType, DatasetKind,
     DateOrder, Declared, Decode, DecodeOptions, Event, EventBody, Field, FormatName, FormerField,
     Header, IngestMode, JsonDecode, JsonForm, Ladder, LakeId, ObjectId, RepeatedHeaders,
-    ScopeEntry, SkipKind, Skipped, Spelling, TableSchema, Tally, Target, Timestamp, TokenScope,
-    VersionId, XlsxDecode,
+    ScopeEntry, SkipKind, Skipped, Spelling, TablePart, TableSchema, Tally, Target, Timestamp,
+    TokenScope, VersionId, XlsxDecode,
+    lineage::{Direct, Indirect},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -40,6 +45,10 @@ fn object(text: &str) -> ObjectId {
 
 fn at() -> Timestamp {
     "2026-11-01T08:00:00.000001Z".parse().unwrap()
+}
+
+fn links() -> Links {
+    [("self".to_owned(), "/v1/lake".to_owned())].into()
 }
 
 fn snapshot() -> Snapshot {
@@ -282,8 +291,19 @@ fn declared() -> Declared {
         ],
         "reviewed": { "crm.orders": ["y"] },
         "stages": ladder(),
+        "products": { "crm.prices": product() },
     }))
     .unwrap()
+}
+
+/// All that can be said of one.
+fn product() -> Value {
+    let parameter =
+        json!({ "type": "long", "description": "so", "required": true, "default": "1" });
+    let query = json!({ "purpose": "so", "sql": "SELECT $a", "parameters": { "a": parameter } });
+    json!({ "owner": "alice", "purpose": "so", "sql": "SELECT 1 FROM crm.orders",
+            "input_stage": "raw", "order_by": ["x"], "refresh": "on_change",
+            "queries": { "q": query } })
 }
 
 fn ladder() -> Value {
@@ -359,6 +379,7 @@ fn promotions_read_back() {
     reads_back(NoticeAnswer { event: Some(9) });
 }
 
+#[test]
 fn runs_read_back() {
     let git = Some(GitState { commit: "9f2c61d0".to_owned(), dirty: true });
     let environment = Some(RunEnvironment {
@@ -417,6 +438,77 @@ fn runs_read_back() {
     reads_back(RunAbortRequest { exit_code: Some(3), reason: Some("so".to_owned()) });
 }
 
+#[test]
+fn lineage_and_what_belongs_to_it_read_back() {
+    let first = LineageVersion {
+        version: version(),
+        columns: vec!["total".to_owned()],
+        originals: Vec::new(),
+        original_count: 0,
+    };
+    let original = Original {
+        name: "orders.csv".to_owned(),
+        object: object("orders"),
+        size_bytes: 7,
+        accepted_rows: 2,
+        quarantined_rows: 1,
+    };
+    let second = LineageVersion { originals: vec![original], original_count: 1, ..first.clone() };
+    let edge = LineageEdge {
+        computed: 0,
+        source: 1,
+        columns: vec![ColumnEdge {
+            column: "total".to_owned(),
+            source: "amount".to_owned(),
+            part: TablePart::Rows,
+            direct: BTreeSet::from([Direct::Aggregation]),
+            conditional: true,
+        }],
+        rows: vec![RowsEdge {
+            source: "day".to_owned(),
+            part: TablePart::Quarantine,
+            kinds: BTreeSet::from([Indirect::GroupBy]),
+        }],
+    };
+    let (versions, edges) = (vec![first, second], vec![edge]);
+    reads_back(LineageAnswer { snapshot: snapshot(), versions, edges, is_cut: true });
+    reads_back(ImpactAnswer {
+        dataset: "sales.orders".parse().unwrap(),
+        column: Some("amount".to_owned()),
+        products: vec![ImpactProduct {
+            product: "sales.by_day".parse().unwrap(),
+            owner: None,
+            steps: 1,
+            declared: false,
+            built: Some(3),
+            columns: vec!["total".to_owned()],
+            other_rows: true,
+        }],
+        locks: vec![ImpactLock {
+            actor: "alice".to_owned(),
+            name: "train".to_owned(),
+            registered_at: at(),
+            versions: vec![1, 2],
+        }],
+        all_locks: true,
+        readers: Some(vec![ImpactReader { principal: "bob".to_owned(), reads: 3, last_at: at() }]),
+    });
+    reads_back(LakeReport {
+        findings: vec![LakeFinding {
+            dataset: "sales.orders".parse().unwrap(),
+            kind: "stale".to_owned(),
+            detail: "so".to_owned(),
+        }],
+        dataset_count: 1,
+        knows_reads: false,
+    });
+    reads_back(LockAnswer { event: Some(3) });
+    let version_id = VersionId::new(object("v"));
+    let reference = "sales.orders".parse().unwrap();
+    reads_back(LockRequest { inputs: vec![LockedReference { reference, version_id }] });
+    assert!(serde_json::from_value::<LockRequest>(json!({ "inputs": [], "actor": "x" })).is_err());
+}
+
 fn catalog_plan() -> CatalogPlan {
     CatalogPlan {
         before: None,
@@ -457,6 +549,11 @@ fn catalog_plan() -> CatalogPlan {
                 r#"{"name":"x","on":"lake","columns":["a"],"mask":{"partial":{"keep_last":4}}}"#,
             )
             .unwrap(),
+        }],
+        products: vec![ProductChange {
+            product: "crm.per_day".parse().unwrap(),
+            before: None,
+            after: Some(serde_json::from_value(product()).unwrap()),
         }],
         reviewed_added: vec![ReviewedColumn {
             dataset: "crm.orders".parse().unwrap(),
@@ -573,7 +670,7 @@ fn every_type_reads_back_what_it_wrote() {
         heads: heads(),
         notice: Some(notice()),
     };
-    reads_back(DatasetAnswer { dataset: summary.clone() });
+    reads_back(DatasetAnswer { dataset: summary.clone(), links: links() });
     reads_back(DatasetList { snapshot: snapshot(), datasets: vec![summary] });
     reads_back(VersionPage { versions: vec![version()], next_before: Some(2), heads: heads() });
     reads_back(resolved());
@@ -599,7 +696,9 @@ fn every_type_reads_back_what_it_wrote() {
         inputs: vec![InputVersion {
             dataset: "sales.customers".parse().unwrap(),
             version_id: VersionId::new(object("customers")),
+            links: links(),
         }],
+        links: links(),
     });
     reads_back(contract_report());
     promotions_read_back();
@@ -611,7 +710,40 @@ fn every_type_reads_back_what_it_wrote() {
         row_count: 10,
         is_stored: true,
         columns: vec![column_profile()],
+        links: links(),
     });
+    reads_back(RowsPage {
+        statement_id: "0a".repeat(16),
+        snapshot: snapshot(),
+        resolved: input(),
+        as_of: at(),
+        stale: Some(true),
+        next: Some("/v1/products/a/b/rows?cursor=1-1-0".to_owned()),
+        rows: vec![[("id".to_owned(), 1.into())].into_iter().collect()],
+        row_count: 1,
+    });
+    let summary = ProductSummary {
+        product: "sales.orders".parse().unwrap(),
+        owner: "alice".to_owned(),
+        purpose: "so".to_owned(),
+        newest: Some(version()),
+        links: links(),
+    };
+    reads_back(ProductAnswer {
+        snapshot: snapshot(),
+        summary: summary.clone(),
+        as_of: Some(at()),
+        stale: Some(vec!["inputs".to_owned()]),
+        declared: Some(serde_json::from_value(product()).unwrap()),
+    });
+    reads_back(ProductList { products: vec![summary] });
+    reads_back(BuildList { builds: Vec::new() });
+    let pinned = LockedReference {
+        reference: "crm.orders@validated".parse().unwrap(),
+        version_id: VersionId::new(object("version")),
+    };
+    reads_back(BuildRequest { locked: Some(vec![pinned]) });
+    reads_back(BuildRequest::default());
     reads_back(diff());
     reads_back(DiffRequest {
         from: "a.b@v1".to_owned(),
@@ -936,6 +1068,11 @@ fn the_schemas_of_core_values_name_what_core_writes() {
     assert_eq!(documented::<schemas::DeclaredSchema>(), written(declared()));
     assert_eq!(documented::<schemas::LadderSchema>(), written(declared().ladder()));
     assert_eq!(documented::<schemas::StageSchema>(), written(&declared().ladder().stages[1]));
+    let product = declared().products.into_values().next().unwrap();
+    assert_eq!(documented::<schemas::ProductSchema>(), written(&product));
+    assert_eq!(documented::<schemas::ProductQuerySchema>(), written(&product.queries["q"]));
+    let parameter = &product.queries["q"].parameters["a"];
+    assert_eq!(documented::<schemas::QueryParameterSchema>(), written(parameter));
     let grant = declared().grants.pop_first().unwrap();
     assert_eq!(documented::<schemas::GrantSchema>(), written(grant));
     let policies = declared().policies.into_values().flat_map(written).collect::<BTreeSet<_>>();

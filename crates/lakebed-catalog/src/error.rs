@@ -4,7 +4,7 @@
 
 use std::{fmt, path::PathBuf};
 
-use lakebed_core::{DatasetName, LakeId, StageName, TokenId};
+use lakebed_core::{DatasetName, LakeId, ObjectId, StageName, TokenId};
 
 use crate::{postgres, sqlite};
 
@@ -35,6 +35,8 @@ pub enum Entity {
     Token(TokenId),
     /// A run.
     Run(String),
+    /// What a pipeline elsewhere told, by its bytes.
+    LineageEvent(ObjectId),
 }
 
 impl fmt::Display for Entity {
@@ -49,6 +51,7 @@ impl fmt::Display for Entity {
             Self::Declared => f.write_str("declared catalog"),
             Self::Token(id) => write!(f, "token `{id}`"),
             Self::Run(id) => write!(f, "run `{id}`"),
+            Self::LineageEvent(told) => write!(f, "event of lineage `{}`", told.short()),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{Catalog, Result, connection::Connection, statement::query};
 
 /// Every table with all its columns, in the order of its key.
-const TABLES: [(&str, &str); 16] = [
+const TABLES: [(&str, &str); 21] = [
     (
         "meta",
         "SELECT lake, last_seq, last_at_micros, journaled_seq, segment, segment_digest FROM meta",
@@ -36,6 +36,12 @@ const TABLES: [(&str, &str); 16] = [
         "SELECT dataset_id, input_id, seq FROM derivations ORDER BY dataset_id, input_id",
     ),
     (
+        "version_inputs",
+        "SELECT dataset_id, number, input_id, input_number, seq FROM version_inputs \
+         ORDER BY dataset_id, number, input_id, input_number",
+    ),
+    ("locks", "SELECT seq, actor, name, inputs FROM locks ORDER BY seq"),
+    (
         "reviews",
         "SELECT seq, dataset_id, number, stage, verdict, gate, evidence, reason FROM reviews \
          ORDER BY seq",
@@ -45,6 +51,15 @@ const TABLES: [(&str, &str); 16] = [
         "SELECT seq, dataset_id, state, sunset_at_micros, successor FROM notices ORDER BY seq",
     ),
     ("committed_runs", "SELECT seq, run FROM committed_runs ORDER BY seq"),
+    ("lineage_events", "SELECT seq, object_id, run_id FROM lineage_events ORDER BY seq"),
+    (
+        "lineage_names",
+        "SELECT namespace, name, seq FROM lineage_names ORDER BY seq, namespace, name",
+    ),
+    (
+        "lineage_datasets",
+        "SELECT namespace, name, seq FROM lineage_datasets ORDER BY seq, namespace, name",
+    ),
     ("declarations", "SELECT seq, digest FROM declarations ORDER BY seq"),
     (
         "object_datasets",

@@ -14,6 +14,8 @@ pub(crate) enum Flaw {
     TooLarge { what: &'static str, value: u64 },
     #[error("{what} must be 1 to 255 bytes of text without control characters")]
     Text { what: &'static str },
+    #[error("a name in a lineage has at most 1000 bytes, none of them NUL")]
+    LineageName,
     #[error("its time {found} lies before the event before it")]
     Time { found: lakebed_core::Timestamp },
     #[error("the head of stage `raw` follows the versions and is never moved")]
@@ -26,6 +28,8 @@ pub(crate) enum Flaw {
     ObjectUnknown { object: ObjectId },
     #[error("version id `{version_id}` is already a version of this dataset")]
     VersionTwice { version_id: VersionId },
+    #[error("it was computed from `{version_id}`, which is no version of that dataset before it")]
+    InputUnknown { version_id: VersionId },
     #[error("the catalog it declares has another digest than it says")]
     DeclaredDiffers,
     #[error("token `{token}` was made before")]

@@ -16,13 +16,16 @@
 //! | `datasets`, `versions`, `objects` | what the events made | insert only |
 //! | `declarations` | the catalogs that people applied | insert only |
 //! | `object_datasets` | which datasets name an object | insert only |
-//! | `derivations` | which datasets others were computed from | insert only |
+//! | `derivations`, `version_inputs` | which datasets, and versions, others were computed from | insert only |
+//! | `locks` | what people registered that they count on | insert only |
+//! | `lineage_events`, `lineage_names`, `lineage_datasets` | what pipelines elsewhere told, and which datasets it names | insert only |
 //! | `findings` | which contracts were measured on which versions | insert only |
 //! | `reviews`, `notices` | what people said of promotions, and of the end of datasets | insert only |
 //! | `committed_runs` | programs that made versions | insert only |
 //! | `head_moves` | every head a stage ever had | insert only |
 //! | `tokens`, `token_revocations` | API tokens, and which were taken back | insert only |
 //! | `heads` | the heads now, above the mark too: for compare-and-swap | updated |
+//! | `lineage_told` | how far our own events were told to whom; no part of the record | updated |
 //! | `leases` | who does which background work; no part of the record | updated |
 //! | `reads`, `read_log` | who read what, and how far that is in segments; no part of the events | insert; updated |
 //! | `uploads`, `jobs`, `runs` | what is under way; no event speaks of it, no rebuild brings it back | all |
@@ -46,9 +49,11 @@ mod flaw;
 mod job;
 mod journal;
 mod lease;
+mod lock;
 mod meta;
 mod object;
 mod object_dataset;
+mod openlineage;
 mod pool;
 mod postgres;
 mod projection;
@@ -76,7 +81,9 @@ pub use findings::FindingsRecord;
 pub use job::{JobOutline, JobRecord, JobState, UnfinishedJob};
 pub use journal::{JournalMark, JournalState};
 pub use lease::Lease;
+pub use lock::LockRecord;
 pub use meta::Snapshot;
+pub use openlineage::LineageFilter;
 pub use pool::PoolState;
 pub use promotion::{
     HeadRecord, NoticeRecord, PromotionState, ReachedVersion, ReviewRecord, VersionState,

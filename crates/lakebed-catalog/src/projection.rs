@@ -15,7 +15,7 @@ use crate::{
     event::{self, saturate},
     findings,
     flaw::{Flaw, to_i64},
-    meta, object, object_dataset, promotion, run,
+    lock, meta, object, object_dataset, openlineage, promotion, run,
     statement::query,
     token,
 };
@@ -66,6 +66,13 @@ async fn apply(connection: &mut Connection, event: &Event) -> Result<()> {
         EventBody::CatalogApplied(applied) => declaration::insert(connection, seq, applied).await,
         EventBody::TokenCreated(token) => token::create(connection, seq, token).await,
         EventBody::TokenRevoked(revoked) => token::revoke(connection, seq, revoked).await,
+        EventBody::LockRegistered(registered) => {
+            lock::register(connection, seq, &event.actor, registered).await
+        }
+        EventBody::LockRemoved { name } => lock::remove(connection, seq, &event.actor, name).await,
+        EventBody::LineageReceived(received) => {
+            openlineage::insert(connection, seq, received).await
+        }
     }
 }
 
@@ -106,7 +113,8 @@ async fn commit_version(
     object_dataset::insert(connection, seq, &version.dataset, named).await?;
     require_object(connection, seq, version.version_id.object()).await?;
     insert_version(connection, seq, dataset_id, version).await?;
-    derivation::insert(connection, seq, dataset_id, &version.derived_from).await?;
+    let derived = (dataset_id, version.number);
+    derivation::insert(connection, seq, derived, &version.derived_from).await?;
     let number = saturate(version.number);
     swap_head(connection, dataset_id, RAW, newest.map(|(number, _)| number), number).await?;
     insert_head_move(connection, seq, dataset_id, RAW, number).await

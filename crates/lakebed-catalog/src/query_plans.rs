@@ -2,7 +2,8 @@
 //! database's own query plans: every step is a search in an index, nothing is scanned or sorted.
 
 use crate::{
-    Catalog, dataset, declaration, findings, object, object_dataset, promotion, resolve,
+    Catalog, dataset, declaration, derivation, findings, object, object_dataset, promotion,
+    resolve,
     statement::{Statement, Value},
     version,
 };
@@ -40,6 +41,8 @@ async fn every_resolve_is_a_chain_of_index_seeks() {
         findings::OF_VERSION,
         dataset::ONE.notices,
         promotion::REACHED,
+        derivation::INPUTS,
+        derivation::DERIVED,
     ] {
         let steps = plan(&catalog, sql).await;
         let is_seek = |step: &String| {

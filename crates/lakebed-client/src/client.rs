@@ -7,8 +7,9 @@ use http::{HeaderValue, Method, Request, Response};
 use lakebed_api::{
     AccessExplanation, CatalogAnswer, CatalogApplied, CatalogApplyRequest, CatalogPlan,
     CatalogPlanRequest, ContractCheckRequest, ContractReport, DatasetAnswer, DatasetList,
-    DatasetSummary, DeprecationRequest, DiffAnswer, DiffRequest, EventPage, Health, IngestPlan,
-    IngestRequest, LakeInfo, NoticeAnswer, ProfileAnswer, PromotionAnswer, PromotionRequest,
+    DatasetSummary, DeprecationRequest, DiffAnswer, DiffRequest, EventPage, Health, ImpactAnswer,
+    IngestPlan, IngestRequest, LakeInfo, LakeReport, LineageAnswer, LockAnswer, LockRequest,
+    NoticeAnswer, ProductAnswer, ProductList, ProfileAnswer, PromotionAnswer, PromotionRequest,
     Receipt, Replay, ResolveRequest, ResolveResponse, RetirementRequest, ReviewAnswer, ReviewList,
     ReviewRequest, VersionAnswer, VersionPage, media,
 };
@@ -158,6 +159,22 @@ impl Client {
     pub async fn dataset(&self, name: &DatasetName) -> Result<DatasetSummary, ClientError> {
         let draft = self.get(&["v1", "datasets", name.namespace(), name.name()]);
         draft.fetch::<DatasetAnswer>().await.map(|answer| answer.dataset)
+    }
+
+    /// The products, sorted by name.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn products(&self) -> Result<ProductList, ClientError> {
+        self.get(&["v1", "products"]).fetch().await
+    }
+
+    /// One product.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn product(&self, name: &DatasetName) -> Result<ProductAnswer, ClientError> {
+        self.get(&["v1", "products", name.namespace(), name.name()]).fetch().await
     }
 
     /// Versions with numbers below `before`, newest first, at most `limit`.
@@ -349,6 +366,87 @@ impl Client {
         idempotency_key: Option<&str>,
     ) -> Result<NoticeAnswer, ClientError> {
         self.change(&["v1", "retirements"], request, idempotency_key).await
+    }
+
+    /// What a version was computed from, or what from it with `direction` `down`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn lineage(
+        &self,
+        name: &DatasetName,
+        version: Option<&str>,
+        column: Option<&str>,
+        direction: Option<&str>,
+    ) -> Result<LineageAnswer, ClientError> {
+        self.get(&["v1", "datasets", name.namespace(), name.name(), "lineage"])
+            .query("version", version)
+            .query("column", column)
+            .query("direction", direction)
+            .fetch()
+            .await
+    }
+
+    /// How a version came to be, as an event of OpenLineage.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn openlineage(
+        &self,
+        name: &DatasetName,
+        version: Option<&str>,
+    ) -> Result<serde_json::Value, ClientError> {
+        self.get(&["v1", "datasets", name.namespace(), name.name(), "openlineage"])
+            .query("version", version)
+            .fetch()
+            .await
+    }
+
+    /// Who would notice a change of a dataset, or of one of its columns.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn impact(
+        &self,
+        name: &DatasetName,
+        column: Option<&str>,
+    ) -> Result<ImpactAnswer, ClientError> {
+        self.get(&["v1", "datasets", name.namespace(), name.name(), "impact"])
+            .query("column", column)
+            .fetch()
+            .await
+    }
+
+    /// What needs somebody.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn report(&self) -> Result<LakeReport, ClientError> {
+        self.get(&["v1", "report"]).fetch().await
+    }
+
+    /// Registers that the caller counts on versions, under a name of their own.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn register_lock(
+        &self,
+        name: &str,
+        request: &LockRequest,
+    ) -> Result<LockAnswer, ClientError> {
+        Draft::new(self, Method::PUT, &["v1", "locks", name])
+            .json(request)
+            .repeatable()
+            .fetch()
+            .await
+    }
+
+    /// Takes back what the caller registered under a name.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn remove_lock(&self, name: &str) -> Result<LockAnswer, ClientError> {
+        self.delete(&["v1", "locks", name]).repeatable().fetch().await
     }
 
     /// Why the caller, or `principal`, may do what with a target: `lake`, `crm.*`, `crm.customers`.

@@ -20,7 +20,7 @@ mod infer;
 mod judge;
 mod odcs;
 mod pattern;
-mod scalar;
+pub mod scalar;
 mod semver;
 mod value;
 pub mod yaml;

@@ -1,19 +1,21 @@
-//! Texts of dates and times in contracts, as the numbers that columns keep.
+//! Texts of dates and times in contracts and requests, as the numbers that columns keep.
 //!
-//! Bounds are ISO 8601 whatever `format` says of the data: `2024-01-31`, `08:30`,
+//! They are ISO 8601 whatever `format` says of the data: `2024-01-31`, `08:30`,
 //! `2024-01-31 08:30:00.5`, and with an offset `2024-01-31T08:30:00+02:00`.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Timelike as _};
 
 /// A day as days since 1970-01-01.
-pub(crate) fn date(text: &str) -> Option<i32> {
+#[must_use]
+pub fn date(text: &str) -> Option<i32> {
     let is_plain = text.len() == 10 && text.as_bytes().get(4) == Some(&b'-');
     let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| is_plain)?;
     i32::try_from(date.signed_duration_since(NaiveDate::default()).num_days()).ok()
 }
 
 /// A time of day as microseconds since midnight.
-pub(crate) fn time(text: &str) -> Option<i64> {
+#[must_use]
+pub fn time(text: &str) -> Option<i64> {
     let formats = ["%H:%M:%S%.f", "%H:%M"];
     let time = formats.iter().find_map(|format| NaiveTime::parse_from_str(text, format).ok())?;
     // A leap second is no time that a column can hold.
@@ -24,7 +26,8 @@ pub(crate) fn time(text: &str) -> Option<i64> {
 
 /// A day and a time as microseconds since 1970-01-01 00:00, and whether it has an offset: then it
 /// is a point in time, counted in UTC.
-pub(crate) fn timestamp(text: &str) -> Option<(i64, bool)> {
+#[must_use]
+pub fn timestamp(text: &str) -> Option<(i64, bool)> {
     if let Some(day) = date(text) {
         return Some((i64::from(day).checked_mul(86_400_000_000)?, false));
     }

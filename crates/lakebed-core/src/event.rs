@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DatasetDeprecated, DatasetKind, DatasetName, Declared, FileEntry, IngestKey, ObjectId,
-    PrincipalName, Promotion, PromotionReviewed, RunCommitted, StageName, StoredObject, Timestamp,
-    TokenHash, TokenId, TokenScope, VersionId, policy::MaskKey,
+    DatasetDeprecated, DatasetKind, DatasetName, Declared, FileEntry, IngestKey, InputVersion,
+    ObjectId, PrincipalName, Promotion, PromotionReviewed, RunCommitted, StageName, StoredObject,
+    Timestamp, TokenHash, TokenId, TokenScope, VersionId, lineage::LineageReceived,
+    policy::MaskKey,
 };
 
 /// A change, in its place.
@@ -66,6 +67,16 @@ pub enum EventBody {
     TokenCreated(TokenCreated),
     /// An API token proves nothing any more.
     TokenRevoked(TokenRevoked),
+    /// Whoever did it counts on these versions, under a name of their own, in place of what they
+    /// registered under it before.
+    LockRegistered(LockRegistered),
+    /// Whoever did it counts on nothing under that name any more.
+    LockRemoved {
+        /// The name.
+        name: String,
+    },
+    /// Another pipeline told what it reads and makes.
+    LineageReceived(LineageReceived),
 }
 
 impl EventBody {
@@ -85,6 +96,9 @@ impl EventBody {
             Self::CatalogApplied(_) => "catalog_applied",
             Self::TokenCreated(_) => "token_created",
             Self::TokenRevoked(_) => "token_revoked",
+            Self::LockRegistered(_) => "lock_registered",
+            Self::LockRemoved { .. } => "lock_removed",
+            Self::LineageReceived(_) => "lineage_received",
         }
     }
 
@@ -104,7 +118,10 @@ impl EventBody {
             Self::RunCommitted(_)
             | Self::CatalogApplied(_)
             | Self::TokenCreated(_)
-            | Self::TokenRevoked(_) => None,
+            | Self::TokenRevoked(_)
+            | Self::LineageReceived(_)
+            | Self::LockRegistered(_)
+            | Self::LockRemoved { .. } => None,
         }
     }
 }
@@ -137,9 +154,9 @@ pub struct VersionCommitted {
     /// another dataset did: who may read this dataset may read them. Sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shared: Vec<ObjectId>,
-    /// The datasets that it was computed from, where it was; sorted.
+    /// The versions that it was computed from, where it was; sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub derived_from: Vec<DatasetName>,
+    pub derived_from: Vec<InputVersion>,
 }
 
 /// See [`EventBody::HeadMoved`].
@@ -262,4 +279,24 @@ pub struct TokenRevoked {
     /// Every token that was made with it, or with one of those, goes with it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub and_made_with_it: bool,
+}
+
+/// See [`EventBody::LockRegistered`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockRegistered {
+    /// What whoever registers calls it.
+    pub name: String,
+    /// What is counted on; sorted.
+    pub inputs: Vec<LockedVersion>,
+}
+
+/// A version that somebody counts on. By number: whoever sees such events need not be able to read the
+/// dataset, and digests are data.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedVersion {
+    /// Its dataset.
+    pub dataset: DatasetName,
+    /// Its number.
+    pub version: u64,
 }

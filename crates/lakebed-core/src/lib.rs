@@ -64,7 +64,7 @@ pub use decode::{
 };
 pub use event::{
     CatalogApplied, ContractMeasured, Event, EventBody, HeadMoved, IngestRefused, KeptSource,
-    KnownFields, TokenCreated, TokenRevoked, VersionCommitted,
+    KnownFields, LockRegistered, LockedVersion, TokenCreated, TokenRevoked, VersionCommitted,
 };
 pub use evolution::{Evolution, EvolutionError};
 pub use grant::{Action, ActionError, Grant, Grantee, Target, TargetError};
@@ -81,7 +81,9 @@ pub use principal::{
     AttributeName, AttributeValue, GroupName, Identity, PrincipalError, PrincipalName, ScopeEntry,
     Standing, TokenScope,
 };
-pub use product::{BUILD_ENGINE, Derivation, DerivedFrom, Product, Refresh};
+pub use product::{
+    BUILD_ENGINE, Derivation, DerivedFrom, Product, ProductQuery, QueryParameter, Refresh,
+};
 pub use promotion::{
     Approval, DatasetDeprecated, Evidence, GateOutcome, Promotion, PromotionReviewed,
     ReviewVerdict, Waiver,

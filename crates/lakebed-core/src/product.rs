@@ -1,9 +1,11 @@
 //! Products: datasets that are computed from others by a statement that was written down.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DatasetRef, ObjectId, PrincipalName, StageName, VersionId,
+    DataType, DatasetRef, ObjectId, PrincipalName, StageName, VersionId,
     document::{check_format, json_line},
 };
 
@@ -32,6 +34,40 @@ pub struct Product {
     /// When it is built.
     #[serde(default, skip_serializing_if = "Refresh::is_manual")]
     pub refresh: Refresh,
+    /// Questions about it that have a name, and an address of their own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub queries: BTreeMap<String, ProductQuery>,
+}
+
+/// A query over a product, for whoever may read the product: it is answered as they may see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProductQuery {
+    /// What it answers.
+    pub purpose: String,
+    /// The query; it reads the product and nothing else.
+    pub sql: String,
+    /// Its parameters by name: `$name` in the query.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, QueryParameter>,
+}
+
+/// A parameter of a query.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueryParameter {
+    /// The type of its values.
+    #[serde(rename = "type")]
+    pub data_type: DataType,
+    /// What it means.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Whether it has to be given.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub required: bool,
+    /// Its value where it is not given; null where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<String>,
 }
 
 /// When a product is built.

@@ -122,7 +122,7 @@ impl Ladder {
             Gate::Documented,
             Gate::Contract,
             Gate::Compatible,
-            Gate::Lineage(None),
+            Gate::Lineage(Some("validated".parse().expect("a constant name is a stage's"))),
             Gate::Quarantine,
             Gate::Fresh,
             Gate::Approvals(NonZeroU8::MIN),
@@ -315,7 +315,7 @@ mod tests {
         insta::assert_snapshot!(json.replace("},", "},\n"), @r#"
         {"stages":[{"name":"raw"},
         {"name":"validated","gates":["integrity","owner","contract","quarantine"]},
-        {"name":"product","gates":["integrity","owner","documented","contract","compatible","lineage","quarantine","fresh","approvals(1)"]}]}
+        {"name":"product","gates":["integrity","owner","documented","contract","compatible","lineage(validated)","quarantine","fresh","approvals(1)"]}]}
         "#);
         assert_eq!(serde_json::from_str::<Ladder>(&json).ok(), Some(usual));
     }

@@ -43,6 +43,7 @@ mod plan;
 mod session;
 mod stacks;
 mod statements;
+mod statistics;
 mod suggest;
 mod table;
 mod weight;

@@ -10,7 +10,8 @@ use std::{
 };
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Interval, Query, Value as SqlValue, ValueWithSpan, VisitMut as _, VisitorMut,
+    Expr, Interval, Query, Value as SqlValue, ValueWithSpan, Visit as _, VisitMut as _, Visitor,
+    VisitorMut,
 };
 use lakebed_service::engine::{EngineError, Parameters};
 use serde_json::Value;
@@ -29,6 +30,26 @@ pub(crate) fn bind(query: &mut Query, parameters: &Parameters) -> Result<(), Eng
     match unused.first() {
         None => Ok(()),
         Some(name) => Err(unused_value(name)),
+    }
+}
+
+/// The placeholders of `query`, each once, by name: without their `$`.
+pub(crate) fn placeholders(query: &Query) -> Vec<String> {
+    let mut found = Found(BTreeSet::new());
+    let ControlFlow::Continue(()) = query.visit(&mut found);
+    found.0.into_iter().collect()
+}
+
+struct Found(BTreeSet<String>);
+
+impl Visitor for Found {
+    type Break = std::convert::Infallible;
+
+    fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<Self::Break> {
+        if let SqlValue::Placeholder(name) = &value.value {
+            self.0.insert(name.trim_start_matches('$').to_owned());
+        }
+        ControlFlow::Continue(())
     }
 }
 

@@ -90,7 +90,7 @@ pub(crate) fn fixed(
     if let Some(call) = changing.first() {
         return Err(EngineError::NotAllowed {
             message: format!("`{call}` answers anew each time, which no version of a product can"),
-            hint: Some("take the time from a column".to_owned()),
+            hint: Some("take the value from a column, or name it".to_owned()),
         });
     }
     let columns = plan.schema().columns();

@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::{
     catalog::{Session, TableProvider},
-    common::{Result, Statistics, internal_err, stats::Precision},
+    common::{Result, Statistics, internal_err},
     datasource::{
         listing::PartitionedFile,
         physical_plan::{
@@ -26,7 +26,7 @@ use datafusion::{
 use lakebed_core::FileEntry;
 use lakebed_service::engine::BoundTable;
 
-use crate::{objects::store_url, output::plain, session::Readers};
+use crate::{objects::store_url, output::plain, session::Readers, statistics};
 
 /// A table, all of it.
 #[derive(Debug)]
@@ -43,11 +43,6 @@ impl PlainTable {
             schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
             files: table.files.clone(),
         }
-    }
-
-    fn row_count(&self) -> Precision<usize> {
-        let rows = self.files.iter().map(|file| file.row_count).sum::<u64>();
-        usize::try_from(rows).map_or(Precision::Absent, Precision::Exact)
     }
 }
 
@@ -88,19 +83,39 @@ impl TableProvider for PlainTable {
         _filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.scan_where(session, projection, None, limit)
+        let known = match session.config().get_extension::<Readers>() {
+            Some(readers) => {
+                let columns = projection.map(Vec::as_slice);
+                statistics::at_hand(&self.schema, columns, &self.files, &*readers.footers)
+            }
+            None => statistics::rows_alone(&self.schema, &self.files),
+        };
+        self.scan_knowing(session, projection, None, limit, known)
     }
 }
 
 impl PlainTable {
-    /// The scan; pages of which statistics say that they hold no row meeting `pruning`, a condition
-    /// on all columns, may be left out.
+    /// The scan of a table of which not everything is seen: the planner knows its rows' number alone.
+    /// Pages of which statistics say that they hold no row meeting `pruning`, a condition on all
+    /// columns, may be left out.
     pub(crate) fn scan_where(
         &self,
         session: &dyn Session,
         projection: Option<&Vec<usize>>,
         pruning: Option<Arc<dyn PhysicalExpr>>,
         limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let known = statistics::rows_alone(&self.schema, &self.files);
+        self.scan_knowing(session, projection, pruning, limit, known)
+    }
+
+    fn scan_knowing(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        pruning: Option<Arc<dyn PhysicalExpr>>,
+        limit: Option<usize>,
+        known: Statistics,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         if self.files.is_empty() {
             let schema = match projection {
@@ -121,13 +136,11 @@ impl PlainTable {
         if let Some(pruning) = pruning {
             source = source.with_predicate(pruning);
         }
-        let mut statistics = Statistics::new_unknown(&self.schema);
-        statistics.num_rows = self.row_count();
         let groups = FileGroup::new(self.files.iter().map(scanned).collect())
             .split_files(session.config().target_partitions());
         let scan = FileScanConfigBuilder::new(store_url(), Arc::new(source))
             .with_file_groups(groups)
-            .with_statistics(statistics)
+            .with_statistics(known)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .build();

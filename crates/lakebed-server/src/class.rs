@@ -20,6 +20,8 @@ impl Class {
     pub(crate) fn of(method: &Method, route: &str) -> Self {
         let is_safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
         match route {
+            "/v1/products/{namespace}/{name}/rows"
+            | "/v1/products/{namespace}/{name}/queries/{query}" => Self::Statement,
             _ if is_safe => Self::Read,
             "/v1/resolve" | "-" => Self::Read,
             "/v1/diffs" => Self::Statement,
@@ -48,6 +50,10 @@ mod tests {
             (Method::POST, "/v1/sql", Class::Statement),
             (Method::POST, "/v1/diffs", Class::Statement),
             (Method::POST, "/v1/statements/{id}/cancel", Class::Statement),
+            (Method::GET, "/v1/products/{namespace}/{name}/rows", Class::Statement),
+            (Method::GET, "/v1/products/{namespace}/{name}/queries/{query}", Class::Statement),
+            (Method::GET, "/v1/products/{namespace}/{name}/builds", Class::Read),
+            (Method::POST, "/v1/products/{namespace}/{name}/builds", Class::Write),
             (Method::POST, "/v1/sqlite", Class::Write),
             (Method::POST, "/v1/uploads", Class::Upload),
             (Method::PATCH, "/v1/uploads/{id}", Class::Upload),

@@ -7,23 +7,24 @@ use std::{
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use lakebed_api::{
-    Approval, ContractReport, DatasetSummary, EventEntry, Finding, FirstBroken, GateOutcome, Head,
-    IngestPlan, IngestResponse, IngestStatus, InputVersion, Job, JobState, Notice,
-    PlannedPromotion, PlannedSource, Problem, Progress, PromotionAnswer, ResolvedInput,
-    ResolvedVersion, Review, RuleFinding, SchemaChange, SchemaChangeKind, Snapshot, SourceFile,
-    UploadState, Verdict, VerifyReport, VersionAnswer, VersionSummary, Waiver,
+    Approval, ColumnEdge, ContractReport, DatasetAnswer, DatasetSummary, EventEntry, Finding,
+    FirstBroken, GateOutcome, Head, ImpactAnswer, ImpactLock, ImpactProduct, ImpactReader,
+    IngestPlan, IngestResponse, IngestStatus, InputVersion, Job, JobState, LakeFinding, LakeReport,
+    LineageAnswer, LineageEdge, LineageVersion, Notice, Original, PlannedPromotion, PlannedSource,
+    Problem, Progress, PromotionAnswer, ResolvedInput, ResolvedVersion, Review, RowsEdge,
+    RuleFinding, SchemaChange, SchemaChangeKind, Snapshot, SourceFile, UploadState, Verdict,
+    VerifyReport, VersionAnswer, VersionSummary, Waiver,
 };
 use lakebed_core::{
-    DatasetKind, ReviewVerdict, SourceEntry, StageName, Timestamp,
+    DatasetKind, DatasetName, ReviewVerdict, SourceEntry, StageName, Timestamp,
     contract::{Finding as ContractFinding, Value},
 };
-use lakebed_service::{self as service, govern::PlannedPromotion as PlannedCore};
+use lakebed_service::{self as service, STATEMENT, govern::PlannedPromotion as PlannedCore};
 use serde::de::DeserializeOwned;
 
 use crate::{
     Access, AppState,
-    jobs::INGEST,
-    links::{source_file, table_file},
+    links::{of_dataset, of_input, of_job, of_version, source_file, table_file},
     problem::{Failure, Result},
 };
 
@@ -62,6 +63,12 @@ pub(crate) fn dataset(seen: service::Seen<service::DatasetRecord>) -> DatasetSum
     }
 }
 
+pub(crate) fn dataset_answer(dataset: DatasetSummary) -> DatasetAnswer {
+    let newest = dataset.newest.as_ref().filter(|newest| newest.version_id.is_some());
+    let links = of_dataset(&dataset.dataset, newest.map(|newest| newest.version));
+    DatasetAnswer { dataset, links }
+}
+
 pub(crate) fn heads(heads: BTreeMap<StageName, u64>) -> Vec<Head> {
     heads.into_iter().map(|(stage, version)| Head { stage, version }).collect()
 }
@@ -85,7 +92,7 @@ pub(crate) fn notice_headers(notice: Option<&Notice>) -> HeaderMap {
     headers
 }
 
-fn notice(notice: service::NoticeRecord) -> Notice {
+pub(crate) fn notice(notice: service::NoticeRecord) -> Notice {
     Notice { at: notice.at, sunset_at: notice.sunset_at, successor: notice.successor }
 }
 
@@ -127,8 +134,10 @@ pub(crate) fn version_answer(
             .map(|input| InputVersion {
                 dataset: input.dataset.clone(),
                 version_id: input.version_id,
+                links: of_input(&input.dataset, input.version_id),
             })
             .collect(),
+        links: of_version(&found.version.dataset, found.version.number),
         report: report.map(contract_report),
         stages,
         notice: dataset.notice.map(notice),
@@ -413,13 +422,14 @@ pub(crate) fn job(status: service::JobStatus) -> Result<Job> {
     let record = status.record;
     let state = job_state(record.state);
     // What came of a statement is for `/v1/statements` to tell, which asks whether it may.
-    let outcome = record.outcome.as_deref().filter(|_| record.kind == INGEST);
+    let outcome = record.outcome.as_deref().filter(|_| record.kind != STATEMENT);
     Ok(Job {
         result: outcome.filter(|_| state == JobState::Done).map(read).transpose()?,
         problem: match outcome.filter(|_| state == JobState::Failed) {
             None if state == JobState::Failed => Some(told_elsewhere(&record.id)),
             outcome => outcome.map(read).transpose()?,
         },
+        links: of_job(&record.id),
         id: record.id,
         kind: record.kind,
         state,
@@ -469,5 +479,102 @@ pub(crate) fn report(report: service::VerifyReport) -> VerifyReport {
         size_bytes: report.bytes,
         segment_count: report.segments,
         findings: findings.collect(),
+    }
+}
+
+pub(crate) fn lineage(answer: service::LineageAnswer) -> LineageAnswer {
+    let versions = answer.versions.into_iter().map(|found| LineageVersion {
+        version: version(found.record, found.is_readable),
+        columns: found.columns.into_iter().collect(),
+        originals: found.originals.iter().map(original).collect(),
+        original_count: found.original_count,
+    });
+    LineageAnswer {
+        snapshot: snapshot(answer.snapshot),
+        versions: versions.collect(),
+        edges: answer.edges.into_iter().map(lineage_edge).collect(),
+        is_cut: answer.is_cut,
+    }
+}
+
+fn original(source: &SourceEntry) -> Original {
+    Original {
+        name: source.name.clone(),
+        object: source.object.id,
+        size_bytes: source.object.size_bytes,
+        accepted_rows: source.accepted.rows,
+        quarantined_rows: source.quarantined.rows,
+    }
+}
+
+fn lineage_edge(edge: service::LineageEdge) -> LineageEdge {
+    let columns = edge.columns.into_iter().map(|found| ColumnEdge {
+        column: found.column,
+        source: found.source,
+        part: found.part,
+        direct: found.direct,
+        conditional: found.is_conditional,
+    });
+    let rows = edge.rows.into_iter().map(|found| RowsEdge {
+        source: found.source,
+        part: found.part,
+        kinds: found.kinds,
+    });
+    LineageEdge {
+        computed: edge.computed,
+        source: edge.source,
+        columns: columns.collect(),
+        rows: rows.collect(),
+    }
+}
+
+pub(crate) fn impact(
+    dataset: DatasetName,
+    column: Option<String>,
+    answer: service::ImpactAnswer,
+) -> ImpactAnswer {
+    let products = answer.products.into_iter().map(|found| ImpactProduct {
+        product: found.product,
+        owner: found.owner,
+        steps: found.steps,
+        declared: found.is_declared,
+        built: found.built,
+        columns: found.columns.into_iter().collect(),
+        other_rows: found.other_rows,
+    });
+    let locks = answer.locks.into_iter().map(|lock| ImpactLock {
+        actor: lock.actor,
+        name: lock.name,
+        registered_at: lock.at,
+        versions: lock.versions,
+    });
+    let readers = answer.readers.map(|readers| {
+        let reader = |found: service::ImpactReader| ImpactReader {
+            principal: found.principal,
+            reads: found.reads,
+            last_at: found.last_at,
+        };
+        readers.into_iter().map(reader).collect()
+    });
+    ImpactAnswer {
+        dataset,
+        column,
+        products: products.collect(),
+        locks: locks.collect(),
+        all_locks: answer.all_locks,
+        readers,
+    }
+}
+
+pub(crate) fn lake_report(report: service::Report) -> LakeReport {
+    let findings = report.findings.into_iter().map(|found| LakeFinding {
+        dataset: found.dataset,
+        kind: found.kind.as_str().to_owned(),
+        detail: found.detail,
+    });
+    LakeReport {
+        findings: findings.collect(),
+        dataset_count: report.dataset_count,
+        knows_reads: report.knows_reads,
     }
 }

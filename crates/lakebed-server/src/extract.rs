@@ -112,6 +112,29 @@ impl<S: Send + Sync> FromRequestParts<S> for DatasetPath {
     }
 }
 
+/// The query of a product that a path names.
+pub(crate) struct QueryPath(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for QueryPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        path_part(parts, state, "query").await.map(Self)
+    }
+}
+
+/// Names and values of a query string, in its order, whatever they are.
+pub(crate) struct Pairs(pub(crate) Vec<(String, String)>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Pairs {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self> {
+        let query = parts.uri.query().unwrap_or_default();
+        Ok(Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
+    }
+}
+
 /// The object that a path names.
 pub(crate) struct ObjectPath(pub(crate) ObjectId);
 
@@ -149,6 +172,17 @@ impl<S: Send + Sync> FromRequestParts<S> for IdPath {
             true => Ok(Self(id)),
             false => Err(Failure::invalid("invalid-id", "this names nothing of ours")),
         }
+    }
+}
+
+/// The registered lock that a path names; whether it is a name, the lake says.
+pub(crate) struct LockPath(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for LockPath {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        path_part(parts, state, "name").await.map(Self)
     }
 }
 

@@ -1,15 +1,93 @@
-//! Where to read a file: on this machine, from the object store it is in, or from this server.
+//! Where things are: resources on this server; a file on this machine, in the object store it is in, or
+//! on this server.
 //!
 //! A signed URL is a key to one file for whoever has it. It goes into an answer and nowhere else: no
 //! log line, no error, no link that a page keeps.
 
 use std::time::Duration;
 
-use lakebed_api::{FileLink, ResolvedVersion};
-use lakebed_core::{FileEntry, SourceEntry, StoredObject};
+use lakebed_api::{FileLink, Links, ResolvedVersion};
+use lakebed_core::{
+    DatasetName, DatasetRef, FileEntry, Selector, SourceEntry, StoredObject, VersionId,
+};
 use url::Url;
 
 use crate::{Access, AppState, problem::Result};
+
+/// What belongs to a product; its newest version only for whoever may read all of it.
+pub(crate) fn of_product(name: &DatasetName, readable: Option<u64>) -> Links {
+    let path = product_path(name);
+    let below = |what: &str| format!("{path}/{what}");
+    let mut links = links([
+        ("self", path.clone()),
+        ("dataset", dataset_path(name)),
+        ("versions", format!("{}/versions", dataset_path(name))),
+        ("rows", below("rows")),
+        ("openapi", below("openapi.json")),
+        ("builds", below("builds")),
+    ]);
+    links.extend(newest(name, readable));
+    links
+}
+
+/// What belongs to a dataset; its newest version only for whoever may read all of it.
+pub(crate) fn of_dataset(name: &DatasetName, readable: Option<u64>) -> Links {
+    let path = dataset_path(name);
+    let mut links = links([("versions", format!("{path}/versions")), ("self", path)]);
+    links.extend(newest(name, readable));
+    links
+}
+
+/// What belongs to a version, for whoever may read all of it.
+pub(crate) fn of_version(name: &DatasetName, number: u64) -> Links {
+    let reference = DatasetRef::pinned(name.clone(), number);
+    links([
+        ("self", version_path(&reference)),
+        ("dataset", dataset_path(name)),
+        ("profile", format!("/v1/profiles?ref={reference}")),
+    ])
+}
+
+/// What belongs to a version's profile.
+pub(crate) fn of_profile(name: &DatasetName, number: u64) -> Links {
+    let reference = DatasetRef::pinned(name.clone(), number);
+    links([
+        ("self", format!("/v1/profiles?ref={reference}")),
+        ("version", version_path(&reference)),
+    ])
+}
+
+/// What belongs to a version that another was computed from.
+pub(crate) fn of_input(dataset: &DatasetName, version_id: VersionId) -> Links {
+    let selector = Selector::Digest(version_id.object().to_string());
+    links([("version", version_path(&DatasetRef { dataset: dataset.clone(), selector }))])
+}
+
+/// What belongs to a job.
+pub(crate) fn of_job(id: &str) -> Links {
+    links([("self", format!("/v1/jobs/{id}")), ("events", format!("/v1/jobs/{id}/events"))])
+}
+
+pub(crate) fn product_path(name: &DatasetName) -> String {
+    format!("/v1/products/{}/{}", name.namespace(), name.name())
+}
+
+fn dataset_path(name: &DatasetName) -> String {
+    format!("/v1/datasets/{}/{}", name.namespace(), name.name())
+}
+
+fn version_path(reference: &DatasetRef) -> String {
+    format!("/v1/versions?ref={reference}")
+}
+
+fn newest(name: &DatasetName, readable: Option<u64>) -> Option<(String, String)> {
+    let reference = DatasetRef::pinned(name.clone(), readable?);
+    Some(("newest".to_owned(), version_path(&reference)))
+}
+
+fn links<const COUNT: usize>(links: [(&str, String); COUNT]) -> Links {
+    links.map(|(name, path)| (name.to_owned(), path)).into()
+}
 
 /// A Parquet file of a table or of a quarantine.
 pub(crate) fn table_file(state: &AppState, file: &FileEntry) -> FileLink {

@@ -174,7 +174,9 @@ impl From<Error> for Failure {
         failure.0.cause = causes(&error);
         match &error {
             Error::Refused { event, .. } => failure.0.event = Some(*event),
-            Error::NotReady { reasons, .. } => failure.0.reasons.clone_from(reasons),
+            Error::NotReady { reasons, .. } | Error::Unfit { reasons, .. } => {
+                failure.0.reasons.clone_from(reasons);
+            }
             Error::Locked { .. } | Error::Conflict { .. } => {
                 return failure.header(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
@@ -212,9 +214,10 @@ const fn status_of(error: &Error) -> StatusCode {
     match error {
         Error::NotFound { .. } => StatusCode::NOT_FOUND,
         Error::Invalid { .. } => StatusCode::BAD_REQUEST,
-        Error::Refused { .. } | Error::Mismatch { .. } | Error::ResultTooLarge { .. } => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
+        Error::Refused { .. }
+        | Error::Unfit { .. }
+        | Error::Mismatch { .. }
+        | Error::ResultTooLarge { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Error::Conflict { .. } | Error::Offset { .. } | Error::NotReady { .. } => {
             StatusCode::CONFLICT
         }

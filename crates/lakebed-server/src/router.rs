@@ -24,8 +24,9 @@ use crate::{
     compress::compress,
     front::{caught, front, no_such_method, no_such_route},
     routes::{
-        catalog, contract, dataset, diff, event, ingest, job, lake, object, product, profile,
-        promotion, receipt, resolve, run, sql, statement, token, upload, verify, version,
+        catalog, contract, dataset, diff, event, ingest, job, lake, lineage, object, openlineage,
+        product, profile, promotion, receipt, resolve, row, run, sql, statement, token, upload,
+        verify, version,
     },
 };
 
@@ -69,7 +70,15 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(ingest::ingest))
         .routes(routes!(product::list_products))
         .routes(routes!(product::get_product))
-        .routes(routes!(product::build_product))
+        .routes(routes!(product::build_product, product::list_builds))
+        .routes(routes!(row::get_rows))
+        .routes(routes!(row::query_product))
+        .routes(routes!(row::describe_product))
+        .routes(routes!(lineage::get_lineage))
+        .routes(routes!(lineage::get_openlineage))
+        .routes(routes!(lineage::get_impact))
+        .routes(routes!(lineage::get_report))
+        .routes(routes!(lineage::register_lock, lineage::remove_lock))
         .routes(routes!(job::list_jobs))
         .routes(routes!(job::get_job, job::cancel_job))
         .routes(routes!(job::job_events))
@@ -80,6 +89,8 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(statement::get_statement, statement::delete_statement))
         .routes(routes!(statement::get_chunk))
         .routes(routes!(event::list_events))
+        .routes(routes!(openlineage::receive_lineage))
+        .routes(routes!(openlineage::list_lineage_events))
         .routes(routes!(verify::verify))
         .routes(routes!(contract::check_contract))
         .routes(routes!(run::begin_run, run::list_runs))
@@ -125,6 +136,7 @@ fn resources() -> OpenApiRouter<AppState> {
         (name = "sql", description = "Statements over pinned versions"),
         (name = "receipt", description = "What answers were made of"),
         (name = "event", description = "What happened, in order"),
+        (name = "lineage", description = "What pipelines elsewhere told"),
         (name = "promotion", description = "From raw data to products"),
         (name = "catalog", description = "Who may do what, as it is declared"),
         (name = "verification", description = "Reading everything again"),

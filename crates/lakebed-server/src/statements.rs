@@ -178,7 +178,7 @@ pub(crate) async fn rows_of(
         return Err(Failure::new(http::StatusCode::NOT_FOUND, "not-found", detail));
     };
     let StatementResult { statement_id, snapshot, resolved, .. } = done.result;
-    Ok((Preamble { statement_id, snapshot, resolved }, rows))
+    Ok((Preamble { statement_id, snapshot, resolved, page: None }, rows))
 }
 
 /// What is told of a statement whoever asks, as long as it is theirs: not what came of it.

@@ -9,14 +9,23 @@ use futures::{
     stream::{self, BoxStream},
 };
 use lakebed_catalog::DatasetFilter;
-use lakebed_core::{Action, DatasetName, ObjectId, StageName, StoredObject, Target};
+use lakebed_core::{
+    Action, DatasetName, Derivation, Manifest, ObjectId, Program, RunRecord, StageName,
+    StoredObject, Target, lineage::Lineage,
+};
 use lakebed_govern::Rights;
 
 use crate::{
     Ctx, DatasetRecord, Error, Lake, Result, Seen, Snapshot, VersionRecord,
     access::{no_dataset, refused},
+    ingest::blocking,
     reads::{Asked, Reading},
 };
+
+/// How the documents of a version begin.
+const DOCUMENT: &[u8] = b"{\"format\":";
+/// None of them is larger.
+const LARGEST_DOCUMENT: u64 = 64 << 20;
 
 impl Lake {
     /// All datasets that may be discovered, or those of one namespace, by name.
@@ -67,7 +76,8 @@ impl Lake {
         Ok(Seen { record: (found?, record.heads), is_readable })
     }
 
-    /// An object that a committed event names: of a dataset that the asker may read.
+    /// An object that a committed event names: of a dataset that the asker may read. What tells of what a
+    /// version was made of is for those who may read all of that, too.
     ///
     /// # Errors
     /// [`Error::NotFound`], also for bytes that are in the store but in no event, and for those of
@@ -83,10 +93,30 @@ impl Lake {
                 .await?
                 .iter()
                 .any(|dataset| rights.reads(dataset));
-        found.filter(|_| is_readable).ok_or_else(|| Error::NotFound {
+        let no_object = || Error::NotFound {
             message: format!("there is no object `{id}`"),
             hint: Some("`lakebed resolve --files REF` lists the objects of a version".to_owned()),
-        })
+        };
+        let object = found.filter(|_| is_readable).ok_or_else(no_object)?;
+        match rights.reads_everything() || self.names_only_readable(&rights, &object).await? {
+            true => Ok(object),
+            false => Err(no_object()),
+        }
+    }
+
+    /// Whether an object names no dataset as what a version was made of that may not be read: manifests,
+    /// and the statements and lineage of what was computed, name some.
+    async fn names_only_readable(&self, rights: &Rights, object: &StoredObject) -> Result<bool> {
+        let store = &self.inner.store;
+        let end = DOCUMENT.len() as u64;
+        if !(end..=LARGEST_DOCUMENT).contains(&object.size_bytes)
+            || store.get_range(object, 0..end).await? != DOCUMENT
+        {
+            return Ok(true);
+        }
+        let bytes = store.get(object).await?;
+        let named = blocking(move || Ok(made_of(&bytes))).await?;
+        Ok(named.iter().all(|dataset| rights.reads(dataset)))
     }
 
     /// The bytes of an object that [`Lake::find_object`] gave, verified as they come, once it is on
@@ -113,6 +143,25 @@ impl Lake {
             }
         };
         stream::once(followed).flatten().boxed()
+    }
+}
+
+/// The datasets that a document names as what a version was made of.
+fn made_of(bytes: &[u8]) -> Vec<DatasetName> {
+    if let Ok(manifest) = Manifest::from_bytes(bytes) {
+        return manifest.inputs.into_iter().map(|input| input.dataset).collect();
+    }
+    if let Ok(derivation) = Derivation::from_bytes(bytes) {
+        return derivation.inputs.into_iter().map(|input| input.reference.dataset).collect();
+    }
+    let program = Program::from_bytes(bytes)
+        .or_else(|_| RunRecord::from_bytes(bytes).map(|record| record.program));
+    if let Ok(program) = program {
+        return program.inputs.into_iter().map(|input| input.reference.dataset).collect();
+    }
+    match Lineage::from_bytes(bytes) {
+        Ok(lineage) => lineage.inputs().iter().map(|input| input.dataset.clone()).collect(),
+        Err(_) => Vec::new(),
     }
 }
 

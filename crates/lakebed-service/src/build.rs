@@ -12,12 +12,13 @@ use std::{
 };
 
 use futures::StreamExt as _;
+use lakebed_contract::Level;
 use lakebed_core::{
     Action, DatasetName, DatasetRef, Declared, DecodeOptions, Derivation, DerivedFrom, EventBody,
     FormatName, Identity, IngestKey, IngestMode, InputVersion, LockedInput, PrincipalName, Product,
     TableRef, Target as Scope, lineage::Lineage,
 };
-use lakebed_govern::Rights;
+use lakebed_govern::{CatalogPlan, ContractChange, Rights};
 use lakebed_ingest::{ComputedRows, LocalSource, evolution_to};
 
 use crate::{
@@ -31,6 +32,7 @@ use crate::{
     ingest::{Attempt, Computed, Sources, Target, blocking, key_reused, not_the_source, record_of},
     progress::Meter,
     reads::{Asked, ReadVersion, Reading},
+    rows::check_queries,
 };
 
 /// The kind of jobs that build a product.
@@ -74,7 +76,7 @@ pub struct SeenProduct {
 }
 
 /// A product and the versions that it would be made of now.
-struct Plan {
+pub(crate) struct Plan {
     product: Product,
     derivation: Derivation,
     inputs: Vec<ResolvedVersion>,
@@ -126,7 +128,52 @@ impl Lake {
 
     /// Refuses products whose statements cannot be admitted, and those that are made of themselves.
     pub(crate) fn check_products(&self, declared: &Declared) -> Result<()> {
-        let mut made_of: BTreeMap<&DatasetName, BTreeSet<DatasetName>> = BTreeMap::new();
+        let made_of = self.made_of(declared)?;
+        for name in made_of.keys() {
+            if reaches(&made_of, name, name) {
+                return Err(Error::Invalid {
+                    code: "invalid-product",
+                    message: format!("product `{name}` is made of itself"),
+                    hint: Some("a product is made of what is there before it".to_owned()),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a contract of a product that breaks what its consumers rely on, unless its version says
+    /// so: `after` instead of `before`, by `plan`.
+    pub(crate) fn check_promises(&self, plan: &CatalogPlan, after: &Declared) -> Result<()> {
+        for change in &plan.contracts {
+            if !after.products.contains_key(&change.dataset) {
+                continue;
+            }
+            let Some(why) = broken_promise(change) else { continue };
+            let made_of = self.made_of(after)?;
+            let consumers: Vec<String> = made_of
+                .keys()
+                .filter(|name| reaches(&made_of, name, &change.dataset))
+                .map(|name| format!("`{name}`"))
+                .collect();
+            let readers = match consumers.is_empty() {
+                true => "no product is made of it, but others may read it".to_owned(),
+                false => format!("made of it are {}", consumers.join(", ")),
+            };
+            return Err(Error::Invalid {
+                code: "breaks-consumers",
+                message: format!("the contract of `{}` {why}; {readers}", change.dataset),
+                hint: Some(
+                    "give it the next major version, and tell those who read it; or keep the promise"
+                        .to_owned(),
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    /// What each declared product is made of.
+    fn made_of<'a>(&self, declared: &'a Declared) -> Result<MadeOf<'a>> {
+        let mut made_of = MadeOf::new();
         for (name, product) in &declared.products {
             let prepared = self.inner.engine.prepare(&product.sql).map_err(Error::from);
             let checked = prepared.and_then(|prepared| {
@@ -138,23 +185,15 @@ impl Lake {
                 message: format!("product `{name}`: {error}"),
                 hint: error.hint(),
             })?;
+            check_queries(self.inner.engine.as_ref(), name, product)?;
             let inputs = references.into_iter().map(|table| table.reference.dataset);
             made_of.insert(name, inputs.collect());
         }
-        for name in made_of.keys() {
-            if reaches(&made_of, name) {
-                return Err(Error::Invalid {
-                    code: "invalid-product",
-                    message: format!("product `{name}` is made of itself"),
-                    hint: Some("a product is made of what is there before it".to_owned()),
-                });
-            }
-        }
-        Ok(())
+        Ok(made_of)
     }
 
     /// A statement names datasets and columns that some may not know of.
-    fn is_told(&self, rights: &Rights, name: &DatasetName, product: &Product) -> bool {
+    pub(crate) fn is_told(&self, rights: &Rights, name: &DatasetName, product: &Product) -> bool {
         let reads_all = || match self.inner.engine.prepare(&product.sql) {
             Ok(prepared) => {
                 prepared.references.iter().all(|table| rights.reads(&table.reference.dataset))
@@ -231,7 +270,7 @@ impl Lake {
     }
 
     /// What is declared of the product, and what its references mean.
-    async fn plan_build(&self, ctx: &Ctx, request: &BuildRequest) -> Result<Plan> {
+    pub(crate) async fn plan_build(&self, ctx: &Ctx, request: &BuildRequest) -> Result<Plan> {
         let in_force = self.newest_in_force().await?.1.unwrap_or_default();
         let Some(product) = in_force.declared.products.get(&request.product) else {
             return Err(self.no_product(ctx, &request.product).await?);
@@ -270,7 +309,7 @@ impl Lake {
     }
 
     /// The error for whoever may ingest into something that is no product.
-    async fn no_product(&self, ctx: &Ctx, dataset: &DatasetName) -> Result<Error> {
+    pub(crate) async fn no_product(&self, ctx: &Ctx, dataset: &DatasetName) -> Result<Error> {
         Ok(match self.rights(ctx).await?.discovers(dataset) {
             false => no_dataset(dataset),
             true => Error::NotFound {
@@ -472,20 +511,36 @@ impl Lake {
     }
 }
 
-/// Whether a product is made of itself, directly or by way of others.
-fn reaches(made_of: &BTreeMap<&DatasetName, BTreeSet<DatasetName>>, product: &DatasetName) -> bool {
+/// Declared products, and the datasets that each names.
+type MadeOf<'a> = BTreeMap<&'a DatasetName, BTreeSet<DatasetName>>;
+
+/// Whether `product` is made of `input`, directly or by way of others.
+fn reaches(made_of: &MadeOf<'_>, product: &DatasetName, input: &DatasetName) -> bool {
     let (mut seen, mut next) = (BTreeSet::new(), vec![product]);
     while let Some(name) = next.pop() {
-        for input in made_of.get(name).into_iter().flatten() {
-            if input == product {
+        for found in made_of.get(name).into_iter().flatten() {
+            if found == input {
                 return true;
             }
-            if seen.insert(input) {
-                next.push(input);
+            if seen.insert(found) {
+                next.push(found);
             }
         }
     }
     false
+}
+
+/// What a change takes away that its version does not say.
+fn broken_promise(change: &ContractChange) -> Option<String> {
+    if change.after.is_none() {
+        return Some("goes, and with it all that it promised".to_owned());
+    }
+    let flaw = change.version_flaw.as_ref()?;
+    let breaking = change.change.as_ref().filter(|change| change.level == Level::Major)?;
+    let reasons = breaking.reasons.iter().filter(|reason| reason.level == Level::Major);
+    let reasons: Vec<String> =
+        reasons.map(|reason| format!("`{}` {}", reason.element, reason.what)).collect();
+    Some(format!("breaks a promise ({}): {flaw}", reasons.join("; ")))
 }
 
 /// Products are made by one query over references.
@@ -503,7 +558,7 @@ pub(crate) fn check_statement(kind: &StatementKind, reads_no_system: bool) -> Re
 }
 
 /// Who the owner is to the rules: whoever owns the lake is under none.
-fn identity_of(owner: &PrincipalName) -> Identity {
+pub(crate) fn identity_of(owner: &PrincipalName) -> Identity {
     let name = owner.as_str();
     match name == "local" || name.starts_with("local:") {
         true => Identity::owner(owner.clone()),
@@ -542,12 +597,16 @@ fn inputs_of(inputs: &[ResolvedVersion]) -> Vec<InputVersion> {
     inputs.iter().map(input).collect()
 }
 
-fn key_of(product: &DatasetName, plan: &Plan, target: &Target) -> IngestKey {
+pub(crate) fn key_of(product: &DatasetName, plan: &Plan, target: &Target) -> IngestKey {
     IngestKey::of_build(product, plan.derivation.digest(), target.key())
 }
 
 /// The ingest of an answer.
-fn ingest_of(product: &DatasetName, answer: PathBuf, options: DecodeOptions) -> IngestRequest {
+pub(crate) fn ingest_of(
+    product: &DatasetName,
+    answer: PathBuf,
+    options: DecodeOptions,
+) -> IngestRequest {
     IngestRequest {
         dataset: product.clone(),
         mode: IngestMode::Replace,

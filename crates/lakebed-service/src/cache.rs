@@ -8,8 +8,8 @@ use std::{
 
 use lakebed_catalog::{Catalog, Declaration};
 use lakebed_core::{
-    CatalogApplied, DatasetName, Declared, FileEntry, KnownFields, ListRef, Manifest, ObjectId,
-    Program, SourceEntry, SourceList, StoredObject, TableList,
+    CatalogApplied, DatasetName, Declared, Derivation, FileEntry, KnownFields, ListRef, Manifest,
+    ObjectId, Program, SourceEntry, SourceList, StoredObject, TableList,
     contract::{Contract, Findings},
     lineage::Lineage,
     policy::MaskKey,
@@ -28,6 +28,7 @@ pub(crate) struct Cache {
     tables: Shelf<Vec<FileEntry>>,
     sources: Shelf<Vec<SourceEntry>>,
     contracts: Shelf<Contract>,
+    derivations: Shelf<Derivation>,
     lineages: Shelf<Lineage>,
     programs: Shelf<Program>,
     findings: Shelf<Findings>,
@@ -164,6 +165,21 @@ impl Cache {
         let program =
             Program::from_bytes(&bytes).map_err(|error| unreadable("program", object.id, error))?;
         Ok(self.programs.keep(object.id, program))
+    }
+
+    /// How a version was computed, verified.
+    pub(crate) async fn derivation(
+        &self,
+        store: &Store,
+        object: &StoredObject,
+    ) -> Result<Arc<Derivation>> {
+        if let Some(kept) = self.derivations.find(object.id) {
+            return Ok(kept);
+        }
+        let bytes = store.get(object).await?;
+        let derivation = Derivation::from_bytes(&bytes)
+            .map_err(|error| unreadable("derivation", object.id, error))?;
+        Ok(self.derivations.keep(object.id, derivation))
     }
 
     /// What was found of a contract, verified.

@@ -25,6 +25,8 @@ pub struct Prepared {
     pub references: Vec<TableRef>,
     /// Every table of the system that it names, without repetitions.
     pub system: Vec<SystemTable>,
+    /// The names of its placeholders, without repetitions: `name` for `$name`, `1` for `$1`.
+    pub placeholders: Vec<String>,
 }
 
 /// Tables that the lake makes of itself, for whoever asks.

@@ -1,9 +1,10 @@
 //! What happened, as far as the asker may know of it.
 
 use lakebed_core::{Action, Event, EventBody, RunCommitted, Target};
+use lakebed_core::{Action, Event, EventBody, Target};
 use lakebed_govern::Rights;
 
-use crate::{Ctx, Lake, Result};
+use crate::{Ctx, Lake, Result, openlineage};
 
 /// How many events one request looks through at most, seen or not.
 const LOOKED_THROUGH: usize = 20_000;
@@ -43,7 +44,7 @@ impl Lake {
     /// Events after `after` that the asker may know of, in order, at most `limit`.
     ///
     /// Those of datasets are for whoever may discover these or `audit` there; those of the lake for
-    /// whoever may `audit` or `admin` it.
+    /// whoever may `audit` or `admin` it. What was told from elsewhere names datasets, too.
     ///
     /// # Errors
     /// When the catalog cannot be read.
@@ -80,9 +81,18 @@ fn sight_of(rights: &Rights, event: &Event) -> Option<Sight> {
     if let EventBody::RunCommitted(run) = &event.body {
         return sight_of_run(rights, run);
     }
+    if let EventBody::LineageReceived(received) = &event.body {
+        return openlineage::sight_of(rights, received);
+    }
     let Some(dataset) = event.body.dataset() else {
         let may = |action| rights.allows(action, &Target::Lake);
-        return (may(Action::Audit) || may(Action::Admin)).then_some(Sight::Whole);
+        return match &event.body {
+            _ if may(Action::Audit) => Some(Sight::Whole),
+            _ if !may(Action::Admin) => None,
+            // They name datasets, of which whoever may declare things need not know.
+            EventBody::LockRegistered(_) => Some(Sight::Outline),
+            _ => Some(Sight::Whole),
+        };
     };
     if rights.reads_everything() {
         return Some(Sight::Whole);

@@ -19,12 +19,16 @@ pub mod engine;
 pub use lakebed_govern as govern;
 mod error;
 mod event;
+mod impact;
 mod ingest;
 mod job;
 mod journal;
 mod lake;
+mod lineage;
+mod lock;
 mod measure;
 mod observe;
+mod openlineage;
 mod people;
 mod policy;
 mod probe;
@@ -34,7 +38,10 @@ mod promotion;
 mod query;
 mod reads;
 mod rebuild;
+mod refresh;
+mod report;
 mod resolve;
+mod rows;
 mod run;
 mod statement;
 mod system;
@@ -54,6 +61,7 @@ pub use diff::{CellCount, ColumnChange, ColumnDiff, DiffAnswer, DiffRequest, Row
 pub use doctor::examine;
 pub use error::{Error, Result};
 pub use event::{EventsSeen, SeenEvent, Sight};
+pub use impact::{ImpactAnswer, ImpactLock, ImpactProduct, ImpactReader};
 pub use ingest::{
     IngestOutcome, IngestPlan, IngestRequest, IngestStatus, PlannedSource, SourceInput,
 };
@@ -67,12 +75,16 @@ pub use lake::{
     shown_catalog_url,
 };
 pub use lakebed_catalog::{
-    DatasetRecord, Declaration, JobState, NoticeRecord, PoolState, ReviewRecord, Snapshot,
-    TokenRecord, VersionRecord,
+    DatasetRecord, Declaration, JobState, LineageFilter, NoticeRecord, PoolState, ReviewRecord,
+    Snapshot, TokenRecord, VersionRecord,
 };
 pub use lakebed_contract::consequence_of;
 pub use lakebed_ingest::LocalSource;
+pub use lineage::{
+    ColumnEdge, Direction, LineageAnswer, LineageEdge, LineageRequest, LineageVersion, RowsEdge,
+};
 pub use observe::{IngestEnded, IngestEnding, Observer, SegmentOrigin};
+pub use openlineage::{LineageEventsSeen, LineageSink, LineageToTell, SeenLineageEvent};
 pub use people::{AppliedCatalog, ApplyCatalog, DeclaredCatalog};
 pub use probe::{NoProbe, Probe};
 pub use profile::ProfileAnswer;
@@ -86,7 +98,10 @@ pub use reads::{
     ReceiptOutcome, ReceiptVersion, Replay, StoredRead, Verdict,
 };
 pub use rebuild::{RebuildReport, rebuild};
+pub use refresh::Looked;
+pub use report::{Report, ReportFinding, ReportKind};
 pub use resolve::{Detail, Resolution, ResolvedVersion, VersionDetail};
+pub use rows::{Age, ProductShape, QueryOfProduct, RowsPage, RowsRequest, Staleness, has_values};
 pub use run::{
     AbortRun, BeginRun, CommitRun, RunInput, RunOutcome, RunOutputs, RunStanding, SeenInput,
     SeenRun,

@@ -137,7 +137,7 @@ impl Lake {
 
     /// The version, and what of it the asker may see. Rows that did not fit are there as they came,
     /// with all that a policy would keep: they are for those who may see all of the rest.
-    async fn bind(
+    pub(crate) async fn bind(
         &self,
         ctx: &Ctx,
         resolved: &ResolvedVersion,

@@ -97,10 +97,16 @@ impl Lake {
     ) -> Result<Resolution> {
         let found = self.inner.catalog.resolve(references, &self.inner.default_stage).await?;
         let rights = self.rights(ctx).await?;
-        self.describe(references, found, detail, |reference, outcome| {
-            refuse(check_reads(&rights, &reference.dataset), reference, outcome)
-        })
-        .await
+        let mut resolution = self
+            .describe(references, found, detail, |reference, outcome| {
+                refuse(check_reads(&rights, &reference.dataset), reference, outcome)
+            })
+            .await?;
+        // What a version was made of has digests, too.
+        for detail in resolution.versions.iter_mut().filter_map(|version| version.detail.as_mut()) {
+            detail.manifest.inputs.retain(|input| rights.reads(&input.dataset));
+        }
+        Ok(resolution)
     }
 
     /// The same for reading rows alone, with what is in force: whoever may not see all of a table

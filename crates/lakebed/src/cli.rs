@@ -9,8 +9,9 @@ use lakebed_core::PrincipalName;
 use crate::{
     commands::{
         access, build, catalog, completions, config as config_command, contract, demo, diff,
-        doctor, fetch, history, ingest, job, lock, log, login, ls, promotion, quarantine, ready,
-        rebuild, receipt, repair, resolve, run, runs, serve, show, sql, token, verify, whoami,
+        doctor, fetch, history, impact, ingest, job, lineage, lock, log, login, ls, openlineage,
+        product, promotion, quarantine, ready, rebuild, receipt, repair, report, resolve, run,
+        runs, serve, show, sql, token, verify, whoami,
     },
     config::{ColorWhen, Flags},
     output::style,
@@ -189,14 +190,26 @@ pub(crate) enum Command {
     Repair(Box<repair::RepairArgs>),
     /// Build products from what they are declared to be made of
     Build(build::BuildArgs),
+    /// List products
+    Products(product::ProductsArgs),
+    /// Describe a product: owner, purpose, age, where it is served
+    Product(product::ProductArgs),
     /// Run a program on pinned versions, and make versions of what it writes
     Run(Box<run::RunArgs>),
     /// List runs, or describe one
     Runs(runs::RunsArgs),
     /// List the versions of a dataset
     History(history::HistoryArgs),
+    /// Show what a version was computed from, down to its originals, or what from it
+    Lineage(lineage::LineageArgs),
+    /// Say who would notice a change of a dataset or a column
+    Impact(impact::ImpactArgs),
+    /// Say what needs somebody: ownerless, undocumented, stale, late, unread
+    Report(report::ReportArgs),
     /// List what happened in the lake
     Log(log::LogArgs),
+    /// Print what happened in the lake as OpenLineage events
+    Openlineage(openlineage::OpenLineageArgs),
     /// Show what declaring a catalog would change: who gains or loses what
     Plan(catalog::PlanArgs),
     /// Declare a catalog: groups, principals, grants

@@ -8,6 +8,7 @@
 mod commits;
 mod danger;
 mod databases;
+mod derivations;
 mod history;
 mod jobs;
 mod laws;
@@ -16,6 +17,7 @@ mod lists;
 mod marks;
 mod measured;
 mod opening;
+mod openlineage;
 mod people;
 mod promotions;
 mod reads;
@@ -66,6 +68,9 @@ on_every_engine! {
     danger::of_two_who_move_the_mark_one_does,
     danger::a_commit_abandoned_at_any_point_is_whole_or_absent,
     danger::readers_never_see_half_a_commit,
+    derivations::versions_are_walked_both_ways,
+    derivations::nothing_is_computed_from_what_is_not_there,
+    derivations::a_lock_is_an_actors_own_name_for_versions,
     jobs::a_job_is_read_back_by_its_owner_alone,
     jobs::the_same_key_is_the_same_job,
     jobs::a_job_is_written_by_the_server_that_runs_it,
@@ -93,6 +98,10 @@ on_every_engine! {
     marks::planning_sees_above_the_mark,
     opening::an_open_catalog_keeps_its_lake,
     opening::eight_who_create_it_at_once_get_one_catalog,
+    openlineage::what_was_told_is_found_by_what_it_names,
+    openlineage::the_same_is_told_once,
+    openlineage::what_no_database_keeps_is_refused,
+    openlineage::a_sink_is_never_told_back,
     people::a_catalog_replaces_the_one_it_was_planned_against,
     people::a_catalog_with_another_digest_is_refused,
     people::an_object_belongs_to_every_dataset_that_names_it,

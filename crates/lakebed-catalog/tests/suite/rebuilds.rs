@@ -24,6 +24,7 @@ async fn lake(catalog: &Catalog) -> Vec<Segment> {
     let declared = Declared::default();
     segments.push(publish(catalog, 1, vec![applied(None, &declared)]).await);
     segments.push(publish(catalog, 1, vec![measured("a.y", 2, "c")]).await);
+    segments.push(publish(catalog, 1, vec![told("a.y", "told")]).await);
     for (events, _) in &mut segments {
         let json = serde_json::to_string(events).unwrap();
         *events = serde_json::from_str(&json).unwrap();
@@ -52,6 +53,9 @@ pub(crate) async fn replaying_the_journal_gives_an_equal_catalog(databases: &Dat
         "head_moves",
         "declarations",
         "object_datasets",
+        "lineage_events",
+        "lineage_names",
+        "lineage_datasets",
         "heads",
     ] {
         assert!(export.contains(&format!("{{\"table\":\"{table}\",")), "no row of {table}");

@@ -5,6 +5,7 @@ use lakebed_core::{
     ContractMeasured, DatasetKind, DatasetName, DatasetRef, Event, EventBody, HeadMoved, IngestKey,
     IngestMode, IngestRefused, KeptSource, ObjectId, StageName, StoredObject, Timestamp,
     VersionCommitted, VersionId,
+    lineage::{LineageKind, LineageName, LineageNode, LineageReceived},
 };
 
 pub(crate) fn name(text: &str) -> DatasetName {
@@ -87,6 +88,25 @@ pub(crate) fn refused(dataset: &str, seed: &str) -> EventBody {
 }
 
 /// What contract `contract` says of a version.
+/// What a pipeline elsewhere told of `dataset`.
+pub(crate) fn told(dataset: &str, seed: &str) -> EventBody {
+    let node = |text: &str, ours: Option<&str>| LineageNode {
+        name: LineageName { namespace: "elsewhere".to_owned(), name: text.to_owned() },
+        datasets: ours.map(name).into_iter().collect(),
+    };
+    EventBody::LineageReceived(LineageReceived {
+        kind: LineageKind::Run,
+        event_at: at(1),
+        event_type: Some("COMPLETE".to_owned()),
+        run: Some("3f5e83fa-3480-44ff-99c5-ff943904e5e8".to_owned()),
+        job: None,
+        inputs: vec![node("x", None)],
+        outputs: vec![node("y", Some(dataset)), node("y", Some(dataset))],
+        datasets: [name(dataset)].into(),
+        told: object(seed, 7),
+    })
+}
+
 pub(crate) fn measured(dataset: &str, number: u64, contract: &str) -> EventBody {
     let (contract, findings) = (object(contract, 50), object(&format!("{contract} {number}"), 70));
     let mut objects = vec![contract, findings];

@@ -14,9 +14,9 @@ use http::Request;
 use http_body_util::Full;
 use insta::assert_snapshot;
 use lakebed_api::{
-    CatalogApplyRequest, CatalogPlanRequest, DiffRequest, IngestRequest, IngestSource, Problem,
-    ResolveRequest, RunAbortRequest, RunCommitRequest, RunRequest, SqlRequest, VerifyRequest,
-    media::SqlFormat,
+    CatalogApplyRequest, CatalogPlanRequest, DiffRequest, IngestRequest, IngestSource, LockRequest,
+    Problem, ResolveRequest, RunAbortRequest, RunCommitRequest, RunRequest, SqlRequest,
+    VerifyRequest, media::SqlFormat,
 };
 use lakebed_client::{Client, ClientBody, ClientError};
 use lakebed_core::ObjectId;
@@ -70,6 +70,12 @@ async fn every_method_asks_for_its_resource() {
     let _ = client.apply_catalog(&apply, Some("key")).await;
     let alice = "alice@example.com".parse().unwrap();
     let _ = client.explain_access("crm.*", Some(&alice)).await;
+    let _ = client.lineage(&dataset, Some("v3"), Some("a b"), Some("down")).await;
+    let _ = client.openlineage(&dataset, None).await;
+    let _ = client.impact(&dataset, Some("a b")).await;
+    let _ = client.report().await;
+    let _ = client.register_lock("train", &LockRequest { inputs: Vec::new() }).await;
+    let _ = client.remove_lock("train").await;
     let _ = client.openapi().await;
     let _ = client.submit_ingest(&ingest, "key").await;
     let _ = client.job("j1").await;

@@ -8,6 +8,7 @@
 //! whether there is an answer: a division by zero in one column ends the statement for all.
 
 mod openlineage;
+mod received;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,8 @@ use crate::{
     DatasetName, TablePart, VersionId,
     document::{check_format, json_line},
 };
+
+pub use received::{LineageKind, LineageName, LineageNode, LineageReceived};
 
 /// The shape of the document that this build writes, and the newest it reads.
 const FORMAT: u32 = 1;

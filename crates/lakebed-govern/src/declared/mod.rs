@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 
 use lakebed_contract::{ContractFlaw, check_contract};
 use lakebed_core::{
-    DatasetName, Declared, Grant, Grantee, GroupName, Ladder, PrincipalName, Product, Refresh,
-    StageName,
+    DatasetName, Declared, Grant, Grantee, GroupName, Ladder, PrincipalName, Product, ProductQuery,
+    Refresh, StageName,
     policy::{Policy, PolicyName, PolicyRule, PolicyTarget},
 };
 
@@ -24,6 +24,8 @@ pub use yaml::{CatalogFile, ReadCatalog, find_policy, read_catalog};
 const LONGEST_SQL: usize = 64 << 10;
 /// The longest purpose of one, in bytes.
 const LONGEST_PURPOSE: usize = 4 << 10;
+/// The most parameters of one of its queries.
+const MOST_PARAMETERS: usize = 64;
 
 /// Something in a declared catalog that cannot be meant like that.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -154,10 +156,45 @@ fn check_product(dataset: &DatasetName, product: &Product) -> Result<(), Declare
         "a column comes twice in `order_by`"
     } else if product.refresh == Refresh::EveryMinutes(0) {
         "it cannot be built every 0 minutes"
+    } else if let Some(why) = product.queries.iter().find_map(|(name, query)| flaw_of(name, query))
+    {
+        why
     } else {
         return Ok(());
     };
     Err(DeclaredFlaw::Product { product: dataset.clone(), why })
+}
+
+/// What is wrong with a query of a product, whatever its statement says.
+fn flaw_of(name: &str, query: &ProductQuery) -> Option<&'static str> {
+    if !is_word(name) {
+        Some("a query's name is a lower-case letter and up to 62 more, digits or `_`")
+    } else if query.sql.trim().is_empty() || query.sql.len() > LONGEST_SQL {
+        Some("the `sql` of a query has 1 byte to 64 KiB")
+    } else if query.purpose.trim().is_empty() || query.purpose.len() > LONGEST_PURPOSE {
+        Some("the `purpose` of a query has 1 byte to 4 KiB")
+    } else if query.parameters.len() > MOST_PARAMETERS {
+        Some("a query has more than 64 parameters")
+    } else if query.parameters.keys().any(|name| !is_word(name) || name == "int64") {
+        Some(
+            "a parameter's name is a lower-case letter and up to 62 more, digits or `_`; not `int64`",
+        )
+    } else if query
+        .parameters
+        .values()
+        .any(|parameter| parameter.required && parameter.default.is_some())
+    {
+        Some("a parameter that is required has no `default`")
+    } else {
+        None
+    }
+}
+
+fn is_word(name: &str) -> bool {
+    let rest = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    name.len() <= 63
+        && name.bytes().next().is_some_and(|first| first.is_ascii_lowercase())
+        && name.bytes().all(rest)
 }
 
 /// What is wrong with a policy whatever the tables are like that it is about.

@@ -1,7 +1,11 @@
 //! `products/<namespace>/<name>.yaml`: a product each.
 
+use std::collections::BTreeMap;
+
 use lakebed_contract::yaml::{Mistake, shown};
-use lakebed_core::{DatasetName, PrincipalName, Product, Refresh, StageName};
+use lakebed_core::{
+    DatasetName, PrincipalName, Product, ProductQuery, QueryParameter, Refresh, StageName,
+};
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
@@ -34,6 +38,37 @@ pub(super) struct ProductFile {
     #[serde(default)]
     order_by: Vec<String>,
     refresh: Option<Spanned<RefreshEntry>>,
+    #[serde(default)]
+    queries: BTreeMap<String, QueryEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QueryEntry {
+    purpose: String,
+    sql: String,
+    #[serde(default)]
+    parameters: BTreeMap<String, ParameterEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ParameterEntry {
+    #[serde(rename = "type")]
+    data_type: Spanned<String>,
+    description: Option<String>,
+    #[serde(default)]
+    required: bool,
+    default: Option<DefaultEntry>,
+}
+
+/// As people write values: a number or a word.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum DefaultEntry {
+    Boolean(bool),
+    Whole(i64),
+    Text(String),
 }
 
 /// `manual`, `on_change`, or `{ every_minutes: 30 }`.
@@ -68,11 +103,29 @@ impl ProductFile {
         }
     }
 
+    /// Its queries; or where the type of a parameter is none, and what to write instead.
+    pub(super) fn queries(
+        &self,
+    ) -> Result<BTreeMap<String, ProductQuery>, (Location, String, String)> {
+        let mut queries = BTreeMap::new();
+        for (name, entry) in &self.queries {
+            let mut parameters = BTreeMap::new();
+            for (parameter, entry) in &entry.parameters {
+                parameters.insert(parameter.clone(), entry.parameter()?);
+            }
+            let purpose = entry.purpose.trim().to_owned();
+            let sql = entry.sql.trim().to_owned();
+            queries.insert(name.clone(), ProductQuery { purpose, sql, parameters });
+        }
+        Ok(queries)
+    }
+
     pub(super) fn product(
         &self,
         owner: PrincipalName,
         input_stage: StageName,
         refresh: Refresh,
+        queries: BTreeMap<String, ProductQuery>,
     ) -> Product {
         Product {
             owner,
@@ -81,6 +134,33 @@ impl ProductFile {
             input_stage,
             order_by: self.order_by.clone(),
             refresh,
+            queries,
+        }
+    }
+}
+
+impl ParameterEntry {
+    fn parameter(&self) -> Result<QueryParameter, (Location, String, String)> {
+        let data_type = self.data_type.value.parse().map_err(|_| {
+            let given = shown(&self.data_type.value);
+            let hint = "as in `string`, `long`, `decimal(9,2)`, `date` or `timestamptz`";
+            (self.data_type.referenced, format!("`{given}` is no type"), hint.to_owned())
+        })?;
+        Ok(QueryParameter {
+            data_type,
+            description: self.description.clone(),
+            required: self.required,
+            default: self.default.as_ref().map(DefaultEntry::text),
+        })
+    }
+}
+
+impl DefaultEntry {
+    fn text(&self) -> String {
+        match self {
+            Self::Boolean(value) => value.to_string(),
+            Self::Whole(value) => value.to_string(),
+            Self::Text(text) => text.clone(),
         }
     }
 }

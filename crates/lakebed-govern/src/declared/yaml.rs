@@ -400,10 +400,19 @@ impl Reader {
                 None
             }
         };
-        let (Some(owner), Some(input_stage), Some(refresh)) = (owner, input_stage, refresh) else {
+        let queries = match read.queries() {
+            Ok(queries) => Some(queries),
+            Err((location, message, hint)) => {
+                self.mistake(file, location, message, Some(hint));
+                None
+            }
+        };
+        let (Some(owner), Some(input_stage), Some(refresh), Some(queries)) =
+            (owner, input_stage, refresh, queries)
+        else {
             return;
         };
-        let product = read.product(owner, input_stage, refresh);
+        let product = read.product(owner, input_stage, refresh, queries);
         match check_product(&dataset, &product) {
             Ok(()) => {
                 self.declared.products.insert(dataset, product);

@@ -238,3 +238,47 @@ proptest::proptest! {
         }
     }
 }
+
+/// A product with queries as they are written.
+#[test]
+fn queries_of_products_read() {
+    let product = "owner: carol
+purpose: What was sold
+sql: SELECT * FROM raw.sales
+queries:
+  by_region:
+    purpose: What one region buys
+    sql: SELECT * FROM shop.sales WHERE region = $region AND id >= $least AND paid = $paid
+    parameters:
+      region: { type: string, required: true, description: The region }
+      least: { type: long, default: 0 }
+      paid: { type: boolean, default: true }
+";
+    let read = read_catalog(&[file("products/shop/sales.yaml", product)]);
+    let declared = read.expect("valid").declared;
+    assert_eq!(check_declared(&declared), Ok(()));
+    let queries = &declared.products.values().next().expect("one").queries;
+    insta::assert_snapshot!(serde_json::to_string_pretty(&queries["by_region"]).expect("JSON"), @r#"
+    {
+      "purpose": "What one region buys",
+      "sql": "SELECT * FROM shop.sales WHERE region = $region AND id >= $least AND paid = $paid",
+      "parameters": {
+        "least": {
+          "type": "long",
+          "default": "0"
+        },
+        "paid": {
+          "type": "boolean",
+          "default": "true"
+        },
+        "region": {
+          "type": "string",
+          "description": "The region",
+          "required": true
+        }
+      }
+    }
+    "#);
+    let again: Declared = serde_json::from_str(&declared.to_json()).expect("its own text");
+    assert_eq!(again, declared);
+}

@@ -51,6 +51,7 @@ async fn lineage(engine: &DataFusionEngine, tables: &[BoundTable], sql: &str) ->
         system: Vec::new(),
         limits: QueryLimits::default(),
         now: Timestamp::from_micros(0),
+        fixed: None,
     };
     let derivation = engine.lineage(job).await?;
     Ok(serde_json::from_slice(&derivation.lineage.to_bytes())?)

@@ -26,6 +26,7 @@ use crate::{
     dialect::LakebedDialect,
     errors::{self, invalid, not_allowed},
     functions::FunctionNames,
+    parameters::placeholders,
     suggest::nearest,
 };
 
@@ -137,6 +138,7 @@ fn admit_statement(
                 kind: StatementKind::ShowTables,
                 references: Vec::new(),
                 system: Vec::new(),
+                placeholders: Vec::new(),
             },
             query: None,
         }),
@@ -190,12 +192,18 @@ fn admit_query(
     functions: &FunctionNames,
 ) -> Result<Admitted, EngineError> {
     let (references, system) = walk::check(&query, functions)?;
-    Ok(Admitted { prepared: Prepared { kind, references, system }, query: Some(query) })
+    let placeholders = placeholders(&query);
+    let prepared = Prepared { kind, references, system, placeholders };
+    Ok(Admitted { prepared, query: Some(query) })
 }
 
 fn admit_describe(name: &ObjectName) -> Result<Admitted, EngineError> {
-    let mut prepared =
-        Prepared { kind: StatementKind::Describe, references: Vec::new(), system: Vec::new() };
+    let mut prepared = Prepared {
+        kind: StatementKind::Describe,
+        references: Vec::new(),
+        system: Vec::new(),
+        placeholders: Vec::new(),
+    };
     match names::named(name)? {
         Named::Version(reference) => prepared.references.push(reference),
         Named::System(table) => prepared.system.push(table),

@@ -23,7 +23,7 @@ impl Json {
 
 impl Encoder for Json {
     fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), BoxError> {
-        let Preamble { statement_id, snapshot, resolved } = &self.preamble;
+        let Preamble { statement_id, snapshot, resolved, page: _ } = &self.preamble;
         put_member(out, b"{\"statement_id\":", statement_id)?;
         put_member(out, b",\"snapshot\":", snapshot)?;
         put_member(out, b",\"resolved\":", resolved)?;
@@ -55,7 +55,11 @@ impl Encoder for Json {
     }
 }
 
-fn put_member(out: &mut Vec<u8>, name: &[u8], value: &impl Serialize) -> Result<(), BoxError> {
+pub(super) fn put_member(
+    out: &mut Vec<u8>,
+    name: &[u8],
+    value: &impl Serialize,
+) -> Result<(), BoxError> {
     out.extend_from_slice(name);
     serde_json::to_writer(out, value)?;
     Ok(())

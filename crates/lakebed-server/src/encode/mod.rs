@@ -10,6 +10,7 @@ mod compressed;
 mod csv;
 mod json;
 mod ndjson;
+mod page;
 mod parquet;
 mod types;
 mod values;
@@ -23,6 +24,7 @@ use ::arrow::{
     record_batch::RecordBatch,
 };
 use lakebed_api::{Problem, ResolvedInput, Snapshot, media::SqlFormat};
+use lakebed_core::Timestamp;
 
 use crate::problem::{Failure, Result};
 
@@ -62,6 +64,16 @@ pub(crate) struct Preamble {
     pub(crate) statement_id: String,
     pub(crate) snapshot: Snapshot,
     pub(crate) resolved: Vec<ResolvedInput>,
+    /// What there is to say where it is a page of a product's rows.
+    pub(crate) page: Option<PageWords>,
+}
+
+/// What a page of a product's rows says besides; see [`lakebed_api::RowsPage`].
+#[derive(Debug, Clone)]
+pub(crate) struct PageWords {
+    pub(crate) as_of: Timestamp,
+    pub(crate) stale: Option<bool>,
+    pub(crate) next: Option<String>,
 }
 
 /// How 64-bit integers look in JSON.
@@ -85,6 +97,10 @@ pub(crate) fn encoder(
     int64: Int64,
 ) -> Result<Box<dyn Encoder>> {
     Ok(match format {
+        SqlFormat::Json if preamble.page.is_some() => {
+            refuse(repeated(schema.fields()), "a JSON object")?;
+            Box::new(page::Page::new(schema, preamble, int64))
+        }
         SqlFormat::Json => {
             refuse(repeated_within(schema.fields()), "a JSON object")?;
             Box::new(json::Json::new(schema, preamble, int64))

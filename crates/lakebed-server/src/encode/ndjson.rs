@@ -16,13 +16,18 @@ pub(super) struct Ndjson {
 
 impl Ndjson {
     pub(super) fn new(schema: &Schema, int64: Int64) -> Self {
-        let keys = schema.fields().iter().enumerate().map(|(index, field)| {
-            let comma = if index == 0 { "" } else { "," };
-            let name = serde_json::Value::from(field.name().as_str());
-            format!("{comma}{name}:").into_bytes()
-        });
-        Self { keys: keys.collect(), options: values::options(int64) }
+        Self { keys: keys(schema), options: values::options(int64) }
     }
+}
+
+/// `"name":` of each column, with what separates it from the one before.
+pub(super) fn keys(schema: &Schema) -> Vec<Vec<u8>> {
+    let keys = schema.fields().iter().enumerate().map(|(index, field)| {
+        let comma = if index == 0 { "" } else { "," };
+        let name = serde_json::Value::from(field.name().as_str());
+        format!("{comma}{name}:").into_bytes()
+    });
+    keys.collect()
 }
 
 impl Encoder for Ndjson {

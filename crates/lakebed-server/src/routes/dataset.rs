@@ -55,5 +55,6 @@ pub(crate) async fn get_dataset(
     DatasetPath(name): DatasetPath,
 ) -> Result<(HeaderMap, Json<DatasetAnswer>)> {
     let dataset = convert::dataset(state.lake.dataset(&ctx, &name).await?);
-    Ok((convert::notice_headers(dataset.notice.as_ref()), Json(DatasetAnswer { dataset })))
+    let headers = convert::notice_headers(dataset.notice.as_ref());
+    Ok((headers, Json(convert::dataset_answer(dataset))))
 }

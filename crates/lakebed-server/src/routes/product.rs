@@ -3,7 +3,7 @@
 use axum::{Json, extract::State, response::Response};
 use http::HeaderMap;
 use lakebed_api::{
-    BuildRequest, IngestResponse, Job, Line, ProductAnswer, ProductList, ProductSummary,
+    BuildList, BuildRequest, IngestResponse, Job, Line, ProductAnswer, ProductList, ProductSummary,
 };
 use lakebed_core::{DatasetName, LockedInput};
 use lakebed_service::{self as service, BUILD, NewJob};
@@ -19,8 +19,12 @@ use crate::{
     convert,
     extract::{ApiJson, DatasetPath},
     lines::{Reader, Telling, answer},
+    links::of_product,
     problem::Result,
 };
+
+/// How many jobs are looked at.
+const MOST_BUILDS: u32 = 1000;
 
 /// The products that you may know of
 #[utoipa::path(get, path = "/v1/products", tag = "product", responses(
@@ -48,9 +52,13 @@ pub(crate) async fn get_product(
 ) -> Result<Json<ProductAnswer>> {
     let (snapshot, found) = state.lake.product(&ctx, &name).await?;
     let declared = found.is_told.then(|| found.declared.clone());
+    let age = state.lake.age_of_product(&ctx, &found).await?;
+    let stale = age.as_ref().and_then(|age| age.stale.as_ref());
     Ok(Json(ProductAnswer {
         snapshot: convert::snapshot(snapshot),
         summary: summary(found),
+        as_of: age.as_ref().map(|age| age.as_of),
+        stale: stale.map(|why| why.iter().map(|why| why.as_str().to_owned()).collect()),
         declared,
     }))
 }
@@ -102,11 +110,53 @@ pub(crate) async fn build_product(
     .await
 }
 
+/// The builds of a product that you asked for
+///
+/// Those that became jobs, the newest first; `links` lead to each as it goes on, and to its end.
+#[utoipa::path(get, path = "/v1/products/{namespace}/{name}/builds", tag = "product",
+    params(
+        ("namespace" = String, Path, description = "The part before the dot"),
+        ("name" = String, Path, description = "The part after it"),
+    ),
+    responses((status = 200, description = "The builds", body = BuildList), BadRequest, NotFound, Always)
+)]
+pub(crate) async fn list_builds(
+    State(state): State<AppState>,
+    Context(ctx): Context,
+    DatasetPath(product): DatasetPath,
+) -> Result<Json<BuildList>> {
+    state.lake.product(&ctx, &product).await?;
+    let jobs = match state.access {
+        // Nothing goes on in a lake that nobody serves.
+        Access::Local => Vec::new(),
+        Access::Remote => state.jobs()?.list(&ctx, MOST_BUILDS).await?,
+    };
+    let is_of_product = |job: &service::JobStatus| {
+        let build = || serde_json::from_str::<Build>(&job.record.request);
+        job.record.kind == BUILD && build().is_ok_and(|build| build.product == product)
+    };
+    let builds = jobs.into_iter().filter(is_of_product).map(convert::job);
+    Ok(Json(BuildList { builds: builds.collect::<Result<_>>()? }))
+}
+
 /// A build as a job keeps it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Build {
     product: DatasetName,
     request: BuildRequest,
+}
+
+impl From<service::BuildRequest> for Build {
+    fn from(request: service::BuildRequest) -> Self {
+        let locked = request.locked.map(|locked| {
+            let reference = |input: LockedInput| lakebed_api::LockedReference {
+                reference: input.reference,
+                version_id: input.version_id,
+            };
+            locked.into_iter().map(reference).collect()
+        });
+        Self { product: request.product, request: BuildRequest { locked } }
+    }
 }
 
 impl Build {
@@ -125,7 +175,9 @@ impl Build {
 }
 
 fn summary(product: service::SeenProduct) -> ProductSummary {
+    let readable = product.newest.as_ref().filter(|newest| newest.is_readable);
     ProductSummary {
+        links: of_product(&product.name, readable.map(|newest| newest.record.number)),
         product: product.name,
         owner: product.declared.owner.to_string(),
         purpose: product.declared.purpose,

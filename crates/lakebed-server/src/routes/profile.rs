@@ -18,6 +18,7 @@ use crate::{
     context::Context,
     convert,
     extract::{ApiQuery, parse_ref},
+    links::of_profile,
     problem::Result,
 };
 
@@ -55,12 +56,15 @@ pub(crate) async fn get_profile(
     let answer = state.lake.profile(&ctx, parse_ref(&query.reference)?).await?;
     let rows = &answer.profile.whole;
     let columns = answer.schema.fields.iter();
+    let version = &answer.resolved.version;
+    let links = of_profile(&version.dataset, version.number);
     Ok(Json(ProfileAnswer {
         snapshot: convert::snapshot(answer.snapshot),
         resolved: convert::input(&answer.resolved),
         row_count: rows.rows,
         is_stored: answer.is_stored,
         columns: columns.map(|field| column(field, rows.column(field.id), rows.rows)).collect(),
+        links,
     }))
 }
 

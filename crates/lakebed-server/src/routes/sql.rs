@@ -147,7 +147,7 @@ pub(crate) fn query_request(state: &AppState, request: SqlRequest) -> Result<Que
 }
 
 /// A client of a server can ask for less than the server's limits, never for more.
-fn limits(state: &AppState, asked: SqlLimits) -> Result<QueryLimits> {
+pub(crate) fn limits(state: &AppState, asked: SqlLimits) -> Result<QueryLimits> {
     let SqlLimits { max_rows, max_bytes, timeout_ms, memory_bytes, spill_bytes } = asked;
     if [max_rows, max_bytes, timeout_ms, memory_bytes, spill_bytes].contains(&Some(0)) {
         let detail = "a limit is 0: leave it out to have the server's own";
@@ -180,7 +180,7 @@ pub(crate) const fn int64(query: SqlQuery) -> Int64 {
 }
 
 /// The status is decided once the first rows are encoded.
-async fn respond(
+pub(crate) async fn respond(
     answer: QueryAnswer,
     written: Written,
     reader: Reader,
@@ -191,6 +191,7 @@ async fn respond(
         statement_id,
         snapshot: convert::snapshot(snapshot),
         resolved: resolved.iter().map(convert::input).collect::<Vec<ResolvedInput>>(),
+        page: None,
     };
     respond_rows(preamble, stream, written, reader, tally).await
 }

@@ -227,6 +227,25 @@ fn probes(operation: &str, thing: &Thing) -> Option<Vec<Probe>> {
         "GET /v1/products/{namespace}/{name}" => {
             vec![get(format!("/v1/products/{namespace}/{name}"))]
         }
+        "GET /v1/products/{namespace}/{name}/rows" => {
+            let path = format!("/v1/products/{namespace}/{name}/rows");
+            let cursor = format!("1-0-{}", "0".repeat(32));
+            let asked = ["", "?limit=1", "?id=1", "?select=id", "?version=1", "?at=raw", "?at=no@"];
+            let mut probes: Vec<_> = asked.map(|asked| get(format!("{path}{asked}"))).into();
+            probes.push(get(format!("{path}?cursor={cursor}")));
+            probes.push(get(format!("{path}?at=b3:{prefix}")));
+            probes
+        }
+        "GET /v1/products/{namespace}/{name}/queries/{query}" => vec![
+            get(format!("/v1/products/{namespace}/{name}/queries/all")),
+            get(format!("/v1/products/{namespace}/{name}/queries/none?a=1")),
+        ],
+        "GET /v1/products/{namespace}/{name}/openapi.json" => {
+            vec![get(format!("/v1/products/{namespace}/{name}/openapi.json"))]
+        }
+        "GET /v1/products/{namespace}/{name}/builds" => {
+            vec![get(format!("/v1/products/{namespace}/{name}/builds"))]
+        }
         "POST /v1/products/{namespace}/{name}/builds" => {
             let path = format!("/v1/products/{namespace}/{name}/builds");
             let pinned = json!([{ "reference": dataset, "version_id": version }]);
@@ -270,7 +289,52 @@ fn probes(operation: &str, thing: &Thing) -> Option<Vec<Probe>> {
             let outputs = json!([{ "dataset": dataset, "sources": source }]);
             vec![post(&format!("/v1/runs/{OTHERS}/commit"), json!({ "outputs": outputs }))]
         }
+        "GET /v1/datasets/{namespace}/{name}/lineage" => selectors
+            .iter()
+            .map(|selector| selector.trim_start_matches('@'))
+            .flat_map(|version| {
+                let path = format!("/v1/datasets/{namespace}/{name}/lineage");
+                match version {
+                    "" => vec![get(&path), get(format!("{path}?direction=down&column=id"))],
+                    _ => vec![get(format!("{path}?version={version}"))],
+                }
+            })
+            .collect(),
+        "GET /v1/datasets/{namespace}/{name}/openlineage" => vec![
+            get(format!("/v1/datasets/{namespace}/{name}/openlineage")),
+            get(format!("/v1/datasets/{namespace}/{name}/openlineage?version=b3:{prefix}")),
+        ],
+        "GET /v1/datasets/{namespace}/{name}/impact" => vec![
+            get(format!("/v1/datasets/{namespace}/{name}/impact")),
+            get(format!("/v1/datasets/{namespace}/{name}/impact?column=id")),
+            get(format!("/v1/datasets/{namespace}/{name}/impact?column=nothing")),
+        ],
+        "GET /v1/report" => vec![get("/v1/report")],
+        "PUT /v1/locks/{name}" => {
+            let pinned = json!([{ "reference": dataset, "version_id": version }]);
+            vec![Probe { method: "PUT", ..post("/v1/locks/x", json!({ "inputs": pinned })) }]
+        }
+        "DELETE /v1/locks/{name}" => {
+            vec![Probe { method: "DELETE", ..get("/v1/locks/x") }]
+        }
         "GET /v1/events" => vec![get("/v1/events"), get("/v1/events?after=1&limit=1000")],
+        "POST /api/v1/lineage" => {
+            let about = |outputs: serde_json::Value| {
+                json!({ "eventTime": "2026-01-01T00:00:00Z", "producer": "a:b", "schemaURL": "a:c",
+                        "job": { "namespace": "n", "name": &dataset }, "outputs": outputs })
+            };
+            let named = json!([{ "namespace": "lakebed", "name": dataset }]);
+            vec![
+                post("/api/v1/lineage", about(named)),
+                post("/api/v1/lineage", about(json!([]))),
+                post("/api/v1/lineage", about(json!(dataset))),
+            ]
+        }
+        "GET /v1/lineage/events" => vec![
+            get("/v1/lineage/events"),
+            get(format!("/v1/lineage/events?dataset={dataset}")),
+            get(format!("/v1/lineage/events?dataset={dataset}&namespace=lakebed")),
+        ],
         "POST /v1/verifications" => references
             .map(|reference| post("/v1/verifications", json!({ "refs": [reference] })))
             .chain([post("/v1/verifications", json!({}))])
@@ -771,6 +835,11 @@ async fn p7_policies_hold_on_every_route() {
             let mut shown = seen(&answer, &world.hidden).replace(&lake, "LAKE");
             if let Some(id) = answer.headers.get("lakebed-statement-id") {
                 shown = shown.replace(id.to_str().unwrap(), "STATEMENT");
+            }
+            // Made of the lake's id and the version's name.
+            const RUN: &str = "\"runId\":\"";
+            if let Some(run) = shown.find(RUN).map(|place| place + RUN.len()) {
+                shown.replace_range(run..run + 36, "RUN");
             }
             let asked = world.hidden.blank(&format!("{} {}", probe.path, probe.body));
             told.push(format!("{asked}\n{shown}"));

@@ -63,6 +63,7 @@ impl Engine for Script {
                     .map(|word| word.parse().unwrap())
                     .collect(),
                 system: Vec::new(),
+                placeholders: Vec::new(),
             }),
         }
     }

@@ -52,6 +52,16 @@ pub enum Error {
         /// Everything that holds them back.
         reasons: Vec<String>,
     },
+    /// What was sent is understood, and not as it must be: nothing was recorded.
+    #[error("{message}")]
+    Unfit {
+        /// A stable word for what it should be.
+        code: &'static str,
+        /// What it is not.
+        message: String,
+        /// Every place that is wrong, and why.
+        reasons: Vec<String>,
+    },
     /// Others were faster, again and again: try later.
     #[error("{message}")]
     Conflict {
@@ -219,6 +229,7 @@ impl Error {
             | Self::Bucket { code, .. }
             | Self::Busy { code, .. }
             | Self::Gone { code, .. }
+            | Self::Unfit { code, .. }
             | Self::Mismatch { code, .. } => code,
             Self::ResultTooLarge { .. } => "result-too-large",
             Self::ResultDamaged { .. } => "result-damaged",
@@ -285,7 +296,7 @@ impl Error {
             Self::Internal { .. } => {
                 "this is a defect: please report it with the log of this request"
             }
-            Self::Engine(_) | Self::Cancelled => return None,
+            Self::Engine(_) | Self::Unfit { .. } | Self::Cancelled => return None,
         };
         Some(fixed.to_owned())
     }

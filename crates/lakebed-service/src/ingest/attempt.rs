@@ -718,11 +718,9 @@ impl<'a> Attempt<'a> {
         computed.chain(self.ran.iter().flat_map(|ran| &ran.inputs))
     }
 
-    /// The datasets that it is computed from, sorted.
-    fn derived_from(&self) -> Vec<DatasetName> {
-        let names: BTreeSet<DatasetName> =
-            self.made_of().map(|input| input.dataset.clone()).collect();
-        names.into_iter().collect()
+    /// The same, sorted.
+    fn derived_from(&self) -> Vec<InputVersion> {
+        self.made_of().cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn key(

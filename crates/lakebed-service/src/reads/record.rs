@@ -97,6 +97,11 @@ pub enum Asked {
         /// The references.
         references: Vec<String>,
     },
+    /// What a version was computed from, down to the originals, or what from it.
+    Lineage {
+        /// The reference.
+        reference: String,
+    },
 }
 
 impl Asked {
@@ -109,6 +114,7 @@ impl Asked {
             Self::Profile { .. } => "profile",
             Self::Diff { .. } => "diff",
             Self::Files { .. } => "files",
+            Self::Lineage { .. } => "lineage",
         }
     }
 }

@@ -8,6 +8,8 @@ mod contracts;
 mod crash;
 mod ingest;
 mod journal;
+mod lineage;
+mod openlineage;
 mod people;
 mod places;
 mod policies;

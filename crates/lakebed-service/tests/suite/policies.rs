@@ -23,7 +23,12 @@ struct Remembers(Mutex<Vec<QueryJob>>);
 impl Engine for Remembers {
     fn prepare(&self, sql: &str) -> Result<Prepared, EngineError> {
         let references = vec![sql.parse().expect("a reference")];
-        Ok(Prepared { kind: StatementKind::Query, references, system: Vec::new() })
+        Ok(Prepared {
+            kind: StatementKind::Query,
+            references,
+            system: Vec::new(),
+            placeholders: Vec::new(),
+        })
     }
 
     async fn run(&self, job: QueryJob, _: &Store) -> Result<QueryStream, EngineError> {

@@ -34,7 +34,12 @@ impl Engine for Looks {
     fn prepare(&self, sql: &str) -> Result<Prepared, EngineError> {
         let invalid = || EngineError::Invalid { message: "no".to_owned(), hint: None };
         let references = vec![sql.trim_end_matches('!').parse().map_err(|_| invalid())?];
-        Ok(Prepared { kind: StatementKind::Query, references, system: Vec::new() })
+        Ok(Prepared {
+            kind: StatementKind::Query,
+            references,
+            system: Vec::new(),
+            placeholders: Vec::new(),
+        })
     }
 
     async fn run(&self, job: QueryJob, _: &Store) -> Result<QueryStream, EngineError> {

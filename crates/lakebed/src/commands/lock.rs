@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
-use lakebed_api::{ResolveRequest, ResolveResponse, ResolvedVersion};
+use lakebed_api::{
+    LockAnswer, LockRequest, LockedReference, ResolveRequest, ResolveResponse, ResolvedVersion,
+};
 use lakebed_core::{DatasetRef, LakeId, Lock, LockedInput, VersionId};
 use serde::Serialize;
 
@@ -21,17 +23,20 @@ pub(crate) const BATCH: usize = 1000;
 /// Pin references in a lock file, or check that they still mean the same.
 ///
 /// A lock holds references and the ids of the versions they resolved to. `lakebed fetch` brings
-/// exactly those bytes, whatever happens to the datasets.
+/// exactly those bytes, whatever happens to the datasets. A registered lock tells those who look after
+/// the datasets that you count on these versions: `lakebed impact` names it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   lakebed lock nyc.weather nyc.planes@v1    # adds them to lakebed.lock, or pins them anew
   lakebed lock --check                      # exit code 1 when a reference means something else now
   lakebed lock --update                     # pins everything in the file anew
-  lakebed lock --update nyc.weather")]
+  lakebed lock --update nyc.weather
+  lakebed lock --register train             # says to the lake that you count on what the file pins
+  lakebed lock --unregister train")]
 pub(crate) struct LockArgs {
     /// References, `namespace.name[@selector]`
-    #[arg(value_name = "REF", required_unless_present_any = ["update", "check"])]
+    #[arg(value_name = "REF", required_unless_present_any = ["update", "check", "register", "unregister"])]
     references: Vec<DatasetRef>,
     /// The lock file
     #[arg(long, value_name = "FILE", default_value = lockfile::FILE, value_hint = ValueHint::FilePath)]
@@ -42,14 +47,70 @@ pub(crate) struct LockArgs {
     /// Change nothing, and say what has drifted: of the references given, or of all
     #[arg(long)]
     check: bool,
+    /// Register what the file pins then, in place of what you registered under this name before
+    #[arg(long, value_name = "NAME", conflicts_with = "check")]
+    register: Option<String>,
+    /// Take back what you registered under this name
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["references", "update", "check", "register"])]
+    unregister: Option<String>,
 }
 
 pub(crate) async fn run(app: &App, args: LockArgs) -> Result<Exit> {
-    let file = LockFile::open(&app.current.join(&args.lock))?;
-    match args.check {
-        true => check(app, file, &args).await,
-        false => pin(app, file, &args).await,
+    if let Some(name) = &args.unregister {
+        return unregister(app, name).await;
     }
+    let open = || LockFile::open(&app.current.join(&args.lock));
+    let is_pinned_anew = args.update || !args.references.is_empty();
+    match (args.check, &args.register) {
+        (true, _) => return check(app, open()?, &args).await,
+        (false, Some(_)) if !is_pinned_anew => {}
+        (false, _) => {
+            pin(app, open()?, &args).await?;
+        }
+    }
+    let Some(name) = &args.register else { return Ok(Exit::Ok) };
+    let answer = register(app, open()?, name).await?;
+    match (app.terminal.json, is_pinned_anew) {
+        // One document, and that is what is pinned.
+        (true, true) => {}
+        (true, false) => app.terminal.print_json(&answer)?,
+        (false, _) => app.terminal.note(match answer.event {
+            Some(event) => format!("registered as `{name}`: event {event}"),
+            None => format!("`{name}` was registered just so"),
+        }),
+    }
+    Ok(Exit::Ok)
+}
+
+/// Says to the lake that what the file pins is counted on.
+async fn register(app: &App, file: LockFile, name: &str) -> Result<LockAnswer> {
+    let path = file.path.clone();
+    let lock = file.existing()?;
+    let session = Session::open(app).await?;
+    lockfile::check_lake(&lock, &path, session.client.lake().await?.lake)?;
+    let input = |input: &LockedInput| LockedReference {
+        reference: input.reference.clone(),
+        version_id: input.version_id,
+    };
+    let request = LockRequest { inputs: lock.inputs().iter().map(input).collect() };
+    let answer = session.client.register_lock(name, &request).await?;
+    session.close().await;
+    Ok(answer)
+}
+
+async fn unregister(app: &App, name: &str) -> Result<Exit> {
+    let session = Session::open(app).await?;
+    let answer = session.client.remove_lock(name).await?;
+    session.close().await;
+    if app.terminal.json {
+        app.terminal.print_json(&answer)?;
+        return Ok(Exit::Ok);
+    }
+    app.terminal.note(match answer.event {
+        Some(event) => format!("`{name}` is registered no more: event {event}"),
+        None => format!("you have registered nothing as `{name}`"),
+    });
+    Ok(Exit::Ok)
 }
 
 /// What a reference meant and means.

@@ -136,6 +136,10 @@ fn describe(event: &EventEntry, files: &BTreeSet<DatasetName>) -> (String, Style
             let more = if event.is_set("and_made_with_it") { " and all made with it" } else { "" };
             format!("token {}{more} was revoked", text("token"))
         }
+        "lineage_received" => match &event.details["job"]["name"] {
+            Value::String(job) => format!("lineage of `{job}` was told"),
+            _ => "lineage of a dataset was told".to_owned(),
+        },
         "ingest_refused" => {
             let message = event.text("message").unwrap_or_else(|| text("code"));
             let kept = kept(event).map(|kept| format!("; kept: {kept}")).unwrap_or_default();

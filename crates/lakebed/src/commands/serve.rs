@@ -7,18 +7,19 @@ use std::{
 };
 
 use clap::{Args, ValueHint};
+use futures::future::join_all;
 use lakebed_server::{
-    Access, AppState, Auth, Metrics, Reach, Server, Tls, TlsError, TrustedProxies, ensure_loopback,
-    operations, router,
+    Access, AppState, Auth, LineageFile, LineageUrl, Metrics, Reach, Server, Tls, TlsError,
+    TrustedProxies, ensure_loopback, operations, refresh_products, router,
 };
-use lakebed_service::{Jobs, Lake, OpenMode, WorkLimits};
+use lakebed_service::{Jobs, Lake, LineageSink, OpenMode, WorkLimits};
 use lakebed_web::{Fetcher, Hosts, Policy};
 use serde_json::json;
 use tokio::{net::TcpListener, sync::Notify, task::AbortHandle};
 
 use crate::{
     app::App,
-    config::{AuthMode, Setting, Settings},
+    config::{AuthMode, Secret, Setting, Settings},
     connect::{host_rules, open_lake},
     descriptors,
     output::{human, style},
@@ -76,6 +77,7 @@ pub(crate) async fn run(app: &App, args: ServeArgs) -> Result<Exit> {
     let auth = auth_at(app, address)
         .map_err(|problem| problem.detail(format!("the address was set by {}", listen.origin)))?;
     let tls = tls(app)?;
+    let sinks = lineage_sinks(&app.settings)?;
     let proxies = trusted_proxies(&app.settings.trusted_proxies)?;
     let descriptors = descriptors::raise();
     let mode = if args.create { OpenMode::CreateIfMissing } else { OpenMode::Existing };
@@ -126,6 +128,7 @@ pub(crate) async fn run(app: &App, args: ServeArgs) -> Result<Exit> {
     let tending = tokio::spawn({
         let lake = lake.clone();
         let jobs = jobs.clone();
+        let refreshed = state.clone();
         async move {
             let jobs = async {
                 match &jobs {
@@ -133,7 +136,8 @@ pub(crate) async fn run(app: &App, args: ServeArgs) -> Result<Exit> {
                     None => std::future::pending().await,
                 }
             };
-            tokio::join!(lake.tend(), jobs);
+            let lineage = join_all(sinks.iter().map(|sink| lake.tell_lineage(sink.as_ref())));
+            tokio::join!(lake.tend(), jobs, refresh_products(refreshed), lineage);
         }
     });
     let drain = Duration::from_secs(app.settings.drain_seconds.value);
@@ -169,6 +173,23 @@ fn work_limits(settings: &Settings) -> WorkLimits {
     limits.results.result_bytes = settings.result_bytes.value;
     limits.results.total_bytes = settings.results_total_bytes.value;
     limits
+}
+
+/// Who is told what happens in the lake.
+fn lineage_sinks(settings: &Settings) -> Result<Vec<Box<dyn LineageSink>>> {
+    let mut sinks: Vec<Box<dyn LineageSink>> = Vec::new();
+    if let Some(Setting { value, .. }) = &settings.openlineage_file {
+        sinks.push(Box::new(LineageFile::new(value.clone())));
+    }
+    if let Some(Setting { value, origin }) = &settings.openlineage_url {
+        let token = settings.openlineage_token.as_ref().map(Secret::reveal);
+        let sink = LineageUrl::new(value, token).map_err(|error| {
+            Problem::usage(format!("the `openlineage_url` set by {origin} is not usable: {error}"))
+                .hint("as in `openlineage_url = \"https://marquez.example.org/api/v1/lineage\"`")
+        })?;
+        sinks.push(Box::new(sink));
+    }
+    Ok(sinks)
 }
 
 /// The operators' door; closed when dropped.

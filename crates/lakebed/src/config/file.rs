@@ -41,6 +41,8 @@ pub(super) struct File {
     pub(super) result_bytes: Option<Spanned<u64>>,
     pub(super) results_total_bytes: Option<Spanned<u64>>,
     pub(super) otlp_endpoint: Option<Spanned<String>>,
+    pub(super) openlineage_url: Option<Spanned<String>>,
+    pub(super) openlineage_file: Option<Spanned<String>>,
     pub(super) url_hosts: Option<Spanned<Vec<String>>>,
     pub(super) url_private_hosts: Option<Spanned<Vec<String>>>,
     pub(super) limits: Option<Spanned<Limits>>,

@@ -107,6 +107,12 @@ pub(crate) struct Settings {
     pub(crate) results_total_bytes: Setting<u64>,
     /// Where `serve` sends traces; nowhere when unsaid.
     pub(crate) otlp_endpoint: Option<Setting<String>>,
+    /// Where `serve` sends OpenLineage events; nowhere when unsaid.
+    pub(crate) openlineage_url: Option<Setting<String>>,
+    /// The file to which `serve` appends them; none when unsaid.
+    pub(crate) openlineage_file: Option<Setting<PathBuf>>,
+    /// The token that events show where they are sent.
+    pub(crate) openlineage_token: Option<Secret>,
     /// Where sources may be fetched from by URL.
     pub(crate) url_hosts: Setting<Vec<HostRule>>,
     /// The same in private networks.
@@ -266,6 +272,14 @@ pub(crate) fn load(flags: &Flags, environment: &Environment, current: &Path) -> 
         })?,
         otlp_endpoint: layers
             .text(&settings::OTLP_ENDPOINT, None, |file| file.otlp_endpoint.as_ref()),
+        openlineage_url: layers
+            .text(&settings::OPENLINEAGE_URL, None, |file| file.openlineage_url.as_ref()),
+        openlineage_file: layers
+            .path(&settings::OPENLINEAGE_FILE, None, |file| file.openlineage_file.as_ref()),
+        openlineage_token: environment
+            .get(settings::OPENLINEAGE_TOKEN_VARIABLE)
+            .filter(|token| !token.is_empty())
+            .map(|token| Secret::new(token)),
         url_hosts: layers.hosts(&settings::URL_HOSTS, Ok, |file| file.url_hosts.as_ref())?,
         url_private_hosts: layers.hosts(
             &settings::URL_PRIVATE_HOSTS,
@@ -563,6 +577,8 @@ impl Settings {
             (&settings::RESULT_BYTES, some(&self.result_bytes, ToString::to_string)),
             (&settings::RESULTS_TOTAL_BYTES, some(&self.results_total_bytes, ToString::to_string)),
             (&settings::OTLP_ENDPOINT, maybe(self.otlp_endpoint.as_ref(), url)),
+            (&settings::OPENLINEAGE_URL, maybe(self.openlineage_url.as_ref(), url)),
+            (&settings::OPENLINEAGE_FILE, maybe(self.openlineage_file.as_ref(), path)),
             (&settings::URL_HOSTS, some(&self.url_hosts, hosts)),
             (&settings::URL_PRIVATE_HOSTS, some(&self.url_private_hosts, hosts)),
             (&settings::LIMITS, some(&self.limits, changed)),

@@ -311,6 +311,24 @@ pub(crate) const OTLP_ENDPOINT: Described = Described {
     ..PLAIN
 };
 
+pub(crate) const OPENLINEAGE_URL: Described = Described {
+    key: "openlineage_url",
+    variables: &["LAKEBED_OPENLINEAGE_URL"],
+    default: "none: nothing is sent",
+    example: "\"https://marquez.example.org/api/v1/lineage\"",
+    meaning: "Where `serve` sends an OpenLineage event for every ingest, build and promotion: https, or http on this machine. They show the token in the variable LAKEBED_OPENLINEAGE_TOKEN, if there is one.",
+    ..PLAIN
+};
+
+pub(crate) const OPENLINEAGE_FILE: Described = Described {
+    key: "openlineage_file",
+    variables: &["LAKEBED_OPENLINEAGE_FILE"],
+    default: "none: nothing is written",
+    example: "\"lineage.jsonl\"",
+    meaning: "The file to which `serve` appends the same events, a line of JSON each.",
+    ..PLAIN
+};
+
 pub(crate) const URL_HOSTS: Described = Described {
     key: "url_hosts",
     variables: &["LAKEBED_URL_HOSTS"],
@@ -438,7 +456,7 @@ pub(crate) const AZURE_ENDPOINT: Described = Described {
 };
 
 /// All of them, in the order of the documentation.
-pub(crate) const SETTINGS: [&Described; 34] = [
+pub(crate) const SETTINGS: [&Described; 36] = [
     &LAKE,
     &CATALOG,
     &CA_FILE,
@@ -460,6 +478,8 @@ pub(crate) const SETTINGS: [&Described; 34] = [
     &RESULT_BYTES,
     &RESULTS_TOTAL_BYTES,
     &OTLP_ENDPOINT,
+    &OPENLINEAGE_URL,
+    &OPENLINEAGE_FILE,
     &URL_HOSTS,
     &URL_PRIVATE_HOSTS,
     &LIMITS,
@@ -485,13 +505,16 @@ pub(crate) const KEY_VARIABLES: [&str; 3] =
 /// The token to show to a server: as secret as a key.
 pub(crate) const TOKEN_VARIABLE: &str = "LAKEBED_TOKEN";
 
+/// The token that events of lineage show where they are sent.
+pub(crate) const OPENLINEAGE_TOKEN_VARIABLE: &str = "LAKEBED_OPENLINEAGE_TOKEN";
+
 /// Says where a token is; it belongs to who asks, and not to the lake.
 pub(crate) const TOKEN_FILE_VARIABLE: &str = "LAKEBED_TOKEN_FILE";
 
 /// Every variable that means something.
 pub(crate) fn variables() -> impl Iterator<Item = &'static str> {
     let of_settings = SETTINGS.iter().flat_map(|setting| setting.variables).copied();
-    let others = [CONFIG_VARIABLE, TOKEN_VARIABLE, TOKEN_FILE_VARIABLE];
+    let others = [CONFIG_VARIABLE, TOKEN_VARIABLE, TOKEN_FILE_VARIABLE, OPENLINEAGE_TOKEN_VARIABLE];
     of_settings.chain(others).chain(KEY_VARIABLES)
 }
 

@@ -1,0 +1,16 @@
+//! OpenLineage events (<https://openlineage.io>): those of others are read and held to the official schemas,
+//! and what happened in this lake is said in the same words.
+//!
+//! Pure: no IO, no clock, nothing fetched. What becomes of an event is the service's business.
+//!
+//! The validator (`validate.rs`) knows exactly the keywords of JSON Schema that these schemas use; a test
+//! holds the two together. It tells where an event is wrong as a JSON Pointer (RFC 6901).
+
+mod read;
+mod schemas;
+mod told;
+mod validate;
+
+pub use read::{MAX_COLUMNS, MAX_DATASETS, MAX_TEXT_BYTES, check, datasets_named, read};
+pub use told::{Built, Told, ToldInput, run_id_of, told};
+pub use validate::Fault;

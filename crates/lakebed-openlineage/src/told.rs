@@ -1,0 +1,213 @@
+//! What happened in this lake, as an OpenLineage run event.
+//!
+//! The same of the same change, to the byte: told twice, it is one run.
+
+use lakebed_core::{
+    DatasetName, Event, LakeId, ObjectId, TableSchema, VersionId, lineage::Lineage,
+};
+use serde_json::{Map, Value, json};
+
+use crate::read::namespace_of;
+
+/// Who tells: this build.
+const PRODUCER: &str = concat!("urn:lakebed:", env!("CARGO_PKG_VERSION"));
+const SPEC: &str = "https://openlineage.io/spec/";
+
+/// A change of the journal, and what is known of it.
+#[derive(Debug, Clone)]
+pub struct Told<'a> {
+    /// The lake.
+    pub lake: LakeId,
+    /// The change; its time is the run's.
+    pub event: &'a Event,
+    /// What was done: `ingest`, `build`, `promote`.
+    pub deed: &'a str,
+    /// To which stage, of a promotion.
+    pub stage: Option<&'a str>,
+    /// The dataset it was done to.
+    pub dataset: &'a DatasetName,
+    /// The version that there is now; none of what failed.
+    pub built: Option<Built<'a>>,
+    /// What it was made of.
+    pub inputs: Vec<ToldInput>,
+    /// The statement that made it.
+    pub sql: Option<&'a str>,
+    /// What the columns come from.
+    pub lineage: Option<&'a Lineage>,
+    /// Who answers for the dataset.
+    pub owner: Option<&'a str>,
+    /// What the dataset is, or is for.
+    pub description: Option<&'a str>,
+    /// Why it failed; none where it did not.
+    pub failure: Option<&'a str>,
+}
+
+/// A version, as its manifest describes it.
+#[derive(Debug, Clone, Copy)]
+pub struct Built<'a> {
+    /// Its id.
+    pub version_id: VersionId,
+    /// The columns; none of files.
+    pub schema: Option<&'a TableSchema>,
+    /// Accepted rows; of files, their number.
+    pub row_count: u64,
+    /// Bytes of its table files, or of its files.
+    pub size_bytes: u64,
+    /// How many files it is made of.
+    pub file_count: u64,
+}
+
+/// Something that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToldInput {
+    /// A version of a dataset.
+    Version(DatasetName, VersionId),
+    /// An original: the name it came with, and its bytes.
+    Original(String, ObjectId),
+}
+
+/// The id of the run that an event of a lake is told as: a UUID of version 8, from both.
+#[must_use]
+pub fn run_id_of(lake: LakeId, seq: u64) -> String {
+    let digest = ObjectId::of(format!("openlineage run {lake} {seq}").as_bytes()).to_string();
+    let variant = match u8::from_str_radix(&digest[16..17], 16).unwrap_or_default() & 3 {
+        0 => '8',
+        1 => '9',
+        2 => 'a',
+        _ => 'b',
+    };
+    format!(
+        "{}-{}-8{}-{variant}{}-{}",
+        &digest[..8],
+        &digest[8..12],
+        &digest[13..16],
+        &digest[17..20],
+        &digest[20..32]
+    )
+}
+
+/// The run event.
+#[must_use]
+pub fn told(told: &Told<'_>) -> Value {
+    let namespace = namespace_of(told.lake);
+    let stage = told.stage.map(|stage| format!(":{stage}")).unwrap_or_default();
+    let inputs = told.inputs.iter().map(|read| input(&namespace, read));
+    json!({
+        "eventType": if told.failure.is_some() { "FAIL" } else { "COMPLETE" },
+        "eventTime": told.event.at.to_string(),
+        "run": { "runId": run_id_of(told.lake, told.event.seq), "facets": run_facets(told) },
+        "job": {
+            "namespace": &namespace,
+            "name": format!("{}:{}{stage}", told.deed, told.dataset),
+            "facets": job_facets(told),
+        },
+        "inputs": inputs.collect::<Vec<_>>(),
+        "outputs": [output(&namespace, told)],
+        "producer": PRODUCER,
+        "schemaURL": format!("{SPEC}2-0-2/OpenLineage.json#/$defs/RunEvent"),
+    })
+}
+
+fn run_facets(told: &Told<'_>) -> Value {
+    let mut facets = Map::new();
+    let engine = json!({ "name": "lakebed", "version": env!("CARGO_PKG_VERSION") });
+    facets.insert("processing_engine".to_owned(), facet("1-1-1/ProcessingEngineRunFacet", engine));
+    if let Some(message) = told.failure {
+        let error = json!({ "message": message, "programmingLanguage": "Rust" });
+        facets.insert("errorMessage".to_owned(), facet("1-0-1/ErrorMessageRunFacet", error));
+    }
+    Value::Object(facets)
+}
+
+fn job_facets(told: &Told<'_>) -> Value {
+    let mut facets = Map::new();
+    let kind = json!({ "processingType": "BATCH", "integration": "LAKEBED", "jobType": told.deed });
+    facets.insert("jobType".to_owned(), facet("2-0-4/JobTypeJobFacet", kind));
+    if let Some(query) = told.sql {
+        let sql = json!({ "query": query, "dialect": "datafusion" });
+        facets.insert("sql".to_owned(), facet("1-1-0/SQLJobFacet", sql));
+    }
+    Value::Object(facets)
+}
+
+fn input(namespace: &str, read: &ToldInput) -> Value {
+    let version = |version: String| {
+        facet("1-0-1/DatasetVersionDatasetFacet", json!({ "datasetVersion": version }))
+    };
+    match read {
+        ToldInput::Version(dataset, id) => json!({
+            "namespace": namespace,
+            "name": dataset.to_string(),
+            "facets": {
+                "version": version(id.object().to_string()),
+                "dataSource": data_source(namespace),
+            },
+        }),
+        ToldInput::Original(name, object) => json!({
+            "namespace": format!("{namespace}/originals"),
+            "name": name,
+            "facets": { "version": version(object.to_string()) },
+        }),
+    }
+}
+
+fn output(namespace: &str, told: &Told<'_>) -> Value {
+    let mut facets = Map::new();
+    let mut own = Map::new();
+    let mut add = |key: &str, value| facets.insert(key.to_owned(), value);
+    add("dataSource", data_source(namespace));
+    if let Some(built) = told.built {
+        let version = json!({ "datasetVersion": built.version_id.object().to_string() });
+        add("version", facet("1-0-1/DatasetVersionDatasetFacet", version));
+        if let Some(schema) = built.schema {
+            add("schema", facet("1-2-0/SchemaDatasetFacet", json!({ "fields": fields(schema) })));
+        }
+        let statistics = json!({
+            "rowCount": built.row_count,
+            "size": built.size_bytes,
+            "fileCount": built.file_count,
+        });
+        let statistics = facet("1-0-2/OutputStatisticsOutputDatasetFacet", statistics);
+        own.insert("outputStatistics".to_owned(), statistics);
+    }
+    if let Some(lineage) = told.lineage {
+        add("columnLineage", lineage.to_openlineage(namespace, PRODUCER));
+    }
+    if let Some(owner) = told.owner {
+        let owners = json!({ "owners": [{ "name": owner, "type": "OWNER" }] });
+        add("ownership", facet("1-0-1/OwnershipDatasetFacet", owners));
+    }
+    if let Some(text) = told.description {
+        let text = json!({ "description": text });
+        add("documentation", facet("1-1-0/DocumentationDatasetFacet", text));
+    }
+    json!({
+        "namespace": namespace,
+        "name": told.dataset.to_string(),
+        "facets": facets,
+        "outputFacets": own,
+    })
+}
+
+fn fields(schema: &TableSchema) -> Vec<Value> {
+    let field = |(place, field): (usize, &lakebed_core::Field)| {
+        json!({
+            "name": field.name,
+            "type": field.data_type.to_string(),
+            "ordinal_position": place + 1,
+        })
+    };
+    schema.fields.iter().enumerate().map(field).collect()
+}
+
+fn data_source(namespace: &str) -> Value {
+    facet("1-0-1/DatasourceDatasetFacet", json!({ "name": namespace, "uri": namespace }))
+}
+
+/// `schema` is the version and the name of the facet's schema.
+fn facet(schema: &str, mut facet: Value) -> Value {
+    let name = schema.rsplit('/').next().unwrap_or_default();
+    facet["_producer"] = PRODUCER.into();
+    facet["_schemaURL"] = format!("{SPEC}facets/{schema}.json#/$defs/{name}").into();
+    facet
+}

@@ -1,0 +1,626 @@
+//! A product is a service: its rows by filters and pages, its queries, its description, its links.
+//!
+//! Asked of a real engine: what is refused, and who sees what, is the engine's business too.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use axum::Router;
+use lakebed_core::{Declared, DecodeOptions, Identity, IngestMode};
+use lakebed_query::{DataFusionEngine, EngineOptions};
+use lakebed_server::{Access, AppState, Asks, Auth, router};
+use lakebed_service::ApplyCatalog;
+use lakebed_testkit::TestLake;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, call, is};
+
+const ROWS: &str = "/v1/products/shop/sales/rows";
+
+/// Rows 3 and 4 are the same but for their hidden `secret`, rows 5 and 6 but for `mail`.
+const SALES: &str = "\
+id,region,amount,rate,day,sold_at,paid,mail,secret,limit,odd \"name\"; --
+1,EU,10.50,0.5,2024-01-01,2024-01-01T08:00:00Z,true,ann@one.org,s-one,7,x
+2,US,-0.05,1e300,2024-02-29,2024-01-01T10:00:00.000001Z,false,bob@one.org,s-two,8,\"it's, \"\"quoted\"\"\"
+3,EU,,,,,,,s-three,,
+3,EU,,,,,,,s-four,,
+5,EU,9999999.99,-0.0,1969-12-31,1969-12-31T23:59:59Z,true,cid@one.org,s-five,9,\\
+5,EU,9999999.99,-0.0,1969-12-31,1969-12-31T23:59:59Z,true,dan@two.org,s-six,9,\\
+7,,1.00,2.25,2024-01-01,2024-01-01T08:00:00Z,false,eve@two.org,s-seven,7,' OR 1=1 --
+";
+
+const GRANTS: &str = r#"[
+    {"to": "carol", "may": ["read", "ingest"], "on": "lake", "from_stage": "raw"},
+    {"to": "alice", "may": ["read"], "on": "lake", "from_stage": "raw"},
+    {"to": "bob", "may": ["read"], "on": {"namespace": "shop"}, "from_stage": "raw"},
+    {"to": "gus", "may": ["discover"], "on": {"namespace": "shop"}, "from_stage": "raw"}]"#;
+
+struct World {
+    test: TestLake,
+}
+
+fn products() -> Value {
+    json!({ "shop.sales": {
+        "owner": "carol",
+        "purpose": "What was sold",
+        "sql": "SELECT * FROM raw.sales",
+        "input_stage": "raw",
+        "order_by": ["day"],
+        "queries": {
+            "by_region": {
+                "purpose": "What one region buys",
+                "sql": "SELECT region, count(*) AS sales FROM shop.sales \
+                    WHERE region = $region AND id >= $least GROUP BY region",
+                "parameters": {
+                    "region": { "type": "string", "required": true },
+                    "least": { "type": "long", "default": "0", "description": "The first id" },
+                },
+            },
+            "secrets": { "purpose": "What bob may not see", "sql": "SELECT secret FROM shop.sales" },
+        },
+    }})
+}
+
+fn policies() -> Value {
+    let on = json!({ "dataset": "shop.sales" });
+    json!([
+        { "name": "eu", "on": on, "row_filter": "region = 'EU'", "except": ["carol", "alice"] },
+        { "name": "mail", "on": on, "columns": ["mail"], "mask": { "partial": { "keep_last": 7 } },
+          "except": ["carol", "alice"] },
+        { "name": "secret", "on": on, "columns": ["secret"], "hide": true,
+          "except": ["carol", "alice"] },
+    ])
+}
+
+impl World {
+    /// Built, with policies that hold for bob.
+    async fn new() -> Self {
+        let options =
+            EngineOptions { target_partitions: 2.try_into().unwrap(), ..EngineOptions::default() };
+        let engine = DataFusionEngine::new(options).unwrap();
+        let world = Self { test: TestLake::with_engine(Arc::new(engine)).await };
+        world.ingest(SALES).await;
+        world.apply(products(), json!([])).await.unwrap();
+        world.build().await;
+        world.apply(products(), policies()).await.unwrap();
+        world
+    }
+
+    async fn ingest(&self, rows: &str) {
+        let types = json!({ "types": {
+            "id": "long", "region": "string", "amount": "decimal(9,2)", "rate": "double",
+            "day": "date", "sold_at": "timestamptz", "paid": "boolean", "mail": "string",
+            "secret": "string", "limit": "int", "odd \"name\"; --": "string",
+        }});
+        let options: DecodeOptions = serde_json::from_value(types).unwrap();
+        let mode = IngestMode::Replace;
+        self.test.ingest_with("raw.sales", "sales.csv", rows, mode, options).await.unwrap();
+    }
+
+    async fn apply(&self, products: Value, policies: Value) -> lakebed_service::Result<()> {
+        let grants: Value = serde_json::from_str(GRANTS).unwrap();
+        let declared =
+            json!({ "format": 1, "grants": grants, "products": products, "policies": policies });
+        let declared: Declared = serde_json::from_value(declared).unwrap();
+        let before = self.test.lake.declared_catalog(&self.test.ctx()).await.unwrap().declaration;
+        let expected = before.map(|declaration| declaration.digest);
+        let apply = ApplyCatalog { declared, expected, without_admin: true };
+        self.test.lake.apply_catalog(&self.test.ctx(), apply).await.map(drop)
+    }
+
+    async fn build(&self) {
+        let router = self.door("carol");
+        let headers = ["content-type: application/json"];
+        let built = call(&router, "POST", "/v1/products/shop/sales/builds", &headers, "{}").await;
+        built.json();
+    }
+
+    fn door(&self, name: &str) -> Router {
+        let unasked = Auth::new(Asks::Never, Vec::new()).unwrap();
+        let identity = Identity::of(name.parse().unwrap());
+        let state = AppState::new(self.test.lake.clone(), Access::Remote).with_identity(identity);
+        router(state.with_auth(unasked))
+    }
+
+    async fn get(&self, name: &str, path: &str) -> Answer {
+        call(&self.door(name), "GET", path, &[], "").await
+    }
+
+    async fn rows(&self, name: &str, query: &[(&str, &str)]) -> Answer {
+        self.get(name, &path(query)).await
+    }
+
+    /// The `secret`s of the rows that alice finds, sorted: they tell all rows apart.
+    async fn found(&self, query: &[(&str, &str)]) -> Vec<String> {
+        let answer = self.rows("alice", query).await.json();
+        let rows = answer["rows"].as_array().unwrap().iter();
+        let mut found: Vec<_> =
+            rows.map(|row| row["secret"].as_str().unwrap()[2..].into()).collect();
+        found.sort();
+        found
+    }
+}
+
+fn path(query: &[(&str, &str)]) -> String {
+    let mut text = url::form_urlencoded::Serializer::new(String::new());
+    format!("{ROWS}?{}", text.extend_pairs(query).finish())
+}
+
+/// Every page, by following `next`, which the header tells too.
+async fn pages(world: &World, name: &str, query: &[(&str, &str)]) -> Vec<Value> {
+    let mut rows = Vec::new();
+    let mut next = Some(path(query));
+    while let Some(path) = next {
+        let answer = world.get(name, &path).await;
+        let page = answer.json();
+        next = page["next"].as_str().map(str::to_owned);
+        let link = next.as_ref().map(|next| format!("<{next}>; rel=\"next\"")).unwrap_or_default();
+        assert_eq!(answer.header("link"), link);
+        assert_eq!(page["row_count"], page["rows"].as_array().unwrap().len());
+        rows.extend(page["rows"].as_array().unwrap().clone());
+        assert!(rows.len() <= 7, "it never ends: {rows:?}");
+    }
+    rows
+}
+
+/// Whatever the order, nulls and equal rows: each row is in one page, and the order holds across them.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_cover_every_row_once() {
+    let world = World::new().await;
+    let orders = ["", "id", "-id", "-region,day", "amount", "-rate,mail", "mail,-secret", "limit"];
+    for order in orders {
+        let mut query = vec![("order", order)];
+        query.retain(|(_, order)| !order.is_empty());
+        let whole = world.rows("alice", &query).await.json()["rows"].clone();
+        assert_eq!(whole.as_array().unwrap().len(), 7, "{order}");
+        for limit in ["1", "2", "3", "6", "7"] {
+            let mut query = query.clone();
+            query.push(("limit", limit));
+            let rows = pages(&world, "alice", &query).await;
+            assert_eq!(Value::from(rows), whole, "by {order}, {limit} at a time");
+        }
+        // Rows that bob cannot tell apart are as many as there are.
+        let rows = pages(&world, "bob", &[("select", "id,mail"), ("limit", "1")]).await;
+        let mut ids: Vec<_> = rows.iter().map(|row| row["id"].as_u64().unwrap()).collect();
+        ids.sort_unstable();
+        assert_eq!(ids, [1, 3, 3, 5, 5]);
+    }
+    let first = |order| path(&[("order", order), ("limit", "1")]);
+    let least = world.get("alice", &first("day")).await.json();
+    assert_eq!(least["rows"][0]["day"], Value::Null, "null is least");
+    let most = world.get("alice", &first("-day")).await.json();
+    assert_eq!(most["rows"][0]["day"], "2024-02-29");
+    // Where nobody says: as the product is kept.
+    let kept = world.rows("alice", &[]).await.json();
+    assert_eq!(kept["rows"][0]["secret"], "s-four");
+}
+
+/// Pages stay those of their version, whatever is built meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_of_one_version() {
+    let world = World::new().await;
+    let first = world.rows("alice", &[("limit", "3")]).await;
+    assert_eq!(first.header("lakebed-version"), "1");
+    assert_eq!(first.header("lakebed-stale"), "false");
+    let first = first.json();
+    world.ingest(&SALES.replace("s-one", "s-new").replace("1,EU", "0,EU")).await;
+    let stale = world.rows("alice", &[]).await;
+    assert_eq!(stale.header("lakebed-stale"), "true");
+    assert_eq!(stale.header("lakebed-stale-because"), "inputs");
+    assert_eq!(stale.json()["stale"], true);
+    let product = world.get("alice", "/v1/products/shop/sales").await.json();
+    assert_eq!(product["stale"], json!(["inputs"]));
+    world.build().await;
+    let newest = world.rows("alice", &[]).await;
+    assert_eq!((newest.header("lakebed-version"), newest.header("lakebed-stale")), ("2", "false"));
+    let next = world.get("alice", first["next"].as_str().unwrap()).await;
+    assert_eq!(next.header("lakebed-version"), "1");
+    assert_eq!(next.json()["resolved"]["newest"], 2);
+    for pin in [("version", "1"), ("at", "v1")] {
+        let pinned = world.rows("alice", &[pin, ("secret", "s-new")]).await;
+        assert_eq!(pinned.header("lakebed-version"), "1");
+        assert_eq!(pinned.json()["row_count"], 0);
+        let as_of = pinned.header("lakebed-as-of");
+        assert!(as_of < newest.header("lakebed-as-of") && as_of.ends_with('Z'), "{as_of}");
+    }
+    assert_eq!(world.found(&[("secret", "s-new")]).await, ["new"]);
+    // Who does not see what it is made of is not told when that moves.
+    let bob = world.rows("bob", &[]).await;
+    assert_eq!((bob.header("lakebed-stale"), bob.header("lakebed-version")), ("", "2"));
+    assert_eq!(bob.json().get("stale"), None);
+    let product = world.get("bob", "/v1/products/shop/sales").await.json();
+    assert_eq!((product.get("stale"), &product["newest"]["version"]), (None, &json!(2)));
+    assert_eq!(product["as_of"], newest.header("lakebed-as-of"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_are_of_the_columns_type() {
+    let world = World::new().await;
+    let odd = "odd \"name\"; --";
+    let all: &[&str] = &["five", "four", "one", "seven", "six", "three", "two"];
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+    let cases: &[(Pairs<'_>, &[&str])] = &[
+        (&[], all),
+        (&[("id", "1")], &["one"]),
+        (&[("id.eq", "1")], &["one"]),
+        (&[("id.ne", "5")], &["four", "one", "seven", "three", "two"]),
+        (&[("id.gt", "2"), ("id.le", "5")], &["five", "four", "six", "three"]),
+        (&[("id.ge", "5"), ("id.lt", "7")], &["five", "six"]),
+        (&[("id.in", "1,7,99")], &["one", "seven"]),
+        (&[("region.null", "true")], &["seven"]),
+        (&[("region.null", "false"), ("id.gt", "2")], &["five", "four", "six", "three"]),
+        (&[("region.ne", "EU")], &["two"]),
+        (&[("amount", "10.5")], &["one"]),
+        (&[("amount", "-0.05")], &["two"]),
+        (&[("amount.gt", "10.5")], &["five", "six"]),
+        (&[("amount.in", "1,-0.050")], &["seven", "two"]),
+        (&[("rate", "1e300")], &["two"]),
+        (&[("rate", "0.5")], &["one"]),
+        (&[("rate.lt", "1")], &["five", "one", "six"]),
+        (&[("rate.in", "2.25,0.5")], &["one", "seven"]),
+        (&[("day", "2024-02-29")], &["two"]),
+        (&[("day.lt", "1970-01-01")], &["five", "six"]),
+        (&[("day.in", "2024-01-01,2024-02-29")], &["one", "seven", "two"]),
+        (&[("sold_at", "2024-01-01T08:00:00Z")], &["one", "seven"]),
+        (&[("sold_at", "2024-01-01T10:00:00+02:00")], &["one", "seven"]),
+        (&[("sold_at.gt", "2024-01-01T10:00:00Z")], &["two"]),
+        (&[("sold_at.in", "2024-01-01 10:00:00.000001Z,2020-01-01")], &["two"]),
+        (&[("paid", "true")], &["five", "one", "six"]),
+        (&[("paid.ne", "true")], &["seven", "two"]),
+        (&[("limit.eq", "8")], &["two"]),
+        (&[("limit.in", "8,9")], &["five", "six", "two"]),
+        (&[("mail", "eve@two.org")], &["seven"]),
+        (&[("mail.ge", "d")], &["seven", "six"]),
+        // What looks like SQL is a value, or a name.
+        (&[(odd, "' OR 1=1 --")], &["seven"]),
+        (&[(odd, "it's, \"quoted\"")], &["two"]),
+        (&[("odd \"name\"; --.in", "it's\\, \"quoted\",\\\\")], &["five", "six", "two"]),
+        (&[("mail", "' OR ''='")], &[]),
+        (&[("mail", "$1")], &[]),
+        (&[("mail.in", "'),('")], &[]),
+        (&[("order", "-odd \"name\"; --"), ("id", "1")], &["one"]),
+    ];
+    for (query, expected) in cases {
+        assert_eq!(world.found(query).await, *expected, "{query:?}");
+    }
+}
+
+/// Each is one clear refusal that names the parameter, and nothing of it reaches a statement.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_asked_is_refused() {
+    let world = World::new().await;
+    let long = vec!["1"; 1001].join(",");
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+    let cases: &[(Pairs<'_>, &str, &str)] = &[
+        (&[("nope", "1")], "unknown-column", "`nope`"),
+        (&[("ID", "1")], "unknown-column", "`ID`"),
+        (&[("nope.lt", "1")], "unknown-column", "`nope.lt`"),
+        (&[("id\"=1 OR \"id", "1")], "unknown-column", "id"),
+        (&[("", "1")], "unknown-column", "``"),
+        (&[("id.like", "1")], "invalid-query", "`like` is no comparison"),
+        (&[("id", "one")], "invalid-value", "type `long`"),
+        (&[("id", "1 OR 1=1")], "invalid-value", "type `long`"),
+        (&[("id", "")], "invalid-value", "`id`"),
+        (&[("id.in", "1,,2")], "invalid-value", "`id.in`"),
+        (&[("id.in", "1\\2")], "invalid-query", "backslash"),
+        (&[("id.in", &long)], "invalid-query", "1001 values"),
+        (&[("amount", "1.234")], "invalid-value", "type `decimal(9,2)`"),
+        (&[("day", "01.02.2024")], "invalid-value", "type `date`"),
+        (&[("paid", "yes")], "invalid-value", "type `boolean`"),
+        (&[("rate", "NaN")], "invalid-value", "type `double`"),
+        (&[("id.null", "1")], "invalid-query", "`id.null`"),
+        (&[("id", "1"), ("id", "2")], "invalid-query", "twice"),
+        (&[("select", "id,nope")], "unknown-column", "`nope`"),
+        (&[("select", "id,id")], "invalid-query", "twice"),
+        (&[("select", "*")], "unknown-column", "`*`"),
+        (&[("select", "")], "unknown-column", "`select`"),
+        (&[("select", "count(id)")], "unknown-column", "count(id)"),
+        (&[("order", "id,-id")], "invalid-query", "twice"),
+        (&[("order", "id DESC")], "unknown-column", "id DESC"),
+        (&[("order", "1")], "unknown-column", "`1`"),
+        (&[("order", "--id")], "unknown-column", "`-id`"),
+        (&[("limit", "0")], "invalid-query", "1 to 10000"),
+        (&[("limit", "10001")], "invalid-query", "1 to 10000"),
+        (&[("limit", "1;")], "invalid-query", "`limit`"),
+        (&[("version", "v1")], "invalid-query", "`version`"),
+        (&[("version", "")], "invalid-query", "`version`"),
+        (&[("version", "0")], "invalid-query", "`version`"),
+        (&[("at", "1\"")], "invalid-query", "`at`"),
+        (&[("at", "v1"), ("version", "1")], "invalid-query", "give one"),
+        (&[("int64", "text")], "invalid-query", "`int64`"),
+        (&[("cursor", "")], "invalid-cursor", "`cursor`"),
+    ];
+    for (query, code, word) in cases {
+        let answer = world.rows("alice", query).await;
+        assert_eq!(answer.code(), is(400, code), "{query:?}");
+        let problem = answer.problem();
+        assert!(problem.detail.contains(word), "{query:?}: {}", problem.detail);
+    }
+    assert_eq!(world.rows("alice", &[("version", "9")]).await.code(), is(404, "not-found"));
+    assert_eq!(world.rows("gus", &[]).await.code(), is(403, "forbidden"));
+    assert_eq!(world.rows("stranger", &[]).await.code(), is(404, "not-found"));
+    let raw = world.get("alice", "/v1/products/raw/sales/rows").await;
+    assert_eq!(raw.code(), is(404, "not-found"), "it is no product");
+}
+
+/// A cursor of another question, of another version or of nobody is one refusal.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_is_of_one_question() {
+    let world = World::new().await;
+    let first = world.rows("alice", &[("limit", "1")]).await.json();
+    let next = first["next"].as_str().unwrap().to_owned();
+    let cursor = next.split("cursor=").nth(1).unwrap().to_owned();
+    assert_eq!(world.get("alice", &next).await.json()["row_count"], 1);
+    let longer = world.rows("alice", &[("cursor", &cursor)]).await.json();
+    assert_eq!(longer["row_count"], 6, "how many are in a page is no part of the question");
+    let digest = cursor.rsplit('-').next().unwrap();
+    let refused: Vec<Vec<(&str, String)>> = vec![
+        vec![("order", "id".into()), ("cursor", cursor.clone())],
+        vec![("id.gt", "0".into()), ("cursor", cursor.clone())],
+        vec![("version", "1".into()), ("cursor", cursor.clone())],
+        vec![("cursor", cursor.to_uppercase())],
+        vec![("cursor", format!("9-1-{digest}"))],
+        vec![("cursor", format!("1-7fffffffffffffff-{digest}"))],
+        vec![("cursor", format!("1-ffffffffffffffffff-{digest}"))],
+        vec![("cursor", format!("1--1-{digest}"))],
+        vec![("cursor", format!("1-1-{}", "0".repeat(32)))],
+        vec![("cursor", format!("1-1-{}é", &digest[..30]))],
+        vec![("cursor", "' OR 1=1".into())],
+    ];
+    for query in refused {
+        let query: Vec<_> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let answer = world.rows("alice", &query).await;
+        assert_eq!(answer.code(), is(400, "invalid-cursor"), "{query:?}");
+    }
+    // Far behind the end is nothing, and no failure.
+    let far = world.rows("alice", &[("cursor", &format!("1-10000000000-{digest}"))]).await.json();
+    assert_eq!((&far["row_count"], far.get("next")), (&json!(0), None));
+    // It grants nothing: what bob may not see he does not see with alice's.
+    let theirs = world.get("bob", &next).await;
+    assert_eq!(theirs.code(), is(400, "invalid-cursor"));
+}
+
+/// P7: a filter, an order and a cursor see what their asker sees.
+#[tokio::test(flavor = "multi_thread")]
+async fn p7_what_is_hidden_decides_nothing() {
+    let world = World::new().await;
+    let rows = world.rows("bob", &[]).await.json();
+    let ids: Vec<_> = rows["rows"].as_array().unwrap().iter().map(|row| &row["id"]).collect();
+    assert_eq!(ids, [3, 3, 5, 5, 1], "rows of the EU, by day");
+    assert_eq!(rows["rows"][4]["mail"], "***one.org");
+    assert!(rows["resolved"].get("version_id").is_none());
+    assert!(!rows.to_string().contains("secret"), "{rows}");
+    // By what is seen: the raw value is found by nobody.
+    let count =
+        async |query: &[(&str, &str)]| world.rows("bob", query).await.json()["row_count"].clone();
+    assert_eq!(count(&[("mail", "ann@one.org")]).await, 0);
+    assert_eq!(count(&[("mail.lt", "b")]).await, 3, "`***` comes before every letter");
+    assert_eq!(count(&[("mail", "***one.org")]).await, 2);
+    assert_eq!(count(&[("mail.in", "***two.org,ann@one.org")]).await, 1);
+    assert_eq!(count(&[("region.ne", "EU")]).await, 0);
+    assert_eq!(count(&[("id", "2")]).await, 0);
+    let ordered = world.rows("bob", &[("order", "-mail"), ("limit", "1")]).await.json();
+    assert_eq!(ordered["rows"][0]["mail"], "***two.org");
+    // A hidden column is one that is not there, in the same words.
+    for query in [
+        [("secret", "s-one")],
+        [("secret.null", "false")],
+        [("secret.like", "s")],
+        [("select", "secret")],
+        [("order", "-secret")],
+    ] {
+        let there = world.rows("bob", &query).await;
+        let [(name, value)] = query;
+        let other = |text: &str| text.replace("secret", "nosuch");
+        let not_there = world.rows("bob", &[(&other(name), &other(value))]).await;
+        assert_eq!(there.code(), is(400, "unknown-column"), "{query:?}");
+        let words = |answer: &Answer| {
+            let problem = answer.problem();
+            format!("{} {:?}", other(&problem.detail), problem.hint)
+        };
+        assert_eq!(words(&there), words(&not_there), "{query:?}");
+        assert!(!words(&there).contains("`secret`"));
+    }
+    let digest = "0".repeat(8);
+    let by_digest = world.rows("bob", &[("at", &format!("b3:{digest}"))]).await;
+    assert_eq!(by_digest.code(), is(404, "not-found"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_come_in_every_format() {
+    let world = World::new().await;
+    let asked = path(&[("select", "id,mail"), ("id.le", "2"), ("order", "id")]);
+    let answers = async |accept: &str| {
+        let accept = format!("accept: {accept}");
+        let answer = call(&world.door("alice"), "GET", &asked, &[&accept], "").await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.header("lakebed-version"), "1", "{accept}");
+        answer
+    };
+    let csv = answers("text/csv").await;
+    assert_eq!(csv.text(), "id,mail\r\n1,ann@one.org\r\n2,bob@one.org\r\n");
+    let lines = answers("application/x-ndjson").await;
+    assert_eq!(
+        lines.text(),
+        "{\"id\":1,\"mail\":\"ann@one.org\"}\n{\"id\":2,\"mail\":\"bob@one.org\"}\n"
+    );
+    let arrow = answers("application/vnd.apache.arrow.stream").await;
+    let read = arrow::ipc::reader::StreamReader::try_new(arrow.body.as_ref(), None).unwrap();
+    assert_eq!(read.map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 2);
+    assert_eq!(answers("application/vnd.apache.parquet").await.body[..4], *b"PAR1");
+    let json = answers("application/json").await.json();
+    assert_eq!(
+        json["rows"],
+        json!([{"id": 1, "mail": "ann@one.org"}, {"id": 2, "mail": "bob@one.org"}])
+    );
+    let refused = call(&world.door("alice"), "GET", &asked, &["accept: text/html"], "").await;
+    assert_eq!(refused.code(), is(406, "not-acceptable"));
+    let long = world.rows("alice", &[("id", "1"), ("int64", "string")]).await.json();
+    assert_eq!((&long["rows"][0]["id"], &long["rows"][0]["limit"]), (&json!("1"), &json!(7)));
+    let next = world.rows("alice", &[("int64", "string"), ("limit", "1")]).await.json();
+    assert!(next["next"].as_str().unwrap().contains("int64=string"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn declared_queries_are_endpoints() {
+    let world = World::new().await;
+    let at = |query: &str| format!("/v1/products/shop/sales/queries/{query}");
+    let rows =
+        async |who: &str, query: &str| world.get(who, &at(query)).await.json()["rows"].clone();
+    assert_eq!(rows("alice", "by_region?region=EU").await, json!([["EU", 5]]));
+    assert_eq!(rows("alice", "by_region?region=EU&least=4").await, json!([["EU", 2]]));
+    assert_eq!(rows("alice", "by_region?region=US").await, json!([["US", 1]]));
+    assert_eq!(rows("bob", "by_region?region=US").await, json!([]), "as they may see it");
+    assert_eq!(rows("alice", "by_region?region=EU'--").await, json!([]));
+    let answer = world.get("alice", &at("by_region?region=EU")).await;
+    assert_eq!((answer.header("lakebed-version"), answer.header("lakebed-stale")), ("1", "false"));
+    for (query, code) in [
+        ("by_region", (400, "invalid-query")),
+        ("by_region?region=EU&region=US", (400, "invalid-query")),
+        ("by_region?region=EU&x=1", (400, "invalid-query")),
+        ("by_region?region=EU&least=x", (400, "invalid-value")),
+        ("nope", (404, "not-found")),
+    ] {
+        let answer = world.get("alice", &at(query)).await;
+        assert_eq!(answer.code(), is(code.0, code.1), "{query}");
+    }
+    // Its statement names what bob may not know of.
+    assert_eq!(rows("alice", "secrets").await.as_array().unwrap().len(), 7);
+    let refused = world.get("bob", &at("secrets")).await;
+    assert_eq!(refused.code(), is(403, "forbidden"));
+    assert!(!refused.text().contains("`secret`"), "{}", refused.text());
+
+    let with = |query: Value| {
+        let mut products = products();
+        products["shop.sales"]["queries"]["by_region"] = query;
+        products
+    };
+    let declare = |sql: &str, parameters: Value| {
+        with(json!({ "purpose": "x", "sql": sql, "parameters": parameters }))
+    };
+    let region = || json!({ "region": { "type": "string" } });
+    for (products, word) in [
+        (declare("SELECT 1 FROM raw.sales", json!({})), "it reads `raw.sales`"),
+        (declare("DROP TABLE shop.sales", json!({})), "not allowed"),
+        (declare("SELECT 1 FROM system.events", json!({})), "tables of the system"),
+        (declare("SELECT 1 FROM shop.sales WHERE id = $id", region()), "`$id`"),
+        (declare("SELECT 1 FROM shop.sales", region()), "`region`"),
+        (
+            declare("SELECT $a FROM shop.sales", json!({"a": {"type": "long", "default": "x"}})),
+            "default",
+        ),
+        (declare("SELECT $a FROM shop.sales", json!({"a": {"type": "binary"}})), "`binary`"),
+    ] {
+        let refused = world.apply(products, policies()).await.unwrap_err().to_string();
+        assert!(refused.contains("by_region") && refused.contains(word), "{word}: {refused}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_names_what_its_reader_may_ask() {
+    let world = World::new().await;
+    let at = "/v1/products/shop/sales/openapi.json";
+    let document = world.get("alice", at).await.json();
+    assert_eq!(
+        (&document["openapi"], &document["info"]["title"]),
+        (&json!("3.1.0"), &json!("shop.sales"))
+    );
+    let names = |document: &Value| -> BTreeSet<String> {
+        let parameters = document["paths"][ROWS]["get"]["parameters"].as_array().unwrap().iter();
+        parameters.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let row = &document["components"]["schemas"]["Row"]["properties"];
+    assert_eq!(row["amount"], json!({ "type": ["string", "null"], "format": "decimal" }));
+    assert_eq!(row["id"]["type"], json!(["integer", "null"]));
+    let query = &document["paths"]["/v1/products/shop/sales/queries/by_region"]["get"];
+    let parameters = json!([
+        { "name": "least", "in": "query", "description": "The first id", "required": false,
+          "schema": { "type": "integer", "format": "int64", "default": 0 } },
+        { "name": "region", "in": "query", "description": "region", "required": true,
+          "schema": { "type": "string" } },
+    ]);
+    assert_eq!(query["parameters"], parameters);
+    // Everything that it names can be asked.
+    let values =
+        [("day", "2024-01-01"), ("sold_at", "2024-01-01"), ("paid", "true"), ("version", "1")];
+    for name in names(&document) {
+        let column = name.split('.').next().unwrap();
+        let value = match values.iter().find(|(of, _)| *of == column) {
+            _ if name.ends_with(".null") => "true",
+            Some((_, value)) => value,
+            None if name == "at" => "v1",
+            None if ["select", "order"].contains(&name.as_str()) => "id",
+            None if name == "cursor" => continue,
+            None => "1",
+        };
+        assert_eq!(world.rows("alice", &[(&name, value)]).await.status, 200, "{name}");
+    }
+    let theirs = world.get("bob", at).await.json();
+    let hidden: BTreeSet<_> = names(&document).difference(&names(&theirs)).cloned().collect();
+    assert!(hidden.iter().all(|name| name.starts_with("secret")) && hidden.len() > 5, "{hidden:?}");
+    let mut without = theirs.clone();
+    // The purpose of a query is for everybody who may read the product, its statement for nobody here.
+    without["paths"].as_object_mut().unwrap().retain(|path, _| !path.ends_with("/secrets"));
+    assert!(!without.to_string().contains("secret"), "{without}");
+    assert!(!theirs.to_string().contains("SELECT"));
+    assert_eq!(world.get("stranger", at).await.code(), is(404, "not-found"));
+    assert_eq!(world.get("gus", at).await.code(), is(403, "forbidden"));
+    insta::assert_json_snapshot!(document);
+}
+
+/// From a product to the bytes that came: every address is one that an answer gave.
+#[tokio::test(flavor = "multi_thread")]
+async fn links_lead_from_a_product_to_the_original() {
+    let world = World::new().await;
+    let list = world.get("alice", "/v1/products").await.json();
+    let product = world.get("alice", list["products"][0]["links"]["self"].as_str().unwrap()).await;
+    let product = product.json();
+    let version = world.get("alice", product["links"]["newest"].as_str().unwrap()).await.json();
+    let input = version["inputs"][0]["links"]["version"].as_str().unwrap();
+    let input = world.get("alice", input).await.json();
+    let original = input["version"]["sources"][0]["url"].as_str().unwrap();
+    assert_eq!(world.get("alice", original).await.text(), SALES);
+    for resource in [&product, &version, &input] {
+        for (name, path) in resource["links"].as_object().unwrap() {
+            let answer = world.get("alice", path.as_str().unwrap()).await;
+            assert_eq!(answer.status, 200, "{name}: {path}");
+            if name != "self"
+                && let Some(links) = answer.json().get("links")
+            {
+                for (name, path) in links.as_object().unwrap() {
+                    let answer = world.get("alice", path.as_str().unwrap()).await;
+                    assert_eq!(answer.status, 200, "{name}: {path}");
+                }
+            }
+        }
+    }
+    // Nobody is led to what is not for them.
+    let theirs = world.get("bob", "/v1/products/shop/sales").await.json();
+    assert!(theirs["links"].get("newest").is_none(), "{theirs}");
+    for (name, path) in theirs["links"].as_object().unwrap() {
+        let answer = world.get("bob", path.as_str().unwrap()).await;
+        assert_eq!(answer.status, 200, "{name}: {path}");
+    }
+}
+
+/// Builds that became jobs are told to whoever asked for them, with what came of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn builds_are_listed_with_what_came_of_them() {
+    let world = World::new().await;
+    let builds = "/v1/products/shop/sales/builds";
+    assert_eq!(world.get("carol", builds).await.json(), json!({ "builds": [] }));
+    let door = world.door("carol");
+    let headers = ["content-type: application/json", "prefer: respond-async"];
+    let asked = call(&door, "POST", builds, &headers, "{}").await;
+    assert_eq!(asked.status, 202, "{}", asked.text());
+    let events = serde_json::from_str::<Value>(asked.text()).unwrap()["links"]["events"].clone();
+    // They end with the job.
+    call(&door, "GET", events.as_str().unwrap(), &[], "").await;
+    let listed = call(&door, "GET", builds, &[], "").await.json();
+    let job = &listed["builds"][0];
+    assert_eq!((&job["kind"], &job["state"]), (&json!("build"), &json!("done")), "{job}");
+    assert_eq!(job["result"]["status"], "unchanged", "what came of it is told");
+    let itself = call(&door, "GET", job["links"]["self"].as_str().unwrap(), &[], "").await.json();
+    assert_eq!(itself, *job);
+    assert_eq!(world.get("alice", builds).await.json(), json!({ "builds": [] }));
+    assert_eq!(world.get("stranger", builds).await.code(), is(404, "not-found"));
+}

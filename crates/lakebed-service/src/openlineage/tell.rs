@@ -1,0 +1,309 @@
+//! What happened in the lake, told to others as OpenLineage events.
+//!
+//! Told from the journal, after publication: whoever does not listen holds nothing up. Every change of a
+//! dataset's heads is a run: an ingest, a build or a promotion, and an ingest that was refused. In order, at
+//! least once; the same change is the same run, so that hearing it twice is harmless. Who owns a dataset and
+//! what it is for are told as they are declared now.
+
+use std::{io, time::Duration};
+
+use async_trait::async_trait;
+use lakebed_core::{
+    DatasetName, DatasetRef, Declared, Derivation, Event, EventBody, HeadMoved, IngestRefused,
+    Manifest, ObjectId, VersionCommitted, VersionId, lineage::Lineage,
+};
+use lakebed_openlineage::{Built, Told, ToldInput, told};
+use serde_json::Value;
+
+use crate::{Error, Lake, Result, lake::random_id};
+
+/// How many changes are looked at in one go.
+const AT_ONCE: u32 = 100;
+/// The most originals that are told of a version.
+const MOST_ORIGINALS: usize = 1_000;
+/// How often it is looked whether there is something to tell.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// The longest that a sink which does not listen is left alone.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// How long telling one event may take before another server thinks that nobody does it.
+const TURN: Duration = Duration::from_secs(60);
+
+/// Somebody who is told what happens.
+#[async_trait]
+pub trait LineageSink: Send + Sync {
+    /// What it is known by: how far it was told is remembered under this name.
+    fn name(&self) -> &str;
+
+    /// Takes one run event, as JSON on one line. It returns once the event is safe there, within less
+    /// than a minute.
+    ///
+    /// # Errors
+    /// When it was not taken: the same event is told again later, and none after it before.
+    async fn tell(&self, event: &str) -> io::Result<()>;
+}
+
+/// Some run events, and how far they reach.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LineageToTell {
+    /// Changes, and the run events that they are, in order.
+    pub events: Vec<(u64, Value)>,
+    /// The last change that was looked at; none where there was no change to look at.
+    pub through: Option<u64>,
+}
+
+/// What the store has of a version.
+struct Read {
+    manifest: Manifest,
+    derivation: Option<Derivation>,
+    lineage: Option<Lineage>,
+    file_count: u64,
+    inputs: Vec<ToldInput>,
+}
+
+impl Lake {
+    /// Tells `sink` everything that happens, for as long as it is polled: from where it was told last,
+    /// or from the beginning. Any number of servers may do it at once: one of them does.
+    pub async fn tell_lineage(&self, sink: &dyn LineageSink) {
+        let mut wait = LOOK_EVERY;
+        loop {
+            tokio::time::sleep(wait).await;
+            wait = match self.tell_some_lineage(sink).await {
+                Ok(true) => Duration::ZERO,
+                Ok(false) => LOOK_EVERY,
+                Err(error) => {
+                    tracing::warn!(sink = sink.name(), %error, "lineage could not be told");
+                    (wait * 2).clamp(LOOK_EVERY, LONGEST_WAIT)
+                }
+            };
+        }
+    }
+
+    /// Tells `sink` some of what it was not told yet, and says whether there was something.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the sink did not take an event; when catalog or store fail.
+    pub async fn tell_some_lineage(&self, sink: &dyn LineageSink) -> Result<bool> {
+        let (catalog, holder, turn) =
+            (&self.inner.catalog, random_id()?, format!("lineage to {}", sink.name()));
+        if catalog.take_lease(&turn, &holder, TURN).await?.is_none() {
+            return Ok(false);
+        }
+        let after = catalog.lineage_told(sink.name()).await?;
+        let to_tell = self.lineage_to_tell(after).await?;
+        let (mut told, mut failure) = (to_tell.through, None);
+        for (seq, event) in &to_tell.events {
+            let is_mine = catalog.take_lease(&turn, &holder, TURN).await?.is_some();
+            let taken = match is_mine {
+                true => sink.tell(&event.to_string()).await,
+                false => Err(io::Error::other("another server goes on with it")),
+            };
+            if let Err(source) = taken {
+                told = seq.checked_sub(1);
+                let message = format!("`{}` did not take event {seq}", sink.name());
+                failure = Some(Error::Unavailable { message, source: source.into() });
+                break;
+            }
+        }
+        if let Some(told) = told {
+            catalog.mark_lineage_told(sink.name(), told).await?;
+        }
+        if let Some(lease) = catalog.take_lease(&turn, &holder, TURN).await? {
+            catalog.release_lease(&lease).await?;
+        }
+        match failure {
+            Some(failure) => Err(failure),
+            None => Ok(to_tell.through.is_some()),
+        }
+    }
+
+    /// The run events of the changes after `after`, some at a time. For whoever runs the lake: nothing
+    /// is left out.
+    ///
+    /// # Errors
+    /// When the catalog or the store cannot be read. What is damaged is told with less, and logged.
+    pub async fn lineage_to_tell(&self, after: u64) -> Result<LineageToTell> {
+        let events = self.inner.catalog.events(after, AT_ONCE).await?;
+        let Some(last) = events.last().map(|event| event.seq) else {
+            return Ok(LineageToTell::default());
+        };
+        let in_force = self.in_force().await?;
+        let mut run_events = Vec::new();
+        for event in &events {
+            let told = match &event.body {
+                EventBody::VersionCommitted(version) => {
+                    self.tell_version(event, version, &in_force.declared).await?
+                }
+                EventBody::HeadMoved(moved) => {
+                    self.tell_promotion(event, moved, &in_force.declared).await?
+                }
+                EventBody::IngestRefused(refused) => {
+                    self.tell_refusal(event, refused, &in_force.declared)
+                }
+                _ => continue,
+            };
+            run_events.push((event.seq, told));
+        }
+        Ok(LineageToTell { events: run_events, through: Some(last) })
+    }
+
+    async fn tell_version(
+        &self,
+        event: &Event,
+        version: &VersionCommitted,
+        declared: &Declared,
+    ) -> Result<Value> {
+        let read = self.read_version(version.version_id.object()).await?;
+        let derivation = read.as_ref().and_then(|read| read.derivation.as_ref());
+        Ok(told(&Told {
+            deed: match derivation.is_some() || !version.derived_from.is_empty() {
+                true => "build",
+                false => "ingest",
+            },
+            built: Some(built(
+                read.as_ref(),
+                version.version_id,
+                version.row_count,
+                version.size_bytes,
+            )),
+            inputs: read.as_ref().map(|read| read.inputs.clone()).unwrap_or_default(),
+            sql: derivation.map(|derivation| derivation.sql.as_str()),
+            lineage: read.as_ref().and_then(|read| read.lineage.as_ref()),
+            ..self.about(event, &version.dataset, declared)
+        }))
+    }
+
+    async fn tell_promotion(
+        &self,
+        event: &Event,
+        moved: &HeadMoved,
+        declared: &Declared,
+    ) -> Result<Value> {
+        let reference = DatasetRef::pinned(moved.dataset.clone(), moved.to);
+        let found = self.resolve_unasked(&[reference]).await?.versions.into_iter().next();
+        let version = found.map(|found| found.version);
+        let read = match &version {
+            Some(version) => self.read_version(version.manifest.id).await?,
+            None => None,
+        };
+        Ok(told(&Told {
+            deed: "promote",
+            stage: Some(moved.stage.as_str()),
+            built: version.as_ref().map(|version| {
+                built(read.as_ref(), version.version_id, version.row_count, version.size_bytes)
+            }),
+            inputs: version
+                .iter()
+                .map(|version| ToldInput::Version(moved.dataset.clone(), version.version_id))
+                .collect(),
+            ..self.about(event, &moved.dataset, declared)
+        }))
+    }
+
+    fn tell_refusal(&self, event: &Event, refused: &IngestRefused, declared: &Declared) -> Value {
+        let original = |source: &lakebed_core::KeptSource| {
+            ToldInput::Original(source.name.clone(), source.object.id)
+        };
+        told(&Told {
+            inputs: refused.sources.iter().take(MOST_ORIGINALS).map(original).collect(),
+            failure: Some(&refused.message),
+            ..self.about(event, &refused.dataset, declared)
+        })
+    }
+
+    /// What is known of every change, and who answers for its dataset.
+    fn about<'a>(
+        &self,
+        event: &'a Event,
+        dataset: &'a DatasetName,
+        declared: &'a Declared,
+    ) -> Told<'a> {
+        let product = declared.products.get(dataset);
+        let contract = declared.contracts.get(dataset);
+        let owner = contract.and_then(|contract| contract.owners.first());
+        let description = contract.and_then(|contract| contract.description.as_deref());
+        Told {
+            lake: self.id(),
+            event,
+            deed: "ingest",
+            stage: None,
+            dataset,
+            built: None,
+            inputs: Vec::new(),
+            sql: None,
+            lineage: None,
+            owner: product.map(|product| product.owner.as_str()).or(owner.map(String::as_str)),
+            description: product.map(|product| product.purpose.as_str()).or(description),
+            failure: None,
+        }
+    }
+
+    /// What the store has of the version with this manifest; nothing where it is damaged, which must
+    /// not keep what came after it from being told.
+    async fn read_version(&self, id: ObjectId) -> Result<Option<Read>> {
+        match self.try_read_version(id).await {
+            Ok(read) => Ok(Some(read)),
+            Err(
+                error @ (Error::Corrupt { .. } | Error::Stopped { .. } | Error::NotFound { .. }),
+            ) => {
+                tracing::warn!(manifest = %id, %error, "lineage is told with less");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn try_read_version(&self, id: ObjectId) -> Result<Read> {
+        let manifest = self.read_named(id, "manifest", Manifest::from_bytes).await?;
+        let derivation = match &manifest.derivation {
+            Some(object) => {
+                Some(self.read_named(object.id, "derivation", Derivation::from_bytes).await?)
+            }
+            None => None,
+        };
+        let lineage = match &manifest.lineage {
+            Some(object) => Some(self.read_named(object.id, "lineage", Lineage::from_bytes).await?),
+            None => None,
+        };
+        let mut inputs: Vec<ToldInput> = manifest
+            .inputs
+            .iter()
+            .map(|input| ToldInput::Version(input.dataset.clone(), input.version_id))
+            .collect();
+        if derivation.is_none() {
+            let sources = self.inner.cache.sources(&self.inner.store, &manifest.sources).await?;
+            let sources = sources.into_iter().take(MOST_ORIGINALS);
+            inputs.extend(sources.map(|source| ToldInput::Original(source.name, source.object.id)));
+        }
+        let file_count = match manifest.schema {
+            Some(_) => manifest.tables.iter().map(|list| list.entry_count).sum(),
+            None => manifest.row_count,
+        };
+        Ok(Read { manifest, derivation, lineage, file_count, inputs })
+    }
+
+    /// An object that an event named, verified and read.
+    async fn read_named<T>(
+        &self,
+        id: ObjectId,
+        what: &str,
+        read: impl FnOnce(&[u8]) -> serde_json::Result<T>,
+    ) -> Result<T> {
+        let object = self.inner.catalog.find_object(id).await?.ok_or_else(|| Error::Corrupt {
+            object: id,
+            why: format!("no event names this {what}"),
+        })?;
+        let bytes = self.inner.store.get(&object).await?;
+        read(&bytes).map_err(|error| crate::cache::unreadable(what, id, error))
+    }
+}
+
+/// A version, with what the store has of it.
+fn built(read: Option<&Read>, version_id: VersionId, row_count: u64, size_bytes: u64) -> Built<'_> {
+    Built {
+        version_id,
+        schema: read.and_then(|read| read.manifest.schema.as_ref()),
+        row_count,
+        size_bytes,
+        file_count: read.map_or(0, |read| read.file_count),
+    }
+}

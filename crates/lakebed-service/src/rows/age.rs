@@ -1,0 +1,94 @@
+//! As of when a product's data is, and whether it is stale.
+//!
+//! A version is as of its commit. It is stale when something that it was made of means another version
+//! now, or when its contract promises rows that are newer. Both tell of what it is made of: they are for
+//! those who may see that, and only as far as they may.
+
+use lakebed_core::{DatasetName, DatasetRef, Product, Timestamp};
+use lakebed_govern::Rights;
+
+use crate::{Ctx, Lake, Result, SeenProduct, VersionRecord};
+
+/// How old a version is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Age {
+    /// When it was committed.
+    pub as_of: Timestamp,
+    /// Why it is stale, in order; nothing if it is not. None where that is not for the asker.
+    pub stale: Option<Vec<Staleness>>,
+}
+
+/// Why a version is stale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Staleness {
+    /// An input has another version by now.
+    Inputs,
+    /// Its contract promises newer rows.
+    Contract,
+}
+
+impl Staleness {
+    /// Its word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inputs => "inputs",
+            Self::Contract => "contract",
+        }
+    }
+}
+
+impl Lake {
+    /// The age of the newest version of a product that [`Lake::product`] gave; none before the first.
+    ///
+    /// # Errors
+    /// When the catalog or the store cannot be read.
+    pub async fn age_of_product(&self, ctx: &Ctx, product: &SeenProduct) -> Result<Option<Age>> {
+        let Some(newest) = &product.newest else { return Ok(None) };
+        let rights = self.rights(ctx).await?;
+        let age = self.age_of(&rights, &product.name, &product.declared, &newest.record);
+        age.await.map(Some)
+    }
+
+    /// The age of `version`, as far as somebody with these rights may know it: inputs that they may not
+    /// discover count for nothing.
+    pub(crate) async fn age_of(
+        &self,
+        rights: &Rights,
+        name: &DatasetName,
+        product: &Product,
+        version: &VersionRecord,
+    ) -> Result<Age> {
+        let as_of = version.at;
+        let reads = rights.reads(name);
+        if !reads && !self.is_told(rights, name, product) {
+            return Ok(Age { as_of, stale: None });
+        }
+        let manifest = self.inner.cache.manifest(&self.inner.store, version).await?;
+        let mut stale = Vec::new();
+        if let Some(object) = &manifest.derivation {
+            let derivation = self.inner.cache.derivation(&self.inner.store, object).await?;
+            let inputs = derivation.inputs.iter();
+            let known: Vec<_> =
+                inputs.filter(|input| rights.discovers(&input.reference.dataset)).collect();
+            let references: Vec<DatasetRef> =
+                known.iter().map(|input| input.reference.clone()).collect();
+            let now = self.inner.catalog.resolve(&references, &product.input_stage).await?;
+            let mut pairs = known.iter().zip(now.versions);
+            let has_moved = pairs.any(|(input, now)| {
+                now.is_ok_and(|now| now.version.version_id != input.version_id)
+            });
+            if has_moved {
+                stale.push(Staleness::Inputs);
+            }
+        }
+        // What was measured of the rows is for those who may see all of them.
+        if reads
+            && let Some(report) = self.report_of(version, &manifest).await?
+            && report.freshness.iter().any(|finding| !finding.passed)
+        {
+            stale.push(Staleness::Contract);
+        }
+        Ok(Age { as_of, stale: Some(stale) })
+    }
+}

@@ -1,0 +1,343 @@
+//! OpenLineage: what others tell is kept once, and shown to those who may know of all that it names; what
+//! happens here is told in order, whether anybody listens or not.
+
+use std::{io, sync::Mutex};
+
+use bytes::Bytes;
+use lakebed_core::{Declared, EventBody, ObjectId, lineage::LineageName};
+use lakebed_service::{Ctx, Error, LineageFilter, LineageSink, Result, SeenEvent};
+use lakebed_testkit::TestLake;
+use serde_json::{Value, json};
+
+use crate::promotions::{apply, ctx, promotion};
+
+const PEOPLE: &str = r#"{"format":1,"grants":[
+    {"to":"ann","may":["ingest"],"on":{"namespace":"sales"},"from_stage":"raw"},
+    {"to":"bob","may":["discover"],"on":{"namespace":"sales"},"from_stage":"raw"},
+    {"to":"eve","may":["read"],"on":{"namespace":"other"},"from_stage":"raw"},
+    {"to":"loader","may":["ingest"],"on":"lake","from_stage":"raw"},
+    {"to":"root","may":["admin"],"on":"lake","from_stage":"raw"},
+    {"to":"auditor","may":["audit"],"on":"lake","from_stage":"raw"}]}"#;
+
+const RUN: &str = "3f5e83fa-3480-44ff-99c5-ff943904e5e8";
+
+/// A lake with datasets in two namespaces, and people who may do little.
+async fn lake() -> TestLake {
+    let test = TestLake::new().await;
+    test.ingest("sales.orders", "o.csv", "id\n1\n").await.unwrap();
+    test.ingest("crm.people", "p.csv", "id\n1\n").await.unwrap();
+    let declared: Declared = serde_json::from_str(PEOPLE).unwrap();
+    apply(&test, declared).await;
+    test
+}
+
+fn ours(test: &TestLake, name: &str) -> Value {
+    json!({ "namespace": format!("lakebed://{}", test.lake.id()), "name": name })
+}
+
+fn elsewhere(name: &str) -> Value {
+    json!({ "namespace": "postgres://db:5432", "name": name })
+}
+
+fn run(inputs: Vec<Value>, outputs: Vec<Value>) -> Value {
+    json!({
+        "eventTime": "2026-01-02T03:04:05Z",
+        "eventType": "COMPLETE",
+        "producer": "https://example.org/p",
+        "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent",
+        "run": { "runId": RUN },
+        "job": { "namespace": "dbt", "name": "model.orders" },
+        "inputs": inputs,
+        "outputs": outputs,
+    })
+}
+
+async fn tell(test: &TestLake, who: &str, event: &Value) -> Result<ObjectId> {
+    test.lake.receive_lineage(&ctx(who), Bytes::from(event.to_string())).await
+}
+
+/// How many events of lineage somebody sees.
+async fn seen(test: &TestLake, who: &Ctx, filter: LineageFilter) -> usize {
+    test.lake.lineage_events(who, &filter, None, 100).await.unwrap().events.len()
+}
+
+async fn recorded(test: &TestLake) -> usize {
+    test.events(0, 1000).await.len()
+}
+
+#[tokio::test]
+async fn an_event_is_kept_once_and_found() {
+    let test = lake().await;
+    let event = run(vec![elsewhere("raw.orders")], vec![ours(&test, "sales.orders")]);
+    let before = recorded(&test).await;
+    let told = tell(&test, "ann", &event).await.unwrap();
+    assert_eq!(told, ObjectId::of(event.to_string().as_bytes()));
+    for sender in ["ann", "loader"] {
+        assert_eq!(tell(&test, sender, &event).await.unwrap(), told, "{sender}");
+    }
+    assert_eq!(recorded(&test).await, before + 1);
+    let filters = [
+        LineageFilter::default(),
+        LineageFilter { dataset: Some("sales.orders".parse().unwrap()), ..Default::default() },
+        LineageFilter { run: Some(RUN.to_owned()), ..Default::default() },
+        LineageFilter {
+            name: Some(LineageName {
+                namespace: "postgres://db:5432".to_owned(),
+                name: "raw.orders".to_owned(),
+            }),
+            dataset: Some("sales.orders".parse().unwrap()),
+            run: Some(RUN.to_owned()),
+        },
+    ];
+    for filter in filters {
+        assert_eq!(seen(&test, &test.ctx(), filter.clone()).await, 1, "{filter:?}");
+    }
+    let other =
+        LineageFilter { dataset: Some("crm.people".parse().unwrap()), ..Default::default() };
+    assert_eq!(seen(&test, &test.ctx(), other).await, 0);
+    let whole = test.lake.lineage_events(&test.ctx(), &LineageFilter::default(), None, 1).await;
+    assert_eq!(whole.unwrap().events[0].received.told.id, told);
+    // The bytes are there, as they came.
+    let object = test.lake.catalog().find_object(told).await.unwrap().unwrap();
+    assert_eq!(test.lake.store().get(&object).await.unwrap(), event.to_string());
+}
+
+#[tokio::test]
+async fn what_is_not_as_the_schemas_say_leaves_nothing() {
+    let test = lake().await;
+    let before = recorded(&test).await;
+    let mut event = run(vec![], vec![ours(&test, "sales.orders")]);
+    event["run"]["runId"] = "7".into();
+    let Error::Unfit { reasons, .. } = tell(&test, "ann", &event).await.unwrap_err() else {
+        panic!("it was taken");
+    };
+    assert_eq!(reasons, ["/run/runId: it must be a UUID"]);
+    let told = ObjectId::of(event.to_string().as_bytes());
+    assert!(test.lake.catalog().find_object(told).await.unwrap().is_none());
+    let broken = test.lake.receive_lineage(&ctx("ann"), Bytes::from_static(b"{")).await;
+    assert_eq!(broken.unwrap_err().code(), "invalid-json");
+    let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+    let deep = test.lake.receive_lineage(&ctx("ann"), Bytes::from(deep)).await;
+    assert_eq!(deep.unwrap_err().code(), "invalid-json");
+    assert_eq!(recorded(&test).await, before);
+}
+
+/// Whoever says that something was made must be allowed to make it; and what they are told when they may
+/// not is the same of what is there and of what is not.
+#[tokio::test]
+async fn telling_takes_ingest() {
+    let test = lake().await;
+    let makes = |outputs| run(vec![elsewhere("x")], outputs);
+    let mine = ours(&test, "sales.orders");
+    tell(&test, "ann", &makes(vec![mine.clone(), elsewhere("copy")])).await.unwrap();
+    let refused = |who: &'static str, event: Value| {
+        let test = &test;
+        async move {
+            let error = tell(test, who, &event).await.unwrap_err();
+            assert_eq!(error.code(), "forbidden", "{event}");
+            error.to_string()
+        }
+    };
+    let theirs = refused("ann", makes(vec![mine.clone(), ours(&test, "crm.people")])).await;
+    let nobodys = refused("ann", makes(vec![mine.clone(), ours(&test, "zzz.nothing")])).await;
+    assert_eq!(theirs, nobodys);
+    refused("ann", makes(vec![elsewhere("copy")])).await;
+    refused("ann", run(vec![mine.clone()], vec![])).await;
+    refused("bob", makes(vec![mine.clone()])).await;
+    // Another name for the same thing is no way round.
+    let mut alias = elsewhere("alias");
+    alias["facets"]["symlinks"] = json!({
+        "_producer": "a:b", "_schemaURL": "a:c",
+        "identifiers": [{ "namespace": mine["namespace"], "name": "crm.people", "type": "TABLE" }],
+    });
+    refused("ann", makes(vec![mine, alias])).await;
+    tell(&test, "loader", &makes(vec![elsewhere("copy")])).await.unwrap();
+    tell(&test, "loader", &makes(vec![ours(&test, "crm.people")])).await.unwrap();
+}
+
+/// P7: one dataset that somebody may not discover, named anywhere, and the event is not there for them.
+#[tokio::test]
+async fn events_that_name_what_is_hidden_are_left_out() {
+    let test = lake().await;
+    let orders = ours(&test, "sales.orders");
+    let plain = run(vec![elsewhere("x")], vec![orders.clone()]);
+    let edge = run(vec![ours(&test, "crm.people")], vec![orders.clone()]);
+    let mut facet = run(vec![elsewhere("y")], vec![orders.clone()]);
+    facet["outputs"][0]["facets"]["columnLineage"] = json!({
+        "_producer": "a:b", "_schemaURL": "a:c",
+        "fields": { "id": { "inputFields": [
+            { "namespace": orders["namespace"], "name": "crm.people", "field": "id" },
+        ] } },
+    });
+    let foreign = run(vec![elsewhere("x")], vec![elsewhere("y")]);
+    for event in [&plain, &edge, &facet, &foreign] {
+        tell(&test, "loader", event).await.unwrap();
+    }
+    let all = LineageFilter::default;
+    assert_eq!(seen(&test, &test.ctx(), all()).await, 4);
+    let bob = test.lake.lineage_events(&ctx("bob"), &all(), None, 100).await.unwrap();
+    let [only] = &bob.events[..] else { panic!("{bob:?}") };
+    assert_eq!(only.received.told.id, ObjectId::of(plain.to_string().as_bytes()));
+    assert!(!only.is_whole);
+    assert_eq!(seen(&test, &ctx("eve"), all()).await, 0);
+    assert_eq!(seen(&test, &ctx("auditor"), all()).await, 4);
+    assert_eq!(seen(&test, &ctx("root"), all()).await, 1);
+    // The events of the lake tell no more.
+    for (who, expected) in [("bob", 1), ("eve", 0), ("root", 1), ("auditor", 4)] {
+        let events = test.lake.events(&ctx(who), 0, 1000).await.unwrap().events;
+        let is_told = |seen: &&SeenEvent| matches!(seen.event.body, EventBody::LineageReceived(_));
+        assert_eq!(events.iter().filter(is_told).count(), expected, "{who}");
+    }
+    let hidden = LineageFilter { dataset: Some("crm.people".parse().unwrap()), ..all() };
+    assert_eq!(seen(&test, &ctx("bob"), hidden).await, 0);
+}
+
+#[tokio::test]
+async fn pages_go_on_where_the_last_ended() {
+    let test = lake().await;
+    for number in 0..5 {
+        let mut event = run(vec![], vec![ours(&test, "sales.orders")]);
+        event["job"]["name"] = number.to_string().into();
+        tell(&test, "ann", &event).await.unwrap();
+    }
+    let (mut before, mut jobs) = (None, Vec::new());
+    loop {
+        let all = LineageFilter::default();
+        let page = test.lake.lineage_events(&ctx("bob"), &all, before, 2).await.unwrap();
+        jobs.extend(page.events.into_iter().map(|seen| seen.received.job.unwrap().name));
+        before = page.next_before;
+        if before.is_none() {
+            break;
+        }
+    }
+    assert_eq!(jobs, ["4", "3", "2", "1", "0"]);
+}
+
+/// Two who tell the same at once: one event.
+#[tokio::test]
+async fn the_same_told_at_once_is_one_event() {
+    let test = lake().await;
+    let event = run(vec![], vec![ours(&test, "sales.orders")]);
+    let before = recorded(&test).await;
+    let told = futures::future::join_all((0..8).map(|_| tell(&test, "ann", &event))).await;
+    assert!(told.iter().all(Result::is_ok), "{told:?}");
+    assert_eq!(recorded(&test).await, before + 1);
+}
+
+/// Keeps what it is told; deaf as often as it is said.
+#[derive(Default)]
+struct Sink {
+    heard: Mutex<Vec<Value>>,
+    deaf: Mutex<usize>,
+}
+
+#[async_trait::async_trait]
+impl LineageSink for Sink {
+    fn name(&self) -> &'static str {
+        "test"
+    }
+
+    async fn tell(&self, event: &str) -> io::Result<()> {
+        let mut deaf = self.deaf.lock().unwrap();
+        if *deaf > 0 {
+            *deaf -= 1;
+            return Err(io::Error::other("deaf"));
+        }
+        self.heard.lock().unwrap().push(serde_json::from_str(event).unwrap());
+        Ok(())
+    }
+}
+
+impl Sink {
+    fn jobs(&self) -> Vec<String> {
+        let heard = self.heard.lock().unwrap();
+        let name = |event: &Value| {
+            format!(
+                "{} {}",
+                event["eventType"].as_str().unwrap(),
+                event["job"]["name"].as_str().unwrap()
+            )
+        };
+        heard.iter().map(name).collect()
+    }
+}
+
+#[tokio::test]
+async fn what_happens_is_told_in_order_and_holds_to_the_schemas() {
+    let test = TestLake::new().await;
+    test.ingest("sales.orders", "o.csv", "id\n1\n2\n").await.unwrap();
+    test.ingest("sales.orders", "torn.csv", "\"").await.unwrap_err();
+    test.ingest("crm.people", "p.csv", "id\n1\n").await.unwrap();
+    let sink = Sink::default();
+    while test.lake.tell_some_lineage(&sink).await.unwrap() {}
+    let expected =
+        ["COMPLETE ingest:sales.orders", "FAIL ingest:sales.orders", "COMPLETE ingest:crm.people"];
+    assert_eq!(sink.jobs(), expected);
+    {
+        let heard = sink.heard.lock().unwrap();
+        for event in heard.iter() {
+            assert_eq!(lakebed_openlineage::check(event), Vec::new(), "{event}");
+        }
+        let output = &heard[0]["outputs"][0];
+        assert_eq!(output["outputFacets"]["outputStatistics"]["rowCount"], 2);
+        assert_eq!(output["facets"]["schema"]["fields"][0]["name"], "id");
+        assert_eq!(heard[0]["inputs"][0]["name"], "o.csv");
+    }
+    // Nothing is told twice, by another process either.
+    let again = test.reopen().await.unwrap();
+    assert!(!again.tell_some_lineage(&sink).await.unwrap());
+    assert_eq!(sink.jobs().len(), 3);
+    again.close().await;
+    // What we tell could be told to us.
+    let event = sink.heard.lock().unwrap()[0].to_string();
+    test.lake.receive_lineage(&test.ctx(), Bytes::from(event)).await.unwrap();
+}
+
+/// Whoever does not listen holds nothing up, and hears the same later.
+#[tokio::test]
+async fn a_deaf_sink_is_told_again() {
+    let test = TestLake::new().await;
+    let sink = Sink { deaf: Mutex::new(2), ..Sink::default() };
+    test.ingest("sales.orders", "o.csv", "id\n1\n").await.unwrap();
+    for _ in 0..2 {
+        let error = test.lake.tell_some_lineage(&sink).await.unwrap_err();
+        assert_eq!(error.code(), "unavailable");
+        test.ingest("sales.orders", "o.csv", &format!("id\n{}\n", recorded(&test).await))
+            .await
+            .unwrap();
+    }
+    assert!(test.lake.tell_some_lineage(&sink).await.unwrap());
+    assert_eq!(sink.jobs(), ["COMPLETE ingest:sales.orders"; 3]);
+    let versions = |event: &Value| event["run"]["runId"].as_str().unwrap().to_owned();
+    let mut runs: Vec<String> = sink.heard.lock().unwrap().iter().map(versions).collect();
+    runs.dedup();
+    assert_eq!(runs.len(), 3);
+}
+
+/// What was told is an event like any other, of whoever told it.
+#[tokio::test]
+async fn it_is_an_event_of_the_journal() {
+    let test = lake().await;
+    tell(&test, "ann", &run(vec![], vec![ours(&test, "sales.orders")])).await.unwrap();
+    let events = test.events(0, 1000).await;
+    let last = &events.last().unwrap();
+    assert_eq!(last.actor, "ann");
+    assert!(matches!(last.body, EventBody::LineageReceived(_)));
+}
+
+#[tokio::test]
+async fn promotions_and_owners_are_told() {
+    let test = crate::promotions::lake().await;
+    let asked = promotion(&["sales.customers"], "validated");
+    assert!(test.lake.promote(&ctx("dan"), &asked).await.unwrap().event.is_some());
+    let sink = Sink::default();
+    while test.lake.tell_some_lineage(&sink).await.unwrap() {}
+    assert_eq!(sink.jobs().last().unwrap(), "COMPLETE promote:sales.customers:validated");
+    let heard = sink.heard.lock().unwrap();
+    let event = heard.last().unwrap();
+    assert_eq!(lakebed_openlineage::check(event), Vec::new());
+    assert_eq!(event["inputs"][0]["name"], "sales.customers");
+    let facets = &event["outputs"][0]["facets"];
+    assert_eq!(facets["ownership"]["owners"][0]["name"], "olga");
+    assert_eq!(facets["version"], event["inputs"][0]["facets"]["version"]);
+}
