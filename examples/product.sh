@@ -130,6 +130,8 @@ lakebed promote nyc.delays --to product --as nina
 say "Omar sees all of it. Pia may see flights from Kennedy alone, and so of what was made of them."
 lakebed sql 'SELECT origin, sum(flights) AS flights FROM nyc."delays@product" GROUP BY origin' --as omar
 lakebed sql 'SELECT origin, sum(flights) AS flights FROM nyc."delays@product" GROUP BY origin' --as pia
+seen=$("$LAKEBED" sql 'SELECT DISTINCT origin FROM nyc."delays@product"' --as pia --format csv)
+[[ "$(tail -n +2 <<<"$seen" | tr -d '\r')" == JFK ]] || { echo "she should see JFK alone: $seen" >&2; exit 1; }
 
 say "A lock pins what the product was made of."
 lakebed lock nyc.flights nyc.planes

@@ -2,6 +2,10 @@
 
 use crate::world::{LAKEBED, World, repository};
 
+/// What the product of `product.sh` is, on every database and store.
+const PRODUCT: &str =
+    r#""content_id":"6721505f83d126683bdccec43309dc8d6328808e7141c9f3d169188f3eb9341a""#;
+
 /// P10: wherever the run has its lakes.
 #[test]
 fn every_example_runs() {
@@ -21,5 +25,8 @@ fn every_example_runs() {
         }
         let ran = world.finish(command, b"");
         assert_eq!(ran.code, Some(0), "{}\n{ran}", script.display());
+        if script.ends_with("product.sh") {
+            assert!(ran.text().contains(PRODUCT), "it was built otherwise here\n{ran}");
+        }
     }
 }

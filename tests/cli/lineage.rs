@@ -121,12 +121,7 @@ fn p9_lineage_and_locks_are_rebuilt() {
     let answers = || asked.map(|arguments| world.json(arguments)).map(without_snapshot);
     let before = answers();
     assert_eq!(before[2]["locks"][0]["name"], "train");
-    if world.is_in_folder() {
-        for file in ["lakebed.db", "lakebed.db-wal", "lakebed.db-shm"] {
-            let _ = std::fs::remove_file(world.path("lake").join(file));
-        }
-    }
-    world.ok(&["rebuild"]);
+    world.ok(&["rebuild", "--replace"]);
     assert_eq!(answers(), before);
 }
 

@@ -195,12 +195,7 @@ fn p9_products_are_rebuilt() {
     let world = world();
     world.ok(&["apply"]);
     let built = build(&world, &[]);
-    if world.is_in_folder() {
-        for file in ["lakebed.db", "lakebed.db-wal", "lakebed.db-shm"] {
-            let _ = std::fs::remove_file(world.path("lake").join(file));
-        }
-    }
-    world.ok(&["rebuild"]);
+    world.ok(&["rebuild", "--replace"]);
     world.ok(&["verify"]);
     assert_eq!(build(&world, &[])["version"]["version_id"], built["version"]["version_id"]);
 }

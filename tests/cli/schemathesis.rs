@@ -12,12 +12,15 @@ use crate::{server::Server, world::World};
 
 /// Every check but these. That whatever fits the description is accepted: no pattern says which words
 /// are SQL, nor that a reference leads to anything. That nobody is let in unasked: our own tests know
-/// who is. And of parts of uploads, which need a header field: that a field which nobody describes is
+/// who is. That a request is too long refuses what is wrong with it, too. And of parts of uploads, which need a header field: that a field which nobody describes is
 /// a mistake; in HTTP it is none.
 const CONFIG: &str = r#"
 [checks]
 positive_data_acceptance.enabled = false
 ignored_auth.enabled = false
+negative_data_rejection.expected-statuses = [
+    400, 401, 403, 404, 405, 406, 409, 414, 415, 422, 428, 429, "5xx",
+]
 
 [[operations]]
 include-name = "PATCH /v1/uploads/{id}"

@@ -11,6 +11,11 @@ mod schemas;
 mod told;
 mod validate;
 
-pub use read::{MAX_COLUMNS, MAX_DATASETS, MAX_TEXT_BYTES, check, datasets_named, read};
-pub use told::{Built, Told, ToldInput, run_id_of, told};
+pub use read::{
+    MAX_COLUMNS, MAX_DATASETS, MAX_TEXT_BYTES, check, datasets_named, namespace_of, read,
+};
+pub use told::{
+    Built, DATASET_VERSION, PRODUCER, SCHEMA, Told, ToldInput, facet, run_event_schema, run_id_of,
+    told, uuid_of,
+};
 pub use validate::Fault;

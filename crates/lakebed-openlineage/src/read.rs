@@ -22,7 +22,8 @@ pub const MAX_TEXT_BYTES: usize = 1_000;
 
 /// The namespace of this lake's datasets: `lakebed://` and the lake's id. Their names there are
 /// `namespace.name`.
-pub(crate) fn namespace_of(lake: LakeId) -> String {
+#[must_use]
+pub fn namespace_of(lake: LakeId) -> String {
     format!("lakebed://{lake}")
 }
 

@@ -10,8 +10,12 @@ use serde_json::{Map, Value, json};
 use crate::read::namespace_of;
 
 /// Who tells: this build.
-const PRODUCER: &str = concat!("urn:lakebed:", env!("CARGO_PKG_VERSION"));
+pub const PRODUCER: &str = concat!("urn:lakebed:", env!("CARGO_PKG_VERSION"));
 const SPEC: &str = "https://openlineage.io/spec/";
+/// The facet that says which version of a dataset is meant: version and name of its schema.
+pub const DATASET_VERSION: &str = "1-0-1/DatasetVersionDatasetFacet";
+/// The facet that says which columns a dataset has.
+pub const SCHEMA: &str = "1-2-0/SchemaDatasetFacet";
 
 /// A change of the journal, and what is known of it.
 #[derive(Debug, Clone)]
@@ -66,24 +70,27 @@ pub enum ToldInput {
     Original(String, ObjectId),
 }
 
-/// The id of the run that an event of a lake is told as: a UUID of version 8, from both.
+/// The id of the run that an event of a lake is told as.
 #[must_use]
 pub fn run_id_of(lake: LakeId, seq: u64) -> String {
-    let digest = ObjectId::of(format!("openlineage run {lake} {seq}").as_bytes()).to_string();
-    let variant = match u8::from_str_radix(&digest[16..17], 16).unwrap_or_default() & 3 {
-        0 => '8',
-        1 => '9',
-        2 => 'a',
-        _ => 'b',
-    };
-    format!(
-        "{}-{}-8{}-{variant}{}-{}",
-        &digest[..8],
-        &digest[8..12],
-        &digest[13..16],
-        &digest[17..20],
-        &digest[20..32]
-    )
+    uuid_of(ObjectId::of(format!("openlineage run {lake} {seq}").as_bytes()))
+}
+
+/// A UUID of version 8 (RFC 9562, section 5.8), made of the first bits of a digest.
+#[must_use]
+pub fn uuid_of(digest: ObjectId) -> String {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest.as_bytes()[..16]);
+    bytes[6] = 0x80 | (bytes[6] & 0x0f);
+    bytes[8] = 0x80 | (bytes[8] & 0x3f);
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+/// Where the schema of run events is.
+#[must_use]
+pub fn run_event_schema() -> String {
+    format!("{SPEC}2-0-2/OpenLineage.json#/$defs/RunEvent")
 }
 
 /// The run event.
@@ -104,7 +111,7 @@ pub fn told(told: &Told<'_>) -> Value {
         "inputs": inputs.collect::<Vec<_>>(),
         "outputs": [output(&namespace, told)],
         "producer": PRODUCER,
-        "schemaURL": format!("{SPEC}2-0-2/OpenLineage.json#/$defs/RunEvent"),
+        "schemaURL": run_event_schema(),
     })
 }
 
@@ -131,9 +138,7 @@ fn job_facets(told: &Told<'_>) -> Value {
 }
 
 fn input(namespace: &str, read: &ToldInput) -> Value {
-    let version = |version: String| {
-        facet("1-0-1/DatasetVersionDatasetFacet", json!({ "datasetVersion": version }))
-    };
+    let version = |version: String| facet(DATASET_VERSION, json!({ "datasetVersion": version }));
     match read {
         ToldInput::Version(dataset, id) => json!({
             "namespace": namespace,
@@ -158,9 +163,9 @@ fn output(namespace: &str, told: &Told<'_>) -> Value {
     add("dataSource", data_source(namespace));
     if let Some(built) = told.built {
         let version = json!({ "datasetVersion": built.version_id.object().to_string() });
-        add("version", facet("1-0-1/DatasetVersionDatasetFacet", version));
+        add("version", facet(DATASET_VERSION, version));
         if let Some(schema) = built.schema {
-            add("schema", facet("1-2-0/SchemaDatasetFacet", json!({ "fields": fields(schema) })));
+            add("schema", facet(SCHEMA, json!({ "fields": fields(schema) })));
         }
         let statistics = json!({
             "rowCount": built.row_count,
@@ -204,10 +209,25 @@ fn data_source(namespace: &str) -> Value {
     facet("1-0-1/DatasourceDatasetFacet", json!({ "name": namespace, "uri": namespace }))
 }
 
-/// `schema` is the version and the name of the facet's schema.
-fn facet(schema: &str, mut facet: Value) -> Value {
+/// A facet with who says it and where its schema is: `schema` is the version and the name of that.
+#[must_use]
+pub fn facet(schema: &str, mut facet: Value) -> Value {
     let name = schema.rsplit('/').next().unwrap_or_default();
     facet["_producer"] = PRODUCER.into();
     facet["_schemaURL"] = format!("{SPEC}facets/{schema}.json#/$defs/{name}").into();
     facet
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_has_an_id_of_the_right_shape() {
+        let id = uuid_of(ObjectId::of(b"x"));
+        let lengths: Vec<usize> = id.split('-').map(str::len).collect();
+        assert_eq!(lengths, [8, 4, 4, 4, 12], "{id}");
+        assert_eq!(&id[14..15], "8");
+        assert!("89ab".contains(&id[19..20]), "{id}");
+    }
 }

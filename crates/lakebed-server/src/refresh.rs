@@ -29,7 +29,10 @@ pub async fn refresh_products(state: AppState) {
             let new = NewJob { kind: BUILD.to_owned(), request };
             match jobs.submit(&ctx, new).await {
                 Ok(job) => tracing::info!(%product, job = job.record.id, "refreshing"),
-                Err(error) => tracing::warn!(%product, %error, "cannot be refreshed"),
+                Err(error) => {
+                    tracing::warn!(%product, %error, "cannot be refreshed yet");
+                    looked.forget(&product);
+                }
             }
         }
     }

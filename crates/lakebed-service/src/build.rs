@@ -15,8 +15,8 @@ use futures::StreamExt as _;
 use lakebed_contract::Level;
 use lakebed_core::{
     Action, DatasetName, DatasetRef, Declared, DecodeOptions, Derivation, DerivedFrom, EventBody,
-    FormatName, Identity, IngestKey, IngestMode, InputVersion, LockedInput, PrincipalName, Product,
-    TableRef, Target as Scope, lineage::Lineage,
+    FormatName, Identity, IngestKey, IngestMode, InputVersion, LockedInput, Product, TableRef,
+    Target as Scope, lineage::Lineage,
 };
 use lakebed_govern::{CatalogPlan, ContractChange, Rights};
 use lakebed_ingest::{ComputedRows, LocalSource, evolution_to};
@@ -27,7 +27,8 @@ use crate::{
     access::no_dataset,
     cache::InForce,
     engine::{
-        BoundTable, EngineError, FixedOrder, Parameters, QueryJob, QueryLimits, StatementKind,
+        BoundTable, EngineError, FixedOrder, Parameters, Prepared, QueryJob, QueryLimits,
+        StatementKind,
     },
     ingest::{Attempt, Computed, Sources, Target, blocking, key_reused, not_the_source, record_of},
     progress::Meter,
@@ -277,12 +278,7 @@ impl Lake {
         };
         let prepared = self.inner.engine.prepare(&product.sql)?;
         check_statement(&prepared.kind, prepared.system.is_empty())?;
-        let mut references: Vec<DatasetRef> = Vec::new();
-        for TableRef { reference, .. } in &prepared.references {
-            if !references.contains(reference) {
-                references.push(reference.clone());
-            }
-        }
+        let references = references_of(&prepared);
         let pinned = match &request.locked {
             None => references.clone(),
             Some(locked) => pinned(&request.product, &references, locked)?,
@@ -290,15 +286,10 @@ impl Lake {
         let found = self.resolve_at(&pinned, &product.input_stage).await?;
         self.check_owner(&request.product, product, &references, &in_force).await?;
         let mut inputs = found.versions;
-        let mut tables = Vec::new();
         for (reference, input) in references.iter().zip(&mut inputs) {
             input.reference = reference.clone();
         }
-        for TableRef { reference, part } in &prepared.references {
-            for input in inputs.iter().filter(|input| input.reference == *reference) {
-                tables.push(self.bind_whole(input, *part).await?);
-            }
-        }
+        let tables = self.bind_all(&prepared, &inputs).await?;
         let from = inputs.iter().map(|input| DerivedFrom {
             reference: input.reference.clone(),
             version_id: input.version.version_id,
@@ -306,6 +297,21 @@ impl Lake {
         let derivation = Derivation::of(product, from.collect());
         let product = product.clone();
         Ok(Plan { product, derivation, inputs, tables, snapshot: found.snapshot, in_force })
+    }
+
+    /// The tables of a statement, all of each: `inputs` are what its references mean.
+    pub(crate) async fn bind_all(
+        &self,
+        prepared: &Prepared,
+        inputs: &[ResolvedVersion],
+    ) -> Result<Vec<BoundTable>> {
+        let mut tables = Vec::new();
+        for TableRef { reference, part } in &prepared.references {
+            for input in inputs.iter().filter(|input| input.reference == *reference) {
+                tables.push(self.bind_whole(input, *part).await?);
+            }
+        }
+        Ok(tables)
     }
 
     /// The error for whoever may ingest into something that is no product.
@@ -328,14 +334,13 @@ impl Lake {
         references: &[DatasetRef],
         in_force: &InForce,
     ) -> Result<()> {
-        let owner = identity_of(&product.owner);
+        let owner = Identity::of(product.owner.clone());
         let rights = Rights::of(&owner, &in_force.declared, self.inner.clock.now());
         let rights = match rights.is_restricted_somewhere() {
             true => rights.with_derivations(&self.inner.catalog.derivations().await?),
             false => rights,
         };
-        let is_kept =
-            |reference: &&DatasetRef| !owner.is_owner() && !rights.reads(&reference.dataset);
+        let is_kept = |reference: &&DatasetRef| !rights.reads(&reference.dataset);
         match references.iter().find(is_kept) {
             None => Ok(()),
             Some(reference) => Err(Error::Invalid {
@@ -511,6 +516,17 @@ impl Lake {
     }
 }
 
+/// What a statement refers to, without repetitions, in the order of first appearance.
+pub(crate) fn references_of(prepared: &Prepared) -> Vec<DatasetRef> {
+    let mut references: Vec<DatasetRef> = Vec::new();
+    for TableRef { reference, .. } in &prepared.references {
+        if !references.contains(reference) {
+            references.push(reference.clone());
+        }
+    }
+    references
+}
+
 /// Declared products, and the datasets that each names.
 type MadeOf<'a> = BTreeMap<&'a DatasetName, BTreeSet<DatasetName>>;
 
@@ -555,15 +571,6 @@ pub(crate) fn check_statement(kind: &StatementKind, reads_no_system: bool) -> Re
         message: why.to_owned(),
         hint: Some("write `SELECT … FROM namespace.dataset …`".to_owned()),
     })
-}
-
-/// Who the owner is to the rules: whoever owns the lake is under none.
-pub(crate) fn identity_of(owner: &PrincipalName) -> Identity {
-    let name = owner.as_str();
-    match name == "local" || name.starts_with("local:") {
-        true => Identity::owner(owner.clone()),
-        false => Identity::of(owner.clone()),
-    }
 }
 
 /// What the references mean by a lock, which has to speak of all of them.

@@ -10,12 +10,13 @@ use std::{
 };
 
 use lakebed_core::{
-    Action, DatasetName, DatasetRef, Product, TableRef, Target, Timestamp, VersionId,
+    Action, DatasetName, Product, Target, Timestamp, VersionId,
     lineage::{Input, Lineage},
 };
 
 use crate::{
     Ctx, Lake, Result, VersionRecord,
+    build::references_of,
     cache::InForce,
     engine::{Parameters, QueryJob, QueryLimits},
     lineage::{Columns, Sees, no_column},
@@ -274,19 +275,9 @@ impl Lake {
 
     async fn analyse(&self, product: &Product) -> Result<Lineage> {
         let prepared = self.inner.engine.prepare(&product.sql)?;
-        let mut references: Vec<DatasetRef> = Vec::new();
-        for TableRef { reference, .. } in &prepared.references {
-            if !references.contains(reference) {
-                references.push(reference.clone());
-            }
-        }
+        let references = references_of(&prepared);
         let found = self.resolve_at(&references, &product.input_stage).await?;
-        let mut tables = Vec::new();
-        for TableRef { reference, part } in &prepared.references {
-            for input in found.versions.iter().filter(|input| input.reference == *reference) {
-                tables.push(self.bind_whole(input, *part).await?);
-            }
-        }
+        let tables = self.bind_all(&prepared, &found.versions).await?;
         let job = QueryJob {
             sql: product.sql.clone(),
             parameters: Parameters::default(),

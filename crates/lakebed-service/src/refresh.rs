@@ -7,11 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use lakebed_core::{DatasetName, DecodeOptions, Product, Refresh, StageName, Timestamp};
+use lakebed_core::{DatasetName, DecodeOptions, Identity, Product, Refresh, StageName, Timestamp};
 
 use crate::{
-    BuildRequest, Ctx, Lake, Result,
-    build::{identity_of, ingest_of, key_of},
+    BuildRequest, Ctx, Error, Lake, Result,
+    build::{ingest_of, key_of},
 };
 
 /// A failed build is tried again when another of these begins.
@@ -26,10 +26,19 @@ pub struct Looked {
     at: BTreeMap<DatasetName, Timestamp>,
 }
 
+impl Looked {
+    /// Takes back that a product was looked at: nothing came of it, and it is due as it was.
+    pub fn forget(&mut self, product: &DatasetName) {
+        self.seq = None;
+        self.at.remove(product);
+    }
+}
+
 impl Lake {
     /// The builds that are due: each with its owner and a key.
     ///
-    /// A product that cannot be planned, because an input is missing, is not due; why is in the log.
+    /// A product that cannot be planned, because an input is missing, is not due; why is in the log. It is
+    /// looked at again when something happens, and at once where catalog or store did not answer.
     ///
     /// # Errors
     /// When the catalog cannot be read.
@@ -61,7 +70,12 @@ impl Lake {
             match self.due_build(name, product).await {
                 Ok(Some(build)) => due.push(build),
                 Ok(None) => {}
-                Err(error) => tracing::warn!(product = %name, %error, "cannot be refreshed"),
+                Err(error) => {
+                    tracing::warn!(product = %name, %error, "cannot be refreshed");
+                    if matches!(error, Error::Unavailable { .. }) {
+                        looked.forget(name);
+                    }
+                }
             }
         }
         Ok(due)
@@ -74,7 +88,7 @@ impl Lake {
         product: &Product,
     ) -> Result<Option<(Ctx, BuildRequest)>> {
         let request = BuildRequest { product: name.clone(), locked: None };
-        let mut ctx = Ctx::new(identity_of(&product.owner), "refresh");
+        let mut ctx = Ctx::new(Identity::of(product.owner.clone()), "refresh");
         let plan = self.plan_build(&ctx, &request).await?;
         let ingest = ingest_of(name, std::path::PathBuf::new(), DecodeOptions::default());
         let target = self.ingest_target(&ctx, &ingest).await?;

@@ -201,20 +201,11 @@ impl Lake {
         if is_told && derivation.sql != product.sql {
             return Ok(Some("its statement is another one by now".to_owned()));
         }
-        let mut newer = BTreeSet::new();
-        for input in &derivation.inputs {
-            let dataset = &input.reference.dataset;
-            if !sees.rights.discovers(dataset) {
-                continue;
-            }
-            let reference = std::slice::from_ref(&input.reference);
-            let found = self.inner.catalog.resolve(reference, &product.input_stage).await?;
-            if let Some(Ok(found)) = found.versions.into_iter().next()
-                && found.version.version_id != input.version_id
-            {
-                newer.insert(format!("`{dataset}` is v{} by now", found.version.number));
-            }
-        }
+        let moved = self.moved_inputs(&sees.rights, &derivation, product).await?;
+        let newer: BTreeSet<String> = moved
+            .iter()
+            .map(|now| format!("`{}` is v{} by now", now.dataset, now.number))
+            .collect();
         let newer: Vec<String> = newer.into_iter().collect();
         Ok((!newer.is_empty()).then(|| listed(&newer)))
     }

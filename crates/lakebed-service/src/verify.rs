@@ -124,6 +124,8 @@ impl Lake {
             [] => {
                 report.segments = self.verify_chain::<Events>(&mut report).await?;
                 self.inner.reads.publish().await?;
+                // A database that was made again knows of no read before somebody reads.
+                self.inner.reads.follow_segments().await?;
                 // These are not counted: reading on record adds to them.
                 self.verify_chain::<Reads>(&mut report).await?;
                 self.all_versions().await?

@@ -9,6 +9,7 @@ use prometheus_client::{
 };
 
 use super::{Ended, Metrics, Timings};
+use crate::problem::{Failure, Result};
 
 #[derive(Debug, Default)]
 pub(super) struct Statements {
@@ -56,6 +57,15 @@ impl StatementTally {
 
     pub(crate) const fn add_bytes(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
+    }
+
+    /// What was asked, counted as refused or failed where it is that.
+    pub(crate) fn counted<T>(&mut self, asked: lakebed_service::Result<T>) -> Result<T> {
+        asked.map_err(|error| {
+            let failure = Failure::from(error);
+            self.failed(failure.status());
+            failure
+        })
     }
 
     /// All rows were answered.

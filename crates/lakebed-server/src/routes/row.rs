@@ -95,14 +95,7 @@ pub(crate) async fn get_rows(
     };
     let reader = Reader { access: state.access, request_id: ctx.request_id.clone() };
     let mut tally = StatementTally::begin(state.metrics.clone());
-    let page = match state.lake.rows(&ctx, request).await {
-        Ok(page) => page,
-        Err(error) => {
-            let failure = Failure::from(error);
-            tally.failed(failure.status());
-            return Err(failure);
-        }
-    };
+    let page = tally.counted(state.lake.rows(&ctx, request).await)?;
     let service::RowsPage { statement_id, snapshot, resolved, age, notice, stream, next } = page;
     let next = next.map(|cursor| next_path(&product, &query, &cursor));
     let mut own = own_headers(resolved.version.number, &age, notice)?;
@@ -166,14 +159,7 @@ pub(crate) async fn query_product(
     let reader = Reader { access: state.access, request_id: ctx.request_id.clone() };
     let mut tally = StatementTally::begin(state.metrics.clone());
     let found = state.lake.query_of_product(&ctx, &product, &query, &given, limits).await;
-    let found = match found {
-        Ok(found) => found,
-        Err(error) => {
-            let failure = Failure::from(error);
-            tally.failed(failure.status());
-            return Err(failure);
-        }
-    };
+    let found = tally.counted(found)?;
     let own = match (found.answer.resolved.first(), &found.age) {
         (Some(read), Some(age)) => own_headers(read.version.number, age, found.notice)?,
         _ => HeaderMap::new(),

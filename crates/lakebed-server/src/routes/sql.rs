@@ -92,14 +92,7 @@ pub(crate) async fn sql(
     let request = query_request(&state, parse_body(request).await?)?;
     let reader = Reader { access: state.access, request_id: ctx.request_id.clone() };
     let mut tally = StatementTally::begin(state.metrics.clone());
-    let answer = match state.lake.query(&ctx, request).await {
-        Ok(answer) => answer,
-        Err(error) => {
-            let failure = Failure::from(error);
-            tally.failed(failure.status());
-            return Err(failure);
-        }
-    };
+    let answer = tally.counted(state.lake.query(&ctx, request).await)?;
     respond(answer, written, reader, tally).await
 }
 

@@ -6,6 +6,9 @@ use lakebed_core::{
     DatasetName, DatasetRef, ObjectId, TablePart, TableSchema, VersionId,
     lineage::{ColumnOrigin, Lineage, OutputColumn},
 };
+use lakebed_openlineage::{
+    DATASET_VERSION, PRODUCER, SCHEMA, facet, namespace_of, run_event_schema, uuid_of,
+};
 use serde_json::{Value, json};
 
 use super::{Columns, Sees};
@@ -13,12 +16,6 @@ use crate::{
     Ctx, Lake, Result, VersionRecord,
     reads::{Asked, Reading},
 };
-
-const EVENT: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";
-const SCHEMA: &str =
-    "https://openlineage.io/spec/facets/1-2-0/SchemaDatasetFacet.json#/$defs/SchemaDatasetFacet";
-const VERSION: &str = "https://openlineage.io/spec/facets/1-0-1/DatasetVersionDatasetFacet.json#/$defs/DatasetVersionDatasetFacet";
-const PRODUCER: &str = concat!("urn:lakebed:", env!("CARGO_PKG_VERSION"));
 
 /// A version that another was computed from, and its columns for the asker.
 struct Source {
@@ -62,7 +59,7 @@ impl Lake {
             }
         }
         let computed = sees.columns(&version).await?;
-        let namespace = format!("lakebed://{}", self.id());
+        let namespace = namespace_of(self.id());
         let mut output = self.dataset_of(&sees, &namespace, &version, &computed).await?;
         if let Some(lineage) = sees.lineage(&version).await? {
             let told = told(&lineage, &computed, &sources);
@@ -76,7 +73,7 @@ impl Lake {
             "eventType": "COMPLETE",
             "eventTime": version.at.to_string(),
             "producer": PRODUCER,
-            "schemaURL": EVENT,
+            "schemaURL": run_event_schema(),
             "run": { "runId": self.run_id(&version) },
             "job": { "namespace": namespace, "name": version.dataset.to_string() },
             "inputs": inputs,
@@ -103,16 +100,11 @@ impl Lake {
             true => format!("b3:{}", version.version_id),
             false => format!("v{}", version.number),
         };
-        let mut facets = json!({
-            "version": { "_producer": PRODUCER, "_schemaURL": VERSION, "datasetVersion": told },
-        });
+        let version_facet = facet(DATASET_VERSION, json!({ "datasetVersion": told }));
+        let mut facets = json!({ "version": version_facet });
         let knows_columns = *columns != Columns::Some(BTreeSet::new());
         if let Some(schema) = manifest.schema.as_ref().filter(|_| knows_columns) {
-            facets["schema"] = json!({
-                "_producer": PRODUCER,
-                "_schemaURL": SCHEMA,
-                "fields": fields(schema, columns),
-            });
+            facets["schema"] = facet(SCHEMA, json!({ "fields": fields(schema, columns) }));
         }
         Ok(json!({
             "namespace": namespace,
@@ -155,28 +147,4 @@ fn told(lineage: &Lineage, computed: &Columns, sources: &[Source]) -> Lineage {
     let indirect = lineage.indirect().iter().filter(|(origin, _)| is_told(origin));
     let indirect = indirect.map(|(origin, kinds)| (origin.clone(), kinds.clone()));
     Lineage::new([], outputs.collect(), indirect.collect())
-}
-
-/// A UUID of version 8 (RFC 9562, section 5.8): one's own bits.
-fn uuid_of(digest: ObjectId) -> String {
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest.as_bytes()[..16]);
-    bytes[6] = 0x80 | (bytes[6] & 0x0f);
-    bytes[8] = 0x80 | (bytes[8] & 0x3f);
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_run_has_an_id_of_the_right_shape() {
-        let id = uuid_of(ObjectId::of(b"x"));
-        let lengths: Vec<usize> = id.split('-').map(str::len).collect();
-        assert_eq!(lengths, [8, 4, 4, 4, 12], "{id}");
-        assert_eq!(&id[14..15], "8");
-        assert!("89ab".contains(&id[19..20]), "{id}");
-    }
 }

@@ -164,6 +164,17 @@ impl ReadLog {
         Ok(())
     }
 
+    /// Brings a database that is new or old up to the segments, as far as these are sound.
+    ///
+    /// # Errors
+    /// When the database or the store cannot be reached.
+    pub(crate) async fn follow_segments(&self) -> Result<()> {
+        match self.catch_up().await {
+            Ok(_) | Err(Error::Stopped { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn catch_up(&self) -> Result<CaughtUp> {
         loop {
             let state = Reads::state(&self.catalog).await?;

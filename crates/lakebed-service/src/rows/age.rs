@@ -4,7 +4,7 @@
 //! now, or when its contract promises rows that are newer. Both tell of what it is made of: they are for
 //! those who may see that, and only as far as they may.
 
-use lakebed_core::{DatasetName, DatasetRef, Product, Timestamp};
+use lakebed_core::{DatasetName, DatasetRef, Derivation, Product, Timestamp};
 use lakebed_govern::Rights;
 
 use crate::{Ctx, Lake, Result, SeenProduct, VersionRecord};
@@ -68,17 +68,7 @@ impl Lake {
         let mut stale = Vec::new();
         if let Some(object) = &manifest.derivation {
             let derivation = self.inner.cache.derivation(&self.inner.store, object).await?;
-            let inputs = derivation.inputs.iter();
-            let known: Vec<_> =
-                inputs.filter(|input| rights.discovers(&input.reference.dataset)).collect();
-            let references: Vec<DatasetRef> =
-                known.iter().map(|input| input.reference.clone()).collect();
-            let now = self.inner.catalog.resolve(&references, &product.input_stage).await?;
-            let mut pairs = known.iter().zip(now.versions);
-            let has_moved = pairs.any(|(input, now)| {
-                now.is_ok_and(|now| now.version.version_id != input.version_id)
-            });
-            if has_moved {
+            if !self.moved_inputs(rights, &derivation, product).await?.is_empty() {
                 stale.push(Staleness::Inputs);
             }
         }
@@ -90,5 +80,27 @@ impl Lake {
             stale.push(Staleness::Contract);
         }
         Ok(Age { as_of, stale: Some(stale) })
+    }
+
+    /// What the inputs of a derivation mean now, of those that mean another version than then. Inputs that
+    /// may not be discovered count for nothing.
+    pub(crate) async fn moved_inputs(
+        &self,
+        rights: &Rights,
+        derivation: &Derivation,
+        product: &Product,
+    ) -> Result<Vec<VersionRecord>> {
+        let inputs = derivation.inputs.iter();
+        let known: Vec<_> =
+            inputs.filter(|input| rights.discovers(&input.reference.dataset)).collect();
+        let references: Vec<DatasetRef> =
+            known.iter().map(|input| input.reference.clone()).collect();
+        let now = self.inner.catalog.resolve(&references, &product.input_stage).await?;
+        let pairs = known.iter().zip(now.versions);
+        let moved = pairs.filter_map(|(input, now)| {
+            let now = now.ok()?.version;
+            (now.version_id != input.version_id).then_some(now)
+        });
+        Ok(moved.collect())
     }
 }

@@ -13,12 +13,12 @@ use arrow::{
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lakebed_core::{
-    DatasetName, Declared, EventBody, Identity, LockedInput, TablePart,
+    DatasetName, Declared, EventBody, Identity, LockedInput, Refresh, TablePart,
     lineage::{ColumnOrigin, Direct, Indirect, Input, Lineage, OutputColumn},
 };
 use lakebed_service::{
     ApplyCatalog, BuildRequest, Ctx, Detail, Direction, Error, ImpactAnswer, LineageAnswer,
-    LineageRequest, NoProgress, QueryRequest, Result, SeenEvent, Sight,
+    LineageRequest, Looked, NoProgress, QueryRequest, Result, SeenEvent, Sight,
     engine::{Described, Engine, EngineError, Prepared, QueryJob, QueryStream, StatementKind},
 };
 use lakebed_store::Store;
@@ -656,4 +656,31 @@ async fn the_report_says_what_needs_somebody() {
     let unread: Vec<String> = unread.map(|found| found.dataset.to_string()).collect();
     // What builds read is read.
     assert_eq!(unread, ["products.best"]);
+}
+
+/// A product that follows its inputs is due when they move, once; and again when nothing came of it.
+#[tokio::test]
+async fn what_moved_is_due_until_something_comes_of_it() {
+    let world = World::new().await;
+    let (owner, lake) = (world.test.ctx(), &world.test.lake);
+    let before = lake.declared_catalog(&owner).await.unwrap();
+    let mut declared = before.declared;
+    let daily: DatasetName = "products.daily".parse().unwrap();
+    declared.products.get_mut(&daily).unwrap().refresh = Refresh::OnChange;
+    let expected = before.declaration.map(|declaration| declaration.digest);
+    let request = ApplyCatalog { declared, expected, without_admin: true };
+    lake.apply_catalog(&owner, request).await.unwrap();
+    let mut looked = Looked::default();
+    let due = async |looked: &mut Looked| lake.due_builds(looked).await.unwrap();
+    assert!(due(&mut looked).await.is_empty(), "it is what it would be");
+    world.orders("1,10,2,a\n2,20,2,b\n").await;
+    let [(by, build)] = due(&mut looked).await.try_into().unwrap();
+    assert_eq!((by.actor(), &build.product), ("carol", &daily));
+    assert!(due(&mut looked).await.is_empty(), "it was said");
+    looked.forget(&daily);
+    let [(again, _)] = due(&mut looked).await.try_into().unwrap();
+    assert_eq!(again.idempotency_key, by.idempotency_key, "the same build");
+    lake.build(&by, build, Arc::new(NoProgress)).await.unwrap();
+    looked.forget(&daily);
+    assert!(due(&mut looked).await.is_empty(), "it was built");
 }
