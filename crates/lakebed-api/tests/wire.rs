@@ -529,7 +529,6 @@ fn catalog_plan() -> CatalogPlan {
             before: Reach::Never,
             after: Reach::Until(at()),
         }],
-        products: Vec::new(),
         contracts: vec![ContractChange {
             dataset: "crm.orders".parse().unwrap(),
             before: Some("1.0.0".to_owned()),

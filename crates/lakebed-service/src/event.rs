@@ -1,7 +1,6 @@
 //! What happened, as far as the asker may know of it.
 
 use lakebed_core::{Action, Event, EventBody, RunCommitted, Target};
-use lakebed_core::{Action, Event, EventBody, Target};
 use lakebed_govern::Rights;
 
 use crate::{Ctx, Lake, Result, openlineage};

@@ -105,7 +105,9 @@ async fn a_run_makes_all_its_versions_at_once_and_is_on_record() {
     assert!(events.iter().all(|event| event.at == events[0].at), "one commit");
     for event in &events {
         if let EventBody::VersionCommitted(version) = &event.body {
-            assert_eq!(version.derived_from, ["sales.orders".parse().unwrap()]);
+            let from = version.derived_from.iter().map(|input| input.dataset.to_string());
+            assert_eq!(from.collect::<Vec<_>>(), ["sales.orders"]);
+            assert_eq!(Some(version.derived_from[0].version_id), seen.inputs[0].version_id);
         }
     }
 
