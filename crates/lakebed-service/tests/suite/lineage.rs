@@ -395,11 +395,34 @@ async fn what_a_program_made_is_followed() {
     let world = World::new().await;
     world.train().await;
     let up = world.lineage("carol", "products.scores", Some("score"), Direction::Up).await.unwrap();
-    insta::assert_snapshot!(shown(&up), @"");
+    insta::assert_snapshot!(shown(&up), @r#"
+    products.scores@v1 ["score"] ["s.csv"]
+    products.model@v1 [] ["model.pkl"]
+    sales.orders@v1 ["amount", "flavour", "id", "rate"] ["orders.csv"]
+    products.scores@v1 <- products.model@v1
+    products.model@v1 <- sales.orders@v1
+    "#);
     let down = world.lineage("carol", "sales.orders", Some("rate"), Direction::Down).await.unwrap();
-    insta::assert_snapshot!(shown(&down), @"");
-    insta::assert_snapshot!(world.products("carol", "sales.orders", Some("rate")).await, @"");
-    insta::assert_snapshot!(world.products("carol", "products.model", None).await, @"");
+    insta::assert_snapshot!(shown(&down), @r#"
+    sales.orders@v1 ["rate"] []
+    products.daily@v1 ["total"] []
+    products.model@v1 [] []
+    products.best@v1 ["best"] []
+    products.scores@v1 ["id", "score"] []
+    products.daily@v1 <- sales.orders@v1
+      total <- rate {Transformation}
+    products.model@v1 <- sales.orders@v1
+    products.best@v1 <- products.daily@v1
+      best <- total {Identity}
+    products.scores@v1 <- products.model@v1
+    "#);
+    insta::assert_snapshot!(world.products("carol", "sales.orders", Some("rate")).await, @"
+    products.best +2 declared=true built=Some(1) [best] rows=false
+    products.daily +1 declared=true built=Some(1) [total] rows=false
+    products.model +1 declared=false built=Some(1) [] rows=true
+    products.scores +2 declared=false built=Some(1) [] rows=true
+    ");
+    insta::assert_snapshot!(world.products("carol", "products.model", None).await, @"products.scores +1 declared=false built=Some(1) [] rows=false");
     let event = world.event("carol", "products.scores").await;
     assert!(event.contains("products.model"), "{event}");
 
@@ -411,8 +434,8 @@ async fn what_a_program_made_is_followed() {
         let inputs = event["inputs"].as_array().unwrap().iter().map(|input| &input["name"]);
         format!("{} <- {:?}", event["job"]["name"], inputs.collect::<Vec<_>>())
     };
-    insta::assert_snapshot!(of("products.model"), @"");
-    insta::assert_snapshot!(of("products.scores"), @"");
+    insta::assert_snapshot!(of("products.model"), @r#""run:products.model" <- [String("sales.orders")]"#);
+    insta::assert_snapshot!(of("products.scores"), @r#""run:products.scores" <- [String("products.model")]"#);
 }
 
 /// P7: whoever may not know of what a program read learns of it from nothing that came of it.
@@ -461,9 +484,17 @@ async fn p7_what_a_program_read_is_not_named() {
     }
     // Dora knows that there are orders, and nothing of what is in them.
     let up = world.lineage("dora", "products.model", None, Direction::Up).await.unwrap();
-    insta::assert_snapshot!(shown(&up), @"");
+    insta::assert_snapshot!(shown(&up), @r#"
+    products.model@v1 [] ["model.pkl"]
+    sales.orders@v1 (restricted) [] []
+    products.model@v1 <- sales.orders@v1
+    "#);
     let up = world.lineage("dora", "products.scores", Some("score"), Direction::Up).await.unwrap();
-    insta::assert_snapshot!(shown(&up), @"");
+    insta::assert_snapshot!(shown(&up), @r#"
+    products.scores@v1 ["score"] ["s.csv"]
+    products.model@v1 [] ["model.pkl"]
+    products.scores@v1 <- products.model@v1
+    "#);
     // Rita is kept from a column, so nothing that may be made of it is hers.
     let column = world.lineage("rita", "products.scores", Some("score"), Direction::Up).await;
     assert!(column.is_err(), "{column:?}");
