@@ -1,7 +1,7 @@
 //! Runs, from outside: somebody's program between pinned versions and new ones; all of what it writes
 //! becomes versions, or nothing does.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use insta::assert_snapshot;
 use serde_json::Value;
@@ -272,4 +272,180 @@ grants:
     assert_eq!(fetch.code, Some(7), "{fetch}");
     let runs = world.json(&["runs", "--as", "alice"]);
     assert_eq!(runs["runs"], serde_json::json!([]));
+}
+
+/// Where nobody answers.
+const NOWHERE: [&str; 2] = ["--lake", "http://127.0.0.1:9"];
+
+/// `lakebed run --offline …` on what is in `inputs`, into `made`.
+fn offline<'a>(more: &[&'a str], command: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = NOWHERE.to_vec();
+    arguments.extend(["run", "--offline", "--into", "inputs", "--outputs", "made"]);
+    arguments.extend(OUTS);
+    arguments.extend(more);
+    arguments.push("--");
+    arguments.extend(command);
+    arguments
+}
+
+fn fetched() -> World {
+    let world = world();
+    world.ok(&["fetch", "--lock", "lakebed.lock", "--into", "inputs"]);
+    world
+}
+
+/// Without a lake a program runs on what was fetched, and what it wrote becomes versions later: the same
+/// that they would have become at once.
+#[test]
+fn a_program_runs_where_no_lake_is() {
+    let world = fetched();
+    let trained = offline(&["--param", "depth=3"], &["sh", "train.sh"]);
+    world.tell(0, &trained);
+    assert_nothing_came(&world);
+    world.tell(4, &trained);
+    world.tell(0, &["runs", "commit", "made"]);
+    world.tell(0, &["sql", "SELECT * FROM ml.scores"]);
+    world.tell(0, &["lineage", "ml.scores"]);
+    world.tell_of("lakebed run … -- sh train.sh", &world.ok(&train(&[])));
+    assert_snapshot!(world.told());
+    let runs = world.json(&["runs"]);
+    let runs = runs["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 2);
+    // Once committed it stays that, and is found by its folder.
+    let again = world.json(&["runs", "commit", "made"]);
+    assert_eq!(again["run"]["run"], runs[1]["run"]);
+    assert_eq!(world.json(&["runs"])["runs"].as_array().unwrap().len(), 2);
+    let seen = world.json(&["runs", "show", runs[1]["run"].as_str().unwrap()]);
+    assert_eq!(seen["invocation"]["command"], serde_json::json!(["sh", "train.sh"]));
+    assert_eq!(seen["inputs"].as_array().unwrap().len(), 2);
+    let log = world.ok(&["runs", "show", runs[1]["run"].as_str().unwrap(), "--log"]).text();
+    assert!(log.contains("depth 3\n") && log.contains("a warning\n"), "{log}");
+    world.ok(&["verify"]);
+}
+
+/// P3: nor is it run on other bytes than those of the lock, and nothing is kept of what failed.
+#[test]
+fn p3_offline_inputs_are_those_of_the_lock() {
+    let world = fetched();
+    let touch = offline(&[], &["sh", "-c", "touch was-run"]);
+    let refused = |what: &str, code: i32, world: &World, arguments: &[&str]| {
+        let ran = world.run(arguments);
+        assert_eq!(ran.code, Some(code), "{what}\n{ran}");
+        world.tell_of(what, &ran);
+        assert!(!world.path("was-run").exists() && !world.path("made/lakebed-run.json").exists());
+    };
+    let file = "inputs/nyc/raw/airlines.csv";
+    let sound = world.read(file);
+    world.write(file, sound.replace("Alaska", "Nevada"));
+    refused("other bytes of the same length", 6, &world, &touch);
+    world.write(file, format!("{sound}x"));
+    refused("more bytes", 6, &world, &touch);
+    std::fs::remove_file(world.path(file)).unwrap();
+    refused("no file", 3, &world, &touch);
+    world.write(file, &sound);
+    world.write("inputs/nyc/airlines/part-00001.parquet", "of another version");
+    refused("a part too many", 6, &world, &touch);
+    std::fs::remove_file(world.path("inputs/nyc/airlines/part-00001.parquet")).unwrap();
+    world.write("airlines.csv", format!("{sound}ZZ,Zeppelin Ltd.\n"));
+    world.ok(&["ingest", "airlines.csv", "--to", "nyc.airlines"]);
+    world.ok(&["lock", "--update"]);
+    refused("a version that was not fetched", 3, &world, &touch);
+    let elsewhere =
+        [&touch[..2], &["run", "--offline", "--into", "x", "--outputs", "made"]].concat();
+    let elsewhere = [&elsewhere[..], &OUTS, &["--", "touch", "was-run"]].concat();
+    refused("nothing was fetched", 3, &world, &elsewhere);
+    world.ok(&["fetch", "--lock", "lakebed.lock", "--into", "inputs", "--force"]);
+    refused("the program fails", 42, &world, &offline(&[], &["sh", "-c", "exit 42"]));
+    refused("it writes nothing", 4, &world, &offline(&[], &["true"]));
+    refused("no folder", 2, &world, &["run", "--offline", "--out", "ml.x=x", "--", "true"]);
+    assert_snapshot!(world.told());
+}
+
+/// What is committed is what the program wrote, made of what the lake has.
+#[test]
+fn what_is_kept_is_committed_as_it_was_written() {
+    let world = fetched();
+    let trained = offline(&["--param", "depth=3"], &["sh", "train.sh"]);
+    world.ok(&trained);
+    let (scores, kept) = (world.read("made/scores.csv"), world.read("made/lakebed-run.json"));
+    let refused = |what: &str, code: i32| {
+        let ran = world.run(&["runs", "commit", "made"]);
+        assert_eq!(ran.code, Some(code), "{what}\n{ran}");
+        world.tell_of(what, &ran);
+        assert_nothing_came(&world);
+    };
+    world.write("made/scores.csv", scores.replace("17", "18"));
+    refused("an output was changed", 4);
+    std::fs::remove_file(world.path("made/scores.csv")).unwrap();
+    refused("an output is gone", 4);
+    world.write("made/scores.csv", scores);
+    let mut forged: Value = serde_json::from_str(&kept).unwrap();
+    forged["inputs"][0]["objects"][0] = "0".repeat(64).into();
+    world.write("made/lakebed-run.json", forged.to_string());
+    refused("it read other bytes", 4);
+    world.write("made/lakebed-run.json", "{}");
+    refused("no record", 4);
+    world.write("made/lakebed-run.json", kept);
+    assert_eq!(world.run(&["runs", "commit", "inputs"]).code, Some(3));
+    // What was in the way is out of it: the same folder is committed after all.
+    world.ok(&["runs", "commit", "made"]);
+    world.ok(&["history", "ml.model"]);
+    assert_snapshot!(world.told());
+}
+
+/// Another lake may have versions of the same names.
+#[test]
+fn what_is_kept_is_of_one_lake() {
+    let world = World::in_folder();
+    let world = prepared(world);
+    world.ok(&["fetch", "--lock", "lakebed.lock", "--into", "inputs"]);
+    world.ok(&offline(&["--param", "depth=3"], &["sh", "train.sh"]));
+    world.ok(&["--lake", "other", "ingest", "airlines.csv", "--to", "nyc.airlines"]);
+    let ran = world.run(&["--lake", "other", "runs", "commit", "made"]);
+    ran.assert_clear(5);
+}
+
+/// P7: a right that is needed for a run is needed for one that was made offline.
+#[test]
+fn p7_what_is_kept_is_no_way_around_a_policy() {
+    let world = fetched();
+    world.ok(&offline(&["--param", "depth=3"], &["sh", "train.sh"]));
+    let grants = "\
+grants:
+  - { to: alice, may: [read, ingest], on: { namespace: ml } }
+  - { to: bob, may: [read, ingest], on: lake }
+  - { to: carol, may: [read], on: lake }
+";
+    let policy = "\
+policies:
+  - { name: own, on: { dataset: nyc.airlines }, row_filter: carrier = 'AA', except: [carol] }
+";
+    world.write("catalog/grants.yaml", grants);
+    world.write("catalog/policies/nyc.yaml", policy);
+    world.ok(&["apply"]);
+    for (who, code) in [("alice", 3), ("bob", 7), ("carol", 7)] {
+        let ran = world.run(&["runs", "commit", "made", "--as", who]);
+        assert_eq!(ran.code, Some(code), "{who}\n{ran}");
+        assert_nothing_came(&world);
+    }
+}
+
+/// What a program wrote is not lost with the disk that its lake was on.
+#[test]
+fn what_a_program_wrote_outlives_what_was_in_the_way() {
+    let world = prepared(World::in_folder());
+    let script = "sh train.sh && mv lake/objects lake/away && touch lake/objects";
+    let arguments =
+        [&["run", "--param", "depth=3"], &OUTS[..], &["--", "sh", "-c", script]].concat();
+    let ran = world.run(&arguments);
+    assert_eq!(ran.code, Some(7), "{ran}");
+    let kept = ran.stderr.split_once("`lakebed runs commit ").expect("it says where").1;
+    let kept = kept.split_once('`').unwrap().0;
+    std::fs::remove_file(world.path("lake/objects")).unwrap();
+    std::fs::rename(world.path("lake/away"), world.path("lake/objects")).unwrap();
+    assert_nothing_came(&world);
+    world.ok(&["runs", "commit", kept]);
+    let rows = world.ok(&["sql", "--format", "csv", "SELECT lines FROM ml.scores"]).text();
+    assert_eq!(rows.lines().last(), Some("17"));
+    std::fs::remove_dir_all(Path::new(kept).parent().unwrap()).unwrap();
 }

@@ -196,7 +196,7 @@ pub(crate) enum Command {
     Product(product::ProductArgs),
     /// Run a program on pinned versions, and make versions of what it writes
     Run(Box<run::RunArgs>),
-    /// List runs, or describe one
+    /// List runs, describe one, or commit what one left
     Runs(runs::RunsArgs),
     /// List the versions of a dataset
     History(history::HistoryArgs),

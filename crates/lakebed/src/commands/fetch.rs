@@ -7,7 +7,7 @@ use std::{
 
 use clap::{Args, ValueHint};
 use lakebed_api::{ResolveRequest, ResolvedVersion};
-use lakebed_core::{DatasetRef, LakeId, LockedInput, Selector};
+use lakebed_core::{DatasetRef, LakeId, LockedInput, ObjectId, Selector};
 use serde::Serialize;
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     fetch::{
         self, Fetched,
         layout::{self, What},
+        note,
         place::Existing,
         transfer::OnBytes,
     },
@@ -33,7 +34,8 @@ const JOBS: usize = 4;
 ///
 /// Tables come as Parquet, `<namespace>/<name>/part-00000.parquet` …; a reference with a selector
 /// has a folder of its own, as in `<namespace>/<name>@v1/`. Files that are there already are
-/// verified and kept; an interrupted fetch goes on where it stopped.
+/// verified and kept; an interrupted fetch goes on where it stopped. What they are is noted in the
+/// folder, for `lakebed run --offline`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -86,7 +88,8 @@ pub(crate) async fn run(app: &App, args: FetchArgs) -> Result<Exit> {
     let what = if args.sources { What::Originals } else { What::Tables };
     let existing = if args.force { Existing::Replace } else { Existing::Keep };
     let (wanted, into) = ((&wishes[..], versions), (args.into.as_path(), what));
-    let fetched = bring_all(app, &session, wanted, into, existing, usize::from(args.jobs)).await?;
+    let how = How { lake, existing, jobs: usize::from(args.jobs) };
+    let fetched = bring_all(app, &session, wanted, into, how).await?;
     session.close().await;
     report(app, Report { lake, into: args.into, fetched })?;
     Ok(Exit::Ok)
@@ -102,8 +105,33 @@ pub(crate) async fn bring(
     let wish =
         |input: &LockedInput| Wish { reference: input.reference.clone(), pinned: pin(input) };
     let wishes: Vec<Wish> = inputs.iter().map(wish).collect();
+    let (lake, versions) = resolve(session, &wishes).await?;
+    let how = How { lake, existing: Existing::Keep, jobs: JOBS };
+    bring_all(app, session, (&wishes, versions), (into, What::Tables), how).await
+}
+
+/// The digests of the files of pinned versions, in order, as the lake tells them.
+pub(crate) async fn objects(
+    session: &Session,
+    inputs: &[LockedInput],
+) -> Result<Vec<Vec<ObjectId>>> {
+    let wish =
+        |input: &LockedInput| Wish { reference: input.reference.clone(), pinned: pin(input) };
+    let wishes: Vec<Wish> = inputs.iter().map(wish).collect();
     let (_, versions) = resolve(session, &wishes).await?;
-    bring_all(app, session, (&wishes, versions), (into, What::Tables), Existing::Keep, JOBS).await
+    let mut objects = Vec::with_capacity(wishes.len());
+    for (wish, version) in wishes.iter().zip(versions) {
+        let folder = layout::plan(&wish.reference, version, What::Tables)?;
+        objects.push(folder.files.iter().map(|file| file.link.object).collect());
+    }
+    Ok(objects)
+}
+
+/// Of which lake, over what, and how many files at a time.
+struct How {
+    lake: LakeId,
+    existing: Existing,
+    jobs: usize,
 }
 
 async fn bring_all(
@@ -111,8 +139,7 @@ async fn bring_all(
     session: &Session,
     (wishes, versions): (&[Wish], Vec<ResolvedVersion>),
     (into, what): (&Path, What),
-    existing: Existing,
-    jobs: usize,
+    How { lake, existing, jobs }: How,
 ) -> Result<Vec<Fetched>> {
     let mut folders = Vec::with_capacity(wishes.len());
     for (wish, version) in wishes.iter().zip(versions) {
@@ -124,7 +151,11 @@ async fn bring_all(
     bar.start("fetching", total);
     let counter = bar.counter();
     let on_bytes: OnBytes = Arc::new(move |bytes| counter.add(bytes));
-    fetch::fetch(session, into, &folders, existing, jobs, &on_bytes).await
+    let fetched = fetch::fetch(session, into, &folders, existing, jobs, &on_bytes).await?;
+    if what == What::Tables {
+        tokio::task::block_in_place(|| note::note(into, lake, &folders))?;
+    }
+    Ok(fetched)
 }
 
 type Expected = Option<(lakebed_core::Lock, PathBuf)>;

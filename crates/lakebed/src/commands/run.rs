@@ -1,5 +1,7 @@
 //! `lakebed run`: a program of the user's between pinned versions and new ones.
 
+mod offline;
+
 use std::{
     ffi::OsString,
     future::Future,
@@ -26,15 +28,19 @@ use super::{
     fetch,
     ingest::{hand_over, own_key, print_outcome},
 };
+pub(crate) use offline::commit as commit_kept;
+
 use crate::{
     app::App,
     connect::Session,
+    fetch::{Fetched, note},
     lockfile::{self, LockFile},
     output::style,
     problem::{Exit, Problem, Result},
     program::{
         child::{self, Ending, Start},
         identity,
+        kept::{self, Ended, KeptInput},
     },
     progress::Bar,
     signals,
@@ -58,6 +64,10 @@ const ABORT_PATIENCE: Duration = Duration::from_millis(1500);
 /// On record are the command line, parameters, git commit, digests of the program and of lock files
 /// beside it (`uv.lock`, `renv.lock`, `Cargo.lock` …), times, and what was printed, its middle cut
 /// beyond a MiB. No environment variables: those hold secrets.
+///
+/// With `--offline` no lake is asked: the inputs are those that `lakebed fetch` brought into the folder
+/// `--into`, verified by the digests that the lake told then. What the program writes stays in the folder
+/// `--outputs`, with a record of all this, until `lakebed runs commit` makes versions of it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -65,11 +75,14 @@ Examples:
   lakebed run --out ml.scores=scores.parquet -- python train.py
   lakebed run --out ml.scores=scores.csv --out ml.model=model.pkl --param depth=3 -- Rscript fit.R
   lakebed run --lock april.lock --out ml.plots=plots/ --into ./inputs -- make plots
+  lakebed fetch --lock lakebed.lock --into ./inputs       # then, where no lake can be reached:
+  lakebed run --offline --into ./inputs --outputs ./made --out ml.scores=scores.csv -- make scores
+  lakebed runs commit ./made                              # and where it can be again
 
 The program sees:
   LAKEBED_INPUTS    the folder with its inputs, and inputs.json
   LAKEBED_OUTPUTS   the folder in which relative --out paths are looked for
-  LAKEBED_RUN       the id of the run
+  LAKEBED_RUN       the id of the run; not with --offline
   LAKEBED_PARAM_K   the value of --param k=…")]
 pub(crate) struct RunArgs {
     /// The lock file with the inputs
@@ -78,6 +91,9 @@ pub(crate) struct RunArgs {
     /// It reads nothing from the lake
     #[arg(long, conflicts_with = "lock")]
     no_inputs: bool,
+    /// Ask no lake: use what was fetched, and keep what is written for `lakebed runs commit`
+    #[arg(long, requires_all = ["into", "outputs"], conflicts_with = "no_inputs")]
+    offline: bool,
     /// An output: a table where its files are CSV, JSON, Parquet or Excel, else files as they are
     #[arg(long = "out", value_name = "DATASET=PATH", required_unless_present = "out_files")]
     out: Vec<OutArg>,
@@ -156,6 +172,13 @@ struct Output<'a> {
     as_files: bool,
 }
 
+/// An output as it was found.
+struct Written<'a> {
+    dataset: &'a DatasetName,
+    as_files: bool,
+    sources: Vec<Source>,
+}
+
 /// The folders of a run. Those that nobody named are gone when it is dropped.
 struct Folders {
     inputs: PathBuf,
@@ -198,22 +221,8 @@ enum Nothing {
     Stopped(Exit),
     /// This is in the way.
     Problem(Problem),
-    /// The program is done, and this is in the way of committing what it wrote.
-    Uncommitted(Problem),
-}
-
-impl Nothing {
-    /// What may pass leaves what the program wrote worth keeping.
-    fn after_the_program(self) -> Self {
-        match self {
-            Self::Problem(problem)
-                if matches!(problem.exit, Exit::Unavailable | Exit::Conflict) =>
-            {
-                Self::Uncommitted(problem)
-            }
-            other => other,
-        }
-    }
+    /// The program is done, and this, which may pass, is in the way of committing what it wrote.
+    Uncommitted(Problem, Box<(Ended, Ran)>),
 }
 
 impl From<Problem> for Nothing {
@@ -239,19 +248,38 @@ pub(crate) async fn run(app: &App, args: RunArgs) -> Result<Exit> {
     folders.check_absent(app, &outputs)?;
     let stop = signals::received();
     tokio::pin!(stop);
+    if let (true, Some(lock)) = (args.offline, &lock) {
+        let ended = offline::run(app, &args, lock, &folders, &outputs, stop).await;
+        return finish(app, folders, &outputs, ended, |kept| offline::print(app, &kept));
+    }
     let session = match lock {
         Some(_) => Session::open(app).await?,
         None => Session::open_or_create(app).await?,
     };
     let ended = whole(app, &args, &session, lock.as_ref(), &folders, &outputs, stop).await;
     session.close().await;
+    finish(app, folders, &outputs, ended, |answer| print(app, &answer))
+}
+
+/// Says how it ended.
+fn finish<T>(
+    app: &App,
+    folders: Folders,
+    outputs: &[Output<'_>],
+    ended: Result<T, Nothing>,
+    show: impl FnOnce(T) -> Result<()>,
+) -> Result<Exit> {
     match ended {
-        Ok(answer) => print(app, &answer).map(|()| Exit::Ok),
+        Ok(made) => show(made).map(|()| Exit::Ok),
         Err(Nothing::Stopped(exit)) => Ok(exit),
         Err(Nothing::Problem(problem)) => Err(problem),
-        Err(Nothing::Uncommitted(problem)) => {
-            let kept = folders.keep()?;
-            Err(problem.detail(format!("what the program wrote is in {}", kept.display())))
+        Err(Nothing::Uncommitted(problem, unsaved)) => {
+            let (ended, ran) = *unsaved;
+            offline::keep(&folders, outputs, ended, &ran)?;
+            let kept = folders.keep()?.display().to_string();
+            Err(problem
+                .detail(format!("what the program wrote is in {kept}"))
+                .hint(format!("`lakebed runs commit {kept}` makes versions of it, later")))
         }
         Err(Nothing::Failed(code)) => {
             tell_failed(app, code);
@@ -287,22 +315,57 @@ async fn whole(
 ) -> Result<RunCommitAnswer, Nothing> {
     let key = own_key(args.idempotency_key.as_deref())?;
     let begin = begin(app, args, session, lock, outputs, &key);
-    let begun = unless_stopped(stop.as_mut(), begin).await?;
+    let (request, begun) = unless_stopped(stop.as_mut(), begin).await?;
     if begun.state != lakebed_api::RunState::Running {
-        return again(session, &begun).await;
+        return again(session, &begun).await.map_err(Nothing::Problem);
     }
     let work = async {
         let prepare = bring(app, args, session, lock, folders);
         unless_stopped(stop.as_mut(), prepare).await?;
-        let ran = start(app, args, session, folders, &begun.run, stop.as_mut()).await?;
-        let commit = commit(app, session, folders, outputs, &begun.run, ran);
-        unless_stopped(stop.as_mut(), commit).await.map_err(Nothing::after_the_program)
+        let (run, lost) = (Some(&begun.run[..]), heartbeats(&session.client, &begun.run));
+        let ran = start(app, args, folders, run, lost, stop.as_mut()).await?;
+        let made = folders.find(outputs)?;
+        let commit = commit(app, session, &begun.run, made, &ran);
+        match unless_stopped(stop.as_mut(), commit).await {
+            Err(Nothing::Problem(problem)) if is_worth_keeping(&problem) => {
+                let ended = ended(args, lock, folders, (key, request), &ran)?;
+                Err(Nothing::Uncommitted(problem, Box::new((ended, ran))))
+            }
+            other => other,
+        }
     };
     let ended = work.await;
     if let Err(why) = &ended {
         give_up(&session.client, &begun.run, why).await;
     }
     ended
+}
+
+/// What may pass leaves what the program wrote worth keeping.
+fn is_worth_keeping(problem: &Problem) -> bool {
+    matches!(problem.exit, Exit::Unavailable | Exit::Conflict)
+}
+
+/// What is known of a program that ended well.
+fn ended(
+    args: &RunArgs,
+    lock: Option<&Lock>,
+    folders: &Folders,
+    (key, request): (String, RunRequest),
+    ran: &Ran,
+) -> Result<Ended> {
+    let inputs = match lock {
+        Some(lock) => note::find(&folders.inputs, lock, &args.lock)?,
+        None => Vec::new(),
+    };
+    Ok(Ended {
+        lake: lock.map(|lock| lock.lake),
+        key,
+        request,
+        inputs: inputs.into_iter().map(KeptInput::from).collect(),
+        started_at: ran.started_at,
+        ended_at: ran.ended_at,
+    })
 }
 
 /// What is done unless somebody stops us; dropping it ends it.
@@ -324,10 +387,22 @@ async fn begin(
     lock: Option<&Lock>,
     outputs: &[Output<'_>],
     key: &str,
-) -> Result<lakebed_api::Run> {
+) -> Result<(RunRequest, lakebed_api::Run)> {
     if let Some(lock) = lock {
         lockfile::check_lake(lock, &args.lock, session.client.lake().await?.lake)?;
     }
+    let request = request(app, args, lock, outputs).await?;
+    let begun = session.client.begin_run(&request, key).await?;
+    Ok((request, begun))
+}
+
+/// What is known of the program before it runs.
+async fn request(
+    app: &App,
+    args: &RunArgs,
+    lock: Option<&Lock>,
+    outputs: &[Output<'_>],
+) -> Result<RunRequest> {
     let input = |input: &LockedInput| RunInput {
         reference: input.reference.to_string(),
         version_id: Some(input.version_id),
@@ -339,7 +414,7 @@ async fn begin(
     });
     let (git, environment) =
         known.await.map_err(|error| Problem::internal(error.to_string()))??;
-    let request = RunRequest {
+    Ok(RunRequest {
         inputs: lock.iter().flat_map(|lock| lock.inputs()).map(input).collect(),
         outputs: outputs.iter().map(|output| output.dataset.clone()).collect(),
         command: args.command.clone(),
@@ -347,24 +422,23 @@ async fn begin(
         git,
         environment: Some(environment),
         patience_seconds: Some(PATIENCE),
-    };
-    Ok(session.client.begin_run(&request, key).await?)
+    })
 }
 
 /// A key that was used before: what came of it, if it was committed.
-async fn again(session: &Session, run: &lakebed_api::Run) -> Result<RunCommitAnswer, Nothing> {
+async fn again(session: &Session, run: &lakebed_api::Run) -> Result<RunCommitAnswer> {
     if run.state == lakebed_api::RunState::Committed {
         let request = RunCommitRequest::default();
         return Ok(session.client.commit_run(&run.run, &request, |_| {}).await?);
     }
     let message = format!("the run that was begun with this key, `{}`, left nothing", run.run);
-    Err(Problem::conflict(message).hint("give another key to run it once more").into())
+    Err(Problem::conflict(message).hint("give another key to run it once more"))
 }
 
 /// One reference, and where it is.
 #[derive(Serialize)]
-struct Index<'a> {
-    reference: &'a DatasetRef,
+struct Index {
+    reference: DatasetRef,
     version: u64,
     version_id: String,
     folder: PathBuf,
@@ -380,19 +454,29 @@ async fn bring(
     folders: &Folders,
 ) -> Result<()> {
     let inputs = lock.map(Lock::inputs).unwrap_or_default();
-    let mut index = Vec::new();
-    if !inputs.is_empty() {
-        let fetched = fetch::bring(app, session, inputs, &folders.inputs).await?;
-        for (input, fetched) in inputs.iter().zip(fetched) {
-            index.push(Index {
-                reference: &input.reference,
-                version: input.version,
-                version_id: input.version_id.to_string(),
-                files: fetched.files.iter().map(|file| fetched.folder.join(file)).collect(),
-                folder: fetched.folder,
-            });
-        }
-    }
+    let fetched = match inputs {
+        [] => Vec::new(),
+        inputs => fetch::bring(app, session, inputs, &folders.inputs).await?,
+    };
+    write_index(app, args, inputs, fetched, folders)
+}
+
+/// Writes down where the inputs are.
+fn write_index(
+    app: &App,
+    args: &RunArgs,
+    inputs: &[LockedInput],
+    fetched: Vec<Fetched>,
+    folders: &Folders,
+) -> Result<()> {
+    let place = |(input, fetched): (&'_ LockedInput, Fetched)| Index {
+        reference: input.reference.clone(),
+        version: input.version,
+        version_id: input.version_id.to_string(),
+        files: fetched.files.iter().map(|file| fetched.folder.join(file)).collect(),
+        folder: fetched.folder,
+    };
+    let index: Vec<Index> = inputs.iter().zip(fetched).map(place).collect();
     if args.into.is_some() {
         app.terminal.note(format!("the inputs are in {}", folders.inputs.display()));
     }
@@ -401,24 +485,23 @@ async fn bring(
     crate::atomic::replace(&path, format!("{text:#}\n").as_bytes())
 }
 
-/// Runs the program.
+/// Runs the program, until the run is `lost`.
 async fn start(
     app: &App,
     args: &RunArgs,
-    session: &Session,
     folders: &Folders,
-    run: &str,
+    run: Option<&str>,
+    lost: impl Future<Output = Problem>,
     stop: Stop<'_>,
 ) -> Result<Ran, Nothing> {
     let mut variables: Vec<(String, OsString)> = vec![
         ("LAKEBED_INPUTS".to_owned(), folders.inputs.clone().into()),
         ("LAKEBED_OUTPUTS".to_owned(), folders.outputs.clone().into()),
-        ("LAKEBED_RUN".to_owned(), run.into()),
     ];
+    variables.extend(run.map(|run| ("LAKEBED_RUN".to_owned(), run.into())));
     variables
         .extend(args.params.iter().map(|param| (param.variable(), param.value.clone().into())));
     let started_at = now();
-    let lost = heartbeats(&session.client, run);
     let stopped = async {
         tokio::select! {
             exit = stop => Why::Told(exit),
@@ -462,19 +545,17 @@ async fn heartbeats(client: &Client, run: &str) -> Problem {
 async fn commit(
     app: &App,
     session: &Session,
-    folders: &Folders,
-    outputs: &[Output<'_>],
     run: &str,
-    ran: Ran,
+    written: Vec<Written<'_>>,
+    ran: &Ran,
 ) -> Result<RunCommitAnswer> {
-    let found = folders.find(outputs)?;
     let mut bar = Bar::new(&app.terminal);
-    let mut made = Vec::with_capacity(outputs.len());
-    for (output, sources) in outputs.iter().zip(found) {
-        let is_table = !output.as_files && sources.iter().all(|source| is_table_name(&source.name));
+    let mut made = Vec::with_capacity(written.len());
+    for Written { dataset, as_files, sources } in written {
+        let is_table = !as_files && sources.iter().all(|source| is_table_name(&source.name));
         let format = (!is_table).then_some(FormatName::Files);
         made.push(NewRunOutput {
-            dataset: output.dataset.to_string(),
+            dataset: dataset.to_string(),
             sources: hand_over(session, sources, &mut bar).await?,
             options: DecodeOptions { format, ..DecodeOptions::default() },
         });
@@ -484,7 +565,7 @@ async fn commit(
         exit_code: Some(0),
         started_at: Some(ran.started_at),
         ended_at: Some(ran.ended_at),
-        log: send_log(&session.client, ran.log).await?,
+        log: send_log(&session.client, ran.log.clone()).await?,
     };
     let answer = session.client.commit_run(run, &request, |progress| bar.show(&progress)).await?;
     drop(bar);
@@ -510,7 +591,7 @@ async fn give_up(client: &Client, run: &str, why: &Nothing) {
         Nothing::Stopped(_) => {
             RunAbortRequest { exit_code: None, reason: Some("it was stopped".to_owned()) }
         }
-        Nothing::Problem(problem) | Nothing::Uncommitted(problem) => {
+        Nothing::Problem(problem) | Nothing::Uncommitted(problem, _) => {
             let reason = problem.message.chars().take(1000).collect();
             RunAbortRequest { exit_code: None, reason: Some(reason) }
         }
@@ -556,6 +637,11 @@ impl Folders {
 
     /// What is there before the program runs is not what it writes.
     fn check_absent(&self, app: &App, outputs: &[Output<'_>]) -> Result<()> {
+        if self.outputs.join(kept::FILE).exists() {
+            let shown = self.outputs.strip_prefix(&app.current).unwrap_or(&self.outputs).display();
+            return Err(Problem::refused("output-exists", format!("`{shown}` holds another run"))
+                .hint(format!("commit it with `lakebed runs commit {shown}`, or remove it")));
+        }
         for output in outputs {
             let path = self.outputs.join(output.path);
             if path.symlink_metadata().is_ok() || self.expand(output).is_ok() {
@@ -569,11 +655,12 @@ impl Folders {
     }
 
     /// What the program wrote.
-    fn find(&self, outputs: &[Output<'_>]) -> Result<Vec<Vec<Source>>> {
+    fn find<'a>(&self, outputs: &[Output<'a>]) -> Result<Vec<Written<'a>>> {
         let (mut found, mut missing) = (Vec::new(), Vec::new());
         for output in outputs {
+            let Output { dataset, as_files, .. } = *output;
             match self.expand(output) {
-                Ok(sources) => found.push(sources),
+                Ok(sources) => found.push(Written { dataset, as_files, sources }),
                 Err(problem) => missing.push((output, problem)),
             }
         }

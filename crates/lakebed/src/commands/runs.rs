@@ -1,10 +1,11 @@
 //! `lakebed runs`: which programs made which versions.
 
-use std::io::Write as _;
+use std::{io::Write as _, path::PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 use lakebed_api::{Run, RunState};
 
+use super::run::commit_kept;
 use crate::{
     app::App,
     connect::Session,
@@ -22,7 +23,8 @@ use crate::{
 Examples:
   lakebed runs
   lakebed runs show 0123456789abcdef0123456789abcdef
-  lakebed runs show 0123456789abcdef0123456789abcdef --log"
+  lakebed runs show 0123456789abcdef0123456789abcdef --log
+  lakebed runs commit ./made"
 )]
 pub(crate) struct RunsArgs {
     #[command(subcommand)]
@@ -36,6 +38,20 @@ pub(crate) struct RunsArgs {
 enum RunsCommand {
     /// Describe a run
     Show(ShowArgs),
+    /// Make versions of what a program wrote where no lake could be reached
+    Commit(CommitArgs),
+}
+
+/// Make versions of what a program wrote where no lake could be reached: of all of it, or of nothing.
+///
+/// `lakebed run --offline` kept it, or a run that lost its lake. Refused when a file was changed since the
+/// program wrote it, or when what it read is not what the lake has. Nothing is removed; the same folder
+/// committed twice is committed once.
+#[derive(Debug, Args)]
+struct CommitArgs {
+    /// The folder that the program wrote to
+    #[arg(value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    folder: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -49,26 +65,33 @@ struct ShowArgs {
 }
 
 pub(crate) async fn run(app: &App, args: RunsArgs) -> Result<Exit> {
-    let session = Session::open(app).await?;
-    let client = &session.client;
     match args.command {
-        None => {
-            let list = client.runs(args.limit).await?;
-            match app.terminal.json {
-                true => app.terminal.print_json(&list)?,
-                false => print_list(app, &list.runs)?,
-            }
-        }
-        Some(RunsCommand::Show(ShowArgs { run, log: true })) => {
-            let log = client.run_log(&run).await?;
-            write_log(app, &log)?;
-        }
-        Some(RunsCommand::Show(ShowArgs { run, log: false })) => {
-            let run = client.run(&run).await?;
-            match app.terminal.json {
-                true => app.terminal.print_json(&run)?,
-                false => print_run(app, &run)?,
-            }
+        None => list(app, args.limit).await,
+        Some(RunsCommand::Show(args)) => show(app, args).await,
+        Some(RunsCommand::Commit(CommitArgs { folder })) => commit_kept(app, &folder).await,
+    }
+}
+
+async fn list(app: &App, limit: Option<u32>) -> Result<Exit> {
+    let session = Session::open(app).await?;
+    let list = session.client.runs(limit).await?;
+    match app.terminal.json {
+        true => app.terminal.print_json(&list)?,
+        false => print_list(app, &list.runs)?,
+    }
+    session.close().await;
+    Ok(Exit::Ok)
+}
+
+async fn show(app: &App, ShowArgs { run, log }: ShowArgs) -> Result<Exit> {
+    let session = Session::open(app).await?;
+    if log {
+        write_log(app, &session.client.run_log(&run).await?)?;
+    } else {
+        let run = session.client.run(&run).await?;
+        match app.terminal.json {
+            true => app.terminal.print_json(&run)?,
+            false => print_run(app, &run)?,
         }
     }
     session.close().await;
