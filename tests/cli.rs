@@ -38,6 +38,8 @@ mod promotions;
 mod reads;
 #[path = "cli/refusals.rs"]
 mod refusals;
+#[path = "cli/runs.rs"]
+mod runs;
 #[path = "cli/s3.rs"]
 mod s3;
 #[path = "cli/schemathesis.rs"]

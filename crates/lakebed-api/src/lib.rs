@@ -20,6 +20,8 @@
 //! | impact | [`ImpactAnswer`] | `/v1/datasets/{namespace}/{name}/impact` |
 //! | report | [`LakeReport`] | `/v1/report` |
 //! | registered lock | [`LockRequest`], [`LockAnswer`] | `/v1/locks/{name}` |
+//! | run | [`RunRequest`], [`Run`], [`RunList`] | `/v1/runs`, `/v1/runs/{id}`, `/v1/runs/{id}/log`, `/v1/runs/{id}/heartbeat` |
+//! | end of a run | [`RunCommitRequest`], [`RunCommitAnswer`], [`RunAbortRequest`] | `/v1/runs/{id}/commit`, `/v1/runs/{id}/abort` |
 //! | job | [`Job`], [`JobList`] | `/v1/jobs`, `/v1/jobs/{id}`, `/v1/jobs/{id}/events` |
 //! | statement | [`SqlRequest`], [`SqlResult`] | `/v1/sql` |
 //! | receipt | [`Receipt`], [`Replay`] | `/v1/receipts/{id}`, `/v1/receipts/{id}/replay` |
@@ -58,6 +60,7 @@ mod profile;
 mod promotion;
 mod receipt;
 mod resolve;
+mod run;
 pub mod schemas;
 mod sql;
 mod statement;
@@ -105,6 +108,10 @@ pub use promotion::{
 };
 pub use receipt::{Receipt, ReceiptColumns, ReceiptOutcome, ReceiptVersion, Replay};
 pub use resolve::{FileLink, ResolveRequest, ResolveResponse, ResolvedVersion};
+pub use run::{
+    GitState, Invocation, NewRunOutput, PinnedInput, Run, RunAbortRequest, RunCommitAnswer,
+    RunCommitRequest, RunEnvironment, RunInput, RunList, RunOutput, RunRequest, RunState,
+};
 pub use sql::{
     ResolvedInput, SqlColumn, SqlLimits, SqlParameters, SqlRequest, SqlResult, decode_resolved,
     encode_resolved, format_snapshot, parse_snapshot,

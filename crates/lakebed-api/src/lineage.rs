@@ -134,7 +134,7 @@ pub struct ImpactProduct {
     /// Its name.
     #[schema(value_type = String, example = "sales.orders_a_day")]
     pub product: DatasetName,
-    /// Who answers for it; none where it is declared no more.
+    /// Who answers for it; none where it is not declared, as what a program made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "alice")]
     pub owner: Option<String>,

@@ -10,20 +10,22 @@ use lakebed_api::{
     ColumnEdge, ColumnProfile, ContractChange, ContractCheckRequest, ContractReason,
     ContractReport, DatasetAnswer, DatasetList, DatasetSummary, DeprecationRequest, DiffAnswer,
     DiffRequest, DistinctCount, Distribution, EventEntry, EventPage, FileLink, Finding,
-    FirstBroken, FrequentValue, GateOutcome, Head, Health, ImpactAnswer, ImpactLock, ImpactProduct,
-    ImpactReader, IngestPlan, IngestRequest, IngestResponse, IngestSource, IngestStatus,
-    InputVersion, JobState, LadderChange, LakeFinding, LakeInfo, LakeReport, Line, LineageAnswer,
-    LineageEdge, LineageVersion, Links, LockAnswer, LockRequest, LockedReference, NewToken, Notice,
-    NoticeAnswer, Original, PlannedPromotion, PlannedSource, PolicyChange, Problem, ProductAnswer,
-    ProductChange, ProductList, ProductSummary, ProfileAnswer, Progress, PromotionAnswer,
-    PromotionRequest, Quantile, Reach, ResolveRequest, ResolveResponse, ResolvedInput,
-    ResolvedVersion, RetirementRequest, Review, ReviewAnswer, ReviewList, ReviewRequest,
-    ReviewedColumn, RightChange, RowDiff, RowsEdge, RowsPage, RuleFinding, SchemaChange,
-    SchemaChangeKind, SightChange, Snapshot, SourceFile, SqlColumn, SqlLimits, SqlParameters,
-    SqlRequest, SqlResult, Statement, StatementChunk, StatementRequest, StatementResult, TokenList,
-    TokenRequest, TokenSummary, Uploaded, Verdict, VerifyReport, VerifyRequest, VersionAnswer,
-    VersionPage, VersionSummary, Waiver, WhoAmI, decode_resolved, encode_resolved, format_snapshot,
-    parse_snapshot, schemas,
+    FirstBroken, FrequentValue, GateOutcome, GitState, Head, Health, ImpactAnswer, ImpactLock,
+    ImpactProduct, ImpactReader, IngestPlan, IngestRequest, IngestResponse, IngestSource,
+    IngestStatus, InputVersion, Invocation, JobState, LadderChange, LakeFinding, LakeInfo,
+    LakeReport, Line, LineageAnswer, LineageEdge, LineageVersion, Links, LockAnswer, LockRequest,
+    LockedReference, NewRunOutput, NewToken, Notice, NoticeAnswer, Original, PinnedInput,
+    PlannedPromotion, PlannedSource, PolicyChange, Problem, ProductAnswer, ProductChange,
+    ProductList, ProductSummary, ProfileAnswer, Progress, PromotionAnswer, PromotionRequest,
+    Quantile, Reach, ResolveRequest, ResolveResponse, ResolvedInput, ResolvedVersion,
+    RetirementRequest, Review, ReviewAnswer, ReviewList, ReviewRequest, ReviewedColumn,
+    RightChange, RowDiff, RowsEdge, RowsPage, RuleFinding, Run, RunAbortRequest, RunCommitAnswer,
+    RunCommitRequest, RunEnvironment, RunInput, RunList, RunOutput, RunRequest, RunState,
+    SchemaChange, SchemaChangeKind, SightChange, Snapshot, SourceFile, SqlColumn, SqlLimits,
+    SqlParameters, SqlRequest, SqlResult, Statement, StatementChunk, StatementRequest,
+    StatementResult, TokenList, TokenRequest, TokenSummary, Uploaded, Verdict, VerifyReport,
+    VerifyRequest, VersionAnswer, VersionPage, VersionSummary, Waiver, WhoAmI, decode_resolved,
+    encode_resolved, format_snapshot, parse_snapshot, schemas,
 };
 use lakebed_core::{
     Action, AttributeValue, Column, Comment, Compression, CsvDecode, DataType, DatasetKind,
@@ -378,6 +380,65 @@ fn promotions_read_back() {
 }
 
 #[test]
+fn runs_read_back() {
+    let git = Some(GitState { commit: "9f2c61d0".to_owned(), dirty: true });
+    let environment = Some(RunEnvironment {
+        program: Some("00".to_owned()),
+        files: [("uv.lock".to_owned(), "11".to_owned())].into(),
+    });
+    let version_id = Some(VersionId::new(object("manifest")));
+    reads_back(RunRequest {
+        inputs: vec![RunInput { reference: "sales.orders".to_owned(), version_id }],
+        outputs: vec!["ml.scores".parse().unwrap()],
+        command: vec!["python".to_owned()],
+        parameters: [("depth".to_owned(), "3".to_owned())].into(),
+        git: git.clone(),
+        environment: environment.clone(),
+        patience_seconds: Some(60),
+    });
+    reads_back(RunRequest::default());
+    let run = Run {
+        run: "0123".to_owned(),
+        state: RunState::Committed,
+        actor: "alice".to_owned(),
+        inputs: vec![PinnedInput {
+            reference: "sales.orders".parse().unwrap(),
+            version: 2,
+            version_id,
+        }],
+        outputs: vec![RunOutput {
+            dataset: "ml.scores".parse().unwrap(),
+            version: 1,
+            unchanged: true,
+        }],
+        invocation: Some(Invocation { git, environment, ..Invocation::default() }),
+        environment_digest: Some("00".to_owned()),
+        started_at: at(),
+        ended_at: Some(at()),
+        heard_at: Some(at()),
+        patience_seconds: Some(600),
+        exit_code: Some(0),
+        reason: Some("so".to_owned()),
+        log_bytes: Some(7),
+        event: Some(9),
+    };
+    reads_back(RunList { runs: vec![run.clone()] });
+    reads_back(RunCommitRequest {
+        outputs: vec![NewRunOutput {
+            dataset: "ml.scores".to_owned(),
+            sources: vec![IngestSource::upload("a.csv", object("upload"))],
+            options: options(),
+        }],
+        exit_code: Some(0),
+        started_at: Some(at()),
+        ended_at: Some(at()),
+        log: Some(IngestSource::upload("log", object("log"))),
+    });
+    reads_back(RunCommitAnswer { run, outputs: vec![ingest_response()] });
+    reads_back(RunAbortRequest { exit_code: Some(3), reason: Some("so".to_owned()) });
+}
+
+#[test]
 fn lineage_and_what_belongs_to_it_read_back() {
     let first = LineageVersion {
         version: version(),
@@ -640,6 +701,7 @@ fn every_type_reads_back_what_it_wrote() {
     });
     reads_back(contract_report());
     promotions_read_back();
+    runs_read_back();
     reads_back(ContractCheckRequest { reference: "sales.orders@v3".to_owned() });
     reads_back(ProfileAnswer {
         snapshot: snapshot(),

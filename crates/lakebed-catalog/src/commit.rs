@@ -6,7 +6,7 @@ use crate::{
     Catalog, Error, Result, event,
     flaw::{Flaw, check_text},
     meta::{self, Meta},
-    projection,
+    projection, run,
     tries::Tries,
 };
 
@@ -94,6 +94,7 @@ impl Catalog {
             }
         }
         let events = place(commit.clone(), &meta)?;
+        run::close(write.connection(), &events).await?;
         projection::apply_all(write.connection(), &events).await.map_err(|failed| failed.error)?;
         match write.commit().await {
             Ok(()) => {

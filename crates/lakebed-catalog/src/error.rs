@@ -33,6 +33,8 @@ pub enum Entity {
     Declared,
     /// An API token.
     Token(TokenId),
+    /// A run.
+    Run(String),
     /// What a pipeline elsewhere told, by its bytes.
     LineageEvent(ObjectId),
 }
@@ -48,6 +50,7 @@ impl fmt::Display for Entity {
             Self::Notice(dataset) => write!(f, "notice on `{dataset}`"),
             Self::Declared => f.write_str("declared catalog"),
             Self::Token(id) => write!(f, "token `{id}`"),
+            Self::Run(id) => write!(f, "run `{id}`"),
             Self::LineageEvent(told) => write!(f, "event of lineage `{}`", told.short()),
         }
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{Catalog, Result, connection::Connection, statement::query};
 
 /// Every table with all its columns, in the order of its key.
-const TABLES: [(&str, &str); 20] = [
+const TABLES: [(&str, &str); 21] = [
     (
         "meta",
         "SELECT lake, last_seq, last_at_micros, journaled_seq, segment, segment_digest FROM meta",
@@ -50,6 +50,7 @@ const TABLES: [(&str, &str); 20] = [
         "notices",
         "SELECT seq, dataset_id, state, sunset_at_micros, successor FROM notices ORDER BY seq",
     ),
+    ("committed_runs", "SELECT seq, run FROM committed_runs ORDER BY seq"),
     ("lineage_events", "SELECT seq, object_id, run_id FROM lineage_events ORDER BY seq"),
     (
         "lineage_names",

@@ -21,13 +21,14 @@
 //! | `lineage_events`, `lineage_names`, `lineage_datasets` | what pipelines elsewhere told, and which datasets it names | insert only |
 //! | `findings` | which contracts were measured on which versions | insert only |
 //! | `reviews`, `notices` | what people said of promotions, and of the end of datasets | insert only |
+//! | `committed_runs` | programs that made versions | insert only |
 //! | `head_moves` | every head a stage ever had | insert only |
 //! | `tokens`, `token_revocations` | API tokens, and which were taken back | insert only |
 //! | `heads` | the heads now, above the mark too: for compare-and-swap | updated |
 //! | `lineage_told` | how far our own events were told to whom; no part of the record | updated |
 //! | `leases` | who does which background work; no part of the record | updated |
 //! | `reads`, `read_log` | who read what, and how far that is in segments; no part of the events | insert; updated |
-//! | `uploads`, `jobs` | what is under way; no event speaks of it, no rebuild brings it back | all |
+//! | `uploads`, `jobs`, `runs` | what is under way; no event speaks of it, no rebuild brings it back | all |
 //!
 //! SQLite or PostgreSQL, through the same statements (`statement.rs`): they keep to what both
 //! understand (`$1` placeholders, `ON CONFLICT`, no function whose type differs). What is one
@@ -62,6 +63,7 @@ mod query_plans;
 mod read;
 mod resolve;
 mod row;
+mod run;
 mod schema;
 mod sqlite;
 mod statement;
@@ -88,6 +90,7 @@ pub use promotion::{
 };
 pub use read::{NewReadRecord, ReadPart, ReadRecord};
 pub use resolve::{Candidate, NotFound, Resolution, ResolveOutcome, Resolved};
+pub use run::{BegunRun, RunState};
 pub use token::TokenRecord;
 pub use upload::{UploadRecord, UploadUsage};
 pub use version::VersionRecord;

@@ -15,7 +15,7 @@ use crate::{
     event::{self, saturate},
     findings,
     flaw::{Flaw, to_i64},
-    lock, meta, object, object_dataset, openlineage, promotion,
+    lock, meta, object, object_dataset, openlineage, promotion, run,
     statement::query,
     token,
 };
@@ -62,6 +62,7 @@ async fn apply(connection: &mut Connection, event: &Event) -> Result<()> {
         EventBody::DatasetRetired { dataset } => promotion::retire(connection, seq, dataset).await,
         EventBody::IngestRefused(refused) => keep_refused(connection, seq, refused).await,
         EventBody::ContractMeasured(measured) => findings::insert(connection, seq, measured).await,
+        EventBody::RunCommitted(committed) => run::insert(connection, seq, committed).await,
         EventBody::CatalogApplied(applied) => declaration::insert(connection, seq, applied).await,
         EventBody::TokenCreated(token) => token::create(connection, seq, token).await,
         EventBody::TokenRevoked(revoked) => token::revoke(connection, seq, revoked).await,

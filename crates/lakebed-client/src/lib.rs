@@ -15,6 +15,7 @@ mod lines;
 mod object;
 mod request;
 mod retry;
+mod run;
 mod signed;
 mod sql;
 mod token;

@@ -136,6 +136,12 @@ impl<'a> Draft<'a> {
         read_json(draft.send().await?).await
     }
 
+    /// The response's body as it is, of at most `most` bytes.
+    pub(crate) async fn fetch_bytes(self, most: usize) -> Result<Bytes, ClientError> {
+        let draft = self.header("accept", "*/*")?;
+        read_whole(draft.send().await?, most).await
+    }
+
     fn request(&mut self) -> Request<ClientBody> {
         let body = match &mut self.body {
             Body::Empty => boxed(Empty::new()),
@@ -185,13 +191,19 @@ pub(crate) fn media_type(response: &Response<ClientBody>) -> &str {
 }
 
 async fn read_json<T: DeserializeOwned>(response: Response<ClientBody>) -> Result<T, ClientError> {
+    let bytes = read_whole(response, MAX_ANSWER).await?;
+    serde_json::from_slice(&bytes).map_err(|error| ClientError::protocol(error.to_string()))
+}
+
+async fn read_whole(response: Response<ClientBody>, most: usize) -> Result<Bytes, ClientError> {
     let mut bytes = Vec::new();
     let mut stream = bytes_of(response.into_body());
     while let Some(part) = stream.try_next().await? {
-        if bytes.len() + part.len() > MAX_ANSWER {
-            return Err(ClientError::protocol("it is larger than 512 MiB"));
+        if bytes.len() + part.len() > most {
+            let most = most >> 20;
+            return Err(ClientError::protocol(format!("it is larger than {most} MiB")));
         }
         bytes.extend_from_slice(&part);
     }
-    serde_json::from_slice(&bytes).map_err(|error| ClientError::protocol(error.to_string()))
+    Ok(bytes.into())
 }

@@ -95,7 +95,7 @@ impl Client {
     }
 }
 
-async fn follow<T: serde::de::DeserializeOwned>(
+pub(crate) async fn follow<T: serde::de::DeserializeOwned>(
     draft: Draft<'_>,
     on_progress: impl FnMut(Progress),
 ) -> Result<T, ClientError> {

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     DatasetDeprecated, DatasetKind, DatasetName, Declared, FileEntry, IngestKey, InputVersion,
-    ObjectId, PrincipalName, Promotion, PromotionReviewed, StageName, StoredObject, Timestamp,
-    TokenHash, TokenId, TokenScope, VersionId, lineage::LineageReceived, policy::MaskKey,
+    ObjectId, PrincipalName, Promotion, PromotionReviewed, RunCommitted, StageName, StoredObject,
+    Timestamp, TokenHash, TokenId, TokenScope, VersionId, lineage::LineageReceived,
+    policy::MaskKey,
 };
 
 /// A change, in its place.
@@ -58,6 +59,8 @@ pub enum EventBody {
     IngestRefused(IngestRefused),
     /// A contract was measured on a version.
     ContractMeasured(ContractMeasured),
+    /// A program ran, and its outputs are versions.
+    RunCommitted(RunCommitted),
     /// Another catalog is declared.
     CatalogApplied(CatalogApplied),
     /// Somebody can prove who they are with a new API token.
@@ -89,6 +92,7 @@ impl EventBody {
             Self::DatasetRetired { .. } => "dataset_retired",
             Self::IngestRefused(_) => "ingest_refused",
             Self::ContractMeasured(_) => "contract_measured",
+            Self::RunCommitted(_) => "run_committed",
             Self::CatalogApplied(_) => "catalog_applied",
             Self::TokenCreated(_) => "token_created",
             Self::TokenRevoked(_) => "token_revoked",
@@ -111,7 +115,8 @@ impl EventBody {
             Self::DatasetDeprecated(deprecated) => Some(&deprecated.dataset),
             Self::IngestRefused(refused) => Some(&refused.dataset),
             Self::ContractMeasured(measured) => Some(&measured.dataset),
-            Self::CatalogApplied(_)
+            Self::RunCommitted(_)
+            | Self::CatalogApplied(_)
             | Self::TokenCreated(_)
             | Self::TokenRevoked(_)
             | Self::LineageReceived(_)

@@ -42,6 +42,16 @@ struct BuildParts<'a> {
     contract: Option<ObjectId>,
 }
 
+#[derive(Serialize)]
+struct RunParts<'a> {
+    format: u32,
+    dataset: &'a DatasetName,
+    program: ObjectId,
+    sources: &'a [(String, ObjectId, Option<Decode>)],
+    contract: Option<ObjectId>,
+    decoder: u32,
+}
+
 impl IngestKey {
     /// The key of reading `sources` (name, bytes, resolved options) into `dataset`.
     ///
@@ -68,6 +78,21 @@ impl IngestKey {
         contract: Option<ObjectId>,
     ) -> Self {
         let parts = BuildParts { format: 1, dataset, derivation, contract };
+        let bytes = serde_json::to_vec(&parts).expect("plain values always serialise");
+        Self(ObjectId::of(&bytes))
+    }
+
+    /// The key of reading `sources`, which `program` made, into `dataset`. A program may do what it
+    /// likes, so what came of it decides as well.
+    #[must_use]
+    pub fn of_run(
+        dataset: &DatasetName,
+        program: ObjectId,
+        sources: &[(String, ObjectId, Option<Decode>)],
+        contract: Option<ObjectId>,
+    ) -> Self {
+        let decoder = DECODER_VERSION;
+        let parts = RunParts { format: 1, dataset, program, sources, contract, decoder };
         let bytes = serde_json::to_vec(&parts).expect("plain values always serialise");
         Self(ObjectId::of(&bytes))
     }

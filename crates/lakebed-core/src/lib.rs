@@ -48,6 +48,7 @@ mod product;
 pub mod profile;
 mod promotion;
 mod reference;
+mod run;
 mod schema;
 mod serde_text;
 mod stage;
@@ -88,6 +89,7 @@ pub use promotion::{
     ReviewVerdict, Waiver,
 };
 pub use reference::{DatasetRef, RefError, Selector, TablePart, TableRef};
+pub use run::{Environment, GitState, Invocation, Program, RunCommitted, RunOutput, RunRecord};
 pub use schema::{DataType, Field, FormerField, SchemaChange, SchemaError, TableSchema};
 pub use stage::{Gate, GateError, GateName, Ladder, Stage};
 pub use time::Timestamp;

@@ -58,6 +58,9 @@ pub struct Manifest {
     /// What its columns come from: a [`crate::lineage::Lineage`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lineage: Option<StoredObject>,
+    /// The program that made it, where one did: a [`crate::Program`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<StoredObject>,
 }
 
 impl Manifest {
@@ -80,6 +83,7 @@ impl Manifest {
             inputs: Vec::new(),
             derivation: None,
             lineage: None,
+            program: None,
         }
     }
 

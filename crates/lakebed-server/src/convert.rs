@@ -387,6 +387,10 @@ pub(crate) fn event(seen: &service::SeenEvent) -> Result<EventEntry> {
         "promotion",
         "evidence",
         "reason",
+        "run",
+        "record",
+        "inputs",
+        "outputs",
     ];
     let failed = |error: serde_json::Error| Failure::internal(error.to_string());
     let mut value = serde_json::to_value(&seen.event).map_err(failed)?;

@@ -25,8 +25,8 @@ use crate::{
     front::{caught, front, no_such_method, no_such_route},
     routes::{
         catalog, contract, dataset, diff, event, ingest, job, lake, lineage, object, openlineage,
-        product, profile, promotion, receipt, resolve, row, sql, statement, token, upload, verify,
-        version,
+        product, profile, promotion, receipt, resolve, row, run, sql, statement, token, upload,
+        verify, version,
     },
 };
 
@@ -93,6 +93,12 @@ fn resources() -> OpenApiRouter<AppState> {
         .routes(routes!(openlineage::list_lineage_events))
         .routes(routes!(verify::verify))
         .routes(routes!(contract::check_contract))
+        .routes(routes!(run::begin_run, run::list_runs))
+        .routes(routes!(run::get_run))
+        .routes(routes!(run::get_run_log))
+        .routes(routes!(run::hear_of_run))
+        .routes(routes!(run::commit_run))
+        .routes(routes!(run::abort_run))
         .routes(routes!(promotion::promote))
         .routes(routes!(promotion::review, promotion::list_reviews))
         .routes(routes!(promotion::deprecate))
@@ -125,6 +131,7 @@ fn resources() -> OpenApiRouter<AppState> {
         (name = "object", description = "Immutable bytes by their digest"),
         (name = "ingest", description = "Originals in, a version out"),
         (name = "product", description = "Datasets that are computed from others"),
+        (name = "run", description = "Programs elsewhere that make versions"),
         (name = "job", description = "Long work that nobody has to wait for"),
         (name = "sql", description = "Statements over pinned versions"),
         (name = "receipt", description = "What answers were made of"),

@@ -10,8 +10,8 @@ use futures::{
 };
 use lakebed_catalog::DatasetFilter;
 use lakebed_core::{
-    Action, DatasetName, Derivation, Manifest, ObjectId, StageName, StoredObject, Target,
-    lineage::Lineage,
+    Action, DatasetName, Derivation, Manifest, ObjectId, Program, RunRecord, StageName,
+    StoredObject, Target, lineage::Lineage,
 };
 use lakebed_govern::Rights;
 
@@ -153,6 +153,11 @@ fn made_of(bytes: &[u8]) -> Vec<DatasetName> {
     }
     if let Ok(derivation) = Derivation::from_bytes(bytes) {
         return derivation.inputs.into_iter().map(|input| input.reference.dataset).collect();
+    }
+    let program = Program::from_bytes(bytes)
+        .or_else(|_| RunRecord::from_bytes(bytes).map(|record| record.program));
+    if let Ok(program) = program {
+        return program.inputs.into_iter().map(|input| input.reference.dataset).collect();
     }
     match Lineage::from_bytes(bytes) {
         Ok(lineage) => lineage.inputs().iter().map(|input| input.dataset.clone()).collect(),

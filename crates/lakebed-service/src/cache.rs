@@ -9,7 +9,7 @@ use std::{
 use lakebed_catalog::{Catalog, Declaration};
 use lakebed_core::{
     CatalogApplied, DatasetName, Declared, Derivation, FileEntry, KnownFields, ListRef, Manifest,
-    ObjectId, SourceEntry, SourceList, StoredObject, TableList,
+    ObjectId, Program, SourceEntry, SourceList, StoredObject, TableList,
     contract::{Contract, Findings},
     lineage::Lineage,
     policy::MaskKey,
@@ -30,6 +30,7 @@ pub(crate) struct Cache {
     contracts: Shelf<Contract>,
     derivations: Shelf<Derivation>,
     lineages: Shelf<Lineage>,
+    programs: Shelf<Program>,
     findings: Shelf<Findings>,
     /// By the event that applied it: the same value may come to hold twice, for other tables.
     in_force: Shelf<InForce, u64>,
@@ -149,6 +150,21 @@ impl Cache {
         let lineage =
             Lineage::from_bytes(&bytes).map_err(|error| unreadable("lineage", object.id, error))?;
         Ok(self.lineages.keep(object.id, lineage))
+    }
+
+    /// The program that made a version, verified.
+    pub(crate) async fn program(
+        &self,
+        store: &Store,
+        object: &StoredObject,
+    ) -> Result<Arc<Program>> {
+        if let Some(kept) = self.programs.find(object.id) {
+            return Ok(kept);
+        }
+        let bytes = store.get(object).await?;
+        let program =
+            Program::from_bytes(&bytes).map_err(|error| unreadable("program", object.id, error))?;
+        Ok(self.programs.keep(object.id, program))
     }
 
     /// How a version was computed, verified.

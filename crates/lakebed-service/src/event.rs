@@ -1,6 +1,6 @@
 //! What happened, as far as the asker may know of it.
 
-use lakebed_core::{Action, Event, EventBody, Target};
+use lakebed_core::{Action, Event, EventBody, RunCommitted, Target};
 use lakebed_govern::Rights;
 
 use crate::{Ctx, Lake, Result, openlineage};
@@ -77,6 +77,9 @@ impl Lake {
 }
 
 fn sight_of(rights: &Rights, event: &Event) -> Option<Sight> {
+    if let EventBody::RunCommitted(run) = &event.body {
+        return sight_of_run(rights, run);
+    }
     if let EventBody::LineageReceived(received) = &event.body {
         return openlineage::sight_of(rights, received);
     }
@@ -99,4 +102,20 @@ fn sight_of(rights: &Rights, event: &Event) -> Option<Sight> {
     let target = Target::Dataset(dataset.clone());
     let knows = rights.discovers(dataset) || rights.allows(Action::Audit, &target);
     knows.then_some(Sight::Outline)
+}
+
+/// A run is about everything that it read and made: all of it is for whoever may read all of that.
+fn sight_of_run(rights: &Rights, run: &RunCommitted) -> Option<Sight> {
+    let may = |action| rights.allows(action, &Target::Lake);
+    match (rights.reads_everything(), reads_run(rights, run)) {
+        (true, _) => Some(Sight::Whole),
+        (false, true) => Some(Sight::Data),
+        (false, false) => (may(Action::Audit) || may(Action::Admin)).then_some(Sight::Outline),
+    }
+}
+
+/// Whether everything that a run read and made may be read.
+pub(crate) fn reads_run(rights: &Rights, run: &RunCommitted) -> bool {
+    run.inputs.iter().all(|input| rights.reads(input.dataset()))
+        && run.outputs.iter().all(|output| rights.reads(&output.dataset))
 }

@@ -42,6 +42,7 @@ mod refresh;
 mod report;
 mod resolve;
 mod rows;
+mod run;
 mod statement;
 mod system;
 mod token;
@@ -101,6 +102,10 @@ pub use refresh::Looked;
 pub use report::{Report, ReportFinding, ReportKind};
 pub use resolve::{Detail, Resolution, ResolvedVersion, VersionDetail};
 pub use rows::{Age, ProductShape, QueryOfProduct, RowsPage, RowsRequest, Staleness, has_values};
+pub use run::{
+    AbortRun, BeginRun, CommitRun, RunInput, RunOutcome, RunOutputs, RunStanding, SeenInput,
+    SeenRun,
+};
 pub use statement::{
     Basis, KeptAnswer, KeptChunk, KeptResult, ResultLimits, STATEMENT, StatementRun,
 };

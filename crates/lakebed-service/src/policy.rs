@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lakebed_catalog::DatasetFilter;
 use lakebed_core::{
-    DatasetKind, DatasetName, DatasetRef, Declared, KnownFields, Selector, TableSchema,
+    DatasetKind, DatasetName, DatasetRef, Declared, KnownFields, Selector, StoredObject,
+    TableSchema,
     lineage::Input,
     policy::{Mask, MaskKey, PolicyRule, PolicyTarget, Restriction},
 };
@@ -41,6 +42,9 @@ impl Lake {
             return Ok(own);
         }
         let manifest = self.inner.cache.manifest(&self.inner.store, version).await?;
+        if let Some(program) = &manifest.program {
+            self.check_sees_all_inputs(ctx, version, program).await?;
+        }
         if manifest.derivation.is_none() {
             return Ok(own);
         }
@@ -65,6 +69,29 @@ impl Lake {
             ),
         })?;
         Ok(own.meet(inherited))
+    }
+
+    /// Nobody knows what a program makes of what it reads: whoever does not see all of that sees
+    /// nothing of what came of it.
+    async fn check_sees_all_inputs(
+        &self,
+        ctx: &Ctx,
+        version: &VersionRecord,
+        program: &StoredObject,
+    ) -> Result<()> {
+        let program = self.inner.cache.program(&self.inner.store, program).await?;
+        let rights = self.rights(ctx).await?;
+        let mut inputs = program.inputs.iter().map(|input| &input.reference.dataset);
+        match inputs.any(|input| rights.is_restricted(input)) {
+            true => Err(Error::Forbidden {
+                message: format!(
+                    "a policy keeps parts of what a program made `{}` of from you, and nobody knows \
+                     what it made of them",
+                    version.dataset
+                ),
+            }),
+            false => Ok(()),
+        }
     }
 
     /// A version that another was computed from, as the asker may see it.

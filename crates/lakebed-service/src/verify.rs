@@ -14,8 +14,8 @@ use futures::{StreamExt as _, stream};
 use lakebed_catalog::DatasetFilter;
 use lakebed_contract::decode_type;
 use lakebed_core::{
-    Action, DataType, DatasetName, DatasetRef, Decode, Field, FileEntry, ObjectId, SourceEntry,
-    StoredObject, TableSchema, Tally, Target, VersionId,
+    Action, DataType, DatasetName, DatasetRef, Decode, EventBody, Field, FileEntry, ObjectId,
+    SourceEntry, StoredObject, TableSchema, Tally, Target, VersionId,
     contract::{Check, Contract},
 };
 use lakebed_govern::Rights;
@@ -140,6 +140,9 @@ impl Lake {
         for version in &versions {
             self.collect(version, &mut wanted, &mut report).await?;
         }
+        if scope.is_empty() {
+            self.collect_runs(&mut wanted).await?;
+        }
         let damaged = self.verify_objects(&wanted, &meter, &mut report).await?;
         self.verify_counts(&wanted, &damaged, &meter, &mut report).await?;
         report.findings.sort_by(|a, b| (&a.dataset, &a.versions).cmp(&(&b.dataset, &b.versions)));
@@ -176,6 +179,33 @@ impl Lake {
             }
         }
         Ok(versions)
+    }
+
+    /// Notes what is kept of runs, with the versions that they made. A record that cannot be read is
+    /// found to be damaged where objects are read.
+    async fn collect_runs(&self, scope: &mut Scope) -> Result<()> {
+        let mut before = None;
+        loop {
+            let page = self.inner.catalog.committed_runs(before, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            before = Some(last.seq);
+            for event in page {
+                let EventBody::RunCommitted(run) = event.body else { continue };
+                let log = match self.run_record(&run.record).await {
+                    Ok(record) => record.log,
+                    Err(Error::Unavailable { message, source }) => {
+                        return Err(Error::Unavailable { message, source });
+                    }
+                    Err(_) => None,
+                };
+                for output in &run.outputs {
+                    scope.want_for(run.record, "record of a run", &output.dataset, output.number);
+                    if let Some(log) = log {
+                        scope.want_for(log, "log of a run", &output.dataset, output.number);
+                    }
+                }
+            }
+        }
     }
 
     /// Notes every object of `version`. A manifest or list that cannot be read is a finding, and
@@ -222,6 +252,9 @@ impl Lake {
         }
         if let Some(lineage) = manifest.lineage {
             scope.want(lineage, "lineage", version);
+        }
+        if let Some(program) = manifest.program {
+            scope.want(program, "program", version);
         }
         for file in &detail.tables {
             scope.want(file.object, "table file", version);
@@ -602,12 +635,22 @@ impl VerifyFinding {
 
 impl Scope {
     fn want(&mut self, object: StoredObject, what: &'static str, version: &VersionRecord) {
+        self.want_for(object, what, &version.dataset, version.number);
+    }
+
+    fn want_for(
+        &mut self,
+        object: StoredObject,
+        what: &'static str,
+        dataset: &DatasetName,
+        number: u64,
+    ) {
         let wanted = self.objects.entry(object.id).or_insert_with(|| Wanted {
             object,
             what,
             users: BTreeMap::new(),
         });
-        wanted.users.entry(version.dataset.clone()).or_default().insert(version.number);
+        wanted.users.entry(dataset.clone()).or_default().insert(number);
     }
 }
 

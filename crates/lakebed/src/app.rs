@@ -133,6 +133,10 @@ async fn interruptible(app: &App, command: Command) -> Result<Exit> {
     if let Command::Serve(args) = command {
         return commands::serve::run(app, args).await;
     }
+    // It stops the program it runs first.
+    if let Command::Run(args) = command {
+        return commands::run::run(app, *args).await;
+    }
     let work = dispatch(app, command);
     tokio::select! {
         biased;
@@ -173,6 +177,8 @@ async fn dispatch(app: &App, command: Command) -> Result<Exit> {
         Command::Verify(args) => commands::verify::run(app, args).await,
         Command::Rebuild(args) => commands::rebuild::run(app, args).await,
         Command::Doctor(args) => commands::doctor::run(app, args).await,
+        Command::Run(args) => commands::run::run(app, *args).await,
+        Command::Runs(args) => commands::runs::run(app, args).await,
         Command::Serve(args) => commands::serve::run(app, args).await,
         Command::Ready(args) => commands::ready::run(app, args).await,
         Command::Promote(args) => commands::promotion::promote(app, args).await,

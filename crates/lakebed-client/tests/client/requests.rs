@@ -15,7 +15,8 @@ use http_body_util::Full;
 use insta::assert_snapshot;
 use lakebed_api::{
     CatalogApplyRequest, CatalogPlanRequest, DiffRequest, IngestRequest, IngestSource, LockRequest,
-    Problem, ResolveRequest, SqlRequest, VerifyRequest, media::SqlFormat,
+    Problem, ResolveRequest, RunAbortRequest, RunCommitRequest, RunRequest, SqlRequest,
+    VerifyRequest, media::SqlFormat,
 };
 use lakebed_client::{Client, ClientBody, ClientError};
 use lakebed_core::ObjectId;
@@ -81,6 +82,14 @@ async fn every_method_asks_for_its_resource() {
     let _ = client.jobs(Some(5)).await;
     let _ = client.cancel_job("j1").await;
     let _ = client.upload_state("u1").await;
+    let run = RunRequest { outputs: vec![dataset.clone()], ..RunRequest::default() };
+    let _ = client.begin_run(&run, "key").await;
+    let _ = client.runs(Some(5)).await;
+    let _ = client.run("r1").await;
+    let _ = client.run_log("r1").await;
+    let _ = client.hear_of_run("r1").await;
+    let _ = client.commit_run("r1", &RunCommitRequest::default(), |_| {}).await;
+    let _ = client.abort_run("r1", &RunAbortRequest::default()).await;
     let asked = log.lock().unwrap().clone();
     let lines = asked.iter().map(|asked| {
         let mut headers = asked.headers.clone();

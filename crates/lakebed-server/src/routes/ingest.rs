@@ -145,7 +145,7 @@ pub(crate) fn parse_request(
     Ok((request, urls))
 }
 
-fn parse_source(source: IngestSource, access: Access) -> Result<SourceInput> {
+pub(crate) fn parse_source(source: IngestSource, access: Access) -> Result<SourceInput> {
     match (source.upload, source.path, source.name) {
         (Some(digest), None, Some(name)) => {
             Ok(SourceInput::Upload { name, object: parse_digest(&digest)? })

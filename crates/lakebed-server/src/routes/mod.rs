@@ -18,6 +18,7 @@ pub(crate) mod promotion;
 pub(crate) mod receipt;
 pub(crate) mod resolve;
 pub(crate) mod row;
+pub(crate) mod run;
 pub(crate) mod sql;
 pub(crate) mod statement;
 pub(crate) mod token;

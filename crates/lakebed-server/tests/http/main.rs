@@ -23,6 +23,7 @@ mod products;
 mod promotions;
 mod proxy;
 mod resources;
+mod runs;
 mod sockets;
 mod statements;
 mod strangers;

@@ -261,6 +261,34 @@ fn probes(operation: &str, thing: &Thing) -> Option<Vec<Probe>> {
                 },
             ]
         }
+        "POST /v1/runs" => references
+            .flat_map(|reference| {
+                let run = |inputs: &[serde_json::Value], outputs: &[&str]| {
+                    post("/v1/runs", json!({ "inputs": inputs, "outputs": outputs }))
+                };
+                let (people, other) = (json!({ "ref": "hr.people" }), json!({ "ref": reference }));
+                let pinned = json!({ "ref": dataset, "version_id": version });
+                [
+                    run(std::slice::from_ref(&other), &["hr.people"]),
+                    run(&[people.clone(), other], &[]),
+                    run(&[pinned], &["hr.people"]),
+                    run(&[people], &[&dataset]),
+                ]
+            })
+            .collect(),
+        // Like jobs: those of others are not there, and `runs.rs` has the rest.
+        "GET /v1/runs" => vec![get("/v1/runs"), get("/v1/runs?limit=1")],
+        "GET /v1/runs/{id}" => vec![get(format!("/v1/runs/{OTHERS}"))],
+        "GET /v1/runs/{id}/log" => vec![get(format!("/v1/runs/{OTHERS}/log"))],
+        "POST /v1/runs/{id}/heartbeat" => {
+            vec![post(&format!("/v1/runs/{OTHERS}/heartbeat"), json!({}))]
+        }
+        "POST /v1/runs/{id}/abort" => vec![post(&format!("/v1/runs/{OTHERS}/abort"), json!({}))],
+        "POST /v1/runs/{id}/commit" => {
+            let source = json!([{ "name": "a.csv", "upload": object }]);
+            let outputs = json!([{ "dataset": dataset, "sources": source }]);
+            vec![post(&format!("/v1/runs/{OTHERS}/commit"), json!({ "outputs": outputs }))]
+        }
         "GET /v1/datasets/{namespace}/{name}/lineage" => selectors
             .iter()
             .map(|selector| selector.trim_start_matches('@'))

@@ -11,7 +11,7 @@ use lakebed_catalog::{Commit, FindingsRecord};
 use lakebed_contract::Decision;
 use lakebed_core::{
     ContractMeasured, DatasetKind, DatasetName, DatasetRef, Derivation, EventBody, FileEntry,
-    IngestKey, IngestMode, IngestRefused, InputVersion, KeptSource, Manifest, ObjectId,
+    IngestKey, IngestMode, IngestRefused, InputVersion, KeptSource, Manifest, ObjectId, Program,
     SchemaChange, SourceEntry, StoredObject, TablePart, TableSchema, Tally, VersionCommitted,
     VersionId, content_id_of_files, content_id_of_table,
     contract::{Contract, Finding, RULE_ENGINE},
@@ -44,6 +44,8 @@ pub(crate) struct Attempt<'a> {
     meter: &'a Arc<Meter>,
     /// How the sources were computed, if they were: then they are no originals.
     computed: Option<&'a Computed>,
+    /// Which program made the sources, if one did: they are its originals.
+    ran: Option<&'a Ran>,
     /// What an earlier try decoded and stored, for as long as it still fits.
     work: Option<Work>,
 }
@@ -56,6 +58,24 @@ pub(crate) struct Computed {
     pub(crate) inputs: Vec<InputVersion>,
     /// What each column is made of.
     pub(crate) lineage: Lineage,
+}
+
+/// The program that made sources.
+pub(crate) struct Ran {
+    /// What is known of it, and what it read.
+    pub(crate) program: Program,
+    /// The versions it read.
+    pub(crate) inputs: Vec<InputVersion>,
+}
+
+/// A version of which everything is stored but its events.
+pub(crate) struct Prepared {
+    /// What makes it a version.
+    pub(crate) changes: Vec<EventBody>,
+    /// Its number.
+    pub(crate) number: u64,
+    key: IngestKey,
+    work: Work,
 }
 
 /// Decoded and stored, but in no version yet.
@@ -102,12 +122,18 @@ impl<'a> Attempt<'a> {
         request: &'a IngestRequest,
         meter: &'a Arc<Meter>,
     ) -> Self {
-        Self { lake, ctx, request, meter, computed: None, work: None }
+        Self { lake, ctx, request, meter, computed: None, ran: None, work: None }
     }
 
     /// The same of sources that were computed.
     pub(crate) fn computed(mut self, computed: &'a Computed) -> Self {
         self.computed = Some(computed);
+        self
+    }
+
+    /// The same of sources that a program made.
+    pub(crate) fn ran(mut self, ran: &'a Ran) -> Self {
+        self.ran = Some(ran);
         self
     }
 
@@ -152,6 +178,12 @@ impl<'a> Attempt<'a> {
         target: &Target,
         sources: &mut Sources,
     ) -> Result<IngestOutcome> {
+        let prepared = self.prepare(target, sources).await?;
+        self.commit(prepared).await
+    }
+
+    /// Writes everything of a version on top of `target`, and leaves its events to the caller.
+    pub(crate) async fn prepare(&mut self, target: &Target, sources: &Sources) -> Result<Prepared> {
         self.refuse_what_is_in(target, sources).await?;
         let before = Before {
             schema: target.schema().cloned(),
@@ -163,7 +195,7 @@ impl<'a> Attempt<'a> {
             None => self.decode(target, sources, before).await?,
         };
         self.work = Some(work.clone());
-        self.commit(target, work).await
+        self.write_version(target, work).await
     }
 
     /// Appending what is in already is a mistake more often than not.
@@ -485,7 +517,7 @@ impl<'a> Attempt<'a> {
         Ok(Error::Refused { code, message, hint, event })
     }
 
-    async fn commit(&mut self, target: &Target, work: Work) -> Result<IngestOutcome> {
+    async fn write_version(&self, target: &Target, work: Work) -> Result<Prepared> {
         let lake = &self.lake.inner;
         let (manifest, mut objects) = self.write_lists(target, &work).await?;
         let stored = lake.store.put(Bytes::from(manifest.to_bytes()), Trust::Unnamed).await?;
@@ -501,7 +533,6 @@ impl<'a> Attempt<'a> {
         objects.extend(work.tables.iter().chain(&work.quarantine).map(|file| file.object));
         let named: Vec<ObjectId> = objects.iter().map(|object| object.id).collect();
         let objects = self.unnamed(objects).await?;
-        let new_bytes = objects.iter().map(|object| object.size_bytes).sum();
         let shared = self.shared(&named, &objects).await?;
 
         let version = self.version_event(target, &work, &manifest, stored, objects, shared);
@@ -523,23 +554,40 @@ impl<'a> Attempt<'a> {
                 objects: self.unnamed(vec![findings]).await?,
             }));
         }
+        Ok(Prepared { changes, number, key, work })
+    }
+
+    async fn commit(&self, mut prepared: Prepared) -> Result<IngestOutcome> {
+        let lake = &self.lake.inner;
         self.meter.check_cancelled()?;
         // It may have taken hours: what was allowed when it began need not be allowed now.
         let granted = self.granted().await?;
         // Last on purpose: before this line nothing is visible.
         lake.probe.at("before the catalog commit")?;
-        let commit = self.commit_of(&granted, changes, self.ctx.idempotency_key.clone());
-        let committed = lake.catalog.commit(commit).await?;
+        let (changes, key) = (prepared.changes.clone(), self.ctx.idempotency_key.clone());
+        let committed = lake.catalog.commit(self.commit_of(&granted, changes, key)).await?;
         lake.probe.at("after the catalog commit")?;
-        let (seq, number) = self.committed_version(&committed.events, key)?;
+        let (seq, number) = self.committed_version(&committed.events, prepared.key)?;
         lake.journal.publish_through(seq).await?;
-        let status = match committed.replayed {
-            true => IngestStatus::Unchanged,
-            false => IngestStatus::Committed,
-        };
+        prepared.number = number;
+        let outcome = self.outcome(prepared).await?;
+        Ok(match committed.replayed {
+            true => IngestOutcome { status: IngestStatus::Unchanged, ..outcome },
+            false => outcome,
+        })
+    }
+
+    /// What a prepared version is now that its events are committed and published.
+    pub(crate) async fn outcome(&self, prepared: Prepared) -> Result<IngestOutcome> {
+        let Prepared { changes, number, key: _, work } = prepared;
+        let made = changes.iter().find_map(|change| match change {
+            EventBody::VersionCommitted(version) => Some(&version.objects),
+            _ => None,
+        });
+        let new_bytes = made.into_iter().flatten().map(|object| object.size_bytes).sum();
         let rights = self.lake.rights(self.ctx).await?;
         Ok(IngestOutcome {
-            status,
+            status: IngestStatus::Committed,
             is_readable: rights.reads(&self.request.dataset),
             version: record_of(self.lake, &self.request.dataset, number).await?,
             changes: work.changes,
@@ -576,6 +624,10 @@ impl<'a> Attempt<'a> {
             ),
             None => (None, None),
         };
+        let program = match self.ran {
+            Some(ran) => Some(writer.put_program(&ran.program).await?),
+            None => None,
+        };
         let rows = |files: &[FileEntry]| files.iter().map(|file| file.row_count).sum::<u64>();
         let content_id = match &work.schema {
             Some(schema) => content_id_of_table(schema, full.iter().chain(&tail)),
@@ -602,6 +654,7 @@ impl<'a> Attempt<'a> {
             inputs: self.inputs(target),
             derivation,
             lineage,
+            program,
             ..empty
         };
         Ok((manifest, writer.written))
@@ -609,8 +662,8 @@ impl<'a> Attempt<'a> {
 
     /// The versions that decide what the new one is; sorted.
     fn inputs(&self, target: &Target) -> Vec<InputVersion> {
-        let computed = self.computed.iter().flat_map(|computed| computed.inputs.clone());
-        let mut inputs: Vec<InputVersion> = target.inputs().into_iter().chain(computed).collect();
+        let made_of = self.made_of().cloned();
+        let mut inputs: Vec<InputVersion> = target.inputs().into_iter().chain(made_of).collect();
         inputs.sort();
         inputs.dedup();
         inputs
@@ -659,10 +712,15 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// The versions that it is computed from, sorted.
+    /// The versions that it is computed from.
+    fn made_of(&self) -> impl Iterator<Item = &InputVersion> {
+        let computed = self.computed.iter().flat_map(|computed| &computed.inputs);
+        computed.chain(self.ran.iter().flat_map(|ran| &ran.inputs))
+    }
+
+    /// The same, sorted.
     fn derived_from(&self) -> Vec<InputVersion> {
-        let inputs = self.computed.iter().flat_map(|computed| computed.inputs.clone());
-        inputs.collect::<BTreeSet<_>>().into_iter().collect()
+        self.made_of().cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn key(
@@ -673,6 +731,9 @@ impl<'a> Attempt<'a> {
         let IngestRequest { dataset, mode, again, .. } = self.request;
         if let Some(computed) = self.computed {
             return IngestKey::of_build(dataset, computed.derivation.digest(), target.key());
+        }
+        if let Some(ran) = self.ran {
+            return IngestKey::of_run(dataset, ran.program.digest(), parts, target.key());
         }
         IngestKey::new(dataset, *mode, parts, target.key(), again.as_deref())
     }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use lakebed_core::{
-    Derivation, FileEntry, LIST_LIMIT, ListRef, SourceEntry, SourceList, StoredObject, TableList,
-    lineage::Lineage, profile::Profile, rows_in_file_at,
+    Derivation, FileEntry, LIST_LIMIT, ListRef, Program, SourceEntry, SourceList, StoredObject,
+    TableList, lineage::Lineage, profile::Profile, rows_in_file_at,
 };
 use lakebed_store::{Store, Trust};
 
@@ -144,6 +144,11 @@ impl ListWriter<'_> {
     /// The same, of what it was made of.
     pub(crate) async fn put_lineage(&mut self, lineage: &Lineage) -> Result<StoredObject> {
         self.put_object(lineage.to_bytes()).await
+    }
+
+    /// The same, of the program that made it.
+    pub(crate) async fn put_program(&mut self, program: &Program) -> Result<StoredObject> {
+        self.put_object(program.to_bytes()).await
     }
 
     async fn put_object(&mut self, bytes: Vec<u8>) -> Result<StoredObject> {

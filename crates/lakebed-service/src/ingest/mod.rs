@@ -14,10 +14,10 @@ mod target;
 
 use std::{path::PathBuf, sync::Arc};
 
-pub(crate) use attempt::{Attempt, Computed, not_the_source, record_of};
+pub(crate) use attempt::{Attempt, Computed, Prepared, Ran, not_the_source, record_of};
 pub(crate) use promise::{Known, Promise, key_of};
 pub(crate) use replay::key_reused;
-pub(crate) use sources::{Sources, blocking};
+pub(crate) use sources::{Sources, blocking, check_names};
 pub(crate) use target::Target;
 
 use lakebed_core::{
@@ -205,7 +205,7 @@ impl Lake {
         progress: Arc<dyn ProgressSink>,
     ) -> Result<IngestOutcome> {
         self.authorize_ingest(ctx, &request.dataset).await?;
-        sources::check_names(&request)?;
+        check_names(&request)?;
         self.refuse_product(&request.dataset).await?;
         let meter = Arc::new(Meter::new(progress));
         let _stop_workers = meter.cancel_on_drop();
@@ -248,7 +248,7 @@ impl Lake {
     }
 
     /// What is computed is not ingested.
-    async fn refuse_product(&self, dataset: &DatasetName) -> Result<()> {
+    pub(crate) async fn refuse_product(&self, dataset: &DatasetName) -> Result<()> {
         let in_force = self.newest_in_force().await?.1.unwrap_or_default();
         match in_force.declared.products.contains_key(dataset) {
             false => Ok(()),
@@ -261,7 +261,7 @@ impl Lake {
     }
 
     /// What became objects waits no longer. What cannot be removed now expires.
-    async fn forget_uploads_of(&self, ctx: &Ctx, request: &IngestRequest) {
+    pub(crate) async fn forget_uploads_of(&self, ctx: &Ctx, request: &IngestRequest) {
         let objects: Vec<ObjectId> =
             request.sources.iter().filter_map(SourceInput::object).collect();
         if objects.is_empty() {

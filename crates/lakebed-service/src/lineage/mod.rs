@@ -121,7 +121,8 @@ impl Lake {
     /// Walks from a version to what it was computed from, or to what was computed from it.
     ///
     /// With a column, only along what that column is made of, or what is made of it, version by version.
-    /// What decides about rows is told of each version that is reached, and not followed further.
+    /// What decides about rows is told of each version that is reached, and not followed further. What a
+    /// program made may be made of every column of what it read.
     ///
     /// # Errors
     /// [`Error::NotFound`] and [`Error::Forbidden`] as [`Lake::query`]; [`Error::NotFound`] also for a
@@ -293,7 +294,8 @@ impl<'a> Walk<'a> {
                 found
             }
         };
-        if self.is_about_columns && found.columns.is_empty() && found.rows.is_empty() {
+        let is_nothing = found.columns.is_empty() && found.rows.is_empty() && !found.is_any;
+        if self.is_about_columns && is_nothing {
             return Ok(());
         }
         let steps = self.steps[place] + 1;
@@ -302,16 +304,22 @@ impl<'a> Walk<'a> {
             self.is_cut = true;
             return Ok(());
         }
-        let other = self.place(there, steps);
-        let (ends, next): (_, BTreeSet<String>) = match self.direction {
+        let next: BTreeSet<String> = match self.direction {
+            _ if found.is_any => self.sees.names(&there).await?,
             Direction::Up => {
                 let rows = found.columns.iter().filter(|edge| edge.part == TablePart::Rows);
-                ((place, other), rows.map(|edge| edge.source.clone()).collect())
+                rows.map(|edge| edge.source.clone()).collect()
             }
-            Direction::Down => {
-                let columns = found.columns.iter().map(|edge| edge.column.clone());
-                ((other, place), columns.collect())
-            }
+            Direction::Down => found.columns.iter().map(|edge| edge.column.clone()).collect(),
+        };
+        let other = self.place(there, steps);
+        if found.is_any && next.is_empty() && !is_known {
+            // Files have no columns, and may be what other programs read.
+            self.next.push_back((other, BTreeSet::new()));
+        }
+        let ends = match self.direction {
+            Direction::Up => (place, other),
+            Direction::Down => (other, place),
         };
         let edge = self.edges.entry(ends).or_insert_with(|| LineageEdge {
             computed: ends.0,
@@ -351,6 +359,8 @@ fn merge<T: Ord>(known: &mut Vec<T>, more: Vec<T>) {
 pub(crate) struct Found {
     pub(crate) columns: Vec<ColumnEdge>,
     pub(crate) rows: Vec<RowsEdge>,
+    /// A program made it, and nobody knows which columns of which.
+    pub(crate) is_any: bool,
 }
 
 impl Found {
@@ -384,7 +394,7 @@ impl Found {
             source: origin.column.clone(),
             kinds: kinds.clone(),
         });
-        Self { columns: columns.into_values().collect(), rows: rows.collect() }
+        Self { columns: columns.into_values().collect(), rows: rows.collect(), is_any: false }
     }
 }
 

@@ -27,6 +27,10 @@ impl Columns {
             Self::Some(names) => names.contains(name),
         }
     }
+
+    fn is_none(&self) -> bool {
+        matches!(self, Self::Some(names) if names.is_empty())
+    }
 }
 
 /// What the asker may see, found once for each version.
@@ -84,6 +88,15 @@ impl<'a> Sees<'a> {
         Ok(is_there && self.columns(version).await?.has(column))
     }
 
+    /// What the columns of `version` are called that the asker may know of; none of files.
+    pub(crate) async fn names(&mut self, version: &VersionRecord) -> Result<BTreeSet<String>> {
+        let manifest = self.lake.inner.cache.manifest(&self.lake.inner.store, version).await?;
+        let columns = self.columns(version).await?;
+        let fields = manifest.schema.iter().flat_map(|schema| &schema.fields);
+        let names = fields.map(|field| &field.name).filter(|name| columns.has(name));
+        Ok(names.cloned().collect())
+    }
+
     /// What the columns of a version are made of, as it was noted; none where nothing was.
     pub(crate) async fn lineage(&self, version: &VersionRecord) -> Result<Option<Arc<Lineage>>> {
         let (store, cache) = (&self.lake.inner.store, &self.lake.inner.cache);
@@ -100,8 +113,13 @@ impl<'a> Sees<'a> {
         computed: &VersionRecord,
         source: &VersionRecord,
     ) -> Result<Found> {
-        let Some(lineage) = self.lineage(computed).await? else { return Ok(Found::default()) };
         let (of_computed, of_source) = (self.columns(computed).await?, self.columns(source).await?);
+        let Some(lineage) = self.lineage(computed).await? else {
+            let (store, cache) = (&self.lake.inner.store, &self.lake.inner.cache);
+            let is_of_program = cache.manifest(store, computed).await?.program.is_some();
+            let is_told = !of_computed.is_none() && !of_source.is_none();
+            return Ok(Found { is_any: is_of_program && is_told, ..Found::default() });
+        };
         // What was set aside is for those who may see all.
         let reads_all = of_source == Columns::All;
         Ok(Found::of(

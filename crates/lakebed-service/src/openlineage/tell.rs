@@ -154,10 +154,13 @@ impl Lake {
     ) -> Result<Value> {
         let read = self.read_version(version.version_id.object()).await?;
         let derivation = read.as_ref().and_then(|read| read.derivation.as_ref());
+        let is_of_program = read.as_ref().is_some_and(|read| read.manifest.program.is_some());
+        let is_computed = derivation.is_some() || !version.derived_from.is_empty();
         Ok(told(&Told {
-            deed: match derivation.is_some() || !version.derived_from.is_empty() {
-                true => "build",
-                false => "ingest",
+            deed: match (is_of_program, is_computed) {
+                (true, _) => "run",
+                (false, true) => "build",
+                (false, false) => "ingest",
             },
             built: Some(built(
                 read.as_ref(),
@@ -269,7 +272,8 @@ impl Lake {
             .iter()
             .map(|input| ToldInput::Version(input.dataset.clone(), input.version_id))
             .collect();
-        if derivation.is_none() {
+        // What a program wrote is no input of it.
+        if derivation.is_none() && manifest.program.is_none() {
             let sources = self.inner.cache.sources(&self.inner.store, &manifest.sources).await?;
             let sources = sources.into_iter().take(MOST_ORIGINALS);
             inputs.extend(sources.map(|source| ToldInput::Original(source.name, source.object.id)));

@@ -13,12 +13,14 @@ use arrow::{
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lakebed_core::{
-    DatasetName, Declared, EventBody, Identity, LockedInput, Refresh, TablePart,
+    DatasetName, Declared, DecodeOptions, EventBody, FormatName, Identity, LockedInput, Refresh,
+    TablePart,
     lineage::{ColumnOrigin, Direct, Indirect, Input, Lineage, OutputColumn},
 };
 use lakebed_service::{
-    ApplyCatalog, BuildRequest, Ctx, Detail, Direction, Error, ImpactAnswer, LineageAnswer,
-    LineageRequest, Looked, NoProgress, QueryRequest, Result, SeenEvent, Sight,
+    ApplyCatalog, BeginRun, BuildRequest, CommitRun, Ctx, Detail, Direction, Error, ImpactAnswer,
+    LineageAnswer, LineageRequest, Looked, NoProgress, QueryRequest, Result, RunInput, RunOutputs,
+    SeenEvent, Sight, SourceInput,
     engine::{Described, Engine, EngineError, Prepared, QueryJob, QueryStream, StatementKind},
 };
 use lakebed_store::Store;
@@ -185,6 +187,32 @@ impl World {
         let expected = expected.map(|declaration| declaration.digest);
         let request = ApplyCatalog { declared, expected, without_admin: true };
         self.test.lake.apply_catalog(&owner, request).await.unwrap();
+    }
+
+    /// A program of carol's that read `from` and wrote a file, which becomes a version of `to`.
+    async fn run(&self, from: &str, to: &str, file: &str, bytes: &str) -> String {
+        let (lake, carol) = (&self.test.lake, ctx("carol"));
+        let input = RunInput { reference: from.parse().unwrap(), version_id: None };
+        let begin = BeginRun { inputs: vec![input], ..BeginRun::default() };
+        let run = lake.begin_run(&carol, begin).await.unwrap().run;
+        let path = self.test.file(file, bytes);
+        let format = (!file.ends_with(".csv")).then_some(FormatName::Files);
+        let output = RunOutputs {
+            dataset: to.parse().unwrap(),
+            sources: vec![SourceInput::Path { name: file.to_owned(), path }],
+            options: DecodeOptions { format, ..DecodeOptions::default() },
+        };
+        let made = CommitRun { outputs: vec![output], started_at: None, ended_at: None, log: None };
+        lake.commit_run(&carol, &run, made, Arc::new(NoProgress)).await.unwrap();
+        run
+    }
+
+    /// A model of the orders, and what it says of them.
+    async fn train(&self) -> [String; 2] {
+        [
+            self.run("sales.orders", "products.model", "model.pkl", "weights").await,
+            self.run("products.model", "products.scores", "s.csv", "id,score\n1,7\n").await,
+        ]
     }
 
     async fn build(&self, name: &str) {
@@ -359,6 +387,125 @@ async fn a_column_is_followed_from_version_to_version() {
     "#);
     let error = world.lineage("carol", "products.best", Some("none"), Direction::Up).await;
     assert!(matches!(error, Err(Error::NotFound { .. })));
+}
+
+/// Nobody knows which columns a program made of which: each may be of all, also by way of files.
+#[tokio::test]
+async fn what_a_program_made_is_followed() {
+    let world = World::new().await;
+    world.train().await;
+    let up = world.lineage("carol", "products.scores", Some("score"), Direction::Up).await.unwrap();
+    insta::assert_snapshot!(shown(&up), @r#"
+    products.scores@v1 ["score"] ["s.csv"]
+    products.model@v1 [] ["model.pkl"]
+    sales.orders@v1 ["amount", "flavour", "id", "rate"] ["orders.csv"]
+    products.scores@v1 <- products.model@v1
+    products.model@v1 <- sales.orders@v1
+    "#);
+    let down = world.lineage("carol", "sales.orders", Some("rate"), Direction::Down).await.unwrap();
+    insta::assert_snapshot!(shown(&down), @r#"
+    sales.orders@v1 ["rate"] []
+    products.daily@v1 ["total"] []
+    products.model@v1 [] []
+    products.best@v1 ["best"] []
+    products.scores@v1 ["id", "score"] []
+    products.daily@v1 <- sales.orders@v1
+      total <- rate {Transformation}
+    products.model@v1 <- sales.orders@v1
+    products.best@v1 <- products.daily@v1
+      best <- total {Identity}
+    products.scores@v1 <- products.model@v1
+    "#);
+    insta::assert_snapshot!(world.products("carol", "sales.orders", Some("rate")).await, @"
+    products.best +2 declared=true built=Some(1) [best] rows=false
+    products.daily +1 declared=true built=Some(1) [total] rows=false
+    products.model +1 declared=false built=Some(1) [] rows=true
+    products.scores +2 declared=false built=Some(1) [] rows=true
+    ");
+    insta::assert_snapshot!(world.products("carol", "products.model", None).await, @"products.scores +1 declared=false built=Some(1) [] rows=false");
+    let event = world.event("carol", "products.scores").await;
+    assert!(event.contains("products.model"), "{event}");
+
+    let told = world.test.lake.lineage_to_tell(0).await.unwrap().events;
+    let of = |name: &str| {
+        let found = told.iter().find(|(_, event)| event["outputs"][0]["name"] == name);
+        let event = &found.unwrap().1;
+        assert_eq!(lakebed_openlineage::check(event), Vec::new(), "{event}");
+        let inputs = event["inputs"].as_array().unwrap().iter().map(|input| &input["name"]);
+        format!("{} <- {:?}", event["job"]["name"], inputs.collect::<Vec<_>>())
+    };
+    insta::assert_snapshot!(of("products.model"), @r#""run:products.model" <- [String("sales.orders")]"#);
+    insta::assert_snapshot!(of("products.scores"), @r#""run:products.scores" <- [String("products.model")]"#);
+}
+
+/// P7: whoever may not know of what a program read learns of it from nothing that came of it.
+#[tokio::test]
+async fn p7_what_a_program_read_is_not_named() {
+    let world = World::new().await;
+    let [run, _] = world.train().await;
+    let (lake, alice) = (&world.test.lake, ctx("alice"));
+    let keeps = |what: &str, text: String| {
+        for hidden in ["sales", "orders", "amount", "rate", "flavour"] {
+            assert!(!text.contains(hidden), "{what} tells of `{hidden}`: {text}");
+        }
+    };
+    for column in [None, Some("score")] {
+        let up = world.lineage("alice", "products.scores", column, Direction::Up).await.unwrap();
+        assert_eq!(up.versions.len(), 2, "{}", shown(&up));
+        keeps("lineage", shown(&up));
+    }
+    for name in ["products.model", "products.scores"] {
+        keeps("openlineage", world.event("alice", name).await);
+        keeps("impact", format!("{:?}", world.impact("alice", name, None).await.unwrap()));
+    }
+    keeps("runs", format!("{:?}", lake.runs(&alice, 10).await.unwrap()));
+    let events = lake.events(&alice, 0, 1000).await.unwrap().events;
+    let of_runs =
+        events.iter().filter(|seen| matches!(seen.event.body, EventBody::RunCommitted(_)));
+    keeps("events", format!("{:?}", of_runs.collect::<Vec<_>>()));
+    assert_eq!(lake.run(&alice, &run).await.unwrap_err().code(), "not-found");
+    let reference = "products.model".parse().unwrap();
+    let resolved = async |who: &Ctx| {
+        let found = lake.resolve(who, std::slice::from_ref(&reference), Detail::Full).await;
+        found.unwrap().versions.remove(0)
+    };
+    keeps("resolve", format!("{:?}", resolved(&alice).await));
+    let manifest = resolved(&ctx("carol")).await;
+    let program = manifest.detail.unwrap().manifest.program.unwrap().id;
+    for id in [manifest.version.version_id.object(), program] {
+        assert!(lake.find_object(&ctx("carol"), id).await.is_ok());
+        assert!(lake.find_object(&alice, id).await.is_err(), "a document names what it read");
+    }
+    // And the other way round: bob may not know of what was made.
+    for column in [None, Some("rate")] {
+        let down = world.lineage("bob", "sales.orders", column, Direction::Down).await.unwrap();
+        assert_eq!(down.versions.len(), 1, "{}", shown(&down));
+        assert_eq!(world.products("bob", "sales.orders", column).await, "");
+    }
+    // Dora knows that there are orders, and nothing of what is in them.
+    let up = world.lineage("dora", "products.model", None, Direction::Up).await.unwrap();
+    insta::assert_snapshot!(shown(&up), @r#"
+    products.model@v1 [] ["model.pkl"]
+    sales.orders@v1 (restricted) [] []
+    products.model@v1 <- sales.orders@v1
+    "#);
+    let up = world.lineage("dora", "products.scores", Some("score"), Direction::Up).await.unwrap();
+    insta::assert_snapshot!(shown(&up), @r#"
+    products.scores@v1 ["score"] ["s.csv"]
+    products.model@v1 [] ["model.pkl"]
+    products.scores@v1 <- products.model@v1
+    "#);
+    // Rita is kept from a column, so nothing that may be made of it is hers.
+    let column = world.lineage("rita", "products.scores", Some("score"), Direction::Up).await;
+    assert!(column.is_err(), "{column:?}");
+    let down =
+        world.lineage("rita", "sales.orders", Some("amount"), Direction::Down).await.unwrap();
+    keeps_out(&shown(&down), &["products.model", "products.scores"]);
+}
+
+#[track_caller]
+fn keeps_out(text: &str, hidden: &[&str]) {
+    assert!(hidden.iter().all(|hidden| !text.contains(hidden)), "{text}");
 }
 
 /// P7: whoever may not discover a dataset learns its name from none of these.

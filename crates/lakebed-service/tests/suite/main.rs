@@ -18,5 +18,6 @@ mod promotion_laws;
 mod promotions;
 mod races;
 mod reads;
+mod runs;
 mod servers;
 mod verify;

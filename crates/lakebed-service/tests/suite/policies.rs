@@ -459,3 +459,75 @@ async fn a_tag_is_explained() {
         assert_eq!(carrying[&"crm.customers".parse().unwrap()], columns);
     }
 }
+
+/// Nobody knows what a program makes of what it reads: whoever is kept from a part of that sees nothing
+/// of what came of it, from the apply on, and does not learn of the run.
+#[tokio::test]
+async fn p7_what_a_program_made_of_hidden_rows_is_hidden() {
+    use lakebed_service::{BeginRun, CommitRun, NoProgress, RunInput, RunOutputs, SourceInput};
+    let world = World::new().await;
+    let lake = &world.test.lake;
+    world.ingest("id,region,mail\n1,EU,a@x\n").await;
+    world.test.ingest("crm.plain", "p.csv", "id\n1\n").await.unwrap();
+    world.test.ingest("crm.scores", "s.csv", "id,score\n1,1\n").await.unwrap();
+    world.apply(&[], "").await.unwrap();
+    let input = |name: &str| RunInput { reference: name.parse().unwrap(), version_id: None };
+    let begin = |name: &str| BeginRun { inputs: vec![input(name)], ..BeginRun::default() };
+    let make = async |from: &str, to: &str, rows: &str| {
+        let run = lake.begin_run(&world.test.ctx(), begin(from)).await.unwrap().run;
+        let path = world.test.file("made.csv", rows);
+        let source = SourceInput::Path { name: "made.csv".to_owned(), path };
+        let output = RunOutputs {
+            dataset: to.parse().unwrap(),
+            sources: vec![source],
+            options: Default::default(),
+        };
+        let made = CommitRun { outputs: vec![output], started_at: None, ended_at: None, log: None };
+        lake.commit_run(&world.test.ctx(), &run, made, Arc::new(NoProgress)).await.unwrap();
+        run
+    };
+    let run = make("crm.customers", "crm.scores", "id,score\n1,2\n").await;
+    make("crm.scores", "crm.report", "id,rank\n1,1\n").await;
+    let harmless = make("crm.plain", "crm.other", "id,rank\n1,1\n").await;
+    assert!(world.is_free("alice", "crm.scores").await);
+    lake.run(&ctx("alice"), &run).await.unwrap();
+
+    world.apply(&[REGION], "").await.unwrap();
+    assert!(world.is_free("alice", "crm.scores@v1").await, "no program made it");
+    assert!(world.is_free("alice", "crm.other").await, "of nothing that is hidden");
+    for name in ["crm.scores", "crm.scores@v2", "crm.report"] {
+        let error = world.restriction(&ctx("alice"), name).await.unwrap_err();
+        assert_eq!(error.code(), "forbidden", "{name}");
+        let references = [name.parse().unwrap()];
+        let error = lake.resolve(&ctx("alice"), &references, Detail::None).await.unwrap_err();
+        assert_eq!(error.code(), "forbidden", "digests are data: {name}");
+        assert!(world.is_free("carol", name).await, "{name}");
+    }
+    for (who, expected) in [("alice", "not-found"), ("nightly", "not-found")] {
+        let error = lake.run(&ctx(who), &run).await.unwrap_err();
+        assert_eq!(error.code(), expected, "{who}");
+        let runs = lake.runs(&ctx(who), 10).await.unwrap();
+        let runs: Vec<&str> = runs.iter().map(|seen| seen.run.as_str()).collect();
+        assert_eq!(runs, [&harmless], "{who}");
+        let events = lake.events(&ctx(who), 0, 1000).await.unwrap().events;
+        let told = events.iter().filter(|seen| seen.event.body.type_name() == "run_committed");
+        assert_eq!(told.count(), 1, "{who}");
+    }
+    assert_eq!(lake.runs(&ctx("carol"), 10).await.unwrap().len(), 3);
+    // Nor can they run one themselves.
+    let error = lake.begin_run(&ctx("nightly"), begin("crm.customers")).await.unwrap_err();
+    assert_eq!(error.code(), "forbidden");
+    // A right that is lost meanwhile is lost when the run is to be committed.
+    world.apply(&[], "").await.unwrap();
+    let begun = lake.begin_run(&ctx("nightly"), begin("crm.customers")).await.unwrap().run;
+    world.apply(&[REGION], "").await.unwrap();
+    let path = world.test.file("made.csv", "id,score\n1,3\n");
+    let output = RunOutputs {
+        dataset: "crm.scores".parse().unwrap(),
+        sources: vec![SourceInput::Path { name: "made.csv".to_owned(), path }],
+        options: Default::default(),
+    };
+    let made = CommitRun { outputs: vec![output], started_at: None, ended_at: None, log: None };
+    let late = lake.commit_run(&ctx("nightly"), &begun, made, Arc::new(NoProgress)).await;
+    assert_eq!(late.unwrap_err().code(), "forbidden");
+}

@@ -1,10 +1,13 @@
 //! `lakebed fetch`: the bytes of versions, verified, in a folder.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::{Args, ValueHint};
 use lakebed_api::{ResolveRequest, ResolvedVersion};
-use lakebed_core::{DatasetRef, LakeId, LockedInput, Selector};
+use lakebed_core::{DatasetRef, LakeId, LockedInput, ObjectId, Selector};
 use serde::Serialize;
 
 use crate::{
@@ -14,6 +17,7 @@ use crate::{
     fetch::{
         self, Fetched,
         layout::{self, What},
+        note,
         place::Existing,
         transfer::OnBytes,
     },
@@ -23,11 +27,15 @@ use crate::{
     progress::Bar,
 };
 
+/// How many files at a time when nobody says.
+const JOBS: usize = 4;
+
 /// Bring verified files of versions into a folder.
 ///
 /// Tables come as Parquet, `<namespace>/<name>/part-00000.parquet` …; a reference with a selector
 /// has a folder of its own, as in `<namespace>/<name>@v1/`. Files that are there already are
-/// verified and kept; an interrupted fetch goes on where it stopped.
+/// verified and kept; an interrupted fetch goes on where it stopped. What they are is noted in the
+/// folder, for `lakebed run --offline`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -78,6 +86,61 @@ pub(crate) async fn run(app: &App, args: FetchArgs) -> Result<Exit> {
     }
     let (lake, versions) = resolve(&session, &wishes).await?;
     let what = if args.sources { What::Originals } else { What::Tables };
+    let existing = if args.force { Existing::Replace } else { Existing::Keep };
+    let (wanted, into) = ((&wishes[..], versions), (args.into.as_path(), what));
+    let how = How { lake, existing, jobs: usize::from(args.jobs) };
+    let fetched = bring_all(app, &session, wanted, into, how).await?;
+    session.close().await;
+    report(app, Report { lake, into: args.into, fetched })?;
+    Ok(Exit::Ok)
+}
+
+/// Brings the tables and files of pinned versions below `into`, several at a time, verified.
+pub(crate) async fn bring(
+    app: &App,
+    session: &Session,
+    inputs: &[LockedInput],
+    into: &Path,
+) -> Result<Vec<Fetched>> {
+    let wish =
+        |input: &LockedInput| Wish { reference: input.reference.clone(), pinned: pin(input) };
+    let wishes: Vec<Wish> = inputs.iter().map(wish).collect();
+    let (lake, versions) = resolve(session, &wishes).await?;
+    let how = How { lake, existing: Existing::Keep, jobs: JOBS };
+    bring_all(app, session, (&wishes, versions), (into, What::Tables), how).await
+}
+
+/// The digests of the files of pinned versions, in order, as the lake tells them.
+pub(crate) async fn objects(
+    session: &Session,
+    inputs: &[LockedInput],
+) -> Result<Vec<Vec<ObjectId>>> {
+    let wish =
+        |input: &LockedInput| Wish { reference: input.reference.clone(), pinned: pin(input) };
+    let wishes: Vec<Wish> = inputs.iter().map(wish).collect();
+    let (_, versions) = resolve(session, &wishes).await?;
+    let mut objects = Vec::with_capacity(wishes.len());
+    for (wish, version) in wishes.iter().zip(versions) {
+        let folder = layout::plan(&wish.reference, version, What::Tables)?;
+        objects.push(folder.files.iter().map(|file| file.link.object).collect());
+    }
+    Ok(objects)
+}
+
+/// Of which lake, over what, and how many files at a time.
+struct How {
+    lake: LakeId,
+    existing: Existing,
+    jobs: usize,
+}
+
+async fn bring_all(
+    app: &App,
+    session: &Session,
+    (wishes, versions): (&[Wish], Vec<ResolvedVersion>),
+    (into, what): (&Path, What),
+    How { lake, existing, jobs }: How,
+) -> Result<Vec<Fetched>> {
     let mut folders = Vec::with_capacity(wishes.len());
     for (wish, version) in wishes.iter().zip(versions) {
         folders.push(layout::plan(&wish.reference, version, what)?);
@@ -86,15 +149,13 @@ pub(crate) async fn run(app: &App, args: FetchArgs) -> Result<Exit> {
         folders.iter().flat_map(|folder| &folder.files).map(|file| file.link.size_bytes).sum();
     let mut bar = Bar::new(&app.terminal);
     bar.start("fetching", total);
-    let existing = if args.force { Existing::Replace } else { Existing::Keep };
-    let jobs = usize::from(args.jobs);
     let counter = bar.counter();
     let on_bytes: OnBytes = Arc::new(move |bytes| counter.add(bytes));
-    let fetched = fetch::fetch(&session, &args.into, &folders, existing, jobs, &on_bytes).await?;
-    drop(bar);
-    session.close().await;
-    report(app, Report { lake, into: args.into, fetched })?;
-    Ok(Exit::Ok)
+    let fetched = fetch::fetch(session, into, &folders, existing, jobs, &on_bytes).await?;
+    if what == What::Tables {
+        tokio::task::block_in_place(|| note::note(into, lake, &folders))?;
+    }
+    Ok(fetched)
 }
 
 type Expected = Option<(lakebed_core::Lock, PathBuf)>;

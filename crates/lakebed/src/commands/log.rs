@@ -124,6 +124,10 @@ fn describe(event: &EventEntry, files: &BTreeSet<DatasetName>) -> (String, Style
         }
         "dataset_deprecated" => format!("{dataset} ends at {}", text("sunset_at")),
         "dataset_retired" => format!("{dataset} has ended"),
+        "run_committed" => match event.text("run") {
+            Some(run) => format!("run {run} was committed"),
+            None => "a run was committed".to_owned(),
+        },
         "token_created" => {
             let what = if event.is_set("first_admin") { "an admin token" } else { "a token" };
             format!("{what} for {} was made: {}", text("principal"), text("token"))

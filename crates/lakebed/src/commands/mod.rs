@@ -31,6 +31,8 @@ pub(crate) mod receipt;
 pub(crate) mod repair;
 pub(crate) mod report;
 pub(crate) mod resolve;
+pub(crate) mod run;
+pub(crate) mod runs;
 pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod sql;

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use lakebed_api::{FileLink, ResolvedVersion};
-use lakebed_core::{DatasetRef, ObjectId, Selector};
+use lakebed_core::{DatasetRef, ObjectId, Selector, VersionId};
 
 use crate::problem::{Problem, Result};
 
@@ -17,6 +17,8 @@ use crate::problem::{Problem, Result};
 pub(crate) struct Folder {
     pub(crate) reference: DatasetRef,
     pub(crate) version: u64,
+    /// None for whoever may not know it.
+    pub(crate) version_id: Option<VersionId>,
     /// Below the folder that is fetched into.
     pub(crate) parts: Vec<String>,
     pub(crate) files: Vec<Wanted>,
@@ -54,14 +56,19 @@ pub(crate) fn plan(reference: &DatasetRef, version: ResolvedVersion, what: What)
     };
     let is_table = links.iter().all(|link| link.name.is_none());
     let files = if is_table { numbered(links) } else { named(links)? };
-    let parts = vec![reference.dataset.namespace().to_owned(), folder_name(reference)];
     Ok(Folder {
         reference: reference.clone(),
         version: version.version.version,
-        parts,
+        version_id: version.version.version_id,
+        parts: folder_parts(reference),
         files,
         is_table,
     })
+}
+
+/// Where what `reference` means is, below the folder that is fetched into.
+pub(crate) fn folder_parts(reference: &DatasetRef) -> Vec<String> {
+    vec![reference.dataset.namespace().to_owned(), folder_name(reference)]
 }
 
 /// `weather`, `weather@v1`, `weather@b3-9f2c61d0`: no `:`, which not every system allows.
@@ -110,7 +117,7 @@ fn numbered_name(name: &str, count: usize) -> String {
 }
 
 /// The parts of `name`, each a plain file name on every system.
-fn safe_parts(name: &str) -> Result<Vec<String>> {
+pub(crate) fn safe_parts(name: &str) -> Result<Vec<String>> {
     let is_safe = |part: &str| {
         !part.is_empty()
             && part != "."

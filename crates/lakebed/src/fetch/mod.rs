@@ -1,14 +1,17 @@
 //! Bringing the bytes of versions into a folder: verified, resumable, several at a time.
 //!
-//! [`layout`] decides names, [`place`] keeps to the folder, [`transfer`] moves and verifies bytes.
+//! [`layout`] decides names, [`place`] keeps to the folder, [`transfer`] moves and verifies bytes,
+//! [`note`] remembers what they were.
 
 pub(crate) mod layout;
+pub(crate) mod note;
 pub(crate) mod place;
 pub(crate) mod transfer;
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use futures::{TryStreamExt as _, stream};
@@ -60,6 +63,28 @@ pub(crate) async fn fetch(
         .await?;
     for path in &survey.left_overs {
         std::fs::remove_file(path).map_err(|error| Problem::io("remove", path, &error))?;
+    }
+    Ok(folders.iter().zip(survey.kept).map(|(folder, kept)| fetched(into, folder, kept)).collect())
+}
+
+/// Finds what was brought below `into` before: every file is there, is what it was, and no part of another
+/// version is beside it. Blocking.
+///
+/// # Errors
+/// Exit code 3 when a file is missing, 6 when it is another by now.
+pub(crate) fn find(into: &Path, folders: &[Folder]) -> Result<Vec<Fetched>> {
+    let nobody: OnBytes = Arc::new(|_| {});
+    let survey = survey(into, folders, &nobody)?;
+    if let Some(path) = survey.other.iter().chain(&survey.left_overs).next() {
+        let message = format!("`{}` is not what was fetched", path.display());
+        return Err(Problem::damaged(message)
+            .hint("fetch it again with `--force` while the lake can be reached"));
+    }
+    if let Some(missing) = survey.missing.first() {
+        let message = format!("there is no `{}`, which was fetched", missing.target.display());
+        return Err(
+            Problem::not_found(message).hint("fetch it again while the lake can be reached")
+        );
     }
     Ok(folders.iter().zip(survey.kept).map(|(folder, kept)| fetched(into, folder, kept)).collect())
 }
@@ -158,11 +183,7 @@ async fn bring_all(
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        collections::HashMap,
-        fs,
-        sync::{Arc, Mutex},
-    };
+    use std::{collections::HashMap, fs, sync::Mutex};
 
     use bytes::Bytes;
     use futures::{StreamExt as _, stream::BoxStream};
@@ -214,6 +235,7 @@ mod tests {
             vec![Folder {
                 reference: "ns.table".parse().expect("a reference"),
                 version: 1,
+                version_id: None,
                 parts: vec!["ns".to_owned(), "table".to_owned()],
                 files: contents.iter().enumerate().map(wanted).collect(),
                 is_table: true,

@@ -1,0 +1,779 @@
+//! `lakebed run`: a program of the user's between pinned versions and new ones.
+
+mod offline;
+
+use std::{
+    ffi::OsString,
+    future::Future,
+    path::{Path, PathBuf},
+    pin::Pin,
+    str::FromStr,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use clap::{Args, ValueHint};
+use futures::stream;
+use lakebed_api::{
+    IngestSource, NewRunOutput, RunAbortRequest, RunCommitAnswer, RunCommitRequest, RunInput,
+    RunRequest,
+};
+use lakebed_client::{Client, ClientError};
+use lakebed_core::{
+    DatasetName, DatasetRef, DecodeOptions, FormatName, Lock, LockedInput, Timestamp,
+};
+use serde::Serialize;
+
+use super::{
+    fetch,
+    ingest::{hand_over, own_key, print_outcome},
+};
+pub(crate) use offline::commit as commit_kept;
+
+use crate::{
+    app::App,
+    connect::Session,
+    fetch::{Fetched, note},
+    lockfile::{self, LockFile},
+    output::style,
+    problem::{Exit, Problem, Result},
+    program::{
+        child::{self, Ending, Start},
+        identity,
+        kept::{self, Ended, KeptInput},
+    },
+    progress::Bar,
+    signals,
+    sources::{self, Source},
+};
+
+/// How long a run may be silent, and how often it is heard of.
+const PATIENCE: u32 = 3600;
+const BEAT: Duration = Duration::from_secs(60);
+/// How long a lake is waited for that is to be told that a run is given up.
+const ABORT_PATIENCE: Duration = Duration::from_millis(1500);
+
+/// Run a program on pinned versions, and make versions of what it writes: of all of it, or of nothing.
+///
+/// The inputs are those of the lock, verified, in the folder $LAKEBED_INPUTS: tables as Parquet, in
+/// `<namespace>/<name>/` as `lakebed fetch` has them; `inputs.json` there lists references and files. The
+/// program writes its outputs to the folder $LAKEBED_OUTPUTS. When it ends with 0 they are committed
+/// together, with what they were made of, in one transaction; when it fails, or an output is missing
+/// or refused, nothing is, and the exit code is the program's own.
+///
+/// On record are the command line, parameters, git commit, digests of the program and of lock files
+/// beside it (`uv.lock`, `renv.lock`, `Cargo.lock` …), times, and what was printed, its middle cut
+/// beyond a MiB. No environment variables: those hold secrets.
+///
+/// With `--offline` no lake is asked: the inputs are those that `lakebed fetch` brought into the folder
+/// `--into`, verified by the digests that the lake told then. What the program writes stays in the folder
+/// `--outputs`, with a record of all this, until `lakebed runs commit` makes versions of it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  lakebed lock sales.orders
+  lakebed run --out ml.scores=scores.parquet -- python train.py
+  lakebed run --out ml.scores=scores.csv --out ml.model=model.pkl --param depth=3 -- Rscript fit.R
+  lakebed run --lock april.lock --out ml.plots=plots/ --into ./inputs -- make plots
+  lakebed fetch --lock lakebed.lock --into ./inputs       # then, where no lake can be reached:
+  lakebed run --offline --into ./inputs --outputs ./made --out ml.scores=scores.csv -- make scores
+  lakebed runs commit ./made                              # and where it can be again
+
+The program sees:
+  LAKEBED_INPUTS    the folder with its inputs, and inputs.json
+  LAKEBED_OUTPUTS   the folder in which relative --out paths are looked for
+  LAKEBED_RUN       the id of the run; not with --offline
+  LAKEBED_PARAM_K   the value of --param k=…")]
+pub(crate) struct RunArgs {
+    /// The lock file with the inputs
+    #[arg(long, value_name = "FILE", default_value = lockfile::FILE, value_hint = ValueHint::FilePath)]
+    lock: PathBuf,
+    /// It reads nothing from the lake
+    #[arg(long, conflicts_with = "lock")]
+    no_inputs: bool,
+    /// Ask no lake: use what was fetched, and keep what is written for `lakebed runs commit`
+    #[arg(long, requires_all = ["into", "outputs"], conflicts_with = "no_inputs")]
+    offline: bool,
+    /// An output: a table where its files are CSV, JSON, Parquet or Excel, else files as they are
+    #[arg(long = "out", value_name = "DATASET=PATH", required_unless_present = "out_files")]
+    out: Vec<OutArg>,
+    /// An output that is kept as files, whatever they are called
+    #[arg(long, value_name = "DATASET=PATH")]
+    out_files: Vec<OutArg>,
+    /// A parameter, on record and in the program's environment
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    params: Vec<Param>,
+    /// Where to bring the inputs; a folder that is gone afterwards when unsaid
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    into: Option<PathBuf>,
+    /// Where the program writes; a folder that is gone afterwards when unsaid
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    outputs: Option<PathBuf>,
+    /// A key that makes repeating this very command harmless
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    /// The program and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND", value_hint = ValueHint::CommandWithArguments)]
+    command: Vec<String>,
+}
+
+/// `ml.scores=scores.parquet`
+#[derive(Debug, Clone)]
+struct OutArg {
+    dataset: DatasetName,
+    path: PathBuf,
+}
+
+impl FromStr for OutArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || "expected `namespace.dataset=path`".to_owned();
+        let (dataset, path) = text.split_once('=').ok_or_else(expected)?;
+        if path.is_empty() {
+            return Err(expected());
+        }
+        let dataset =
+            dataset.parse().map_err(|error: lakebed_core::NameError| error.to_string())?;
+        Ok(Self { dataset, path: path.into() })
+    }
+}
+
+/// `depth=3`
+#[derive(Debug, Clone)]
+struct Param {
+    name: String,
+    value: String,
+}
+
+impl FromStr for Param {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) = text.split_once('=').ok_or("expected `name=value`")?;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        match !name.is_empty() && name.chars().all(is_plain) {
+            true => Ok(Self { name: name.to_owned(), value: value.to_owned() }),
+            false => Err("a parameter's name is letters, digits and `_`".to_owned()),
+        }
+    }
+}
+
+impl Param {
+    fn variable(&self) -> String {
+        format!("LAKEBED_PARAM_{}", self.name.to_ascii_uppercase())
+    }
+}
+
+/// An output as it is looked for.
+struct Output<'a> {
+    dataset: &'a DatasetName,
+    path: &'a Path,
+    as_files: bool,
+}
+
+/// An output as it was found.
+struct Written<'a> {
+    dataset: &'a DatasetName,
+    as_files: bool,
+    sources: Vec<Source>,
+}
+
+/// The folders of a run. Those that nobody named are gone when it is dropped.
+struct Folders {
+    inputs: PathBuf,
+    outputs: PathBuf,
+    scratch: tempfile::TempDir,
+}
+
+/// What is told to stop.
+type Stop<'a> = Pin<&'a mut dyn Future<Output = Exit>>;
+
+/// Why a program is stopped.
+#[derive(Debug, Clone)]
+enum Why {
+    Told(Exit),
+    /// The lake does not know the run any more.
+    Lost(Problem),
+}
+
+impl From<Why> for Option<Exit> {
+    fn from(why: Why) -> Self {
+        match why {
+            Why::Told(exit) => Some(exit),
+            Why::Lost(_) => None,
+        }
+    }
+}
+
+/// What a program did.
+struct Ran {
+    log: Vec<u8>,
+    started_at: Timestamp,
+    ended_at: Timestamp,
+}
+
+/// How a run ended that made nothing.
+enum Nothing {
+    /// The program failed.
+    Failed(i32),
+    /// Somebody stopped us.
+    Stopped(Exit),
+    /// This is in the way.
+    Problem(Problem),
+    /// The program is done, and this, which may pass, is in the way of committing what it wrote.
+    Uncommitted(Problem, Box<(Ended, Ran)>),
+}
+
+impl From<Problem> for Nothing {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<ClientError> for Nothing {
+    fn from(error: ClientError) -> Self {
+        Self::Problem(error.into())
+    }
+}
+
+pub(crate) async fn run(app: &App, args: RunArgs) -> Result<Exit> {
+    let outputs = outputs(&args)?;
+    check_params(&args.params)?;
+    let lock = match args.no_inputs {
+        true => None,
+        false => Some(LockFile::open(&app.current.join(&args.lock))?.existing()?),
+    };
+    let folders = Folders::make(app, &args)?;
+    folders.check_absent(app, &outputs)?;
+    let stop = signals::received();
+    tokio::pin!(stop);
+    if let (true, Some(lock)) = (args.offline, &lock) {
+        let ended = offline::run(app, &args, lock, &folders, &outputs, stop).await;
+        return finish(app, folders, &outputs, ended, |kept| offline::print(app, &kept));
+    }
+    let session = match lock {
+        Some(_) => Session::open(app).await?,
+        None => Session::open_or_create(app).await?,
+    };
+    let ended = whole(app, &args, &session, lock.as_ref(), &folders, &outputs, stop).await;
+    session.close().await;
+    finish(app, folders, &outputs, ended, |answer| print(app, &answer))
+}
+
+/// Says how it ended.
+fn finish<T>(
+    app: &App,
+    folders: Folders,
+    outputs: &[Output<'_>],
+    ended: Result<T, Nothing>,
+    show: impl FnOnce(T) -> Result<()>,
+) -> Result<Exit> {
+    match ended {
+        Ok(made) => show(made).map(|()| Exit::Ok),
+        Err(Nothing::Stopped(exit)) => Ok(exit),
+        Err(Nothing::Problem(problem)) => Err(problem),
+        Err(Nothing::Uncommitted(problem, unsaved)) => {
+            let (ended, ran) = *unsaved;
+            offline::keep(&folders, outputs, ended, &ran)?;
+            let kept = folders.keep()?.display().to_string();
+            Err(problem
+                .detail(format!("what the program wrote is in {kept}"))
+                .hint(format!("`lakebed runs commit {kept}` makes versions of it, later")))
+        }
+        Err(Nothing::Failed(code)) => {
+            tell_failed(app, code);
+            drop(folders);
+            // The program's own, whatever it means.
+            std::process::exit(code)
+        }
+    }
+}
+
+/// The program's own exit code is none of ours, so that this is no [`Problem`].
+fn tell_failed(app: &App, code: i32) {
+    let message = format!("the program ended with {code}: nothing was committed");
+    match app.terminal.json {
+        true => {
+            let told =
+                serde_json::json!({ "code": "run-failed", "exit_code": code, "detail": message });
+            app.terminal.tell_once(format_args!("{told}\n"));
+        }
+        false => app.terminal.print_problem(&Problem::refused("run-failed", message)),
+    }
+}
+
+/// Begins a run, and commits it or gives it up.
+async fn whole(
+    app: &App,
+    args: &RunArgs,
+    session: &Session,
+    lock: Option<&Lock>,
+    folders: &Folders,
+    outputs: &[Output<'_>],
+    mut stop: Stop<'_>,
+) -> Result<RunCommitAnswer, Nothing> {
+    let key = own_key(args.idempotency_key.as_deref())?;
+    let begin = begin(app, args, session, lock, outputs, &key);
+    let (request, begun) = unless_stopped(stop.as_mut(), begin).await?;
+    if begun.state != lakebed_api::RunState::Running {
+        return again(session, &begun).await.map_err(Nothing::Problem);
+    }
+    let work = async {
+        let prepare = bring(app, args, session, lock, folders);
+        unless_stopped(stop.as_mut(), prepare).await?;
+        let (run, lost) = (Some(&begun.run[..]), heartbeats(&session.client, &begun.run));
+        let ran = start(app, args, folders, run, lost, stop.as_mut()).await?;
+        let made = folders.find(outputs)?;
+        let commit = commit(app, session, &begun.run, made, &ran);
+        match unless_stopped(stop.as_mut(), commit).await {
+            Err(Nothing::Problem(problem)) if is_worth_keeping(&problem) => {
+                let ended = ended(args, lock, folders, (key, request), &ran)?;
+                Err(Nothing::Uncommitted(problem, Box::new((ended, ran))))
+            }
+            other => other,
+        }
+    };
+    let ended = work.await;
+    if let Err(why) = &ended {
+        give_up(&session.client, &begun.run, why).await;
+    }
+    ended
+}
+
+/// What may pass leaves what the program wrote worth keeping.
+fn is_worth_keeping(problem: &Problem) -> bool {
+    matches!(problem.exit, Exit::Unavailable | Exit::Conflict)
+}
+
+/// What is known of a program that ended well.
+fn ended(
+    args: &RunArgs,
+    lock: Option<&Lock>,
+    folders: &Folders,
+    (key, request): (String, RunRequest),
+    ran: &Ran,
+) -> Result<Ended> {
+    let inputs = match lock {
+        Some(lock) => note::find(&folders.inputs, lock, &args.lock)?,
+        None => Vec::new(),
+    };
+    Ok(Ended {
+        lake: lock.map(|lock| lock.lake),
+        key,
+        request,
+        inputs: inputs.into_iter().map(KeptInput::from).collect(),
+        started_at: ran.started_at,
+        ended_at: ran.ended_at,
+    })
+}
+
+/// What is done unless somebody stops us; dropping it ends it.
+async fn unless_stopped<T>(
+    stop: Stop<'_>,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T, Nothing> {
+    tokio::select! {
+        biased;
+        exit = stop => Err(Nothing::Stopped(exit)),
+        done = work => done.map_err(Nothing::Problem),
+    }
+}
+
+async fn begin(
+    app: &App,
+    args: &RunArgs,
+    session: &Session,
+    lock: Option<&Lock>,
+    outputs: &[Output<'_>],
+    key: &str,
+) -> Result<(RunRequest, lakebed_api::Run)> {
+    if let Some(lock) = lock {
+        lockfile::check_lake(lock, &args.lock, session.client.lake().await?.lake)?;
+    }
+    let request = request(app, args, lock, outputs).await?;
+    let begun = session.client.begin_run(&request, key).await?;
+    Ok((request, begun))
+}
+
+/// What is known of the program before it runs.
+async fn request(
+    app: &App,
+    args: &RunArgs,
+    lock: Option<&Lock>,
+    outputs: &[Output<'_>],
+) -> Result<RunRequest> {
+    let input = |input: &LockedInput| RunInput {
+        reference: input.reference.to_string(),
+        version_id: Some(input.version_id),
+    };
+    let (program, folder) = (args.command[0].clone(), app.current.clone());
+    let known = tokio::task::spawn_blocking(move || {
+        let environment = identity::environment(&program, &folder)?;
+        Ok::<_, Problem>((identity::git_state(&folder), environment))
+    });
+    let (git, environment) =
+        known.await.map_err(|error| Problem::internal(error.to_string()))??;
+    Ok(RunRequest {
+        inputs: lock.iter().flat_map(|lock| lock.inputs()).map(input).collect(),
+        outputs: outputs.iter().map(|output| output.dataset.clone()).collect(),
+        command: args.command.clone(),
+        parameters: args.params.iter().map(|p| (p.name.clone(), p.value.clone())).collect(),
+        git,
+        environment: Some(environment),
+        patience_seconds: Some(PATIENCE),
+    })
+}
+
+/// A key that was used before: what came of it, if it was committed.
+async fn again(session: &Session, run: &lakebed_api::Run) -> Result<RunCommitAnswer> {
+    if run.state == lakebed_api::RunState::Committed {
+        let request = RunCommitRequest::default();
+        return Ok(session.client.commit_run(&run.run, &request, |_| {}).await?);
+    }
+    let message = format!("the run that was begun with this key, `{}`, left nothing", run.run);
+    Err(Problem::conflict(message).hint("give another key to run it once more"))
+}
+
+/// One reference, and where it is.
+#[derive(Serialize)]
+struct Index {
+    reference: DatasetRef,
+    version: u64,
+    version_id: String,
+    folder: PathBuf,
+    files: Vec<PathBuf>,
+}
+
+/// Fetches the inputs, verified, and writes down where they are.
+async fn bring(
+    app: &App,
+    args: &RunArgs,
+    session: &Session,
+    lock: Option<&Lock>,
+    folders: &Folders,
+) -> Result<()> {
+    let inputs = lock.map(Lock::inputs).unwrap_or_default();
+    let fetched = match inputs {
+        [] => Vec::new(),
+        inputs => fetch::bring(app, session, inputs, &folders.inputs).await?,
+    };
+    write_index(app, args, inputs, fetched, folders)
+}
+
+/// Writes down where the inputs are.
+fn write_index(
+    app: &App,
+    args: &RunArgs,
+    inputs: &[LockedInput],
+    fetched: Vec<Fetched>,
+    folders: &Folders,
+) -> Result<()> {
+    let place = |(input, fetched): (&'_ LockedInput, Fetched)| Index {
+        reference: input.reference.clone(),
+        version: input.version,
+        version_id: input.version_id.to_string(),
+        files: fetched.files.iter().map(|file| fetched.folder.join(file)).collect(),
+        folder: fetched.folder,
+    };
+    let index: Vec<Index> = inputs.iter().zip(fetched).map(place).collect();
+    if args.into.is_some() {
+        app.terminal.note(format!("the inputs are in {}", folders.inputs.display()));
+    }
+    let text = serde_json::json!({ "format": 1, "inputs": index });
+    let path = folders.inputs.join("inputs.json");
+    crate::atomic::replace(&path, format!("{text:#}\n").as_bytes())
+}
+
+/// Runs the program, until the run is `lost`.
+async fn start(
+    app: &App,
+    args: &RunArgs,
+    folders: &Folders,
+    run: Option<&str>,
+    lost: impl Future<Output = Problem>,
+    stop: Stop<'_>,
+) -> Result<Ran, Nothing> {
+    let mut variables: Vec<(String, OsString)> = vec![
+        ("LAKEBED_INPUTS".to_owned(), folders.inputs.clone().into()),
+        ("LAKEBED_OUTPUTS".to_owned(), folders.outputs.clone().into()),
+    ];
+    variables.extend(run.map(|run| ("LAKEBED_RUN".to_owned(), run.into())));
+    variables
+        .extend(args.params.iter().map(|param| (param.variable(), param.value.clone().into())));
+    let started_at = now();
+    let stopped = async {
+        tokio::select! {
+            exit = stop => Why::Told(exit),
+            problem = lost => Why::Lost(problem),
+        }
+    };
+    tokio::pin!(stopped);
+    let start = Start {
+        command: &args.command,
+        variables,
+        folder: &app.current,
+        all_to_stderr: app.terminal.json,
+    };
+    let (ending, log) = child::run(start, stopped).await?;
+    match ending {
+        Ending::Code(0) => Ok(Ran { log, started_at, ended_at: now() }),
+        Ending::Code(code) => Err(Nothing::Failed(code)),
+        Ending::Stopped(Why::Told(exit)) => Err(Nothing::Stopped(exit)),
+        Ending::Stopped(Why::Lost(problem)) => Err(Nothing::Problem(problem)),
+    }
+}
+
+/// Says that the run is alive, until the lake says that it is not.
+async fn heartbeats(client: &Client, run: &str) -> Problem {
+    loop {
+        tokio::time::sleep(BEAT).await;
+        match client.hear_of_run(run).await {
+            Ok(_) => {}
+            Err(ClientError::Problem(problem))
+                if matches!(problem.code.as_str(), "run-ended" | "run-abandoned" | "not-found") =>
+            {
+                return ClientError::Problem(problem).into();
+            }
+            // The lake may be back before its patience ends.
+            Err(error) => tracing::warn!(%error, "could not say that the run is alive"),
+        }
+    }
+}
+
+/// Makes versions of what the program wrote.
+async fn commit(
+    app: &App,
+    session: &Session,
+    run: &str,
+    written: Vec<Written<'_>>,
+    ran: &Ran,
+) -> Result<RunCommitAnswer> {
+    let mut bar = Bar::new(&app.terminal);
+    let mut made = Vec::with_capacity(written.len());
+    for Written { dataset, as_files, sources } in written {
+        let is_table = !as_files && sources.iter().all(|source| is_table_name(&source.name));
+        let format = (!is_table).then_some(FormatName::Files);
+        made.push(NewRunOutput {
+            dataset: dataset.to_string(),
+            sources: hand_over(session, sources, &mut bar).await?,
+            options: DecodeOptions { format, ..DecodeOptions::default() },
+        });
+    }
+    let request = RunCommitRequest {
+        outputs: made,
+        exit_code: Some(0),
+        started_at: Some(ran.started_at),
+        ended_at: Some(ran.ended_at),
+        log: send_log(&session.client, ran.log.clone()).await?,
+    };
+    let answer = session.client.commit_run(run, &request, |progress| bar.show(&progress)).await?;
+    drop(bar);
+    Ok(answer)
+}
+
+async fn send_log(client: &Client, log: Vec<u8>) -> Result<Option<IngestSource>> {
+    if log.is_empty() {
+        return Ok(None);
+    }
+    let bytes = stream::iter([Ok::<_, std::io::Error>(Bytes::from(log))]);
+    let uploaded = client.upload("log", bytes, None).await?;
+    Ok(Some(IngestSource::upload("log", uploaded.upload)))
+}
+
+/// Tells the lake that nothing will come of a run. If it does not hear, it will find out by itself.
+async fn give_up(client: &Client, run: &str, why: &Nothing) {
+    let why = match why {
+        Nothing::Failed(code) => RunAbortRequest {
+            exit_code: Some(*code),
+            reason: Some("the program failed".to_owned()),
+        },
+        Nothing::Stopped(_) => {
+            RunAbortRequest { exit_code: None, reason: Some("it was stopped".to_owned()) }
+        }
+        Nothing::Problem(problem) | Nothing::Uncommitted(problem, _) => {
+            let reason = problem.message.chars().take(1000).collect();
+            RunAbortRequest { exit_code: None, reason: Some(reason) }
+        }
+    };
+    let client = client.clone().with_patience(ABORT_PATIENCE);
+    match tokio::time::timeout(ABORT_PATIENCE, client.abort_run(run, &why)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "could not give the run up"),
+        Err(_elapsed) => tracing::warn!("the lake did not hear in time that the run is given up"),
+    }
+}
+
+impl Folders {
+    fn make(app: &App, args: &RunArgs) -> Result<Self> {
+        let scratch = tempfile::Builder::new().prefix("lakebed-run-").tempdir();
+        let scratch =
+            scratch.map_err(|error| Problem::io("make", &std::env::temp_dir(), &error))?;
+        let folder = |given: Option<&PathBuf>, name: &str| {
+            let path = match given {
+                Some(path) => app.current.join(path),
+                None => scratch.path().join(name),
+            };
+            std::fs::create_dir_all(&path).map_err(|error| Problem::io("make", &path, &error))?;
+            std::path::absolute(&path).map_err(|error| Problem::io("find", &path, &error))
+        };
+        let inputs = folder(args.into.as_ref(), "inputs")?;
+        let outputs = folder(args.outputs.as_ref(), "outputs")?;
+        Ok(Self { inputs, outputs, scratch })
+    }
+
+    /// Keeps what the program wrote, and nothing else.
+    fn keep(self) -> Result<PathBuf> {
+        if self.outputs.starts_with(self.scratch.path()) {
+            let scratch = self.scratch.keep();
+            let inputs = scratch.join("inputs");
+            if inputs.is_dir() {
+                std::fs::remove_dir_all(&inputs)
+                    .map_err(|error| Problem::io("remove", &inputs, &error))?;
+            }
+        }
+        Ok(self.outputs)
+    }
+
+    /// What is there before the program runs is not what it writes.
+    fn check_absent(&self, app: &App, outputs: &[Output<'_>]) -> Result<()> {
+        if self.outputs.join(kept::FILE).exists() {
+            let shown = self.outputs.strip_prefix(&app.current).unwrap_or(&self.outputs).display();
+            return Err(Problem::refused("output-exists", format!("`{shown}` holds another run"))
+                .hint(format!("commit it with `lakebed runs commit {shown}`, or remove it")));
+        }
+        for output in outputs {
+            let path = self.outputs.join(output.path);
+            if path.symlink_metadata().is_ok() || self.expand(output).is_ok() {
+                let shown = path.strip_prefix(&app.current).unwrap_or(&path).display();
+                let message = format!("the output `{shown}` is there before the program has run");
+                return Err(Problem::refused("output-exists", message)
+                    .hint("remove it: nobody could tell it from what the program writes"));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the program wrote.
+    fn find<'a>(&self, outputs: &[Output<'a>]) -> Result<Vec<Written<'a>>> {
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
+        for output in outputs {
+            let Output { dataset, as_files, .. } = *output;
+            match self.expand(output) {
+                Ok(sources) => found.push(Written { dataset, as_files, sources }),
+                Err(problem) => missing.push((output, problem)),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(found);
+        }
+        let mut problem = Problem::refused(
+            "output-missing",
+            "the program did not write all outputs: nothing was committed",
+        );
+        for (output, why) in missing {
+            let why = match why.exit {
+                Exit::NotFound => format!("there is no `{}`", output.path.display()),
+                _ => why.message.clone(),
+            };
+            problem = problem.detail(format!("{}: {why}", output.dataset));
+        }
+        Err(problem.hint("relative outputs are looked for in the folder $LAKEBED_OUTPUTS"))
+    }
+
+    fn expand(&self, output: &Output<'_>) -> Result<Vec<Source>> {
+        let path = self.outputs.join(output.path);
+        let found = sources::expand(&[path], None, &self.outputs)?.sources;
+        match found.iter().find(|source| !matches!(source.bytes, sources::Bytes::File(..))) {
+            None => Ok(found),
+            Some(other) => {
+                Err(Problem::refused("not-a-file", format!("`{}` is no file", other.name)))
+            }
+        }
+    }
+}
+
+/// The outputs, each dataset once.
+fn outputs(args: &RunArgs) -> Result<Vec<Output<'_>>> {
+    let tables = args.out.iter().map(|out| (out, false));
+    let files = args.out_files.iter().map(|out| (out, true));
+    let outputs = tables.chain(files).map(|(out, as_files)| Output {
+        dataset: &out.dataset,
+        path: &out.path,
+        as_files,
+    });
+    let all: Vec<Output<'_>> = outputs.collect();
+    for (index, one) in all.iter().enumerate() {
+        if all[..index].iter().any(|other| other.dataset == one.dataset) {
+            let message = format!("`{}` is an output twice", one.dataset);
+            return Err(Problem::usage(message).hint("name a folder that holds all of it"));
+        }
+    }
+    Ok(all)
+}
+
+fn check_params(params: &[Param]) -> Result<()> {
+    for (index, param) in params.iter().enumerate() {
+        if params[..index].iter().any(|other| other.variable() == param.variable()) {
+            let message = format!("two parameters are `{}`", param.variable());
+            return Err(Problem::usage(message));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file is a table by its name.
+fn is_table_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+    let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
+    let tables = ["csv", "tsv", "json", "jsonl", "ndjson", "parquet", "xlsx"];
+    extension.is_some_and(|extension| tables.contains(&extension))
+}
+
+fn now() -> Timestamp {
+    use lakebed_service::Clock as _;
+    lakebed_service::SystemClock.now()
+}
+
+fn print(app: &App, answer: &RunCommitAnswer) -> Result<()> {
+    if app.terminal.json {
+        return app.terminal.print_json(answer);
+    }
+    for outcome in &answer.outputs {
+        print_outcome(app, outcome)?;
+    }
+    let bold = style::BOLD;
+    app.terminal.print(format!("{bold}run{bold:#} {}\n", answer.run.run))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_known_by_their_names() {
+        for table in ["a.csv", "a.CSV.gz", "x/part-0.parquet", "a.jsonl.zst", "b.xlsx"] {
+            assert!(is_table_name(table), "{table}");
+        }
+        for file in ["model.pkl", "a.csv.bak", "csv", "plot.png", "model.gz", ""] {
+            assert!(!is_table_name(file), "{file}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_said() {
+        for bad in ["x", "a.b", "a.b=", "A.b=x", "=x"] {
+            assert!(bad.parse::<OutArg>().is_err(), "{bad}");
+        }
+        assert_eq!("a.b=c=d".parse::<OutArg>().expect("a path").path, Path::new("c=d"));
+        for bad in ["x", "=1", "a b=1", "a-b=1", "ä=1"] {
+            assert!(bad.parse::<Param>().is_err(), "{bad}");
+        }
+        let param: Param = "depth=a=b".parse().expect("a parameter");
+        assert_eq!(
+            (param.variable().as_str(), param.value.as_str()),
+            ("LAKEBED_PARAM_DEPTH", "a=b")
+        );
+    }
+}

@@ -1,0 +1,132 @@
+//! Starting a program, passing on what it prints, and stopping it.
+
+use std::{
+    ffi::OsString,
+    future::Future,
+    path::Path,
+    pin::Pin,
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    process::{Child, Command},
+};
+
+use super::log::Log;
+use crate::problem::{Exit, Problem, Result};
+
+/// How long a program may go on once it was interrupted, as the terminal does, before it is told to end.
+const AFTER_INTERRUPT: Duration = Duration::from_secs(2);
+/// How long it may go on once it was told to end, before it is killed.
+const AFTER_TERM: Duration = Duration::from_secs(5);
+/// How long what it started may go on printing once it has ended.
+const AFTER_END: Duration = Duration::from_secs(2);
+
+/// What to start, and where what it prints goes.
+pub(crate) struct Start<'a> {
+    pub(crate) command: &'a [String],
+    pub(crate) variables: Vec<(String, OsString)>,
+    pub(crate) folder: &'a Path,
+    /// Our stdout is an answer of ours: what it prints goes to stderr.
+    pub(crate) all_to_stderr: bool,
+}
+
+/// How a program ended.
+#[derive(Debug)]
+pub(crate) enum Ending<T> {
+    /// By itself, with this code; 128 and more where a signal did it.
+    Code(i32),
+    /// Because we were told to stop it.
+    Stopped(T),
+}
+
+/// Runs a program to its end, or until `stop`; gives what it printed, too.
+pub(crate) async fn run<T: Into<Option<Exit>> + Clone>(
+    start: Start<'_>,
+    stop: Pin<&mut impl Future<Output = T>>,
+) -> Result<(Ending<T>, Vec<u8>)> {
+    let (program, arguments) = start.command.split_first().expect("clap asks for one word");
+    let mut command = Command::new(program);
+    command.args(arguments).envs(start.variables).current_dir(start.folder);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child =
+        command.spawn().map_err(|error| Problem::io("start", Path::new(program), &error))?;
+    let log = Arc::new(Mutex::new(Log::default()));
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let mut tees = tokio::task::JoinSet::new();
+    if let Some(stdout) = stdout {
+        let log = Arc::clone(&log);
+        match start.all_to_stderr {
+            true => tees.spawn(tee(stdout, tokio::io::stderr(), log)),
+            false => tees.spawn(tee(stdout, tokio::io::stdout(), log)),
+        };
+    }
+    if let Some(stderr) = stderr {
+        tees.spawn(tee(stderr, tokio::io::stderr(), Arc::clone(&log)));
+    }
+    let ending = tokio::select! {
+        biased;
+        why = stop => {
+            end(&mut child, why.clone().into()).await;
+            Ending::Stopped(why)
+        }
+        ended = child.wait() => {
+            let status = ended.map_err(|error| Problem::io("wait for", Path::new(program), &error))?;
+            Ending::Code(code_of(status))
+        }
+    };
+    // What it left behind may hold its pipes open for ever.
+    let _ =
+        tokio::time::timeout(AFTER_END, async { while tees.join_next().await.is_some() {} }).await;
+    tees.shutdown().await;
+    let log = std::mem::take(&mut *log.lock().unwrap_or_else(PoisonError::into_inner));
+    Ok((ending, log.into_bytes()))
+}
+
+fn code_of(status: ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt as _;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => code,
+        (None, signal) => 128 + signal.unwrap_or(0),
+    }
+}
+
+/// Passes on what is printed, and keeps it. A reader of ours that went away changes nothing for the
+/// program.
+async fn tee(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    log: Arc<Mutex<Log>>,
+) {
+    let mut buffer = vec![0; 1 << 16];
+    let mut is_read = true;
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        log.lock().unwrap_or_else(PoisonError::into_inner).add(&buffer[..length]);
+        if is_read {
+            let written = async {
+                to.write_all(&buffer[..length]).await?;
+                to.flush().await
+            };
+            is_read = written.await.is_ok();
+        }
+    }
+}
+
+/// Ends a program: one that the terminal has interrupted with us may do so by itself.
+async fn end(child: &mut Child, why: Option<Exit>) {
+    if why == Some(Exit::Interrupted)
+        && tokio::time::timeout(AFTER_INTERRUPT, child.wait()).await.is_ok()
+    {
+        return;
+    }
+    let pid = child.id().and_then(|id| i32::try_from(id).ok());
+    if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    }
+    if tokio::time::timeout(AFTER_TERM, child.wait()).await.is_err() {
+        let _ = child.kill().await;
+    }
+}
