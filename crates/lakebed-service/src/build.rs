@@ -86,6 +86,14 @@ pub(crate) struct Plan {
     in_force: Arc<InForce>,
 }
 
+/// Whether a build was made before.
+enum Found {
+    /// It was: this.
+    Made(Box<IngestOutcome>),
+    /// It was not, and the product is this by now.
+    Not(Box<Target>),
+}
+
 impl Lake {
     /// The products that may be discovered, by name.
     ///
@@ -251,8 +259,10 @@ impl Lake {
         for _ in 0..ATTEMPTS {
             let plan = self.plan_build(ctx, &request).await?;
             let made = match self.built_before(ctx, &request.product, &plan).await? {
-                Some(made) => Ok(made),
-                None => self.build_once(ctx, &request.product, &plan, &meter).await,
+                Found::Made(made) => Ok(*made),
+                Found::Not(target) => {
+                    self.build_once(ctx, &request.product, &plan, &target, &meter).await
+                }
             };
             match made {
                 Err(Error::Conflict { .. }) => {
@@ -355,12 +365,7 @@ impl Lake {
     }
 
     /// The version that this very build made before: the newest, or the one under the same key.
-    async fn built_before(
-        &self,
-        ctx: &Ctx,
-        product: &DatasetName,
-        plan: &Plan,
-    ) -> Result<Option<IngestOutcome>> {
+    async fn built_before(&self, ctx: &Ctx, product: &DatasetName, plan: &Plan) -> Result<Found> {
         if let Some(key) = &ctx.idempotency_key {
             let events = self.inner.catalog.find_commit(ctx.actor(), key).await?;
             let made = events.iter().find_map(|event| match &event.body {
@@ -372,7 +377,8 @@ impl Lake {
                     self.inner.journal.publish_through(seq).await?;
                     let version = record_of(self, product, made.number).await?;
                     let outcome = self.unchanged(ctx, version).await?;
-                    return Ok(Some(IngestOutcome { status: IngestStatus::Committed, ..outcome }));
+                    let outcome = IngestOutcome { status: IngestStatus::Committed, ..outcome };
+                    return Ok(Found::Made(Box::new(outcome)));
                 }
                 None if events.is_empty() => {}
                 _ => return Err(key_reused()),
@@ -380,18 +386,24 @@ impl Lake {
         }
         let request = ingest_of(product, PathBuf::new(), DecodeOptions::default());
         let target = self.ingest_target(ctx, &request).await?;
-        let Some((newest, _)) = &target.newest else { return Ok(None) };
-        if key_of(product, plan, &target) != newest.ingest_key {
-            return Ok(None);
+        let key = key_of(product, plan, &target);
+        match &target.newest {
+            Some((newest, _)) if newest.ingest_key == key => {
+                let made = self.unchanged(ctx, newest.clone()).await?;
+                Ok(Found::Made(Box::new(made)))
+            }
+            _ => Ok(Found::Not(Box::new(target))),
         }
-        self.unchanged(ctx, newest.clone()).await.map(Some)
     }
 
+    /// Makes the version that comes after what `target` was before anything was computed: who else
+    /// made one meanwhile was first.
     async fn build_once(
         &self,
         ctx: &Ctx,
         product: &DatasetName,
         plan: &Plan,
+        target: &Target,
         meter: &Arc<Meter>,
     ) -> Result<IngestOutcome> {
         let folder = tempfile::Builder::new()
@@ -403,7 +415,6 @@ impl Lake {
         let options =
             DecodeOptions { format: Some(FormatName::Parquet), ..DecodeOptions::default() };
         let mut request = ingest_of(product, answer.clone(), options);
-        let target = self.ingest_target(ctx, &request).await?;
         if let Some(before) = target.schema().cloned() {
             let source = LocalSource { name: ANSWER.to_owned(), path: answer };
             let evolution = blocking(move || Ok(evolution_to(&source, &before)));
@@ -422,7 +433,7 @@ impl Lake {
             lineage,
         };
         let mut attempt = Attempt::new(self, ctx, &request, meter).computed(&computed);
-        attempt.make_version(&target, &mut sources).await
+        attempt.make_version(target, &mut sources).await
     }
 
     /// Runs the statement and writes its rows to `answer`; says what its columns are made of. It is on

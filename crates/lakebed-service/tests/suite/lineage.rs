@@ -27,7 +27,7 @@ use lakebed_testkit::TestLake;
 /// Takes `total = a.b.x + a.b.y; n = | a.b.z` for a statement: columns, what they are made of, and what
 /// decides about rows. Every answer is one row.
 #[derive(Debug)]
-struct Toy;
+pub(crate) struct Toy;
 
 /// A column of a dataset.
 type Origin = (DatasetName, String);
@@ -138,7 +138,7 @@ const GRANTS: &str = r#""grants":[
 const POLICY: &str = r#""policies":[{"name":"no-rate","on":{"dataset":"sales.orders"},
     "columns":["rate"],"hide":true,"except":["carol","bob","audrey","alice","dora"]}]"#;
 
-const PRODUCTS: [(&str, &str); 2] = [
+pub(crate) const PRODUCTS: [(&str, &str); 2] = [
     (
         "products.daily",
         "total = sales.orders.amount + sales.orders.rate; area = sales.regions.area | sales.orders.flavour",
@@ -146,13 +146,13 @@ const PRODUCTS: [(&str, &str); 2] = [
     ("products.best", "best = products.daily.total; place = products.daily.area"),
 ];
 
-struct World {
-    test: TestLake,
+pub(crate) struct World {
+    pub(crate) test: TestLake,
 }
 
 impl World {
     /// `sales.orders` and `sales.regions`, `products.daily` of both, `products.best` of that.
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let world = Self { test: TestLake::with_engine(Arc::new(Toy)).await };
         world.orders("1,10,2,a\n").await;
         world.test.ingest("sales.regions", "regions.csv", "id,area\n1,7\n").await.unwrap();
@@ -163,12 +163,12 @@ impl World {
         world
     }
 
-    async fn orders(&self, rows: &str) {
+    pub(crate) async fn orders(&self, rows: &str) {
         let text = format!("id,amount,rate,flavour\n{rows}");
         self.test.ingest("sales.orders", "orders.csv", &text).await.unwrap();
     }
 
-    async fn declare(&self, products: &[(&str, &str)], more: &str) {
+    pub(crate) async fn declare(&self, products: &[(&str, &str)], more: &str) {
         let product = |(name, sql): &(&str, &str)| {
             format!(
                 r#""{name}":{{"owner":"carol","purpose":"x","sql":"{sql}","input_stage":"raw"}}"#
@@ -263,7 +263,7 @@ impl World {
     }
 }
 
-fn ctx(name: &str) -> Ctx {
+pub(crate) fn ctx(name: &str) -> Ctx {
     Ctx::new(Identity::of(name.parse().expect("a principal")), "request-1")
 }
 
