@@ -26,6 +26,8 @@ mod kill;
 mod lineage;
 #[path = "cli/operations.rs"]
 mod operations;
+#[path = "cli/locks.rs"]
+mod locks;
 #[path = "cli/people.rs"]
 mod people;
 #[path = "cli/policies.rs"]
