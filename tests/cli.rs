@@ -20,14 +20,16 @@ mod examples;
 mod fetch;
 #[path = "cli/flow.rs"]
 mod flow;
+#[path = "cli/generated_client.rs"]
+mod generated_client;
 #[path = "cli/kill.rs"]
 mod kill;
 #[path = "cli/lineage.rs"]
 mod lineage;
-#[path = "cli/operations.rs"]
-mod operations;
 #[path = "cli/locks.rs"]
 mod locks;
+#[path = "cli/operations.rs"]
+mod operations;
 #[path = "cli/people.rs"]
 mod people;
 #[path = "cli/policies.rs"]

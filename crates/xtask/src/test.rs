@@ -67,6 +67,7 @@ fn run_on(combination: &str, mut command: Command, services: &Services) -> Resul
     println!("== lakes on {combination}");
     command.envs(services.environment()).env("LAKEBED_TEST_BACKEND", combination);
     command.env("LAKEBED_TEST_SCHEMATHESIS", setup::schemathesis()?);
+    command.env("LAKEBED_TEST_OPENAPI_CLIENT", setup::openapi_client()?);
     let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
     let output = child.stdout.take().expect("stdout is piped");
     let tally = show_and_count(BufReader::new(output), io::stdout())
