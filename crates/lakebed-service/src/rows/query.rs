@@ -89,7 +89,15 @@ fn values(query: &ProductQuery, given: &[(String, String)]) -> Result<Map<String
                 hint: None,
             })?,
             None if parameter.required => {
-                return Err(invalid_query(format!("parameter `{name}` is to be given")));
+                return Err(Error::Invalid {
+                    code: "invalid-query",
+                    message: format!("parameter `{name}` is to be given"),
+                    hint: Some(format!(
+                        "put `{name}=…`, a value of type `{}`, behind the `?` of the URL; where the \
+                         query's SQL is run by `lakebed sql`, add `--param {name}=…`",
+                        parameter.data_type
+                    )),
+                });
             }
             None => Value::Null,
         };
