@@ -5,7 +5,6 @@ use lakebed_core::{DatasetName, Product, ProductQuery, QueryParameter};
 use serde_json::{Map, Value};
 
 use super::{
-    Age,
     question::invalid_query,
     value::{has_values, value_of},
 };
@@ -20,8 +19,6 @@ use crate::{
 pub struct QueryOfProduct {
     /// The rows, as they come.
     pub answer: QueryAnswer,
-    /// How old the product's data is; none where the query read no version.
-    pub age: Option<Age>,
     /// That the product ends, or has ended.
     pub notice: Option<NoticeRecord>,
 }
@@ -53,12 +50,8 @@ impl Lake {
             }
             error => error,
         })?;
-        let age = match answer.resolved.first() {
-            Some(read) => Some(self.age_of(&rights, name, &product, &read.version).await?),
-            None => None,
-        };
         let notice = self.dataset(ctx, name).await?.record.notice;
-        Ok(QueryOfProduct { answer, age, notice })
+        Ok(QueryOfProduct { answer, notice })
     }
 }
 
