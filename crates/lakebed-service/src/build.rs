@@ -22,8 +22,8 @@ use lakebed_govern::{CatalogPlan, ContractChange, Rights};
 use lakebed_ingest::{ComputedRows, LocalSource, evolution_to};
 
 use crate::{
-    Ctx, Error, IngestOutcome, IngestRequest, IngestStatus, Lake, ProgressSink, ResolvedVersion,
-    Result, Seen, Snapshot, SourceInput, Ticket, VersionRecord,
+    Ctx, Error, ImpactAnswer, IngestOutcome, IngestRequest, IngestStatus, Lake, ProgressSink,
+    ResolvedVersion, Result, Seen, Snapshot, SourceInput, Ticket, VersionRecord,
     access::no_dataset,
     cache::InForce,
     engine::{
@@ -152,22 +152,21 @@ impl Lake {
 
     /// Refuses a contract of a product that breaks what its consumers rely on, unless its version says
     /// so: `after` instead of `before`, by `plan`.
-    pub(crate) fn check_promises(&self, plan: &CatalogPlan, after: &Declared) -> Result<()> {
+    ///
+    /// Those who would notice are named, as far as the asker may know of them.
+    pub(crate) async fn check_promises(
+        &self,
+        ctx: &Ctx,
+        plan: &CatalogPlan,
+        after: &Declared,
+    ) -> Result<()> {
         for change in &plan.contracts {
             if !after.products.contains_key(&change.dataset) {
                 continue;
             }
             let Some(why) = broken_promise(change) else { continue };
-            let made_of = self.made_of(after)?;
-            let consumers: Vec<String> = made_of
-                .keys()
-                .filter(|name| reaches(&made_of, name, &change.dataset))
-                .map(|name| format!("`{name}`"))
-                .collect();
-            let readers = match consumers.is_empty() {
-                true => "no product is made of it, but others may read it".to_owned(),
-                false => format!("made of it are {}", consumers.join(", ")),
-            };
+            let noticed = self.who_notices_promise(ctx, after, &change.dataset).await?;
+            let readers = told_of(&noticed);
             return Err(Error::Invalid {
                 code: "breaks-consumers",
                 message: format!("the contract of `{}` {why}; {readers}", change.dataset),
@@ -568,6 +567,35 @@ fn broken_promise(change: &ContractChange) -> Option<String> {
     let reasons: Vec<String> =
         reasons.map(|reason| format!("`{}` {}", reason.element, reason.what)).collect();
     Some(format!("breaks a promise ({}): {flaw}", reasons.join("; ")))
+}
+
+/// Those who would notice, in a few words.
+fn told_of(noticed: &ImpactAnswer) -> String {
+    let ImpactAnswer { products, locks, readers, .. } = noticed;
+    let products = products.iter().map(|found| format!("`{}`", found.product));
+    let locks = locks.iter().map(|lock| format!("`{}` of `{}`", lock.name, lock.actor));
+    let readers = readers.iter().flatten().map(|reader| format!("`{}`", reader.principal));
+    let parts = [
+        ("made of it are", products.collect::<Vec<_>>()),
+        ("locks that name it are", locks.collect()),
+        ("it was read in the last 90 days by", readers.collect()),
+    ];
+    let told = parts.iter().filter(|(_, names)| !names.is_empty());
+    let told: Vec<String> =
+        told.map(|(what, names)| format!("{what} {}", some_of(names))).collect();
+    match told.is_empty() {
+        true => "no product is made of it, but others may read it".to_owned(),
+        false => told.join("; "),
+    }
+}
+
+/// The first of these names.
+fn some_of(names: &[String]) -> String {
+    const MOST: usize = 10;
+    match names.len().checked_sub(MOST) {
+        None | Some(0) => names.join(", "),
+        Some(more) => format!("{} and {more} more", names[..MOST].join(", ")),
+    }
 }
 
 /// Products are made by one query over references.

@@ -169,17 +169,7 @@ impl World {
     }
 
     pub(crate) async fn declare(&self, products: &[(&str, &str)], more: &str) {
-        let product = |(name, sql): &(&str, &str)| {
-            format!(
-                r#""{name}":{{"owner":"carol","purpose":"x","sql":"{sql}","input_stage":"raw"}}"#
-            )
-        };
-        let products: Vec<String> = products.iter().map(product).collect();
-        let text = format!(
-            r#"{{"format":1,{GRANTS},{POLICY},"products":{{{}}}{more}}}"#,
-            products.join(",")
-        );
-        let declared: Declared = serde_json::from_str(&text).unwrap();
+        let declared = declared(products, more);
         let owner = self.test.ctx();
         let expected = self.test.lake.declared_catalog(&owner).await.unwrap().declaration;
         let expected = expected.map(|declaration| declaration.digest);
@@ -261,6 +251,16 @@ impl World {
         let locks = answer.locks.iter().map(line).collect::<Vec<_>>().join("\n");
         format!("{locks}{}", if answer.all_locks { "" } else { " and maybe others" })
     }
+}
+
+fn declared(products: &[(&str, &str)], more: &str) -> Declared {
+    let product = |(name, sql): &(&str, &str)| {
+        format!(r#""{name}":{{"owner":"carol","purpose":"x","sql":"{sql}","input_stage":"raw"}}"#)
+    };
+    let products: Vec<String> = products.iter().map(product).collect();
+    let products = products.join(",");
+    let text = format!(r#"{{"format":1,{GRANTS},{POLICY},"products":{{{products}}}{more}}}"#);
+    serde_json::from_str(&text).unwrap()
 }
 
 pub(crate) fn ctx(name: &str) -> Ctx {
@@ -615,6 +615,36 @@ async fn locks_are_registered_replaced_and_removed() {
         assert!(matches!(refused, Err(Error::Invalid { .. })), "{name}");
     }
     assert!(world.test.lake.register_lock(&ctx("carol"), "none", &[]).await.is_err());
+}
+
+/// Whoever breaks a promise is told who counts on it: the products they declare, and of locks and readers
+/// what they may know.
+#[tokio::test]
+async fn a_broken_promise_names_who_counts_on_it() {
+    let world = World::new().await;
+    let contract = |columns: &str| {
+        format!(
+            r#","contracts":{{"products.daily":{{"id":"d","version":"1.0.0","status":"active",
+            "object":"daily","columns":[{columns}]}}}}"#
+        )
+    };
+    world.declare(&PRODUCTS, &contract(r#"{"name":"total"},{"name":"area"}"#)).await;
+    let told = async |who: &Ctx| {
+        let narrower = declared(&PRODUCTS, &contract(r#"{"name":"total"}"#));
+        let error = world.test.lake.plan_catalog(who, &narrower).await.unwrap_err();
+        assert_eq!(error.code(), "breaks-consumers");
+        let told = error.to_string();
+        told[told.find("made of it are").expect("who notices")..].to_owned()
+    };
+    world.lock("alice", "train", &["products.daily"]).await.unwrap();
+    let query = QueryRequest { sql: "products.daily".to_owned(), ..QueryRequest::default() };
+    drop(world.test.lake.query(&ctx("dora"), query).await.unwrap());
+    insta::assert_snapshot!(told(&world.test.ctx()).await, @"made of it are `products.best`; locks that name it are `train` of `alice`; it was read in the last 90 days by `dora`, `carol`");
+    // `adam` may declare things, and knows neither locks nor readers of others.
+    insta::assert_snapshot!(told(&ctx("adam")).await, @"made of it are `products.best`");
+    // What is registered no more is counted on by nobody.
+    world.test.lake.remove_lock(&ctx("alice"), "train").await.unwrap();
+    insta::assert_snapshot!(told(&world.test.ctx()).await, @"made of it are `products.best`; it was read in the last 90 days by `dora`, `carol`");
 }
 
 #[tokio::test]
