@@ -12,11 +12,12 @@ use std::{
 };
 
 use futures::StreamExt as _;
+use lakebed_catalog::Commit;
 use lakebed_contract::Level;
 use lakebed_core::{
     Action, DatasetName, DatasetRef, Declared, DecodeOptions, Derivation, DerivedFrom, EventBody,
-    FormatName, Identity, IngestKey, IngestMode, InputVersion, LockedInput, Product, TableRef,
-    Target as Scope, lineage::Lineage,
+    FormatName, Identity, IngestKey, IngestMode, IngestRefused, InputVersion, LockedInput, Product,
+    TableRef, Target as Scope, lineage::Lineage,
 };
 use lakebed_govern::{CatalogPlan, ContractChange, Rights};
 use lakebed_ingest::{ComputedRows, LocalSource, evolution_to};
@@ -40,6 +41,8 @@ use crate::{
 pub const BUILD: &str = "build";
 /// How often a lost race is planned again.
 const ATTEMPTS: u32 = 100;
+/// What is said of a build that failed to those who may not know more.
+const NOT_COMPUTED: &str = "the statement of this product could not be computed";
 /// What the answer is called while it is read.
 const ANSWER: &str = "answer";
 
@@ -267,7 +270,10 @@ impl Lake {
                 Err(Error::Conflict { .. }) => {
                     tracing::debug!(product = %request.product, "planning again");
                 }
-                Err(error) => return Err(self.told_to(ctx, &plan, error).await?),
+                Err(error) => {
+                    self.put_failure(ctx, &request.product, &plan, &error).await?;
+                    return Err(self.told_to(ctx, &plan, error).await?);
+                }
                 Ok(made) => {
                     let inputs = self.seen_inputs(ctx, plan.inputs).await?;
                     return Ok(BuildOutcome { made, inputs });
@@ -494,6 +500,46 @@ impl Lake {
         Ok(lineage)
     }
 
+    /// Puts on record that a build failed, where it is the statement or what it reads that is to blame:
+    /// an event like that of an ingest that is refused, without a word of the data.
+    async fn put_failure(
+        &self,
+        ctx: &Ctx,
+        product: &DatasetName,
+        plan: &Plan,
+        error: &Error,
+    ) -> Result<()> {
+        let is_told = match error {
+            Error::Engine(engine) => {
+                !matches!(engine, EngineError::Internal { .. } | EngineError::Store(_))
+            }
+            Error::Invalid { .. } => true,
+            _ => false,
+        };
+        if !is_told {
+            return Ok(());
+        }
+        let inputs: BTreeSet<InputVersion> = inputs_of(&plan.inputs).into_iter().collect();
+        let body = EventBody::IngestRefused(IngestRefused {
+            dataset: product.clone(),
+            sources: Vec::new(),
+            derived_from: inputs.into_iter().collect(),
+            code: error.code().to_owned(),
+            message: NOT_COMPUTED.to_owned(),
+            quarantine: Vec::new(),
+            objects: Vec::new(),
+        });
+        let granted = self.authorize_ingest(ctx, product).await?;
+        let commit = Commit {
+            actor: granted.principal().to_string(),
+            at: self.inner.clock.now(),
+            idempotency_key: None,
+            changes: vec![body],
+        };
+        let committed = self.inner.catalog.commit(commit).await?;
+        self.inner.journal.publish_through(committed.last_seq()).await
+    }
+
     async fn seen_inputs(
         &self,
         ctx: &Ctx,
@@ -520,7 +566,7 @@ impl Lake {
         }
         Ok(Error::Invalid {
             code: "build-failed",
-            message: "the statement of this product could not be computed".to_owned(),
+            message: NOT_COMPUTED.to_owned(),
             hint: Some("whoever may read all that it is made of is told why".to_owned()),
         })
     }

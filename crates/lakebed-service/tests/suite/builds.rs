@@ -29,7 +29,7 @@ const DAILY: &str = "products.daily";
 
 /// Where an engine breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Breaks {
+pub(crate) enum Breaks {
     /// Before the first row.
     Planning,
     /// After some rows.
@@ -38,7 +38,7 @@ enum Breaks {
 
 /// An engine that breaks.
 #[derive(Debug)]
-struct Broken(Breaks);
+pub(crate) struct Broken(pub(crate) Breaks);
 
 #[async_trait]
 impl Engine for Broken {
@@ -366,5 +366,5 @@ async fn p12_however_a_build_ends_it_is_on_record() {
 }
 
 /// A contract of the product that promises a column it does not have.
-const REFUSES: &str = r#","contracts":{"products.daily":{"id":"d","version":"1.0.0","status":"active",
+pub(crate) const REFUSES: &str = r#","contracts":{"products.daily":{"id":"d","version":"1.0.0","status":"active",
     "object":"daily","columns":[{"name":"total"},{"name":"area"},{"name":"gone"}]}}"#;

@@ -201,12 +201,12 @@ impl World {
         self.test.lake.impact(&ctx(who), &dataset.parse().unwrap(), column).await
     }
 
-    async fn event(&self, who: &str, reference: &str) -> String {
+    pub(crate) async fn event(&self, who: &str, reference: &str) -> String {
         let (asker, reference) = (ctx(who), reference.parse().unwrap());
         self.test.lake.openlineage(&asker, &reference).await.unwrap().to_string()
     }
 
-    async fn version_id(&self, reference: &str) -> String {
+    pub(crate) async fn version_id(&self, reference: &str) -> String {
         let (owner, reference) = (self.test.ctx(), reference.parse().unwrap());
         let found = self.test.lake.resolve(&owner, &[reference], Detail::None).await.unwrap();
         found.versions[0].version.version_id.to_string()
