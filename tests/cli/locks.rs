@@ -28,18 +28,18 @@ fn a_thousand_references_are_one_request() {
         command.env("LAKEBED_LAKE", &served.url).env_remove("LAKEBED_CATALOG");
         world.finish(command, b"")
     };
-    let resolve = "POST /v1/resolve".to_owned();
+    let resolve = "POST /v1/resolve";
     let words: Vec<&str> = references.iter().map(String::as_str).collect();
     let pinned = asks(&[&["lock"][..], &words].concat());
     assert_eq!(pinned.code, Some(0), "{pinned}");
     until("pinning is in the log", || !answered(&served).is_empty());
-    assert_eq!(answered(&served), [resolve.clone()]);
+    assert_eq!(answered(&served), [resolve]);
 
     let checked = asks(&["lock", "--check"]);
     assert_eq!(checked.code, Some(0), "{checked}");
     assert!(checked.text().contains("no drift: 1,000 references"), "{checked}");
     until("checking is in the log", || answered(&served).len() > 1);
-    assert_eq!(answered(&served), [resolve.clone(), resolve.clone()]);
+    assert_eq!(answered(&served), [resolve; 2]);
 
     // All of them have drifted, and that is as many questions.
     world.write("airlines.csv", "carrier,name\nAA,American Airlines Inc.\n");
@@ -48,5 +48,5 @@ fn a_thousand_references_are_one_request() {
     assert_eq!(drifted.code, Some(1), "{drifted}");
     assert!(drifted.stderr.contains("1,000 references of lakebed.lock drifted"), "{drifted}");
     until("checking again is in the log", || answered(&served).len() > 2);
-    assert_eq!(answered(&served), [resolve.clone(), resolve.clone(), resolve]);
+    assert_eq!(answered(&served), [resolve; 3]);
 }
