@@ -20,10 +20,14 @@ mod examples;
 mod fetch;
 #[path = "cli/flow.rs"]
 mod flow;
+#[path = "cli/generated_client.rs"]
+mod generated_client;
 #[path = "cli/kill.rs"]
 mod kill;
 #[path = "cli/lineage.rs"]
 mod lineage;
+#[path = "cli/locks.rs"]
+mod locks;
 #[path = "cli/operations.rs"]
 mod operations;
 #[path = "cli/people.rs"]

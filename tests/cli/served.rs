@@ -87,13 +87,18 @@ impl Served {
 
     /// A whole answer: status and body.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
-        get(&self.address(), path)
+        self.get_with(path, "")
+    }
+
+    /// The same with more header fields, each with its end of line.
+    pub(crate) fn get_with(&self, path: &str, fields: &str) -> (u16, String) {
+        get(&self.address(), path, fields)
     }
 
     /// The same from the operators' door.
     pub(crate) fn get_operators(&self, path: &str) -> (u16, String) {
         let url = self.metrics_url.as_ref().expect("it was started with --metrics-listen");
-        get(url.strip_prefix("http://").unwrap().split('/').next().unwrap(), path)
+        get(url.strip_prefix("http://").unwrap().split('/').next().unwrap(), path, "")
     }
 
     /// Sends a request, and leaves the answer to be read.
@@ -112,10 +117,11 @@ impl Drop for Served {
     }
 }
 
-fn get(address: &str, path: &str) -> (u16, String) {
+fn get(address: &str, path: &str, fields: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    let request =
+        format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{fields}\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

@@ -55,7 +55,7 @@ pub enum EventBody {
         /// Its name.
         dataset: DatasetName,
     },
-    /// Sources were kept, but made no version.
+    /// Sources were kept, but made no version; or a product could not be computed.
     IngestRefused(IngestRefused),
     /// A contract was measured on a version.
     ContractMeasured(ContractMeasured),
@@ -183,8 +183,11 @@ pub struct HeadMoved {
 pub struct IngestRefused {
     /// The dataset they were meant for; it may not exist.
     pub dataset: DatasetName,
-    /// The originals, kept.
+    /// The originals, kept; none of a product whose statement could not be computed.
     pub sources: Vec<KeptSource>,
+    /// The versions that it was to be computed from, where it was; sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub derived_from: Vec<InputVersion>,
     /// A stable word for the reason.
     pub code: String,
     /// The reason, for people; no values of the data.

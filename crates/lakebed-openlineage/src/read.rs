@@ -35,6 +35,12 @@ pub fn check(event: &Value) -> Vec<Fault> {
     validate(document, document, event, "", &mut faults);
     // What several parts of a schema ask for is missing once.
     faults.dedup();
+    if let Some(fault) = no_kind(event) {
+        faults.retain(|fault| {
+            !(fault.pointer.is_empty() && KINDS.iter().any(|kind| kind.is_missed_by(fault)))
+        });
+        faults.insert(0, fault);
+    }
     if !faults.is_empty() {
         return faults;
     }
@@ -47,6 +53,51 @@ pub fn check(event: &Value) -> Vec<Fault> {
     faults.dedup();
     faults.truncate(MOST);
     faults
+}
+
+/// A kind of events, and the fields that tell it from the others.
+struct Kind {
+    name: &'static str,
+    marks: &'static [&'static str],
+}
+
+const RUN: Kind = Kind { name: "run event", marks: &["run", "job"] };
+const JOB: Kind = Kind { name: "job event", marks: &["job"] };
+const DATASET: Kind = Kind { name: "dataset event", marks: &["dataset"] };
+const KINDS: [Kind; 3] = [RUN, JOB, DATASET];
+
+impl Kind {
+    fn needs(&self) -> String {
+        let marks: Vec<String> = self.marks.iter().map(|mark| format!("`{mark}`")).collect();
+        marks.join(" and ")
+    }
+
+    /// Whether a fault says that a mark of this kind is missing.
+    fn is_missed_by(&self, fault: &Fault) -> bool {
+        self.marks.iter().any(|mark| fault.why == format!("`{mark}` is missing"))
+    }
+}
+
+/// What is wrong with an event that is none of the three kinds: what they are, and what it lacks for the
+/// one that its other fields are of.
+fn no_kind(event: &Value) -> Option<Fault> {
+    let fields = event.as_object()?;
+    let has = |name: &&str| fields.contains_key(*name);
+    if KINDS.iter().any(|kind| kind.marks.iter().any(has)) {
+        return None;
+    }
+    let nearest = match (has(&"eventType"), has(&"inputs") || has(&"outputs")) {
+        (false, true) => JOB,
+        _ => RUN,
+    };
+    let kinds = KINDS.map(|kind| format!("a {} has {}", kind.name, kind.needs()));
+    let why = format!(
+        "it is none of the three kinds: {}; for a {} it lacks {}",
+        kinds.join(", "),
+        nearest.name,
+        nearest.needs()
+    );
+    Some(Fault::new("", why))
 }
 
 /// What the record keeps of a checked event; `told` are its bytes.

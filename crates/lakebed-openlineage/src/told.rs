@@ -93,23 +93,44 @@ pub fn run_event_schema() -> String {
     format!("{SPEC}2-0-2/OpenLineage.json#/$defs/RunEvent")
 }
 
-/// The run event.
+/// How a version, or an object, is written where a dataset's version is told: as in references.
+#[must_use]
+pub fn version_word(id: ObjectId) -> String {
+    format!("b3:{id}")
+}
+
+/// The run event that says how it ended.
 #[must_use]
 pub fn told(told: &Told<'_>) -> Value {
+    let kind = if told.failure.is_some() { "FAIL" } else { "COMPLETE" };
+    let output = output(&namespace_of(told.lake), told);
+    run_event(told, kind, run_facets(told), output)
+}
+
+/// The run event that says that the same run began. The journal knows of a change once it is made, so
+/// that a run begins and ends at one time.
+#[must_use]
+pub fn began(told: &Told<'_>) -> Value {
+    let begun = Told { built: None, lineage: None, failure: None, ..told.clone() };
+    let output = output(&namespace_of(told.lake), &begun);
+    run_event(&begun, "START", run_facets(&begun), output)
+}
+
+fn run_event(told: &Told<'_>, kind: &str, run_facets: Value, output: Value) -> Value {
     let namespace = namespace_of(told.lake);
     let stage = told.stage.map(|stage| format!(":{stage}")).unwrap_or_default();
     let inputs = told.inputs.iter().map(|read| input(&namespace, read));
     json!({
-        "eventType": if told.failure.is_some() { "FAIL" } else { "COMPLETE" },
+        "eventType": kind,
         "eventTime": told.event.at.to_string(),
-        "run": { "runId": run_id_of(told.lake, told.event.seq), "facets": run_facets(told) },
+        "run": { "runId": run_id_of(told.lake, told.event.seq), "facets": run_facets },
         "job": {
             "namespace": &namespace,
             "name": format!("{}:{}{stage}", told.deed, told.dataset),
             "facets": job_facets(told),
         },
         "inputs": inputs.collect::<Vec<_>>(),
-        "outputs": [output(&namespace, told)],
+        "outputs": [output],
         "producer": PRODUCER,
         "schemaURL": run_event_schema(),
     })
@@ -144,14 +165,14 @@ fn input(namespace: &str, read: &ToldInput) -> Value {
             "namespace": namespace,
             "name": dataset.to_string(),
             "facets": {
-                "version": version(id.object().to_string()),
+                "version": version(version_word(id.object())),
                 "dataSource": data_source(namespace),
             },
         }),
         ToldInput::Original(name, object) => json!({
             "namespace": format!("{namespace}/originals"),
             "name": name,
-            "facets": { "version": version(object.to_string()) },
+            "facets": { "version": version(version_word(*object)) },
         }),
     }
 }
@@ -162,7 +183,7 @@ fn output(namespace: &str, told: &Told<'_>) -> Value {
     let mut add = |key: &str, value| facets.insert(key.to_owned(), value);
     add("dataSource", data_source(namespace));
     if let Some(built) = told.built {
-        let version = json!({ "datasetVersion": built.version_id.object().to_string() });
+        let version = json!({ "datasetVersion": version_word(built.version_id.object()) });
         add("version", facet(DATASET_VERSION, version));
         if let Some(schema) = built.schema {
             add("schema", facet(SCHEMA, json!({ "fields": fields(schema) })));

@@ -168,6 +168,23 @@ fn what_is_wrong_is_told_by_its_place() {
     let mut nobody = run();
     nobody.as_object_mut().unwrap().remove("job");
     assert_eq!(faults(&nobody), ["the event: `job` is missing"]);
+    // Without what tells the kinds apart, all three are told, and the nearest.
+    let kinds = "it is none of the three kinds: a run event has `run` and `job`, a job event has `job`, \
+                 a dataset event has `dataset`";
+    nobody.as_object_mut().unwrap().remove("run");
+    assert_eq!(
+        faults(&nobody),
+        [format!("the event: {kinds}; for a run event it lacks `run` and `job`")]
+    );
+    nobody.as_object_mut().unwrap().remove("eventType");
+    nobody.as_object_mut().unwrap().remove("producer");
+    assert_eq!(
+        faults(&nobody),
+        [
+            format!("the event: {kinds}; for a job event it lacks `job`"),
+            "the event: `producer` is missing".to_owned()
+        ]
+    );
     let facet = json!({ "_producer": "a:b", "_schemaURL": "a:c", "fields": [{ "type": "int" }] });
     assert_eq!(
         faults(&with_facet("/outputs/0/facets", "schema", &facet)),

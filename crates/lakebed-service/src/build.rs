@@ -12,18 +12,19 @@ use std::{
 };
 
 use futures::StreamExt as _;
+use lakebed_catalog::Commit;
 use lakebed_contract::Level;
 use lakebed_core::{
     Action, DatasetName, DatasetRef, Declared, DecodeOptions, Derivation, DerivedFrom, EventBody,
-    FormatName, Identity, IngestKey, IngestMode, InputVersion, LockedInput, Product, TableRef,
-    Target as Scope, lineage::Lineage,
+    FormatName, Identity, IngestKey, IngestMode, IngestRefused, InputVersion, LockedInput, Product,
+    TableRef, Target as Scope, lineage::Lineage,
 };
 use lakebed_govern::{CatalogPlan, ContractChange, Rights};
 use lakebed_ingest::{ComputedRows, LocalSource, evolution_to};
 
 use crate::{
-    Ctx, Error, IngestOutcome, IngestRequest, IngestStatus, Lake, ProgressSink, ResolvedVersion,
-    Result, Seen, Snapshot, SourceInput, Ticket, VersionRecord,
+    Ctx, Error, ImpactAnswer, IngestOutcome, IngestRequest, IngestStatus, Lake, ProgressSink,
+    ResolvedVersion, Result, Seen, Snapshot, SourceInput, Ticket, VersionRecord,
     access::no_dataset,
     cache::InForce,
     engine::{
@@ -40,6 +41,8 @@ use crate::{
 pub const BUILD: &str = "build";
 /// How often a lost race is planned again.
 const ATTEMPTS: u32 = 100;
+/// What is said of a build that failed to those who may not know more.
+const NOT_COMPUTED: &str = "the statement of this product could not be computed";
 /// What the answer is called while it is read.
 const ANSWER: &str = "answer";
 
@@ -84,6 +87,14 @@ pub(crate) struct Plan {
     tables: Vec<BoundTable>,
     snapshot: Snapshot,
     in_force: Arc<InForce>,
+}
+
+/// Whether a build was made before.
+enum Found {
+    /// It was: this.
+    Made(Box<IngestOutcome>),
+    /// It was not, and the product is this by now.
+    Not(Box<Target>),
 }
 
 impl Lake {
@@ -144,22 +155,21 @@ impl Lake {
 
     /// Refuses a contract of a product that breaks what its consumers rely on, unless its version says
     /// so: `after` instead of `before`, by `plan`.
-    pub(crate) fn check_promises(&self, plan: &CatalogPlan, after: &Declared) -> Result<()> {
+    ///
+    /// Those who would notice are named, as far as the asker may know of them.
+    pub(crate) async fn check_promises(
+        &self,
+        ctx: &Ctx,
+        plan: &CatalogPlan,
+        after: &Declared,
+    ) -> Result<()> {
         for change in &plan.contracts {
             if !after.products.contains_key(&change.dataset) {
                 continue;
             }
             let Some(why) = broken_promise(change) else { continue };
-            let made_of = self.made_of(after)?;
-            let consumers: Vec<String> = made_of
-                .keys()
-                .filter(|name| reaches(&made_of, name, &change.dataset))
-                .map(|name| format!("`{name}`"))
-                .collect();
-            let readers = match consumers.is_empty() {
-                true => "no product is made of it, but others may read it".to_owned(),
-                false => format!("made of it are {}", consumers.join(", ")),
-            };
+            let noticed = self.who_notices_promise(ctx, after, &change.dataset).await?;
+            let readers = told_of(&noticed);
             return Err(Error::Invalid {
                 code: "breaks-consumers",
                 message: format!("the contract of `{}` {why}; {readers}", change.dataset),
@@ -251,14 +261,19 @@ impl Lake {
         for _ in 0..ATTEMPTS {
             let plan = self.plan_build(ctx, &request).await?;
             let made = match self.built_before(ctx, &request.product, &plan).await? {
-                Some(made) => Ok(made),
-                None => self.build_once(ctx, &request.product, &plan, &meter).await,
+                Found::Made(made) => Ok(*made),
+                Found::Not(target) => {
+                    self.build_once(ctx, &request.product, &plan, &target, &meter).await
+                }
             };
             match made {
                 Err(Error::Conflict { .. }) => {
                     tracing::debug!(product = %request.product, "planning again");
                 }
-                Err(error) => return Err(self.told_to(ctx, &plan, error).await?),
+                Err(error) => {
+                    self.put_failure(ctx, &request.product, &plan, &error).await?;
+                    return Err(self.told_to(ctx, &plan, error).await?);
+                }
                 Ok(made) => {
                     let inputs = self.seen_inputs(ctx, plan.inputs).await?;
                     return Ok(BuildOutcome { made, inputs });
@@ -355,12 +370,7 @@ impl Lake {
     }
 
     /// The version that this very build made before: the newest, or the one under the same key.
-    async fn built_before(
-        &self,
-        ctx: &Ctx,
-        product: &DatasetName,
-        plan: &Plan,
-    ) -> Result<Option<IngestOutcome>> {
+    async fn built_before(&self, ctx: &Ctx, product: &DatasetName, plan: &Plan) -> Result<Found> {
         if let Some(key) = &ctx.idempotency_key {
             let events = self.inner.catalog.find_commit(ctx.actor(), key).await?;
             let made = events.iter().find_map(|event| match &event.body {
@@ -372,7 +382,8 @@ impl Lake {
                     self.inner.journal.publish_through(seq).await?;
                     let version = record_of(self, product, made.number).await?;
                     let outcome = self.unchanged(ctx, version).await?;
-                    return Ok(Some(IngestOutcome { status: IngestStatus::Committed, ..outcome }));
+                    let outcome = IngestOutcome { status: IngestStatus::Committed, ..outcome };
+                    return Ok(Found::Made(Box::new(outcome)));
                 }
                 None if events.is_empty() => {}
                 _ => return Err(key_reused()),
@@ -380,18 +391,24 @@ impl Lake {
         }
         let request = ingest_of(product, PathBuf::new(), DecodeOptions::default());
         let target = self.ingest_target(ctx, &request).await?;
-        let Some((newest, _)) = &target.newest else { return Ok(None) };
-        if key_of(product, plan, &target) != newest.ingest_key {
-            return Ok(None);
+        let key = key_of(product, plan, &target);
+        match &target.newest {
+            Some((newest, _)) if newest.ingest_key == key => {
+                let made = self.unchanged(ctx, newest.clone()).await?;
+                Ok(Found::Made(Box::new(made)))
+            }
+            _ => Ok(Found::Not(Box::new(target))),
         }
-        self.unchanged(ctx, newest.clone()).await.map(Some)
     }
 
+    /// Makes the version that comes after what `target` was before anything was computed: who else
+    /// made one meanwhile was first.
     async fn build_once(
         &self,
         ctx: &Ctx,
         product: &DatasetName,
         plan: &Plan,
+        target: &Target,
         meter: &Arc<Meter>,
     ) -> Result<IngestOutcome> {
         let folder = tempfile::Builder::new()
@@ -403,7 +420,6 @@ impl Lake {
         let options =
             DecodeOptions { format: Some(FormatName::Parquet), ..DecodeOptions::default() };
         let mut request = ingest_of(product, answer.clone(), options);
-        let target = self.ingest_target(ctx, &request).await?;
         if let Some(before) = target.schema().cloned() {
             let source = LocalSource { name: ANSWER.to_owned(), path: answer };
             let evolution = blocking(move || Ok(evolution_to(&source, &before)));
@@ -422,7 +438,7 @@ impl Lake {
             lineage,
         };
         let mut attempt = Attempt::new(self, ctx, &request, meter).computed(&computed);
-        attempt.make_version(&target, &mut sources).await
+        attempt.make_version(target, &mut sources).await
     }
 
     /// Runs the statement and writes its rows to `answer`; says what its columns are made of. It is on
@@ -484,6 +500,46 @@ impl Lake {
         Ok(lineage)
     }
 
+    /// Puts on record that a build failed, where it is the statement or what it reads that is to blame:
+    /// an event like that of an ingest that is refused, without a word of the data.
+    async fn put_failure(
+        &self,
+        ctx: &Ctx,
+        product: &DatasetName,
+        plan: &Plan,
+        error: &Error,
+    ) -> Result<()> {
+        let is_told = match error {
+            Error::Engine(engine) => {
+                !matches!(engine, EngineError::Internal { .. } | EngineError::Store(_))
+            }
+            Error::Invalid { .. } => true,
+            _ => false,
+        };
+        if !is_told {
+            return Ok(());
+        }
+        let inputs: BTreeSet<InputVersion> = inputs_of(&plan.inputs).into_iter().collect();
+        let body = EventBody::IngestRefused(IngestRefused {
+            dataset: product.clone(),
+            sources: Vec::new(),
+            derived_from: inputs.into_iter().collect(),
+            code: error.code().to_owned(),
+            message: NOT_COMPUTED.to_owned(),
+            quarantine: Vec::new(),
+            objects: Vec::new(),
+        });
+        let granted = self.authorize_ingest(ctx, product).await?;
+        let commit = Commit {
+            actor: granted.principal().to_string(),
+            at: self.inner.clock.now(),
+            idempotency_key: None,
+            changes: vec![body],
+        };
+        let committed = self.inner.catalog.commit(commit).await?;
+        self.inner.journal.publish_through(committed.last_seq()).await
+    }
+
     async fn seen_inputs(
         &self,
         ctx: &Ctx,
@@ -510,7 +566,7 @@ impl Lake {
         }
         Ok(Error::Invalid {
             code: "build-failed",
-            message: "the statement of this product could not be computed".to_owned(),
+            message: NOT_COMPUTED.to_owned(),
             hint: Some("whoever may read all that it is made of is told why".to_owned()),
         })
     }
@@ -557,6 +613,35 @@ fn broken_promise(change: &ContractChange) -> Option<String> {
     let reasons: Vec<String> =
         reasons.map(|reason| format!("`{}` {}", reason.element, reason.what)).collect();
     Some(format!("breaks a promise ({}): {flaw}", reasons.join("; ")))
+}
+
+/// Those who would notice, in a few words.
+fn told_of(noticed: &ImpactAnswer) -> String {
+    let ImpactAnswer { products, locks, readers, .. } = noticed;
+    let products = products.iter().map(|found| format!("`{}`", found.product));
+    let locks = locks.iter().map(|lock| format!("`{}` of `{}`", lock.name, lock.actor));
+    let readers = readers.iter().flatten().map(|reader| format!("`{}`", reader.principal));
+    let parts = [
+        ("made of it are", products.collect::<Vec<_>>()),
+        ("locks that name it are", locks.collect()),
+        ("it was read in the last 90 days by", readers.collect()),
+    ];
+    let told = parts.iter().filter(|(_, names)| !names.is_empty());
+    let told: Vec<String> =
+        told.map(|(what, names)| format!("{what} {}", some_of(names))).collect();
+    match told.is_empty() {
+        true => "no product is made of it, but others may read it".to_owned(),
+        false => told.join("; "),
+    }
+}
+
+/// The first of these names.
+fn some_of(names: &[String]) -> String {
+    const MOST: usize = 10;
+    match names.len().checked_sub(MOST) {
+        None | Some(0) => names.join(", "),
+        Some(more) => format!("{} and {more} more", names[..MOST].join(", ")),
+    }
 }
 
 /// Products are made by one query over references.

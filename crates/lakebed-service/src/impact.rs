@@ -10,14 +10,14 @@ use std::{
 };
 
 use lakebed_core::{
-    Action, DatasetName, Product, Target, Timestamp, VersionId,
+    Action, DatasetName, Declared, Product, Target, Timestamp, VersionId,
     lineage::{Input, Lineage},
 };
+use lakebed_govern::Rights;
 
 use crate::{
     Ctx, Lake, Result, VersionRecord,
     build::references_of,
-    cache::InForce,
     engine::{Parameters, QueryJob, QueryLimits},
     lineage::{Columns, Sees, no_column},
     reads::{Asked, ReadBody, ReadEnding, ReadIntent, StoredRead},
@@ -121,6 +121,13 @@ impl Effect {
     }
 }
 
+/// Products as they are declared, and of which of them may be told.
+#[derive(Clone, Copy)]
+struct Declarations<'a> {
+    declared: &'a Declared,
+    knows: &'a (dyn Fn(&Rights, &DatasetName, &Product) -> bool + Sync),
+}
+
 /// A dataset that reads another.
 struct Consumer {
     declared: Option<Product>,
@@ -144,6 +151,7 @@ impl Lake {
     ) -> Result<ImpactAnswer> {
         let record = self.dataset(ctx, dataset).await?.record;
         let mut sees = Sees::of(self, ctx).await?;
+        let in_force = self.in_force().await?;
         if let Some(column) = column {
             let is_there = match &record.newest {
                 Some(newest) => sees.has(newest, column).await?,
@@ -153,11 +161,48 @@ impl Lake {
                 return Err(no_column(dataset, column));
             }
         }
+        let knows = |rights: &Rights, name: &DatasetName, product: &Product| {
+            rights.discovers(name) && self.is_told(rights, name, product)
+        };
+        self.who_notices(
+            ctx,
+            &mut sees,
+            Declarations { declared: &in_force.declared, knows: &knows },
+            dataset,
+            column,
+        )
+        .await
+    }
+
+    /// Who would notice that a promise about `dataset` is broken, once `after` is declared: its
+    /// products are known to whoever declares them.
+    ///
+    /// # Errors
+    /// When the catalog or the store cannot be read.
+    pub(crate) async fn who_notices_promise(
+        &self,
+        ctx: &Ctx,
+        after: &Declared,
+        dataset: &DatasetName,
+    ) -> Result<ImpactAnswer> {
+        let mut sees = Sees::of(self, ctx).await?;
+        let declarations = Declarations { declared: after, knows: &|_, _, _| true };
+        self.who_notices(ctx, &mut sees, declarations, dataset, None).await
+    }
+
+    async fn who_notices(
+        &self,
+        ctx: &Ctx,
+        sees: &mut Sees<'_>,
+        declarations: Declarations<'_>,
+        dataset: &DatasetName,
+        column: Option<&str>,
+    ) -> Result<ImpactAnswer> {
         let changed = match column {
             Some(column) => Changed::Columns(BTreeSet::from([column.to_owned()])),
             None => Changed::All,
         };
-        let products = self.products_of(&mut sees, dataset, changed).await?;
+        let products = self.products_of(sees, declarations, dataset, changed).await?;
         let audits = sees.rights.allows(Action::Audit, &Target::Lake);
         let on = Target::Dataset(dataset.clone());
         let all_locks = audits
@@ -174,17 +219,17 @@ impl Lake {
     async fn products_of(
         &self,
         sees: &mut Sees<'_>,
+        declarations: Declarations<'_>,
         dataset: &DatasetName,
         changed: Changed,
     ) -> Result<Vec<ImpactProduct>> {
-        let in_force = self.in_force().await?;
         let built_from = self.inner.catalog.derivations().await?;
         let is_about_columns = changed != Changed::All;
         let mut found: BTreeMap<DatasetName, ImpactProduct> = BTreeMap::new();
         let mut known: BTreeMap<DatasetName, Changed> = BTreeMap::new();
         let mut next = VecDeque::from([(dataset.clone(), changed, 0)]);
         while let Some((input, changed, steps)) = next.pop_front() {
-            for (name, consumer) in self.consumers(sees, &in_force, &built_from, &input).await? {
+            for (name, consumer) in self.consumers(sees, declarations, &built_from, &input).await? {
                 let seen = match &consumer.built {
                     Some(built) => sees.columns(built).await?,
                     None => Columns::All,
@@ -221,15 +266,13 @@ impl Lake {
     async fn consumers(
         &self,
         sees: &Sees<'_>,
-        in_force: &InForce,
+        Declarations { declared, knows }: Declarations<'_>,
         built_from: &[(DatasetName, DatasetName)],
         input: &DatasetName,
     ) -> Result<BTreeMap<DatasetName, Consumer>> {
         let mut consumers: BTreeMap<DatasetName, Consumer> = BTreeMap::new();
-        for (name, product) in &in_force.declared.products {
-            let is_for_them =
-                sees.rights.discovers(name) && self.is_told(&sees.rights, name, product);
-            if is_for_them && self.reads_dataset(product, input) {
+        for (name, product) in &declared.products {
+            if knows(&sees.rights, name, product) && self.reads_dataset(product, input) {
                 consumers.insert(
                     name.clone(),
                     Consumer {

@@ -75,7 +75,7 @@ impl Lake {
         let (_, current) = self.newest_in_force().await?;
         let current = current.as_ref().map(|current| &current.declared);
         let mut plan = plan_catalog(current, declared, self.inner.clock.now());
-        self.check_promises(&plan, declared)?;
+        self.check_promises(ctx, &plan, declared).await?;
         plan.warnings.extend(self.check_policies_fit(current, declared).await?);
         Ok(plan)
     }
@@ -103,7 +103,7 @@ impl Lake {
         if plan.before != expected {
             return Err(moved(expected, plan.before));
         }
-        self.check_promises(&plan, &declared)?;
+        self.check_promises(ctx, &plan, &declared).await?;
         if plan.loses_last_admin && !without_admin {
             return Err(Error::Invalid {
                 code: "no-admin-left",

@@ -4,7 +4,7 @@ use futures::StreamExt as _;
 use lakebed_core::{DatasetKind, DatasetRef, TablePart, TableRef};
 
 use crate::{
-    Ctx, Error, Lake, ResolvedVersion, Result, Snapshot, Ticket,
+    Age, Ctx, Error, Lake, ResolvedVersion, Result, Snapshot, Ticket,
     access::restricted,
     cache::InForce,
     engine::{
@@ -34,8 +34,18 @@ pub struct QueryAnswer {
     pub snapshot: Snapshot,
     /// What every reference resolved to, in order of appearance.
     pub resolved: Vec<ResolvedVersion>,
+    /// How old the products among that are, as far as the asker may know; none where there are none.
+    pub age: Option<Age>,
     /// The rows.
     pub stream: QueryStream,
+}
+
+/// See [`QueryAnswer`].
+struct Answered {
+    snapshot: Snapshot,
+    resolved: Vec<ResolvedVersion>,
+    age: Option<Age>,
+    stream: QueryStream,
 }
 
 impl Lake {
@@ -65,10 +75,11 @@ impl Lake {
             Asked::Statement { sql: request.sql.clone(), parameters: request.parameters.clone() };
         let mut reading = Reading::begin(&self.inner.reads, ctx, asked)?;
         match self.answer(ctx, request, &mut reading, enter, on_wait).await {
-            Ok((snapshot, resolved, stream)) => Ok(QueryAnswer {
+            Ok(Answered { snapshot, resolved, age, stream }) => Ok(QueryAnswer {
                 statement_id: reading.id().to_owned(),
                 snapshot,
                 resolved,
+                age,
                 stream: reading.follow(stream),
             }),
             Err(error) => {
@@ -86,7 +97,7 @@ impl Lake {
         reading: &mut Reading,
         enter: impl FnOnce() -> Result<Ticket> + Send,
         on_wait: impl FnMut(u64) -> Result<()> + Send,
-    ) -> Result<(Snapshot, Vec<ResolvedVersion>, QueryStream)> {
+    ) -> Result<Answered> {
         let prepared = self.inner.engine.prepare(&request.sql)?;
         let permit = enter()?.admitted(on_wait).await?;
         let mut references: Vec<DatasetRef> = Vec::new();
@@ -96,6 +107,7 @@ impl Lake {
             }
         }
         let (resolution, in_force) = self.resolve_rows(ctx, &references).await?;
+        let age = self.age_of_all(ctx, &resolution.versions, &in_force).await?;
         let mut tables = Vec::with_capacity(prepared.references.len());
         for TableRef { reference, part } in &prepared.references {
             for resolved in resolution.versions.iter().filter(|r| r.reference == *reference) {
@@ -132,7 +144,7 @@ impl Lake {
                 batch.map_err(|error| if is_restricted { without_digests(error) } else { error })
             })
             .boxed();
-        Ok((resolution.snapshot, resolution.versions, stream))
+        Ok(Answered { snapshot: resolution.snapshot, resolved: resolution.versions, age, stream })
     }
 
     /// The version, and what of it the asker may see. Rows that did not fit are there as they came,

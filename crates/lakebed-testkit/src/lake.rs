@@ -162,6 +162,19 @@ impl TestLake {
         wrap: impl FnOnce(Arc<dyn Backend>) -> Arc<dyn Backend>,
         probe: Arc<dyn Probe>,
     ) -> Result<Lake> {
+        self.failing_with(Arc::new(NoEngine), wrap, probe).await
+    }
+
+    /// The same with an engine that answers.
+    ///
+    /// # Errors
+    /// As [`Lake::assemble`].
+    pub async fn failing_with(
+        &self,
+        engine: Arc<dyn Engine>,
+        wrap: impl FnOnce(Arc<dyn Backend>) -> Arc<dyn Backend>,
+        probe: Arc<dyn Probe>,
+    ) -> Result<Lake> {
         let config = self.config();
         let (backend, scratch): (Arc<dyn Backend>, Scratch) = match &config.root {
             Root::Folder(root) => {
@@ -182,7 +195,7 @@ impl TestLake {
             root: config.root.to_string(),
             store,
             catalog,
-            engine: Arc::new(NoEngine),
+            engine,
             clock: Arc::new(FrozenClock::default()),
             probe,
         })

@@ -19,6 +19,7 @@ usage: cargo xtask <command>
   bench ingest     lakebed beside DuckDB: ingest, the same file again, 1 % more rows, resolve
   bench query      governed SQL beside DataFusion alone, ROAPI and DuckDB: TPC-H, a tiny query, an export
   bench resolve    resolve alone, with 1 version and with 1,000
+  bench lock       lock --check of 1,000 references, local and by a server
   bench messy      polluted files: who loads what is wrong and does not say so
       --rounds N       clean rounds to measure (7)
       --others CORES   reject a round while the rest of the machine keeps more busy (0.25)

@@ -20,6 +20,9 @@ const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 /// What the examples in Python import; its folder has the first one's name.
 const LEARNING: [&str; 2] = ["scikit-learn==1.9.1", "pyarrow==26.0.1"];
 
+/// What makes clients of OpenAPI documents.
+const OPENAPI_CLIENT: &str = "openapi-python-client==0.29.1";
+
 /// A program the tests call.
 #[derive(Debug)]
 pub(crate) struct Tool {
@@ -63,6 +66,12 @@ pub(crate) fn schemathesis() -> Result<PathBuf> {
 pub(crate) fn python() -> Result<PathBuf> {
     let probe = ["-c", "import joblib, pyarrow, sklearn"];
     python_tool("Python with scikit-learn and pyarrow", &LEARNING, "python", &probe)
+}
+
+/// The program that makes a Python client of an OpenAPI document, installed likewise. What its clients
+/// need is installed with it.
+pub(crate) fn openapi_client() -> Result<PathBuf> {
+    python_tool("openapi-python-client", &[OPENAPI_CLIENT], "openapi-python-client", &["--version"])
 }
 
 /// A program of Python packages, in an environment of their own.

@@ -69,6 +69,7 @@ fn run_on(combination: &str, mut command: Command, services: &Services) -> Resul
     command.env("LAKEBED_TEST_SCHEMATHESIS", setup::schemathesis()?);
     command.env("LAKEBED_TEST_PYTHON", setup::python()?);
     command.env("LAKEBED_TEST_RSCRIPT", setup::rscript()?);
+    command.env("LAKEBED_TEST_OPENAPI_CLIENT", setup::openapi_client()?);
     let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
     let output = child.stdout.take().expect("stdout is piped");
     let tally = show_and_count(BufReader::new(output), io::stdout())

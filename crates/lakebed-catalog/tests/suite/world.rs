@@ -80,6 +80,7 @@ pub(crate) fn refused(dataset: &str, seed: &str) -> EventBody {
     EventBody::IngestRefused(IngestRefused {
         dataset: name(dataset),
         sources: vec![KeptSource { name: seed.to_owned(), object }],
+        derived_from: Vec::new(),
         code: "not-a-table".to_owned(),
         message: "the source is no table".to_owned(),
         quarantine: Vec::new(),

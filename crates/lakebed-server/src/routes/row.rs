@@ -160,7 +160,7 @@ pub(crate) async fn query_product(
     let mut tally = StatementTally::begin(state.metrics.clone());
     let found = state.lake.query_of_product(&ctx, &product, &query, &given, limits).await;
     let found = tally.counted(found)?;
-    let own = match (found.answer.resolved.first(), &found.age) {
+    let own = match (found.answer.resolved.first(), &found.answer.age) {
         (Some(read), Some(age)) => own_headers(read.version.number, age, found.notice)?,
         _ => HeaderMap::new(),
     };
@@ -229,6 +229,13 @@ fn own_headers(version: u64, age: &Age, notice: Option<NoticeRecord>) -> Result<
     let notice = notice.map(convert::notice);
     let mut headers = convert::notice_headers(notice.as_ref());
     put(&mut headers, HeaderName::from_static(media::VERSION), &version.to_string())?;
+    headers.extend(age_headers(age)?);
+    Ok(headers)
+}
+
+/// As of when rows are, and whether that is stale.
+pub(super) fn age_headers(age: &Age) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
     put(&mut headers, HeaderName::from_static(media::AS_OF), &age.as_of.to_string())?;
     if let Some(stale) = &age.stale {
         let is_stale = (!stale.is_empty()).to_string();

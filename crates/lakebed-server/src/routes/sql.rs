@@ -18,7 +18,10 @@ use lakebed_service::{
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use super::problems::{Always, BadBody, Changes, NotAcceptable, NotFound, RawBytes, TooMany};
+use super::{
+    problems::{Always, BadBody, Changes, NotAcceptable, NotFound, RawBytes, TooMany},
+    row::age_headers,
+};
 use crate::{
     Access, AppState,
     accept::negotiate,
@@ -74,6 +77,12 @@ enum Int64Query {
                     description = "What was read: `seq` and RFC 3339 time, a space between"),
                 ("lakebed-resolved" = String,
                     description = "The versions that were read: a JSON list, in base64url"),
+                ("lakebed-as-of" = String, description = "Of a statement that reads products: when \
+                    the oldest version of one was committed"),
+                ("lakebed-stale" = String, description = "Of a statement that reads products: `true` \
+                    where an input of one has another version by now, or its contract promises newer \
+                    rows; absent for those who may not know what they are made of"),
+                ("lakebed-stale-because" = String, description = "`inputs`, `contract`, or both"),
             )
         ),
         BadBody, NotFound, NotAcceptable, TooMany, Changes, Always
@@ -179,14 +188,18 @@ pub(crate) async fn respond(
     reader: Reader,
     tally: StatementTally,
 ) -> Result<Response> {
-    let QueryAnswer { statement_id, snapshot, resolved, stream } = answer;
+    let QueryAnswer { statement_id, snapshot, resolved, age, stream } = answer;
     let preamble = Preamble {
         statement_id,
         snapshot: convert::snapshot(snapshot),
         resolved: resolved.iter().map(convert::input).collect::<Vec<ResolvedInput>>(),
         page: None,
     };
-    respond_rows(preamble, stream, written, reader, tally).await
+    let mut response = respond_rows(preamble, stream, written, reader, tally).await?;
+    if let Some(age) = &age {
+        response.headers_mut().extend(age_headers(age)?);
+    }
+    Ok(response)
 }
 
 /// The same for rows of which it is known what to say.

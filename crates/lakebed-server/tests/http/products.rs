@@ -232,6 +232,47 @@ async fn pages_are_of_one_version() {
     assert_eq!(product["as_of"], newest.header("lakebed-as-of"));
 }
 
+/// SQL says as of when the products are that it reads, as rows do: to those who may know.
+#[tokio::test(flavor = "multi_thread")]
+async fn sql_says_how_old_products_are() {
+    let world = World::new().await;
+    let sql = async |who: &str, sql: &'static str| {
+        let headers = ["content-type: text/plain", "accept: text/csv"];
+        let answer = call(&world.door(who), "POST", "/v1/sql", &headers, sql).await;
+        assert_eq!(answer.status, 200, "{sql}");
+        let words = ["as-of", "stale", "stale-because"];
+        words.map(|word| answer.header(&format!("lakebed-{word}")).to_owned())
+    };
+    let count = "SELECT count(*) FROM shop.sales";
+    let [as_of, stale, because] = sql("alice", count).await;
+    assert!(as_of.ends_with('Z'), "{as_of}");
+    assert_eq!((stale.as_str(), because.as_str()), ("false", ""));
+    let nothing = ["", "", ""];
+    assert_eq!(sql("alice", "SELECT count(*) FROM raw.sales").await, nothing, "no product");
+    assert_eq!(sql("alice", "SELECT 1").await, nothing);
+    world.ingest(&SALES.replace("s-one", "s-new")).await;
+    let old = [as_of.as_str(), "true", "inputs"];
+    assert_eq!(sql("alice", count).await, old);
+    let joined = "SELECT count(*) FROM shop.sales AS s JOIN raw.sales AS r ON s.id = r.id";
+    assert_eq!(sql("alice", joined).await, old);
+    // Who does not see what it is made of is not told that it moves; that it is there, they see.
+    assert_eq!(sql("bob", count).await, [as_of.as_str(), "", ""]);
+    world.build().await;
+    let [newer, stale, _] = sql("alice", count).await;
+    assert!(newer > as_of && stale == "false", "{newer} {stale}");
+    // Of two versions the older one counts.
+    let both = "SELECT count(*) FROM shop.sales AS a JOIN shop.\"sales@v1\" AS b ON a.id = b.id";
+    assert_eq!(sql("alice", both).await, [as_of.as_str(), "true", "inputs"]);
+    // Whoever runs the lake is told like anybody.
+    let headers = ["content-type: text/plain"];
+    let owner = AppState::new(world.test.lake.clone(), Access::Local);
+    let answer = call(&router(owner), "POST", "/v1/sql", &headers, count).await;
+    assert_eq!(
+        (answer.header("lakebed-as-of"), answer.header("lakebed-stale")),
+        (newer.as_str(), "false")
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn filters_are_of_the_columns_type() {
     let world = World::new().await;

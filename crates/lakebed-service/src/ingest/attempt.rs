@@ -505,6 +505,7 @@ impl<'a> Attempt<'a> {
         let body = EventBody::IngestRefused(IngestRefused {
             dataset: self.request.dataset.clone(),
             sources: kept.to_vec(),
+            derived_from: self.derived_from(),
             code: code.to_owned(),
             message: message.clone(),
             quarantine,

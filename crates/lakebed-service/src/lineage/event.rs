@@ -7,7 +7,7 @@ use lakebed_core::{
     lineage::{ColumnOrigin, Lineage, OutputColumn},
 };
 use lakebed_openlineage::{
-    DATASET_VERSION, PRODUCER, SCHEMA, facet, namespace_of, run_event_schema, uuid_of,
+    DATASET_VERSION, PRODUCER, SCHEMA, facet, namespace_of, run_event_schema, uuid_of, version_word,
 };
 use serde_json::{Value, json};
 
@@ -97,7 +97,7 @@ impl Lake {
         let manifest = self.inner.cache.manifest(&self.inner.store, version).await?;
         let is_readable = sees.rights.reads(&version.dataset);
         let told = match is_readable {
-            true => format!("b3:{}", version.version_id),
+            true => version_word(version.version_id.object()),
             false => format!("v{}", version.number),
         };
         let version_facet = facet(DATASET_VERSION, json!({ "datasetVersion": told }));

@@ -1,7 +1,8 @@
 //! What happened in the lake, told to others as OpenLineage events.
 //!
 //! Told from the journal, after publication: whoever does not listen holds nothing up. Every change of a
-//! dataset's heads is a run: an ingest, a build or a promotion, and an ingest that was refused. In order, at
+//! dataset's heads is a run: an ingest, a build or a promotion, and so is an ingest that was refused and a build that failed; of
+//! builds it is told as well that they began. In order, at
 //! least once; the same change is the same run, so that hearing it twice is harmless. Who owns a dataset and
 //! what it is for are told as they are declared now.
 
@@ -10,12 +11,12 @@ use std::{io, time::Duration};
 use async_trait::async_trait;
 use lakebed_core::{
     DatasetName, DatasetRef, Declared, Derivation, Event, EventBody, HeadMoved, IngestRefused,
-    Manifest, ObjectId, VersionCommitted, VersionId, lineage::Lineage,
+    InputVersion, Manifest, ObjectId, VersionCommitted, VersionId, lineage::Lineage,
 };
-use lakebed_openlineage::{Built, Told, ToldInput, told};
+use lakebed_openlineage::{Built, Told, ToldInput, began, told};
 use serde_json::Value;
 
-use crate::{Error, Lake, Result, lake::random_id};
+use crate::{BUILD, Error, Lake, Result, lake::random_id};
 
 /// How many changes are looked at in one go.
 const AT_ONCE: u32 = 100;
@@ -134,14 +135,14 @@ impl Lake {
                     self.tell_version(event, version, &in_force.declared).await?
                 }
                 EventBody::HeadMoved(moved) => {
-                    self.tell_promotion(event, moved, &in_force.declared).await?
+                    vec![self.tell_promotion(event, moved, &in_force.declared).await?]
                 }
                 EventBody::IngestRefused(refused) => {
                     self.tell_refusal(event, refused, &in_force.declared)
                 }
                 _ => continue,
             };
-            run_events.push((event.seq, told));
+            run_events.extend(told.into_iter().map(|told| (event.seq, told)));
         }
         Ok(LineageToTell { events: run_events, through: Some(last) })
     }
@@ -151,15 +152,15 @@ impl Lake {
         event: &Event,
         version: &VersionCommitted,
         declared: &Declared,
-    ) -> Result<Value> {
+    ) -> Result<Vec<Value>> {
         let read = self.read_version(version.version_id.object()).await?;
         let derivation = read.as_ref().and_then(|read| read.derivation.as_ref());
         let is_of_program = read.as_ref().is_some_and(|read| read.manifest.program.is_some());
         let is_computed = derivation.is_some() || !version.derived_from.is_empty();
-        Ok(told(&Told {
+        Ok(run_of(&Told {
             deed: match (is_of_program, is_computed) {
                 (true, _) => "run",
-                (false, true) => "build",
+                (false, true) => BUILD,
                 (false, false) => "ingest",
             },
             built: Some(built(
@@ -202,12 +203,29 @@ impl Lake {
         }))
     }
 
-    fn tell_refusal(&self, event: &Event, refused: &IngestRefused, declared: &Declared) -> Value {
+    fn tell_refusal(
+        &self,
+        event: &Event,
+        refused: &IngestRefused,
+        declared: &Declared,
+    ) -> Vec<Value> {
         let original = |source: &lakebed_core::KeptSource| {
             ToldInput::Original(source.name.clone(), source.object.id)
         };
-        told(&Told {
-            inputs: refused.sources.iter().take(MOST_ORIGINALS).map(original).collect(),
+        let input =
+            |input: &InputVersion| ToldInput::Version(input.dataset.clone(), input.version_id);
+        let is_build = !refused.derived_from.is_empty();
+        run_of(&Told {
+            deed: if is_build { BUILD } else { "ingest" },
+            inputs: match is_build {
+                true => refused.derived_from.iter().map(input).collect(),
+                false => refused.sources.iter().take(MOST_ORIGINALS).map(original).collect(),
+            },
+            sql: declared
+                .products
+                .get(&refused.dataset)
+                .filter(|_| is_build)
+                .map(|product| product.sql.as_str()),
             failure: Some(&refused.message),
             ..self.about(event, &refused.dataset, declared)
         })
@@ -298,6 +316,14 @@ impl Lake {
         })?;
         let bytes = self.inner.store.get(&object).await?;
         read(&bytes).map_err(|error| crate::cache::unreadable(what, id, error))
+    }
+}
+
+/// The events of a run: of a build, that it began as well.
+fn run_of(ended: &Told<'_>) -> Vec<Value> {
+    match ended.deed {
+        BUILD => vec![began(ended), told(ended)],
+        _ => vec![told(ended)],
     }
 }
 

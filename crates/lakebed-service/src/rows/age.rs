@@ -1,13 +1,15 @@
 //! As of when a product's data is, and whether it is stale.
 //!
-//! A version is as of its commit. It is stale when something that it was made of means another version
+//! A version is as of its commit, and what reads several as of the oldest of them. It is stale when something that it was made of means another version
 //! now, or when its contract promises rows that are newer. Both tell of what it is made of: they are for
 //! those who may see that, and only as far as they may.
+
+use std::{collections::BTreeSet, sync::Arc};
 
 use lakebed_core::{DatasetName, DatasetRef, Derivation, Product, Timestamp};
 use lakebed_govern::Rights;
 
-use crate::{Ctx, Lake, Result, SeenProduct, VersionRecord};
+use crate::{Ctx, Lake, ResolvedVersion, Result, SeenProduct, VersionRecord, cache::InForce};
 
 /// How old a version is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +40,50 @@ impl Staleness {
     }
 }
 
+impl Age {
+    /// The age of what is made of both: as of the older one, and stale where either is. Where it is not
+    /// known of one of them, it is not known of both together, unless the other is stale.
+    fn and(self, other: Self) -> Self {
+        let as_of = self.as_of.min(other.as_of);
+        let is_known = self.stale.is_some() && other.stale.is_some();
+        let why = self.stale.into_iter().chain(other.stale).flatten();
+        let why: BTreeSet<Staleness> = why.collect();
+        let stale = (is_known || !why.is_empty()).then(|| why.into_iter().collect());
+        Self { as_of, stale }
+    }
+}
+
 impl Lake {
+    /// The age of the products among what a statement reads; none where there are none.
+    pub(crate) async fn age_of_all(
+        &self,
+        ctx: &Ctx,
+        versions: &[ResolvedVersion],
+        in_force: &Arc<InForce>,
+    ) -> Result<Option<Age>> {
+        // Nothing that is declared decides about owners, so it was not read for them.
+        let in_force = match ctx.identity.is_owner() && !versions.is_empty() {
+            true => self.in_force().await?,
+            false => Arc::clone(in_force),
+        };
+        let products = &in_force.declared.products;
+        let of = |read: &ResolvedVersion| products.contains_key(&read.version.dataset);
+        if !versions.iter().any(of) {
+            return Ok(None);
+        }
+        let rights = self.rights(ctx).await?;
+        let mut all: Option<Age> = None;
+        for ResolvedVersion { version, .. } in versions {
+            let Some(product) = products.get(&version.dataset) else { continue };
+            let age = self.age_of(&rights, &version.dataset, product, version).await?;
+            all = Some(match all {
+                Some(before) => before.and(age),
+                None => age,
+            });
+        }
+        Ok(all)
+    }
+
     /// The age of the newest version of a product that [`Lake::product`] gave; none before the first.
     ///
     /// # Errors

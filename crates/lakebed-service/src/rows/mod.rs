@@ -122,11 +122,15 @@ impl Lake {
         let answer = self.query(ctx, QueryRequest { sql, parameters, limits }).await?;
         let (stream, has_more) = whole(answer.stream, rows).await?;
         let resolved = answer.resolved.into_iter().next().unwrap_or(resolved);
+        let age = match answer.age {
+            Some(age) => age,
+            None => self.age_of(&rights, &request.product, &product, &resolved.version).await?,
+        };
         let next = Cursor::new(resolved.version.number, offset.saturating_add(rows), digest);
         Ok(RowsPage {
             statement_id: answer.statement_id,
             snapshot: answer.snapshot,
-            age: self.age_of(&rights, &request.product, &product, &resolved.version).await?,
+            age,
             notice: self.dataset(ctx, &request.product).await?.record.notice,
             resolved,
             stream,

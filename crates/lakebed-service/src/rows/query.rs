@@ -5,7 +5,6 @@ use lakebed_core::{DatasetName, Product, ProductQuery, QueryParameter};
 use serde_json::{Map, Value};
 
 use super::{
-    Age,
     question::invalid_query,
     value::{has_values, value_of},
 };
@@ -20,8 +19,6 @@ use crate::{
 pub struct QueryOfProduct {
     /// The rows, as they come.
     pub answer: QueryAnswer,
-    /// How old the product's data is; none where the query read no version.
-    pub age: Option<Age>,
     /// That the product ends, or has ended.
     pub notice: Option<NoticeRecord>,
 }
@@ -53,12 +50,8 @@ impl Lake {
             }
             error => error,
         })?;
-        let age = match answer.resolved.first() {
-            Some(read) => Some(self.age_of(&rights, name, &product, &read.version).await?),
-            None => None,
-        };
         let notice = self.dataset(ctx, name).await?.record.notice;
-        Ok(QueryOfProduct { answer, age, notice })
+        Ok(QueryOfProduct { answer, notice })
     }
 }
 
@@ -89,7 +82,15 @@ fn values(query: &ProductQuery, given: &[(String, String)]) -> Result<Map<String
                 hint: None,
             })?,
             None if parameter.required => {
-                return Err(invalid_query(format!("parameter `{name}` is to be given")));
+                return Err(Error::Invalid {
+                    code: "invalid-query",
+                    message: format!("parameter `{name}` is to be given"),
+                    hint: Some(format!(
+                        "put `{name}=…`, a value of type `{}`, behind the `?` of the URL; where the \
+                         query's SQL is run by `lakebed sql`, add `--param {name}=…`",
+                        parameter.data_type
+                    )),
+                });
             }
             None => Value::Null,
         };

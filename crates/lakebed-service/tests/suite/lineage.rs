@@ -29,7 +29,7 @@ use lakebed_testkit::TestLake;
 /// Takes `total = a.b.x + a.b.y; n = | a.b.z` for a statement: columns, what they are made of, and what
 /// decides about rows. Every answer is one row.
 #[derive(Debug)]
-struct Toy;
+pub(crate) struct Toy;
 
 /// A column of a dataset.
 type Origin = (DatasetName, String);
@@ -140,7 +140,7 @@ const GRANTS: &str = r#""grants":[
 const POLICY: &str = r#""policies":[{"name":"no-rate","on":{"dataset":"sales.orders"},
     "columns":["rate"],"hide":true,"except":["carol","bob","audrey","alice","dora"]}]"#;
 
-const PRODUCTS: [(&str, &str); 2] = [
+pub(crate) const PRODUCTS: [(&str, &str); 2] = [
     (
         "products.daily",
         "total = sales.orders.amount + sales.orders.rate; area = sales.regions.area | sales.orders.flavour",
@@ -148,13 +148,13 @@ const PRODUCTS: [(&str, &str); 2] = [
     ("products.best", "best = products.daily.total; place = products.daily.area"),
 ];
 
-struct World {
-    test: TestLake,
+pub(crate) struct World {
+    pub(crate) test: TestLake,
 }
 
 impl World {
     /// `sales.orders` and `sales.regions`, `products.daily` of both, `products.best` of that.
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let world = Self { test: TestLake::with_engine(Arc::new(Toy)).await };
         world.orders("1,10,2,a\n").await;
         world.test.ingest("sales.regions", "regions.csv", "id,area\n1,7\n").await.unwrap();
@@ -165,23 +165,13 @@ impl World {
         world
     }
 
-    async fn orders(&self, rows: &str) {
+    pub(crate) async fn orders(&self, rows: &str) {
         let text = format!("id,amount,rate,flavour\n{rows}");
         self.test.ingest("sales.orders", "orders.csv", &text).await.unwrap();
     }
 
-    async fn declare(&self, products: &[(&str, &str)], more: &str) {
-        let product = |(name, sql): &(&str, &str)| {
-            format!(
-                r#""{name}":{{"owner":"carol","purpose":"x","sql":"{sql}","input_stage":"raw"}}"#
-            )
-        };
-        let products: Vec<String> = products.iter().map(product).collect();
-        let text = format!(
-            r#"{{"format":1,{GRANTS},{POLICY},"products":{{{}}}{more}}}"#,
-            products.join(",")
-        );
-        let declared: Declared = serde_json::from_str(&text).unwrap();
+    pub(crate) async fn declare(&self, products: &[(&str, &str)], more: &str) {
+        let declared = declared(products, more);
         let owner = self.test.ctx();
         let expected = self.test.lake.declared_catalog(&owner).await.unwrap().declaration;
         let expected = expected.map(|declaration| declaration.digest);
@@ -239,12 +229,12 @@ impl World {
         self.test.lake.impact(&ctx(who), &dataset.parse().unwrap(), column).await
     }
 
-    async fn event(&self, who: &str, reference: &str) -> String {
+    pub(crate) async fn event(&self, who: &str, reference: &str) -> String {
         let (asker, reference) = (ctx(who), reference.parse().unwrap());
         self.test.lake.openlineage(&asker, &reference).await.unwrap().to_string()
     }
 
-    async fn version_id(&self, reference: &str) -> String {
+    pub(crate) async fn version_id(&self, reference: &str) -> String {
         let (owner, reference) = (self.test.ctx(), reference.parse().unwrap());
         let found = self.test.lake.resolve(&owner, &[reference], Detail::None).await.unwrap();
         found.versions[0].version.version_id.to_string()
@@ -291,7 +281,17 @@ impl World {
     }
 }
 
-fn ctx(name: &str) -> Ctx {
+fn declared(products: &[(&str, &str)], more: &str) -> Declared {
+    let product = |(name, sql): &(&str, &str)| {
+        format!(r#""{name}":{{"owner":"carol","purpose":"x","sql":"{sql}","input_stage":"raw"}}"#)
+    };
+    let products: Vec<String> = products.iter().map(product).collect();
+    let products = products.join(",");
+    let text = format!(r#"{{"format":1,{GRANTS},{POLICY},"products":{{{products}}}{more}}}"#);
+    serde_json::from_str(&text).unwrap()
+}
+
+pub(crate) fn ctx(name: &str) -> Ctx {
     Ctx::new(Identity::of(name.parse().expect("a principal")), "request-1")
 }
 
@@ -762,6 +762,36 @@ async fn locks_are_registered_replaced_and_removed() {
         assert!(matches!(refused, Err(Error::Invalid { .. })), "{name}");
     }
     assert!(world.test.lake.register_lock(&ctx("carol"), "none", &[]).await.is_err());
+}
+
+/// Whoever breaks a promise is told who counts on it: the products they declare, and of locks and readers
+/// what they may know.
+#[tokio::test]
+async fn a_broken_promise_names_who_counts_on_it() {
+    let world = World::new().await;
+    let contract = |columns: &str| {
+        format!(
+            r#","contracts":{{"products.daily":{{"id":"d","version":"1.0.0","status":"active",
+            "object":"daily","columns":[{columns}]}}}}"#
+        )
+    };
+    world.declare(&PRODUCTS, &contract(r#"{"name":"total"},{"name":"area"}"#)).await;
+    let told = async |who: &Ctx| {
+        let narrower = declared(&PRODUCTS, &contract(r#"{"name":"total"}"#));
+        let error = world.test.lake.plan_catalog(who, &narrower).await.unwrap_err();
+        assert_eq!(error.code(), "breaks-consumers");
+        let told = error.to_string();
+        told[told.find("made of it are").expect("who notices")..].to_owned()
+    };
+    world.lock("alice", "train", &["products.daily"]).await.unwrap();
+    let query = QueryRequest { sql: "products.daily".to_owned(), ..QueryRequest::default() };
+    drop(world.test.lake.query(&ctx("dora"), query).await.unwrap());
+    insta::assert_snapshot!(told(&world.test.ctx()).await, @"made of it are `products.best`; locks that name it are `train` of `alice`; it was read in the last 90 days by `dora`, `carol`");
+    // `adam` may declare things, and knows neither locks nor readers of others.
+    insta::assert_snapshot!(told(&ctx("adam")).await, @"made of it are `products.best`");
+    // What is registered no more is counted on by nobody.
+    world.test.lake.remove_lock(&ctx("alice"), "train").await.unwrap();
+    insta::assert_snapshot!(told(&world.test.ctx()).await, @"made of it are `products.best`; it was read in the last 90 days by `dora`, `carol`");
 }
 
 #[tokio::test]

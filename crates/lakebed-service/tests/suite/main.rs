@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod builds;
 mod cancel;
 mod contracts;
 mod crash;

@@ -1,15 +1,25 @@
 //! OpenLineage: what others tell is kept once, and shown to those who may know of all that it names; what
 //! happens here is told in order, whether anybody listens or not.
 
-use std::{io, sync::Mutex};
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
 
 use bytes::Bytes;
 use lakebed_core::{Declared, EventBody, ObjectId, lineage::LineageName};
-use lakebed_service::{Ctx, Error, LineageFilter, LineageSink, Result, SeenEvent};
+use lakebed_service::{
+    BuildRequest, Ctx, Error, Lake, LineageFilter, LineageSink, NoProgress, Result, SeenEvent,
+    Sight,
+};
 use lakebed_testkit::TestLake;
 use serde_json::{Value, json};
 
-use crate::promotions::{apply, ctx, promotion};
+use crate::{
+    builds::{Breaks, Broken, REFUSES},
+    lineage::{PRODUCTS, World},
+    promotions::{apply, ctx, promotion},
+};
 
 const PEOPLE: &str = r#"{"format":1,"grants":[
     {"to":"ann","may":["ingest"],"on":{"namespace":"sales"},"from_stage":"raw"},
@@ -323,6 +333,111 @@ async fn it_is_an_event_of_the_journal() {
     let last = &events.last().unwrap();
     assert_eq!(last.actor, "ann");
     assert!(matches!(last.body, EventBody::LineageReceived(_)));
+}
+
+/// A build is told to have begun and then how it ended, as one run: what it read, what came of it, column
+/// by column.
+#[tokio::test]
+async fn builds_are_told_from_their_beginning() {
+    let world = World::new().await;
+    let test = &world.test;
+    let sink = Sink::default();
+    while test.lake.tell_some_lineage(&sink).await.unwrap() {}
+    assert_eq!(
+        sink.jobs(),
+        [
+            "COMPLETE ingest:sales.orders",
+            "COMPLETE ingest:sales.regions",
+            "START build:products.daily",
+            "COMPLETE build:products.daily",
+            "START build:products.best",
+            "COMPLETE build:products.best",
+        ]
+    );
+    let heard = std::mem::take(&mut *sink.heard.lock().unwrap());
+    for event in &heard {
+        assert_eq!(lakebed_openlineage::check(event), Vec::new(), "{event}");
+    }
+    let (began, ended) = (&heard[2], &heard[3]);
+    assert_eq!(began["run"]["runId"], ended["run"]["runId"]);
+    assert_ne!(ended["run"]["runId"], heard[5]["run"]["runId"]);
+    assert_eq!(began["inputs"], ended["inputs"]);
+    assert_eq!(began["job"], ended["job"]);
+    assert_eq!(ended["job"]["facets"]["sql"]["query"], PRODUCTS[0].1);
+    assert_eq!(ended["job"]["facets"]["jobType"]["jobType"], "build");
+    let namespace = format!("lakebed://{}", test.lake.id());
+    let version = |event: &Value| event["facets"]["version"]["datasetVersion"].clone();
+    for (input, dataset) in ended["inputs"].as_array().unwrap().iter().zip(["orders", "regions"]) {
+        let dataset = format!("sales.{dataset}");
+        assert_eq!((&input["namespace"], &input["name"]), (&json!(namespace), &json!(dataset)));
+        assert_eq!(version(input), format!("b3:{}", world.version_id(&dataset).await));
+    }
+    // Nothing is there when it begins.
+    let [output, before] = [ended, began].map(|event| event["outputs"][0].clone());
+    assert_eq!(
+        (&before["name"], &before["facets"]["version"]),
+        (&json!("products.daily"), &Value::Null)
+    );
+    assert_eq!(version(&output), format!("b3:{}", world.version_id("products.daily").await));
+    assert_eq!(output["outputFacets"]["outputStatistics"]["rowCount"], 1);
+    let told = &output["facets"]["columnLineage"];
+    let origins = |column: &str| {
+        let fields = told["fields"][column]["inputFields"].as_array().unwrap().clone();
+        let field = |field: &Value| {
+            format!("{}.{}", field["name"].as_str().unwrap(), field["field"].as_str().unwrap())
+        };
+        fields.iter().map(field).collect::<Vec<_>>()
+    };
+    assert_eq!(origins("total"), ["sales.orders.amount", "sales.orders.rate"]);
+    assert_eq!(origins("area"), ["sales.regions.area"]);
+    assert_eq!(told["dataset"][0]["field"], "flavour", "{told}");
+    // The event of the version says the same of the same version.
+    let event: Value = serde_json::from_str(&world.event("carol", "products.daily").await).unwrap();
+    assert_eq!(version(&event["outputs"][0]), version(&output));
+}
+
+/// A build that fails is told, too: that it began, and that it failed, without a word of the data.
+#[tokio::test]
+async fn builds_that_fail_are_told() {
+    let world = World::new().await;
+    world.orders("1,10,2,a\n2,20,3,b\n").await;
+    let sink = Sink::default();
+    let told = async || {
+        while world.test.lake.tell_some_lineage(&sink).await.unwrap() {}
+        std::mem::take(&mut *sink.heard.lock().unwrap())
+    };
+    let request = BuildRequest { product: "products.daily".parse().unwrap(), locked: None };
+    let build = async |lake: &Lake, who: &Ctx| {
+        lake.build(who, request.clone(), Arc::new(NoProgress)).await.unwrap_err()
+    };
+    told().await;
+    let lake = world.test.reopen_with(Arc::new(Broken(Breaks::Rows))).await.unwrap();
+    assert_eq!(build(&lake, &ctx("carol")).await.code(), "sql-failed");
+    lake.close().await;
+    world.declare(&PRODUCTS, REFUSES).await;
+    assert_eq!(build(&world.test.lake, &ctx("carol")).await.code(), "contract-unfit");
+    let heard = told().await;
+    let kinds: Vec<&str> = heard.iter().map(|event| event["eventType"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["START", "FAIL", "START", "FAIL"]);
+    for pair in heard.chunks(2) {
+        let [began, failed] = pair else { panic!("{pair:?}") };
+        for event in pair {
+            assert_eq!(lakebed_openlineage::check(event), Vec::new(), "{event}");
+            assert_eq!(event["job"]["name"], "build:products.daily");
+            assert_eq!(event["inputs"][0]["name"], "sales.orders");
+            assert_eq!(event["inputs"].as_array().unwrap().len(), 2);
+            assert_eq!(event["outputs"][0]["facets"]["version"], Value::Null);
+        }
+        assert_eq!(began["run"]["runId"], failed["run"]["runId"]);
+        assert!(failed["run"]["facets"]["errorMessage"]["message"].is_string());
+    }
+    assert!(!heard.iter().any(|event| event.to_string().contains("4711")), "a value of the data");
+    // Who may not know what it is made of does not learn it by the event.
+    let events = world.test.lake.events(&ctx("alice"), 0, 1000).await.unwrap().events;
+    let refused = |seen: &&SeenEvent| matches!(seen.event.body, EventBody::IngestRefused(_));
+    let seen: Vec<_> = events.iter().filter(refused).collect();
+    assert_eq!(seen.len(), 2);
+    assert!(seen.iter().all(|seen| seen.sight != Sight::Whole), "inputs are in the whole of it");
 }
 
 #[tokio::test]

@@ -446,8 +446,19 @@ async fn datasets_end_with_notice() {
     assert!(seen.newest.is_some() && seen.notice.unwrap().sunset_at.is_none());
 }
 
-/// Something that happens right before a promotion is committed.
-struct Meanwhile(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+/// Something that happens right before something else is committed.
+pub(crate) struct Meanwhile(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl Meanwhile {
+    /// `happens`, once.
+    pub(crate) fn once<F: Future<Output = ()> + Send>(
+        happens: impl FnOnce() -> F + Send + 'static,
+    ) -> Arc<Self> {
+        let handle = tokio::runtime::Handle::current();
+        let happens = move || tokio::task::block_in_place(|| handle.block_on(happens()));
+        Arc::new(Self(Mutex::new(Some(Box::new(happens)))))
+    }
+}
 
 impl std::fmt::Debug for Meanwhile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -477,12 +488,8 @@ async fn meanwhile<F: Future<Output = ()> + Send>(
         promote(&test.lake, "dan", reference, "validated").await.unwrap();
         say(&test.lake, "amy", &[reference], "product", YES).await.unwrap();
     }
-    let handle = tokio::runtime::Handle::current();
     let other = Arc::clone(&test);
-    let happens = move || {
-        tokio::task::block_in_place(|| handle.block_on(happens(other)));
-    };
-    let probe = Arc::new(Meanwhile(Mutex::new(Some(Box::new(happens)))));
+    let probe = Meanwhile::once(move || happens(other));
     let second = test.failing(|backend| backend, probe).await.unwrap();
     let outcome = promote(&second, "dora", "sales.customers@v2", "product").await;
     second.close().await;

@@ -143,7 +143,14 @@ fn describe(event: &EventEntry, files: &BTreeSet<DatasetName>) -> (String, Style
         "ingest_refused" => {
             let message = event.text("message").unwrap_or_else(|| text("code"));
             let kept = kept(event).map(|kept| format!("; kept: {kept}")).unwrap_or_default();
-            return (format!("ingest into {dataset} was refused: {message}{kept}"), style::WARN);
+            // Who sees no sources is not told whether there were any.
+            let has_none =
+                event.details.get("sources").and_then(Value::as_array).is_some_and(Vec::is_empty);
+            let what = match has_none {
+                true => format!("build of {dataset} failed"),
+                false => format!("ingest into {dataset} was refused"),
+            };
+            return (format!("{what}: {message}{kept}"), style::WARN);
         }
         "catalog_applied" => {
             let digest: String = text("digest").chars().take(8).collect();
@@ -173,6 +180,9 @@ fn kept(event: &EventEntry) -> Option<String> {
     const SHOWN: usize = 3;
     let sources = event.details.get("sources")?;
     let sources: Vec<KeptSource> = serde_json::from_value(sources.clone()).ok()?;
+    if sources.is_empty() {
+        return None;
+    }
     let mut words: Vec<String> = sources
         .iter()
         .take(SHOWN)

@@ -8,6 +8,7 @@ mod build;
 pub(crate) mod hash;
 mod http;
 mod ingest;
+mod lock;
 pub(crate) mod measure;
 mod messy;
 mod peers;
@@ -31,7 +32,7 @@ use serde_json::{Map, Value};
 use crate::workspace::Workspace;
 
 /// What can be measured.
-const MEASURED: &str = "`ingest`, `query`, `resolve`, `messy` or `server`";
+const MEASURED: &str = "`ingest`, `query`, `resolve`, `lock`, `messy` or `server`";
 
 /// What the command line asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +76,7 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
         },
         "query" => query::run,
         "resolve" => resolve::run,
+        "lock" => lock::run,
         "messy" => messy::run,
         "server" => server::run,
         unknown => bail!("`{unknown}` cannot be measured: say {MEASURED}"),

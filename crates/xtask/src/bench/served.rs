@@ -98,7 +98,8 @@ impl<'a> Lake<'a> {
         Ok(server)
     }
 
-    fn command(&self) -> Command {
+    /// The binary, with this lake.
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(self.lakebed);
         command.env("LAKEBED_LAKE", self.folder.join("lake")).env("LAKEBED_LOG", "error");
         match &self.catalog {
