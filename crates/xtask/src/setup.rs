@@ -1,7 +1,7 @@
 //! Tools that tests need and a machine with Rust may lack.
 //!
 //! A tool is probed first and installed when the probe fails, so that a second run costs nothing.
-//! A tool that cannot be had fails the run: no test is skipped silently.
+//! A tool that cannot be had fails the run, or is said to be missing (R): no test is skipped silently.
 
 use std::{
     env,
