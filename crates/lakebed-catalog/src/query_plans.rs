@@ -3,16 +3,16 @@
 
 use crate::{
     Catalog, dataset, declaration, derivation, findings, object, object_dataset, promotion,
-    resolve,
+    resolve::{self, Asked, By},
     statement::{Statement, Value},
     version,
 };
 use lakebed_core::LakeId;
 
-async fn plan(catalog: &Catalog, sql: &'static str) -> Vec<String> {
+async fn plan(catalog: &Catalog, sql: &str) -> Vec<String> {
     let mut connection = catalog.connection().await.expect("an open catalog");
-    let mut explain = Statement::one_off("EXPLAIN QUERY PLAN ");
-    explain.push(sql);
+    let mut explain = Statement::one_off("");
+    explain.sql = format!("EXPLAIN QUERY PLAN {sql}").into();
     let rows = explain.fetch_all(&mut connection).await.expect("the statement is valid");
     rows.iter().map(|row| row.text("detail").expect("a step")).collect()
 }
@@ -97,6 +97,31 @@ async fn the_bare_name_and_the_time_seek_by_their_whole_key() {
     CORRELATED SCALAR SUBQUERY 1
     SEARCH j USING INTEGER PRIMARY KEY (rowid=?)
     CORRELATED SCALAR SUBQUERY 2
+    SEARCH n USING PRIMARY KEY (dataset_id=? AND stage=? AND seq<?)
+    ");
+}
+
+/// Many at once are looked up as one is: nothing is walked through but what was asked.
+#[tokio::test]
+async fn many_references_seek_by_their_whole_keys() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let catalog = catalog(&folder).await;
+    let dataset = "a.x".parse().expect("a name");
+    let asked =
+        [By::Head("raw"), By::Number(7)].map(|by| Asked { place: 0, dataset: &dataset, by });
+    let statement = resolve::many(&asked);
+    insta::assert_snapshot!(plan(&catalog, &statement.sql).await.join("\n"), @r"
+    CO-ROUTINE asked
+    SCAN 2 CONSTANT ROWS
+    SEARCH m USING INTEGER PRIMARY KEY (rowid=?)
+    SCAN a
+    SEARCH d USING INDEX sqlite_autoindex_datasets_1 (namespace=? AND name=? AND rowid<?) LEFT-JOIN
+    SEARCH v USING PRIMARY KEY (dataset_id=? AND number=?) LEFT-JOIN
+    CORRELATED SCALAR SUBQUERY 4
+    SEARCH h USING PRIMARY KEY (dataset_id=? AND stage=? AND seq<?)
+    SEARCH o USING PRIMARY KEY (id=?) LEFT-JOIN
+    SEARCH e USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN
+    CORRELATED SCALAR SUBQUERY 3
     SEARCH n USING PRIMARY KEY (dataset_id=? AND stage=? AND seq<?)
     ");
 }

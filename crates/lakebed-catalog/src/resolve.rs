@@ -1,7 +1,10 @@
-//! From references to versions: one indexed read per reference, one snapshot for all of them.
+//! From references to versions: indexed reads, one snapshot for all of them, and one statement for
+//! many heads and numbers: a lock of a thousand references is a few requests to a database server.
 //!
 //! The rules are the table of references in ARCHITECTURE.md. Nothing above the journaled mark can
 //! be reached from here.
+
+use std::collections::HashMap;
 
 use lakebed_core::{DatasetName, DatasetRef, Selector, StageName, Timestamp, VersionId};
 
@@ -11,12 +14,15 @@ use crate::{
     event::saturate,
     meta,
     projection::RAW,
-    statement::query,
+    statement::{Statement, query},
     version::{self, version_columns, version_joins},
 };
 
 /// How many versions an ambiguous digest is answered with, at most.
 const MAX_CANDIDATES: usize = 16;
+
+/// How many heads and numbers are looked up by one statement.
+const AT_ONCE: usize = 250;
 
 /// What references resolved to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,6 +159,22 @@ pub(crate) const BY_TIME: &str = resolve_sql!(
      ORDER BY t.at_micros DESC, t.seq DESC LIMIT 1) ORDER BY h.seq DESC LIMIT 1)"
 );
 
+/// What follows the values `asked`.
+const MANY: &str = concat!(
+    ") SELECT a.place, m.journaled_seq, d.id AS dataset_id, \
+     (SELECT n.number FROM head_moves n WHERE n.dataset_id = d.id AND n.stage = 'raw' \
+     AND n.seq <= m.journaled_seq ORDER BY n.seq DESC LIMIT 1) AS newest, ",
+    version_columns!(),
+    " FROM asked a JOIN meta m ON m.id = 1 \
+     LEFT JOIN datasets d ON d.namespace = a.namespace AND d.name = a.name \
+     AND d.id <= m.journaled_seq \
+     LEFT JOIN versions v ON v.dataset_id = d.id AND v.seq <= m.journaled_seq \
+     AND v.number = COALESCE(a.number, (SELECT h.number FROM head_moves h \
+     WHERE h.dataset_id = d.id AND h.stage = a.stage AND h.seq <= m.journaled_seq \
+     ORDER BY h.seq DESC LIMIT 1)) ",
+    version_joins!()
+);
+
 impl Catalog {
     /// Resolves `refs` in one snapshot, as of the journaled mark. A bare name is the head of
     /// `default_stage`; a time is what the bare name resolved to then.
@@ -173,12 +195,78 @@ impl Catalog {
         }
         let mut transaction = self.begin_read().await?;
         let snapshot = meta::snapshot(&mut transaction).await?;
+        let mut found = together(&mut transaction, refs, default_stage).await?;
         let mut versions = Vec::with_capacity(refs.len());
-        for reference in refs {
-            versions.push(resolve_one(&mut transaction, reference, default_stage).await?.1);
+        for (place, reference) in refs.iter().enumerate() {
+            versions.push(match found.remove(&place) {
+                Some(row) => outcome(reference, default_stage, &[row])?,
+                None => resolve_one(&mut transaction, reference, default_stage).await?.1,
+            });
         }
         Ok(Resolution { snapshot, versions })
     }
+}
+
+/// What was found, by place, for all references that a head or a number decides.
+async fn together(
+    connection: &mut Connection,
+    refs: &[DatasetRef],
+    default_stage: &StageName,
+) -> Result<HashMap<usize, Row>> {
+    let asked = refs.iter().enumerate().filter_map(|(place, reference)| {
+        let by = match &reference.selector {
+            Selector::Default => By::Head(default_stage.as_str()),
+            Selector::Latest => By::Head(RAW),
+            Selector::Stage(stage) => By::Head(stage.as_str()),
+            Selector::Number(number) => By::Number(*number),
+            Selector::Digest(_) | Selector::Date(_) | Selector::Time(_) => return None,
+        };
+        Some(Asked { place, dataset: &reference.dataset, by })
+    });
+    let asked: Vec<Asked<'_>> = asked.collect();
+    let mut found = HashMap::with_capacity(asked.len());
+    for asked in asked.chunks(AT_ONCE) {
+        for row in many(asked).fetch_all(connection).await? {
+            let place = row.number("place")?;
+            found.insert(usize::try_from(place).unwrap_or(usize::MAX), row);
+        }
+    }
+    Ok(found)
+}
+
+/// A reference that a head or a number decides.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) place: usize,
+    pub(crate) dataset: &'a DatasetName,
+    pub(crate) by: By<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum By<'a> {
+    Number(u64),
+    /// The stage whose head it is.
+    Head(&'a str),
+}
+
+/// One statement for all that is `asked`: a row each, as those of [`BY_STAGE`], with its place.
+pub(crate) fn many(asked: &[Asked<'_>]) -> Statement {
+    let mut statement =
+        Statement::one_off("WITH asked (place, namespace, name, stage, number) AS (VALUES ");
+    for (index, Asked { place, dataset, by }) in asked.iter().enumerate() {
+        let (stage, number) = match by {
+            By::Head(stage) => (Some(*stage), None),
+            By::Number(number) => (None, Some(saturate(*number))),
+        };
+        statement.push(if index == 0 { "(CAST(" } else { ", (CAST(" });
+        statement.push_bind(saturate(*place as u64)).push(" AS BIGINT), CAST(");
+        statement.push_bind(dataset.namespace()).push(" AS TEXT), CAST(");
+        statement.push_bind(dataset.name()).push(" AS TEXT), CAST(");
+        statement.push_bind(stage).push(" AS TEXT), CAST(");
+        statement.push_bind(number).push(" AS BIGINT))");
+    }
+    statement.push(MANY);
+    statement
 }
 
 async fn resolve_one(
@@ -187,17 +275,28 @@ async fn resolve_one(
     default_stage: &StageName,
 ) -> Result<(Snapshot, ResolveOutcome)> {
     let rows = select(connection, reference, default_stage).await?;
-    let Some(first) = rows.first() else {
-        return Err(Error::Damaged { what: "its `meta` row is missing".into(), source: None });
-    };
-    let snapshot = Snapshot::from_columns(first)?;
+    let snapshot = Snapshot::from_columns(first(&rows)?)?;
+    Ok((snapshot, outcome(reference, default_stage, &rows)?))
+}
+
+fn first(rows: &[Row]) -> Result<&Row> {
+    let no_row = || Error::Damaged { what: "its `meta` row is missing".into(), source: None };
+    rows.first().ok_or_else(no_row)
+}
+
+/// What the rows that were found for `reference` mean.
+fn outcome(
+    reference: &DatasetRef,
+    default_stage: &StageName,
+    rows: &[Row],
+) -> Result<ResolveOutcome> {
+    let first = first(rows)?;
     let newest = first.optional_number("newest")?;
-    let outcome = match (rows.len(), version::optional_from_row(first)?, newest) {
+    Ok(match (rows.len(), version::optional_from_row(first)?, newest) {
         (1, Some(version), Some(newest)) => Ok(Resolved { version, newest }),
         (1, _, _) => Err(missing(reference, default_stage, first, newest)?),
-        _ => Err(ambiguous(reference, &rows)?),
-    };
-    Ok((snapshot, outcome))
+        _ => Err(ambiguous(reference, rows)?),
+    })
 }
 
 async fn select(

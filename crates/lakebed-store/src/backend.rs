@@ -15,6 +15,14 @@ use crate::{Error, Result};
 /// Requests for parts of one object that are on their way at the same time.
 pub(crate) const READS_AT_ONCE: usize = 4;
 
+/// What a file system knows of a file: where two are equal, nobody wrote to it in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Trace {
+    pub(crate) file: u64,
+    pub(crate) size_bytes: u64,
+    pub(crate) changed_at: (i64, i64),
+}
+
 /// A place for bytes: a folder, or an object store.
 #[async_trait]
 pub trait Backend: Debug + Send + Sync + 'static {
@@ -43,6 +51,12 @@ pub trait Backend: Debug + Send + Sync + 'static {
         let reads = stream::iter(ranges.to_vec()).map(|range| self.read_range(key, range));
         let read: Vec<Option<Bytes>> = reads.buffered(READS_AT_ONCE).try_collect().await?;
         Ok(read.into_iter().collect())
+    }
+
+    /// What is otherwise once the content was touched, found without reading it and at once; nothing if
+    /// there is nothing. Places that cannot be asked at once have the same for everything.
+    fn trace(&self, _key: &str) -> Option<Trace> {
+        Some(Trace::default())
     }
 
     /// How long the content is; nothing if there is nothing.

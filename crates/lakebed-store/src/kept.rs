@@ -1,5 +1,6 @@
-//! Verified bytes in memory, for who wants them again: only our own memory is trusted (DESIGN P3), so
-//! they are neither read nor hashed anew.
+//! Verified bytes in memory, for who wants them again: only our own memory is trusted (P3), so they are
+//! neither read nor hashed anew. Where that can be asked at once, they are not handed out once somebody
+//! touched the file: damage shows when it is done, not when memory runs out.
 //!
 //! Statements come back to the same column of the same file. What is wanted for the second time is
 //! kept, so that reading everything once, however much it is, takes no memory from what is read often.
@@ -12,6 +13,8 @@ use std::{
 use bytes::Bytes;
 use lakebed_core::{ObjectId, StoredObject};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter, sync::Cache};
+
+use crate::Trace;
 
 /// Room for bytes, in memory: 256 MiB.
 const MOST_BYTES: u64 = 256 << 20;
@@ -34,17 +37,24 @@ struct Part {
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct KeptBytes {
-    parts: Cache<Part, Bytes, Cost>,
+    parts: Cache<Part, Kept, Cost>,
     /// Traces of parts that were wanted; a newer one takes an older one's place.
     wanted: Vec<AtomicU64>,
+}
+
+/// What is kept of it: its bytes, as the place was when they were read.
+#[derive(Debug, Clone)]
+struct Kept {
+    bytes: Bytes,
+    trace: Trace,
 }
 
 #[derive(Debug, Clone)]
 struct Cost;
 
-impl Weighter<Part, Bytes> for Cost {
-    fn weight(&self, _: &Part, bytes: &Bytes) -> u64 {
-        bytes.len() as u64 + ENTRY_BYTES
+impl Weighter<Part, Kept> for Cost {
+    fn weight(&self, _: &Part, kept: &Kept) -> u64 {
+        kept.bytes.len() as u64 + ENTRY_BYTES
     }
 }
 
@@ -69,19 +79,33 @@ impl KeptBytes {
         Self { parts, wanted }
     }
 
-    /// The bytes of `range`, if they are kept.
-    pub(crate) fn find(&self, object: &StoredObject, range: &Range<u64>) -> Option<Bytes> {
-        self.parts.get(&Part::new(object, range))
+    /// The bytes of `range`, if they are kept, and were read where there is the same `trace` still.
+    pub(crate) fn find(
+        &self,
+        object: &StoredObject,
+        range: &Range<u64>,
+        trace: Trace,
+    ) -> Option<Bytes> {
+        let kept = self.parts.get(&Part::new(object, range))?;
+        (kept.trace == trace).then_some(kept.bytes)
     }
 
-    /// Keeps `bytes`, which were verified to be those of `range`, if they were wanted before.
-    pub(crate) fn offer(&self, object: &StoredObject, range: &Range<u64>, bytes: &Bytes) {
+    /// Keeps `bytes`, which were verified to be those of `range`, if they were wanted before; `trace` is
+    /// of before they were read.
+    pub(crate) fn offer(
+        &self,
+        object: &StoredObject,
+        range: &Range<u64>,
+        trace: Trace,
+        bytes: &Bytes,
+    ) {
         let fits = 1..=MOST_PART_BYTES;
         if !fits.contains(&bytes.len()) || !self.was_wanted(object, range) {
             return;
         }
         // A copy: what was read is longer, and would be kept whole.
-        self.parts.insert(Part::new(object, range), Bytes::copy_from_slice(bytes));
+        let bytes = Bytes::copy_from_slice(bytes);
+        self.parts.insert(Part::new(object, range), Kept { bytes, trace });
     }
 
     /// Whether it was, lately. From now on it was.
@@ -112,23 +136,38 @@ mod tests {
         StoredObject { id: ObjectId::of(&name.to_le_bytes()), size_bytes: 1 << 20, tree: None }
     }
 
+    /// As it was, and after somebody touched it.
+    const BEFORE: Trace = Trace { file: 1, size_bytes: 1 << 20, changed_at: (7, 7) };
+    const AFTER: Trace = Trace { changed_at: (7, 8), ..BEFORE };
+
     #[test]
     fn what_is_wanted_twice_is_kept() {
         let (kept, bytes) = (KeptBytes::default(), Bytes::from_static(b"verified"));
-        kept.offer(&object(1), &(0..8), &bytes);
-        assert_eq!(kept.find(&object(1), &(0..8)), None, "wanted once");
-        kept.offer(&object(1), &(0..8), &bytes);
-        assert_eq!(kept.find(&object(1), &(0..8)), Some(bytes.clone()));
+        let find = |object: &StoredObject, range| kept.find(object, &range, BEFORE);
+        kept.offer(&object(1), &(0..8), BEFORE, &bytes);
+        assert_eq!(find(&object(1), 0..8), None, "wanted once");
+        kept.offer(&object(1), &(0..8), BEFORE, &bytes);
+        assert_eq!(find(&object(1), 0..8), Some(bytes.clone()));
         let longer = StoredObject { size_bytes: 2 << 20, ..object(1) };
-        assert_eq!(kept.find(&longer, &(0..8)), None, "no object is so long");
-        assert_eq!(kept.find(&object(1), &(0..7)), None);
-        assert_eq!(kept.find(&object(2), &(0..8)), None);
+        assert_eq!(find(&longer, 0..8), None, "no object is so long");
+        assert_eq!(find(&object(1), 0..7), None);
+        assert_eq!(find(&object(2), 0..8), None);
         for _ in 0..3 {
-            kept.offer(&object(3), &(5..5), &Bytes::new());
+            kept.offer(&object(3), &(5..5), BEFORE, &Bytes::new());
             let long = Bytes::from(vec![0; MOST_PART_BYTES + 1]);
-            kept.offer(&object(4), &(0..long.len() as u64), &long);
+            kept.offer(&object(4), &(0..long.len() as u64), BEFORE, &long);
         }
         assert_eq!(kept.parts.len(), 1, "neither nothing nor too much");
+    }
+
+    #[test]
+    fn what_was_touched_is_read_again() {
+        let (kept, bytes) = (KeptBytes::default(), Bytes::from_static(b"verified"));
+        kept.offer(&object(1), &(0..8), BEFORE, &bytes);
+        kept.offer(&object(1), &(0..8), BEFORE, &bytes);
+        assert_eq!(kept.find(&object(1), &(0..8), AFTER), None);
+        kept.offer(&object(1), &(0..8), AFTER, &bytes);
+        assert_eq!(kept.find(&object(1), &(0..8), AFTER), Some(bytes), "and is right again");
     }
 
     /// Whatever is read, and however often, there is no more than there is room for; and what is read
@@ -141,10 +180,10 @@ mod tests {
         let range = 0..part.len() as u64;
         let (mut found, rounds) = (0, 2_000);
         for name in 1..=rounds {
-            found += usize::from(kept.find(&often, &range).is_some());
-            kept.offer(&often, &range, &part);
-            kept.offer(&object(name), &range, &part);
-            kept.offer(&object(name), &range, &part);
+            found += usize::from(kept.find(&often, &range, BEFORE).is_some());
+            kept.offer(&often, &range, BEFORE, &part);
+            kept.offer(&object(name), &range, BEFORE, &part);
+            kept.offer(&object(name), &range, BEFORE, &part);
             assert!(kept.parts.weight() <= ROOM);
         }
         assert!(found > rounds as usize * 9 / 10, "{found} of {rounds}");

@@ -46,7 +46,7 @@ mod tree;
 mod trees;
 mod waiting;
 
-pub use backend::{Backend, Content, Created, Listed, ONE_PUT_BYTES, PROBES};
+pub use backend::{Backend, Content, Created, Listed, ONE_PUT_BYTES, PROBES, Trace};
 pub use bucket::{BucketFault, BucketFaultKind};
 pub use error::{BoxError, Error, Found, Result};
 pub use local::LocalBackend;

@@ -12,7 +12,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Seek as _, Write as _},
     ops::Range,
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -22,7 +22,7 @@ use bytes::Bytes;
 use rustix::fs::OFlags;
 
 use crate::{
-    Backend, Content, Created, Error, Listed, Result, Scratch,
+    Backend, Content, Created, Error, Listed, Result, Scratch, Trace,
     backend::check_probe,
     error::blocking,
     key::{SCRATCH, check_key, check_waiting_key},
@@ -103,6 +103,12 @@ impl Backend for LocalBackend {
             read.map(Some).map_err(|error| Error::io("read", path, error))
         })
         .await
+    }
+
+    fn trace(&self, key: &str) -> Option<Trace> {
+        let metadata = fs::metadata(self.local_path(key)?).ok()?;
+        let changed_at = (metadata.ctime(), metadata.ctime_nsec());
+        Some(Trace { file: metadata.ino(), size_bytes: metadata.len(), changed_at })
     }
 
     async fn size(&self, key: &str) -> Result<Option<u64>> {

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use url::Url;
 
-use crate::{Backend, Content, Created, Error, Listed, Result};
+use crate::{Backend, Content, Created, Error, Listed, Result, Trace};
 
 /// What a back end is asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -119,6 +119,10 @@ impl Backend for Observed {
 
     async fn read_ranges(&self, key: &str, ranges: &[Range<u64>]) -> Result<Option<Vec<Bytes>>> {
         self.listener.time(Operation::ReadRange, self.backend.read_ranges(key, ranges)).await
+    }
+
+    fn trace(&self, key: &str) -> Option<Trace> {
+        self.backend.trace(key)
     }
 
     async fn size(&self, key: &str) -> Result<Option<u64>> {

@@ -56,8 +56,9 @@ impl Store {
         object: &StoredObject,
         ranges: &[Range<u64>],
     ) -> Result<Vec<Bytes>> {
-        let mut answers: Vec<_> =
-            ranges.iter().map(|range| self.kept.find(object, range)).collect();
+        let trace = self.backend.trace(&object.id.key());
+        let find = |range| trace.and_then(|trace| self.kept.find(object, range, trace));
+        let mut answers: Vec<_> = ranges.iter().map(find).collect();
         let missing = |(range, answer): (&Range<u64>, &Option<Bytes>)| {
             answer.is_none().then(|| range.clone())
         };
@@ -67,7 +68,9 @@ impl Store {
             self.listener.note(&read);
             let read = missing.iter().zip(read?);
             for (answer, (range, bytes)) in answers.iter_mut().filter(|it| it.is_none()).zip(read) {
-                self.kept.offer(object, range, &bytes);
+                if let Some(trace) = trace {
+                    self.kept.offer(object, range, trace, &bytes);
+                }
                 *answer = Some(bytes);
             }
         }

@@ -15,7 +15,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use lakebed_core::ObjectId;
-use lakebed_store::{Backend, Content, Created, Error, Listed, Result};
+use lakebed_store::{Backend, Content, Created, Error, Listed, Result, Trace};
 use url::Url;
 
 /// What happens to a write.
@@ -183,6 +183,14 @@ impl Backend for FaultBackend {
         self.reach_read()?;
         let start = range.start;
         Ok(self.flip(key, start, self.inner.read_range(key, range).await?))
+    }
+
+    /// None while bits are flipped: what was read before would be handed out without us.
+    fn trace(&self, key: &str) -> Option<Trace> {
+        match self.state().flipped.is_empty() {
+            true => self.inner.trace(key),
+            false => None,
+        }
     }
 
     async fn size(&self, key: &str) -> Result<Option<u64>> {

@@ -121,6 +121,7 @@ on_every_engine! {
     references::what_is_missing_is_said,
     references::digests_resolve_by_unique_prefix,
     references::many_references_share_one_snapshot,
+    references::many_references_mean_what_each_means_alone,
     references::a_time_means_what_the_bare_name_meant_then,
     references::an_answer_at_its_own_time_never_changes,
     runs::a_run_is_its_owners_and_alive_while_it_is_heard_of,

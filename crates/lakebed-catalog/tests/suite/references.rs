@@ -223,3 +223,37 @@ pub(crate) async fn an_answer_at_its_own_time_never_changes(databases: &Database
     };
     assert_eq!(id(&again), id(&first));
 }
+
+/// However they are looked up: whatever is asked beside them, and above the journaled mark.
+pub(crate) async fn many_references_mean_what_each_means_alone(databases: &Databases) {
+    let catalog = databases.open("a").await;
+    publish(&catalog, 10, vec![created("a.empty"), created("a.x"), version("a.x", 1)]).await;
+    publish(&catalog, 20, vec![version("a.x", 2), moved("a.x", "product", None, 1)]).await;
+    commit(&catalog, 30, vec![version("a.x", 3), created("a.later")]).await;
+    let forms = [
+        "a.x",
+        "a.x@latest",
+        "a.x@v1",
+        "a.x@v2",
+        "a.x@v3",
+        "a.x@v99",
+        "a.x@product",
+        "a.x@validated",
+        "a.empty",
+        "a.empty@v1",
+        "a.missing",
+        "a.later",
+        "a.x@1970-01-01",
+        "a.x@1969-01-01",
+        "a.x@b3:00000000",
+    ];
+    for default in ["raw", "product"] {
+        let many: Vec<&str> = forms.iter().copied().cycle().take(700).collect();
+        let together = resolve(&catalog, &many, default).await;
+        for (reference, found) in many.iter().zip(together.versions) {
+            let alone = resolve(&catalog, &[reference], default).await;
+            assert_eq!(found, alone.versions[0], "{reference} {default}");
+            assert_eq!(together.snapshot, alone.snapshot);
+        }
+    }
+}

@@ -1,8 +1,9 @@
 //! As of when a product's data is, and whether it is stale.
 //!
-//! A version is as of its commit, and what reads several as of the oldest of them. It is stale when something that it was made of means another version
-//! now, or when its contract promises rows that are newer. Both tell of what it is made of: they are for
-//! those who may see that, and only as far as they may.
+//! A version is as of its commit, and what reads several as of the oldest of them. It is stale when
+//! something that it was made of means another version now, or when its contract promises rows that
+//! are newer. Both tell of what it is made of: they are for those who may see that, and only as far as
+//! they may.
 
 use std::{collections::BTreeSet, sync::Arc};
 
