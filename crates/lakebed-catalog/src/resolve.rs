@@ -126,20 +126,38 @@ fn show(candidates: &[Candidate]) -> String {
     candidates.iter().map(show).collect::<Vec<_>>().join(", ")
 }
 
+/// The number of the newest version of dataset `d`.
+macro_rules! newest {
+    () => {
+        "(SELECT n.number FROM head_moves n WHERE n.dataset_id = d.id AND n.stage = 'raw' \
+         AND n.seq <= m.journaled_seq ORDER BY n.seq DESC LIMIT 1) AS newest, "
+    };
+}
+
+/// The number that is the head of a stage of dataset `d`.
+macro_rules! head {
+    ($stage:literal) => {
+        concat!(
+            "(SELECT h.number FROM head_moves h WHERE h.dataset_id = d.id AND h.stage = ",
+            $stage,
+            " AND h.seq <= m.journaled_seq ORDER BY h.seq DESC LIMIT 1)"
+        )
+    };
+}
+
 /// One statement that finds the dataset `$1.$2`, its newest version, and versions by a condition on
 /// `v` that may use `$3`, `$4`; always at least one row, so that "nothing" says what is missing.
 macro_rules! resolve_sql {
-    ($condition:literal) => {
+    ($($condition:expr),+) => {
         concat!(
             "SELECT m.journaled_seq, COALESCE((SELECT j.at_micros FROM events j \
-             WHERE j.seq = m.journaled_seq), 0) AS journaled_at_micros, d.id AS dataset_id, \
-             (SELECT n.number FROM head_moves n WHERE n.dataset_id = d.id AND n.stage = 'raw' \
-             AND n.seq <= m.journaled_seq ORDER BY n.seq DESC LIMIT 1) AS newest, ",
+             WHERE j.seq = m.journaled_seq), 0) AS journaled_at_micros, d.id AS dataset_id, ",
+            newest!(),
             version_columns!(),
             " FROM meta m \
              LEFT JOIN datasets d ON d.namespace = $1 AND d.name = $2 AND d.id <= m.journaled_seq \
              LEFT JOIN versions v ON v.dataset_id = d.id AND v.seq <= m.journaled_seq AND ",
-            $condition,
+            $($condition,)+
             " ",
             version_joins!(),
             " WHERE m.id = 1 LIMIT 17"
@@ -149,10 +167,7 @@ macro_rules! resolve_sql {
 
 pub(crate) const BY_NUMBER: &str = resolve_sql!("v.number = $3");
 pub(crate) const BY_DIGEST: &str = resolve_sql!("v.version_id >= $3 AND v.version_id <= $4");
-pub(crate) const BY_STAGE: &str = resolve_sql!(
-    "v.number = (SELECT h.number FROM head_moves h WHERE h.dataset_id = d.id AND h.stage = $3 \
-     AND h.seq <= m.journaled_seq ORDER BY h.seq DESC LIMIT 1)"
-);
+pub(crate) const BY_STAGE: &str = resolve_sql!("v.number = ", head!("$3"));
 pub(crate) const BY_TIME: &str = resolve_sql!(
     "v.number = (SELECT h.number FROM head_moves h WHERE h.dataset_id = d.id AND h.stage = $3 \
      AND h.seq <= (SELECT t.seq FROM events t WHERE t.at_micros <= $4 AND t.seq <= m.journaled_seq \
@@ -161,17 +176,16 @@ pub(crate) const BY_TIME: &str = resolve_sql!(
 
 /// What follows the values `asked`.
 const MANY: &str = concat!(
-    ") SELECT a.place, m.journaled_seq, d.id AS dataset_id, \
-     (SELECT n.number FROM head_moves n WHERE n.dataset_id = d.id AND n.stage = 'raw' \
-     AND n.seq <= m.journaled_seq ORDER BY n.seq DESC LIMIT 1) AS newest, ",
+    ") SELECT a.place, m.journaled_seq, d.id AS dataset_id, ",
+    newest!(),
     version_columns!(),
     " FROM asked a JOIN meta m ON m.id = 1 \
      LEFT JOIN datasets d ON d.namespace = a.namespace AND d.name = a.name \
      AND d.id <= m.journaled_seq \
      LEFT JOIN versions v ON v.dataset_id = d.id AND v.seq <= m.journaled_seq \
-     AND v.number = COALESCE(a.number, (SELECT h.number FROM head_moves h \
-     WHERE h.dataset_id = d.id AND h.stage = a.stage AND h.seq <= m.journaled_seq \
-     ORDER BY h.seq DESC LIMIT 1)) ",
+     AND v.number = COALESCE(a.number, ",
+    head!("a.stage"),
+    ") ",
     version_joins!()
 );
 

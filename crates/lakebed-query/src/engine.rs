@@ -161,7 +161,7 @@ pub(crate) fn plan_job(
 ) -> Result<Planned, EngineError> {
     let admitted = template.statements.admit(&job.sql)?;
     let kind = &admitted.prepared.kind;
-    let Some(query) = admitted.query.clone() else {
+    let Some(query) = &admitted.query else {
         parameters::none(&job.parameters)?;
         return match kind {
             StatementKind::ShowTables => answers::listed(&job.listing).map(Planned::Answer),
@@ -176,12 +176,12 @@ pub(crate) fn plan_job(
     let planner = template.planner(&job.limits, job.now, parts).map_err(from_datafusion)?;
     let planner = planner.reading(&objects);
     if *kind == StatementKind::Explain {
-        let logical = logical_plan(query, &planner, &job, provider)?.plan;
+        let logical = logical_plan(query.clone(), &planner, &job, provider)?.plan;
         let logical = planner.optimize(&logical).map_err(from_datafusion)?;
         return answers::explained(&logical).map(Planned::Answer);
     }
     let optimised =
-        template.plans.find_or_make(&job, || optimised(query, &planner, &job, provider))?;
+        template.plans.find_or_make(&job, || optimised(query.clone(), &planner, &job, provider))?;
     let physical = tokio::runtime::Handle::current()
         .block_on(planner.query_planner().create_physical_plan(&optimised.plan, &*planner))
         .map_err(from_datafusion)?;
