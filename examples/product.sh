@@ -162,5 +162,16 @@ approved=$(content_of nyc.delays@v1)
 [[ "$(content_of nyc.delays@v3)" == "$approved" ]]
 echo "$approved"
 
+say "Served live it is computed whenever it is read, of what is validated by then. No query changes, nor who sees what."
+echo 'served: live' >>catalog/products/nyc/delays.yaml
+lakebed apply
+lakebed sql 'SELECT origin, sum(flights) AS flights FROM nyc.delays GROUP BY origin ORDER BY origin' --as omar
+lakebed sql 'SELECT origin, sum(flights) AS flights FROM nyc.delays GROUP BY origin ORDER BY origin' --as pia
+lakebed fetch nyc.delays --into live
+bytes_of() { "$LAKEBED" resolve "$1" --files --json | grep -A9 '"files"' | grep -o '"object": *"[0-9a-f]*"'; }
+built=$(bytes_of nyc.delays@v2)
+[[ -n "$built" && "$(bytes_of nyc.delays)" == "$built" ]] || { echo "it should be what was built" >&2; exit 1; }
+lakebed history nyc.delays
+
 say "Every byte of it is what its name says."
 lakebed verify

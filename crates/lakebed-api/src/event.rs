@@ -29,7 +29,7 @@ pub struct EventEntry {
     pub at: Timestamp,
     /// Who did it.
     pub actor: String,
-    /// What changed: `dataset_created`, `version_committed`, `head_moved`, `ingest_refused`,
+    /// What changed: `dataset_created`, `version_committed`, `version_materialised`, `head_moved`, `ingest_refused`,
     /// `catalog_applied`, `token_created`, `token_revoked` …
     #[serde(rename = "type")]
     #[schema(rename = "type")]

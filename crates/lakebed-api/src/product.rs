@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use lakebed_core::{DatasetName, DatasetRef, Product, Timestamp, VersionId};
+use lakebed_core::{DatasetName, DatasetRef, Product, Served, Timestamp, VersionId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{Job, ResolvedInput, Snapshot, VersionSummary, schemas::ProductSchema};
+use crate::{
+    Job, ResolvedInput, Snapshot, VersionSummary,
+    schemas::{ProductSchema, ServedSchema},
+};
 
 /// The products that you may know of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -26,6 +29,10 @@ pub struct ProductSummary {
     pub owner: String,
     /// What it is for.
     pub purpose: String,
+    /// `materialized` where its rows are those of the newest build, `live` where they are computed when
+    /// they are asked for.
+    #[schema(value_type = ServedSchema)]
+    pub served: Served,
     /// Its newest version; none before the first build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<VersionSummary>,

@@ -650,6 +650,9 @@ pub struct ProductSchema {
     /// The columns that its rows are ordered by, before all others.
     #[schema(required = false)]
     pub order_by: Vec<String>,
+    /// When its rows are computed; when it is built, unless said.
+    #[schema(required = false)]
+    pub served: ServedSchema,
     /// When it is built; when somebody asks for it, unless said.
     #[schema(required = false)]
     pub refresh: RefreshSchema,
@@ -686,6 +689,17 @@ pub struct QueryParameterSchema {
     pub required: bool,
     /// Its value where it is not given; null where there is none.
     pub default: Option<String>,
+}
+
+/// When the rows of a product are computed.
+#[derive(ToSchema)]
+#[schema(as = Served)]
+#[serde(rename_all = "snake_case")]
+pub enum ServedSchema {
+    /// When it is built.
+    Materialized,
+    /// When they are asked for, of what its references mean then.
+    Live,
 }
 
 /// When a product is built.

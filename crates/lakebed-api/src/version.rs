@@ -37,15 +37,20 @@ pub struct VersionSummary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub content_id: Option<ObjectId>,
-    /// Accepted rows; for kind `files` the number of files.
+    /// Accepted rows; for kind `files` the number of files. None of a live version that nobody has
+    /// counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row_count: Option<u64>,
     /// Quarantined rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantined_count: Option<u64>,
-    /// Bytes of its table files, or of its files.
+    /// Bytes of its table files, or of its files. None of a live version that is in no files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
+    /// Whether its rows are computed when they are asked for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    pub live: bool,
     /// The place of the event that committed it.
     pub seq: u64,
     /// When it was committed, RFC 3339, UTC.

@@ -31,8 +31,8 @@ use lakebed_core::{
     Action, AttributeValue, Column, Comment, Compression, CsvDecode, DataType, DatasetKind,
     DateOrder, Declared, Decode, DecodeOptions, Event, EventBody, Field, FormatName, FormerField,
     Header, IngestMode, JsonDecode, JsonForm, Ladder, LakeId, ObjectId, RepeatedHeaders,
-    ScopeEntry, SkipKind, Skipped, Spelling, TablePart, TableSchema, Tally, Target, Timestamp,
-    TokenScope, VersionId, XlsxDecode,
+    ScopeEntry, Served, SkipKind, Skipped, Spelling, TablePart, TableSchema, Tally, Target,
+    Timestamp, TokenScope, VersionId, XlsxDecode,
     lineage::{Direct, Indirect},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -66,6 +66,7 @@ fn version() -> VersionSummary {
         row_count: Some(10),
         quarantined_count: Some(1),
         size_bytes: Some(4096),
+        live: false,
         seq: 12,
         committed_at: at(),
         actor: "local:alice".to_owned(),
@@ -725,6 +726,7 @@ fn every_type_reads_back_what_it_wrote() {
         product: "sales.orders".parse().unwrap(),
         owner: "alice".to_owned(),
         purpose: "so".to_owned(),
+        served: Served::Live,
         newest: Some(version()),
         links: links(),
     };

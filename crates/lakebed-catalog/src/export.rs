@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::{Catalog, Result, connection::Connection, statement::query};
 
 /// Every table with all its columns, in the order of its key.
-const TABLES: [(&str, &str); 21] = [
+const TABLES: [(&str, &str); 22] = [
     (
         "meta",
         "SELECT lake, last_seq, last_at_micros, journaled_seq, segment, segment_digest FROM meta",
@@ -20,7 +20,12 @@ const TABLES: [(&str, &str); 21] = [
     (
         "versions",
         "SELECT dataset_id, number, version_id, parent, content_id, ingest_key, row_count, \
-         quarantined_count, size_bytes, seq FROM versions ORDER BY dataset_id, number",
+         quarantined_count, size_bytes, seq, live FROM versions ORDER BY dataset_id, number",
+    ),
+    (
+        "materialised",
+        "SELECT dataset_id, number, list_id, entry_count, row_count, size_bytes, seq \
+         FROM materialised ORDER BY dataset_id, number",
     ),
     (
         "head_moves",

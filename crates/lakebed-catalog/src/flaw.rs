@@ -30,6 +30,8 @@ pub(crate) enum Flaw {
     VersionTwice { version_id: VersionId },
     #[error("it was computed from `{version_id}`, which is no version of that dataset before it")]
     InputUnknown { version_id: VersionId },
+    #[error("version `v{number}` is not live: its rows are in files")]
+    NotLive { number: u64 },
     #[error("the catalog it declares has another digest than it says")]
     DeclaredDiffers,
     #[error("token `{token}` was made before")]

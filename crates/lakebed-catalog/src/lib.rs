@@ -15,6 +15,7 @@
 //! | `events` | the changes themselves | insert only |
 //! | `datasets`, `versions`, `objects` | what the events made | insert only |
 //! | `declarations` | the catalogs that people applied | insert only |
+//! | `materialised` | which live versions are in files as well | insert only |
 //! | `object_datasets` | which datasets name an object | insert only |
 //! | `derivations`, `version_inputs` | which datasets, and versions, others were computed from | insert only |
 //! | `locks` | what people registered that they count on | insert only |
@@ -50,6 +51,7 @@ mod job;
 mod journal;
 mod lease;
 mod lock;
+mod materialised;
 mod meta;
 mod object;
 mod object_dataset;
@@ -82,6 +84,7 @@ pub use job::{JobOutline, JobRecord, JobState, UnfinishedJob};
 pub use journal::{JournalMark, JournalState};
 pub use lease::Lease;
 pub use lock::LockRecord;
+pub use materialised::MaterialisedRecord;
 pub use meta::Snapshot;
 pub use openlineage::LineageFilter;
 pub use pool::PoolState;

@@ -15,7 +15,7 @@ use crate::{
     event::{self, saturate},
     findings,
     flaw::{Flaw, to_i64},
-    lock, meta, object, object_dataset, openlineage, promotion, run,
+    lock, materialised, meta, object, object_dataset, openlineage, promotion, run,
     statement::query,
     token,
 };
@@ -54,6 +54,7 @@ async fn apply(connection: &mut Connection, event: &Event) -> Result<()> {
             create_dataset(connection, seq, dataset, *kind).await
         }
         EventBody::VersionCommitted(version) => commit_version(connection, seq, version).await,
+        EventBody::VersionMaterialised(found) => materialised::insert(connection, seq, found).await,
         EventBody::HeadMoved(moved) => move_head(connection, seq, moved).await,
         EventBody::PromotionReviewed(review) => promotion::review(connection, seq, review).await,
         EventBody::DatasetDeprecated(deprecated) => {
@@ -153,8 +154,8 @@ async fn insert_version(
     let int = |what, value| to_i64(what, value).map_err(|flaw| Error::invalid(seq, flaw));
     query(
         "INSERT INTO versions (dataset_id, number, version_id, parent, content_id, ingest_key, \
-         row_count, quarantined_count, size_bytes, seq) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+         row_count, quarantined_count, size_bytes, seq, live) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(dataset_id)
     .bind(int("the version number", version.number)?)
@@ -166,6 +167,7 @@ async fn insert_version(
     .bind(int("quarantined_count", version.quarantined_count)?)
     .bind(int("size_bytes", version.size_bytes)?)
     .bind(saturate(seq))
+    .bind(i64::from(version.live))
     .execute(connection)
     .await
     .map_err(|error| match error.is_unique_violation() {

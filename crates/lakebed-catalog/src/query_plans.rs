@@ -2,7 +2,8 @@
 //! database's own query plans: every step is a search in an index, nothing is scanned or sorted.
 
 use crate::{
-    Catalog, dataset, declaration, derivation, findings, object, object_dataset, promotion,
+    Catalog, dataset, declaration, derivation, findings, materialised, object, object_dataset,
+    promotion,
     resolve::{self, Asked, By},
     statement::{Statement, Value},
     version,
@@ -39,6 +40,7 @@ async fn every_resolve_is_a_chain_of_index_seeks() {
         object_dataset::OF_OBJECT,
         declaration::NOW,
         findings::OF_VERSION,
+        materialised::OF_VERSION,
         dataset::ONE.notices,
         promotion::REACHED,
         derivation::INPUTS,

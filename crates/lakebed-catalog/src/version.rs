@@ -23,7 +23,7 @@ pub struct VersionRecord {
     pub content_id: ObjectId,
     /// What would make the same version again.
     pub ingest_key: IngestKey,
-    /// Accepted rows; files for kind `files`.
+    /// Accepted rows; files for kind `files`. 0 of a live version, whose rows nobody counted.
     pub row_count: u64,
     /// Quarantined rows.
     pub quarantined_count: u64,
@@ -37,13 +37,25 @@ pub struct VersionRecord {
     pub at: Timestamp,
     /// Who committed it.
     pub actor: String,
+    /// Whether its rows are computed when they are asked for.
+    pub live: bool,
+    /// Whether rows and bytes are counted: those of live versions are not, here.
+    pub is_counted: bool,
+}
+
+impl VersionRecord {
+    /// How many rows or files it has, as far as somebody counted them.
+    #[must_use]
+    pub fn counted(&self) -> Option<u64> {
+        self.is_counted.then_some(self.row_count)
+    }
 }
 
 /// The columns that [`from_row`] reads, from `versions v`, `datasets d`, `objects o`, `events e`.
 macro_rules! version_columns {
     () => {
         "d.namespace, d.name, d.kind, v.number, v.version_id, v.parent, v.content_id, \
-         v.ingest_key, v.row_count, v.quarantined_count, v.size_bytes, v.seq, \
+         v.ingest_key, v.row_count, v.quarantined_count, v.size_bytes, v.seq, v.live, \
          o.size_bytes AS manifest_size_bytes, o.tree AS manifest_tree, e.at_micros, e.actor"
     };
 }
@@ -79,6 +91,8 @@ pub(crate) fn from_row(row: &Row) -> Result<VersionRecord> {
         seq: row.number("seq")?,
         at: row.time("at_micros")?,
         actor: row.text("actor")?,
+        live: row.number("live")? == 1,
+        is_counted: row.number("live")? == 0,
     })
 }
 

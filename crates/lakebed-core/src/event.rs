@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     DatasetDeprecated, DatasetKind, DatasetName, Declared, FileEntry, IngestKey, InputVersion,
-    ObjectId, PrincipalName, Promotion, PromotionReviewed, RunCommitted, StageName, StoredObject,
-    Timestamp, TokenHash, TokenId, TokenScope, VersionId, lineage::LineageReceived,
+    ListRef, ObjectId, PrincipalName, Promotion, PromotionReviewed, RunCommitted, StageName,
+    StoredObject, Timestamp, TokenHash, TokenId, TokenScope, VersionId, lineage::LineageReceived,
     policy::MaskKey,
 };
 
@@ -44,6 +44,8 @@ pub enum EventBody {
     },
     /// A version exists from now on, and is the head of stage `raw`.
     VersionCommitted(VersionCommitted),
+    /// The rows of a live version are in files as well from now on.
+    VersionMaterialised(VersionMaterialised),
     /// A stage has another version.
     HeadMoved(HeadMoved),
     /// Somebody said yes or no to a promotion, or waived a gate.
@@ -86,6 +88,7 @@ impl EventBody {
         match self {
             Self::DatasetCreated { .. } => "dataset_created",
             Self::VersionCommitted(_) => "version_committed",
+            Self::VersionMaterialised(_) => "version_materialised",
             Self::HeadMoved(_) => "head_moved",
             Self::PromotionReviewed(_) => "promotion_reviewed",
             Self::DatasetDeprecated(_) => "dataset_deprecated",
@@ -110,6 +113,7 @@ impl EventBody {
                 Some(dataset)
             }
             Self::VersionCommitted(version) => Some(&version.dataset),
+            Self::VersionMaterialised(materialised) => Some(&materialised.dataset),
             Self::HeadMoved(moved) => Some(&moved.dataset),
             Self::PromotionReviewed(review) => Some(&review.dataset),
             Self::DatasetDeprecated(deprecated) => Some(&deprecated.dataset),
@@ -157,6 +161,29 @@ pub struct VersionCommitted {
     /// The versions that it was computed from, where it was; sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub derived_from: Vec<InputVersion>,
+    /// Whether its rows are in no files, but computed when they are asked for: nobody has counted
+    /// them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub live: bool,
+}
+
+/// See [`EventBody::VersionMaterialised`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionMaterialised {
+    /// The dataset.
+    pub dataset: DatasetName,
+    /// The version's number; it is live.
+    pub number: u64,
+    /// The files: a [`crate::TableList`].
+    pub tables: ListRef,
+    /// Bytes of the files.
+    pub size_bytes: u64,
+    /// Every object that this event names and no earlier event named: the list and the files. Sorted.
+    pub objects: Vec<StoredObject>,
+    /// Objects that it names and no earlier event of this dataset named, though one of another dataset
+    /// did. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared: Vec<ObjectId>,
 }
 
 /// See [`EventBody::HeadMoved`].

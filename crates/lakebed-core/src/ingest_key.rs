@@ -43,6 +43,14 @@ struct BuildParts<'a> {
 }
 
 #[derive(Serialize)]
+struct LiveParts<'a> {
+    format: u32,
+    dataset: &'a DatasetName,
+    live: ObjectId,
+    contract: Option<ObjectId>,
+}
+
+#[derive(Serialize)]
 struct RunParts<'a> {
     format: u32,
     dataset: &'a DatasetName,
@@ -78,6 +86,19 @@ impl IngestKey {
         contract: Option<ObjectId>,
     ) -> Self {
         let parts = BuildParts { format: 1, dataset, derivation, contract };
+        let bytes = serde_json::to_vec(&parts).expect("plain values always serialise");
+        Self(ObjectId::of(&bytes))
+    }
+
+    /// The key of a version of `dataset` whose rows are computed by `derivation` whenever they are
+    /// asked for, under `contract`.
+    #[must_use]
+    pub fn of_live(
+        dataset: &DatasetName,
+        derivation: ObjectId,
+        contract: Option<ObjectId>,
+    ) -> Self {
+        let parts = LiveParts { format: 1, dataset, live: derivation, contract };
         let bytes = serde_json::to_vec(&parts).expect("plain values always serialise");
         Self(ObjectId::of(&bytes))
     }

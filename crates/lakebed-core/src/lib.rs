@@ -65,6 +65,7 @@ pub use decode::{
 pub use event::{
     CatalogApplied, ContractMeasured, Event, EventBody, HeadMoved, IngestRefused, KeptSource,
     KnownFields, LockRegistered, LockedVersion, TokenCreated, TokenRevoked, VersionCommitted,
+    VersionMaterialised,
 };
 pub use evolution::{Evolution, EvolutionError};
 pub use grant::{Action, ActionError, Grant, Grantee, Target, TargetError};
@@ -74,7 +75,8 @@ pub use lake::LakeFile;
 pub use lock::{Lock, LockedInput};
 pub use manifest::{
     FileEntry, InputVersion, LIST_LIMIT, ListRef, Manifest, SkipKind, Skipped, SourceEntry,
-    SourceList, TableList, Tally, content_id_of_files, content_id_of_table, rows_in_file_at,
+    SourceList, TableList, Tally, content_id_of_files, content_id_of_live, content_id_of_table,
+    rows_in_file_at,
 };
 pub use name::{ColumnName, DatasetKind, DatasetName, NameError, NamespaceName, StageName};
 pub use principal::{
@@ -82,7 +84,7 @@ pub use principal::{
     Standing, TokenScope,
 };
 pub use product::{
-    BUILD_ENGINE, Derivation, DerivedFrom, Product, ProductQuery, QueryParameter, Refresh,
+    BUILD_ENGINE, Derivation, DerivedFrom, Product, ProductQuery, QueryParameter, Refresh, Served,
 };
 pub use promotion::{
     Approval, DatasetDeprecated, Evidence, GateOutcome, Promotion, PromotionReviewed,

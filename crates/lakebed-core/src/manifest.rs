@@ -27,12 +27,13 @@ pub struct Manifest {
     pub kind: DatasetKind,
     /// The version this one follows; none for the first.
     pub parent: Option<VersionId>,
-    /// Equal ids mean equal data: see [`content_id_of_table`], [`content_id_of_files`].
+    /// Equal ids mean equal data: see [`content_id_of_table`], [`content_id_of_live`],
+    /// [`content_id_of_files`].
     pub content_id: ObjectId,
     /// The columns; none for kind `files`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<TableSchema>,
-    /// Accepted rows; for kind `files` the number of files.
+    /// Accepted rows; for kind `files` the number of files; 0 where they are `live`.
     pub row_count: u64,
     /// Quarantined rows.
     pub quarantined_count: u64,
@@ -61,6 +62,10 @@ pub struct Manifest {
     /// The program that made it, where one did: a [`crate::Program`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<StoredObject>,
+    /// Whether its rows are in no files, but computed by its derivation when they are asked for.
+    /// Nobody has counted them then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub live: bool,
 }
 
 impl Manifest {
@@ -84,6 +89,7 @@ impl Manifest {
             derivation: None,
             lineage: None,
             program: None,
+            live: false,
         }
     }
 
@@ -273,6 +279,16 @@ pub fn content_id_of_table<'a>(
     for file in files {
         text.extend(format!("{}\n", file.object.id).into_bytes());
     }
+    ObjectId::of(&text)
+}
+
+/// The content id of a table whose rows are computed when they are asked for: BLAKE3 of the line
+/// `lakebed live 1`, the schema as JSON on a line, and the hex digest of the derivation on a line.
+#[must_use]
+pub fn content_id_of_live(schema: &TableSchema, derivation: ObjectId) -> ObjectId {
+    let mut text = b"lakebed live 1\n".to_vec();
+    text.extend(json_line(schema));
+    text.extend(format!("{derivation}\n").into_bytes());
     ObjectId::of(&text)
 }
 

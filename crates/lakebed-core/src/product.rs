@@ -31,6 +31,9 @@ pub struct Product {
     /// The columns that its rows are ordered by, before all others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub order_by: Vec<String>,
+    /// When its rows are computed.
+    #[serde(default, skip_serializing_if = "Served::is_materialized")]
+    pub served: Served,
     /// When it is built.
     #[serde(default, skip_serializing_if = "Refresh::is_manual")]
     pub refresh: Refresh,
@@ -68,6 +71,26 @@ pub struct QueryParameter {
     /// Its value where it is not given; null where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
+}
+
+/// When the rows of a product are computed. Who reads it need not know which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Served {
+    /// When it is built: its versions are files.
+    #[default]
+    Materialized,
+    /// When they are asked for, of what its references mean then: its versions are what they are made
+    /// of, until somebody needs files.
+    Live,
+}
+
+impl Served {
+    // The shape that `skip_serializing_if` asks for.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in a reference")]
+    const fn is_materialized(&self) -> bool {
+        matches!(self, Self::Materialized)
+    }
 }
 
 /// When a product is built.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
-use lakebed_core::{Evolution, Field, TableSchema};
+use lakebed_core::{DataType, Evolution, Field, TableSchema};
 use parquet::{
     arrow::ArrowWriter,
     file::properties::{EnabledStatistics, WriterProperties},
@@ -77,4 +77,20 @@ pub fn evolution_to(source: &LocalSource, before: &TableSchema) -> Result<Vec<Ev
         }
     };
     Ok(before.fields.iter().filter_map(change).collect())
+}
+
+/// The columns of `source` that are no columns of `schema`, or would lose something as those: what is
+/// computed when it is asked for has to be right as it is.
+///
+/// # Errors
+/// [`Refusal`] when `source` cannot be read.
+pub fn unfit_columns(source: &LocalSource, schema: &TableSchema) -> Result<Vec<String>, Refusal> {
+    let fits = |(name, data_type): &(String, DataType)| {
+        let field = schema.field(name);
+        field.is_some_and(|field| {
+            data_type.is_same_shape(&field.data_type) || data_type.widens_to(&field.data_type)
+        })
+    };
+    let columns = parquet_in::columns(source)?;
+    Ok(columns.into_iter().filter(|column| !fits(column)).map(|(name, _)| name).collect())
 }

@@ -325,8 +325,8 @@ impl Driver<'_> {
                 Fed::Refused(refusal) => return Err(refusal),
             }
         }
-        let options = self.request.options;
-        let checked = limits::check(self.layout, self.settled, &self.accounts, options, self.check);
+        let (layout, settled, request) = (self.layout, self.settled, self.request);
+        let checked = limits::check(layout, settled, &self.accounts, request, self.check);
         if let Err(refusal) = checked {
             // They are the evidence, and what a repair starts from.
             let (quarantine, _) = self.quarantine.finish(engine)?;

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use lakebed_core::{DecodeOptions, ReasonCode, Severity};
 
 use crate::{
-    DEFAULT_MAX_QUARANTINED, FREE_QUARANTINED_ROWS, Refusal, RowCheck,
+    DEFAULT_MAX_QUARANTINED, FREE_QUARANTINED_ROWS, Refusal, Request, RowCheck,
     account::Account,
     cell::spelling,
     checks,
@@ -32,13 +32,14 @@ pub(crate) fn check(
     layout: &Layout,
     settled: &Settled,
     accounts: &[Account],
-    options: &DecodeOptions,
+    request: Request<'_>,
     rules: Option<&Arc<dyn RowCheck>>,
 ) -> Result<(), Refusal> {
+    let options = request.options;
     let accepted: u64 = accounts.iter().map(|account| account.accepted.rows).sum();
     let bad: u64 = accounts.iter().map(|account| account.quarantined.rows).sum();
     if accepted + bad == 0 {
-        return Err(no_rows(layout));
+        return if request.may_be_empty { Ok(()) } else { Err(no_rows(layout)) };
     }
     check_columns(layout, settled, accounts)?;
     check_rules(layout, accounts, rules)?;

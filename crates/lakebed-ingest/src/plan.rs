@@ -44,7 +44,7 @@ pub(crate) fn plan_with(request: Request<'_>, tuning: Tuning) -> Result<Plan, Re
         None => count_others(&layout, &settled, request, tuning, &mut findings.accounts)?,
         Some(check) => findings.accounts = count(&layout, &settled, request, check, tuning)?,
     }
-    limits::check(&layout, &settled, &findings.accounts, request.options, check.as_ref())?;
+    limits::check(&layout, &settled, &findings.accounts, request, check.as_ref())?;
     let source = |(index, account): (usize, &Account)| {
         let Recount { accepted, quarantined, .. } = account.recount();
         let (name, decode) = (layout.sources[index].name.clone(), layout.decode(index, &settled));

@@ -60,6 +60,7 @@ impl Bench {
             progress: &NoProgress,
             rules: self.check.as_ref().map(|check| check as &dyn Rules),
             threads: self.threads,
+            may_be_empty: false,
         }
     }
 

@@ -15,7 +15,7 @@ pub use read::{
     MAX_COLUMNS, MAX_DATASETS, MAX_TEXT_BYTES, check, datasets_named, namespace_of, read,
 };
 pub use told::{
-    Built, DATASET_VERSION, PRODUCER, SCHEMA, Told, ToldInput, began, facet, run_event_schema,
-    run_id_of, told, uuid_of, version_word,
+    Built, Counted, DATASET_VERSION, PRODUCER, SCHEMA, Told, ToldInput, began, facet,
+    run_event_schema, run_id_of, told, uuid_of, version_word,
 };
 pub use validate::Fault;

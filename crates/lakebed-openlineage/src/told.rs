@@ -53,6 +53,13 @@ pub struct Built<'a> {
     pub version_id: VersionId,
     /// The columns; none of files.
     pub schema: Option<&'a TableSchema>,
+    /// How large it is; none of what is in no files yet.
+    pub counted: Option<Counted>,
+}
+
+/// How large a version is.
+#[derive(Debug, Clone, Copy)]
+pub struct Counted {
     /// Accepted rows; of files, their number.
     pub row_count: u64,
     /// Bytes of its table files, or of its files.
@@ -188,13 +195,12 @@ fn output(namespace: &str, told: &Told<'_>) -> Value {
         if let Some(schema) = built.schema {
             add("schema", facet(SCHEMA, json!({ "fields": fields(schema) })));
         }
-        let statistics = json!({
-            "rowCount": built.row_count,
-            "size": built.size_bytes,
-            "fileCount": built.file_count,
-        });
-        let statistics = facet("1-0-2/OutputStatisticsOutputDatasetFacet", statistics);
-        own.insert("outputStatistics".to_owned(), statistics);
+        if let Some(Counted { row_count, size_bytes, file_count }) = built.counted {
+            let statistics =
+                json!({ "rowCount": row_count, "size": size_bytes, "fileCount": file_count });
+            let statistics = facet("1-0-2/OutputStatisticsOutputDatasetFacet", statistics);
+            own.insert("outputStatistics".to_owned(), statistics);
+        }
     }
     if let Some(lineage) = told.lineage {
         add("columnLineage", lineage.to_openlineage(namespace, PRODUCER));

@@ -9,7 +9,7 @@ use lakebed_core::{
     Timestamp, VersionId, lineage::LineageKind,
 };
 use lakebed_openlineage::{
-    Built, MAX_DATASETS, MAX_TEXT_BYTES, Told, ToldInput, check, read, run_id_of, told,
+    Built, Counted, MAX_DATASETS, MAX_TEXT_BYTES, Told, ToldInput, check, read, run_id_of, told,
 };
 use serde_json::{Value, json};
 
@@ -310,9 +310,7 @@ fn what_we_tell_holds_to_the_schemas() {
         built: Some(Built {
             version_id: version,
             schema: Some(&schema),
-            row_count: 3,
-            size_bytes: 40,
-            file_count: 1,
+            counted: Some(Counted { row_count: 3, size_bytes: 40, file_count: 1 }),
         }),
         inputs: vec![
             ToldInput::Version("sales.orders".parse().unwrap(), version),

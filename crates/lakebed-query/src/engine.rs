@@ -10,7 +10,7 @@ use datafusion::{
     execution::TaskContext, physical_plan::ExecutionPlan, sql::sqlparser::ast::Query,
 };
 use lakebed_service::engine::{
-    Described, Engine, EngineError, Prepared, QueryJob, QueryStream, StatementKind,
+    BoundTable, Described, Engine, EngineError, Prepared, QueryJob, QueryStream, StatementKind,
 };
 use lakebed_store::Store;
 
@@ -22,7 +22,7 @@ use crate::{
     objects::{Fault, OnlyOurs},
     output::plain_schema,
     parameters,
-    plan::{self, Logical, Provider},
+    plan::{self, Logical, Over, Provider},
     plans::Optimised,
     session::{Planner, Template},
     stacks,
@@ -169,12 +169,19 @@ pub(crate) fn plan_job(
         };
     };
     let fault = Fault::default();
-    let files = job.tables.iter().flat_map(|table| &table.files);
+    let files = job.tables.iter().flat_map(BoundTable::all_files);
     let objects = store.reader(files.map(|file| file.object));
     let objects = OnlyOurs::new(objects, fault.clone());
+    let below = match job.tables.iter().any(|table| table.computed.is_some()) {
+        false => None,
+        true => {
+            let below = template.context_below(store.scratch_dir(), objects.clone());
+            Some(below.map_err(from_datafusion)?)
+        }
+    };
     let parts = job.fixed.as_ref().map(|_| 1);
     let planner = template.planner(&job.limits, job.now, parts).map_err(from_datafusion)?;
-    let planner = planner.reading(&objects);
+    let planner = planner.reading(&objects, below);
     if *kind == StatementKind::Explain {
         let logical = logical_plan(query.clone(), &planner, &job, provider)?.plan;
         let logical = planner.optimize(&logical).map_err(from_datafusion)?;
@@ -198,7 +205,7 @@ fn logical_plan(
     provider: Provider,
 ) -> Result<Logical, EngineError> {
     parameters::bind(&mut query, &job.parameters)?;
-    let logical = plan::logical(query, planner, job, provider)?;
+    let logical = plan::logical(query, planner, Over::of(job), provider)?;
     Ok(match &job.fixed {
         Some(order) => Logical { plan: plan::fixed(logical.plan, order)?, ..logical },
         None => logical,
@@ -213,9 +220,11 @@ fn optimised(
     job: &QueryJob,
     provider: Provider,
 ) -> Result<Optimised, EngineError> {
-    let Logical { plan, has_table_functions } = logical_plan(query, planner, job, provider)?;
+    let Logical { plan, has_table_functions, unstable_below } =
+        logical_plan(query, planner, job, provider)?;
     let logical = plan::limited(plan, job.limits.max_rows)?;
-    let unstable = facts::unstable(&logical).map_err(from_datafusion)?;
+    let mut unstable = facts::unstable(&logical).map_err(from_datafusion)?;
+    unstable.extend(unstable_below);
     let changing = facts::changing(&logical).map_err(from_datafusion)?;
     let plan = planner.optimize(&logical).map_err(from_datafusion)?;
     let columns = facts::columns(&plan).map_err(from_datafusion)?;
@@ -237,7 +246,7 @@ fn derive_job(
     };
     parameters::bind(&mut query, &job.parameters)?;
     let planner = template.planner(&job.limits, job.now, None).map_err(from_datafusion)?;
-    let logical = plan::logical(query, &planner, job, provider)?;
+    let logical = plan::logical(query, &planner, Over::of(job), provider)?;
     let analysed = plan::analysed(logical.plan, &planner)?;
     let lineage = lineage::of(&analysed, &job.tables)?;
     Ok(Described { schema: plain_schema(analysed.schema().as_arrow()), lineage })

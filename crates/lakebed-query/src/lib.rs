@@ -10,7 +10,7 @@
 //! | step | where |
 //! |---|---|
 //! | tokens, one statement, an allow-list over the tree, names of what it reads | `guard`, `statements` |
-//! | names become tables as the reader may see them, parameters become values | `plan`, `governed`, `table`, `parameters` |
+//! | names become tables as the reader may see them, parameters become values | `plan`, `governed`, `table`, `computed`, `parameters` |
 //! | functions by allow-list, those that multiply bytes bounded | `functions` |
 //! | one runtime per statement: memory, scratch, one object store | `session`, `objects`, `yielding` |
 //! | where the columns of the answer come from, if that is asked instead of its rows | `lineage` |
@@ -26,6 +26,7 @@
 extern crate self as lakebed_query;
 
 mod answers;
+mod computed;
 mod dialect;
 mod drive;
 mod engine;

@@ -28,48 +28,108 @@ use datafusion::{
         sqlparser::ast::{Query, Statement},
     },
 };
-use lakebed_service::engine::{BoundTable, EngineError, FixedOrder, QueryJob, SystemRows};
-
-use crate::{
-    errors::from_datafusion,
-    facts,
-    guard::{Named, named_in},
+use lakebed_service::engine::{
+    BoundTable, ComputedTable, EngineError, FixedOrder, QueryJob, SystemRows,
 };
 
-/// What the name of a table resolves to: [`crate::governed::provider`], always, but where tests show
-/// that another one leaks.
-pub(crate) type Provider = fn(&BoundTable) -> Arc<dyn TableProvider>;
+use crate::{
+    computed::ComputedRows,
+    errors::{from_datafusion, internal},
+    facts,
+    guard::{Named, named_in},
+    session::Planner,
+};
+
+/// What the name of a table, whose rows may be computed, resolves to: [`crate::governed::provider`],
+/// always, but where tests show that another one leaks.
+pub(crate) type Provider = fn(&BoundTable, Option<ComputedRows>) -> Arc<dyn TableProvider>;
 
 /// A plan, not yet optimised.
 pub(crate) struct Logical {
     pub(crate) plan: LogicalPlan,
     /// Whether it has table functions, whose arguments were computed and are no part of it.
     pub(crate) has_table_functions: bool,
+    /// Why tables that are computed may have other rows another time; nothing if they may not.
+    pub(crate) unstable_below: Vec<String>,
 }
 
-/// The logical plan of `query` over what `job` names.
+/// What a statement may name.
+#[derive(Clone, Copy)]
+pub(crate) struct Over<'a> {
+    tables: &'a [BoundTable],
+    system: &'a [SystemRows],
+    /// Whether nothing may answer anew each time.
+    is_fixed: bool,
+}
+
+impl<'a> Over<'a> {
+    pub(crate) fn of(job: &'a QueryJob) -> Self {
+        Self { tables: &job.tables, system: &job.system, is_fixed: job.fixed.is_some() }
+    }
+}
+
+/// The logical plan of `query` over what it may name.
 pub(crate) fn logical(
     query: Box<Query>,
-    state: &SessionState,
-    job: &QueryJob,
+    planner: &Planner<'_>,
+    over: Over<'_>,
     provider: Provider,
 ) -> std::result::Result<Logical, EngineError> {
     let mut tables: HashMap<Named, Arc<dyn TableSource>> = HashMap::new();
-    for table in &job.tables {
-        tables.insert(Named::Version(table.name()), provider_as_source(provider(table)));
+    let mut unstable_below = Vec::new();
+    for table in over.tables {
+        let rows = match &table.computed {
+            None => None,
+            Some(computed) => {
+                let (rows, is_unstable) = computed_rows(table, computed, planner, provider)?;
+                if is_unstable {
+                    let name = table.name();
+                    unstable_below.push(format!("the rows of `{name}` are computed each time"));
+                }
+                Some(rows)
+            }
+        };
+        tables.insert(Named::Version(table.name()), provider_as_source(provider(table, rows)));
     }
-    for SystemRows { table, rows } in &job.system {
+    for SystemRows { table, rows } in over.system {
         let made = MemTable::try_new(rows.schema(), vec![vec![rows.clone()]]);
         let made = Arc::new(made.map_err(from_datafusion)?);
         tables.insert(Named::System(*table), provider_as_source(made));
     }
+    let state: &SessionState = planner;
     let has_table_functions = AtomicBool::new(false);
-    let names = Names { state, tables, is_fixed: job.fixed.is_some(), has_table_functions };
+    let names = Names { state, tables, is_fixed: over.is_fixed, has_table_functions };
     let options = ParserOptions::from(&state.config_options().sql_parser);
     let plan = SqlToRel::new_with_options(&names, options)
         .sql_statement_to_plan(Statement::Query(query))
         .map_err(from_datafusion)?;
-    Ok(Logical { plan, has_table_functions: names.has_table_functions.into_inner() })
+    let has_table_functions = names.has_table_functions.into_inner();
+    Ok(Logical { plan, has_table_functions, unstable_below })
+}
+
+/// The rows of a table that another statement computes, and whether they may be others each time.
+///
+/// The statement could be planned when somebody wrote it down, so that it cannot be now is nobody's
+/// fault who reads the table; and what it names is not told to them.
+fn computed_rows(
+    table: &BoundTable,
+    computed: &ComputedTable,
+    planner: &Planner<'_>,
+    provider: Provider,
+) -> std::result::Result<(ComputedRows, bool), EngineError> {
+    let rows = || {
+        let admitted = planner.statements().admit(&computed.sql)?;
+        let Some(query) = &admitted.query else {
+            return Err(internal("what computes a table is no query"));
+        };
+        let over = Over { tables: &computed.tables, system: &[], is_fixed: true };
+        let Logical { plan, unstable_below, .. } = logical(query.clone(), planner, over, provider)?;
+        let plan = analysed(plan, planner)?;
+        let unstable = facts::unstable(&plan).map_err(from_datafusion)?;
+        let is_unstable = !unstable.is_empty() || !unstable_below.is_empty();
+        Ok((ComputedRows::new(table, plan).map_err(from_datafusion)?, is_unstable))
+    };
+    rows().map_err(internal)
 }
 
 /// `plan` with its types coerced and its functions governed, and nothing of it optimised away.

@@ -110,7 +110,7 @@ fn digest(job: &QueryJob) -> Option<ObjectId> {
 }
 
 fn files(job: &QueryJob) -> usize {
-    job.tables.iter().map(|table| table.files.len()).sum()
+    job.tables.iter().map(|table| table.all_files().count()).sum()
 }
 
 #[cfg(test)]

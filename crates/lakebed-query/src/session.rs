@@ -73,6 +73,8 @@ pub(crate) struct Template {
 pub(crate) struct Readers {
     pub(crate) objects: OnlyOurs,
     pub(crate) footers: Arc<FileMetadataCache>,
+    /// What runs the statements of tables that are computed, below a barrier.
+    pub(crate) below: Option<Arc<TaskContext>>,
 }
 
 impl Template {
@@ -108,15 +110,7 @@ impl Template {
     ) -> Result<Planner<'_>> {
         let idle = self.idle().pop();
         let mut state = idle.unwrap_or_else(|| self.state.clone());
-        let share = self.share(limits);
-        let mut config = self.state.config().clone();
-        let options = config.options_mut();
-        if let Some(parts) = parts {
-            options.execution.target_partitions = parts;
-        }
-        options.execution.sort_spill_reservation_bytes = self.reservation(limits);
-        let rows = (share / ROW_BYTES).clamp(LEAST_ROWS, USUAL_ROWS);
-        options.execution.batch_size = ConfigNonZeroUsize::try_new(rows)?;
+        let config = self.config(limits, parts)?;
         let options = Arc::clone(config.options());
         *state.config_mut() = config;
         let execution = state.execution_props_mut();
@@ -141,6 +135,37 @@ impl Template {
         let context =
             TaskContext::new(None, session, config, scalar, higher, aggregate, window, runtime);
         Ok(Arc::new(context))
+    }
+
+    /// What runs whatever lies below a barrier: within limits of its own, so that those of a statement
+    /// tell nothing of what is there.
+    pub(crate) fn context_below(
+        &self,
+        scratch: &Path,
+        objects: OnlyOurs,
+    ) -> Result<Arc<TaskContext>> {
+        let limits = QueryLimits::default();
+        let runtime = self.runtime(&limits, scratch, objects)?;
+        let (session, config) = ("below".to_owned(), self.config(&limits, None)?);
+        let (scalar, higher) = (HashMap::new(), HashMap::new());
+        let (aggregate, window) = (HashMap::new(), HashMap::new());
+        let context =
+            TaskContext::new(None, session, config, scalar, higher, aggregate, window, runtime);
+        Ok(Arc::new(context))
+    }
+
+    /// The settings of a statement with these limits, that runs in so many parts.
+    fn config(&self, limits: &QueryLimits, parts: Option<usize>) -> Result<SessionConfig> {
+        let share = self.share(limits);
+        let mut config = self.state.config().clone();
+        let options = config.options_mut();
+        if let Some(parts) = parts {
+            options.execution.target_partitions = parts;
+        }
+        options.execution.sort_spill_reservation_bytes = self.reservation(limits);
+        let rows = (share / ROW_BYTES).clamp(LEAST_ROWS, USUAL_ROWS);
+        options.execution.batch_size = ConfigNonZeroUsize::try_new(rows)?;
+        Ok(config)
     }
 
     /// The memory that one part of a statement has, if all take the same.
@@ -197,10 +222,16 @@ pub(crate) struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// The same planner; scans that it plans find their bytes among `objects`.
-    pub(crate) fn reading(mut self, objects: &OnlyOurs) -> Self {
+    /// The statements that were admitted lately.
+    pub(crate) fn statements(&self) -> &Statements {
+        &self.template.statements
+    }
+
+    /// The same planner; scans that it plans find their bytes among `objects`, and run by `below` what
+    /// lies below a barrier.
+    pub(crate) fn reading(mut self, objects: &OnlyOurs, below: Option<Arc<TaskContext>>) -> Self {
         let footers = Arc::clone(&self.template.footers);
-        let readers = Readers { objects: objects.clone(), footers };
+        let readers = Readers { objects: objects.clone(), footers, below };
         if let Some(state) = &mut self.state {
             state.config_mut().set_extension(Arc::new(readers));
         }
@@ -291,7 +322,7 @@ mod tests {
         let little = QueryLimits { memory_bytes: 8 << 20, ..QueryLimits::default() };
         for (limits, rows, now) in [(little, 512, 7), (QueryLimits::default(), 8_192, 9)] {
             let now = Timestamp::from_micros(now);
-            let planner = template.planner(&limits, now, None).unwrap().reading(&objects);
+            let planner = template.planner(&limits, now, None).unwrap().reading(&objects, None);
             assert!(template.idle().is_empty(), "it is at work");
             assert_eq!(planner.config().batch_size(), rows);
             assert_eq!(
@@ -314,7 +345,7 @@ mod tests {
         let now = Timestamp::from_micros(0);
         let objects = objects(folder.path());
         let planner =
-            template.planner(&QueryLimits::default(), now, None).unwrap().reading(&objects);
+            template.planner(&QueryLimits::default(), now, None).unwrap().reading(&objects, None);
         for place in ["file:///etc", "lakebed://objects"] {
             let place = url::Url::parse(place).unwrap();
             assert!(planner.runtime_env().object_store_registry.get_store(&place).is_err());

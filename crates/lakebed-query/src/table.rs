@@ -23,7 +23,7 @@ use datafusion::{
     physical_expr::PhysicalExpr,
     physical_plan::{ExecutionPlan, empty::EmptyExec},
 };
-use lakebed_core::FileEntry;
+use lakebed_core::{FileEntry, TableSchema};
 use lakebed_service::engine::BoundTable;
 
 use crate::{objects::store_url, output::plain, session::Readers, statistics};
@@ -37,13 +37,15 @@ pub(crate) struct PlainTable {
 
 impl PlainTable {
     pub(crate) fn new(table: &BoundTable) -> Self {
-        let schema = lakebed_ingest::arrow_schema(&table.schema);
-        let fields = schema.fields().iter().map(|field| read_as(field));
-        Self {
-            schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
-            files: table.files.clone(),
-        }
+        Self { schema: read_schema(&table.schema), files: table.files.clone() }
     }
+}
+
+/// The columns of a table, as they are read.
+pub(crate) fn read_schema(schema: &TableSchema) -> SchemaRef {
+    let schema = lakebed_ingest::arrow_schema(schema);
+    let fields = schema.fields().iter().map(|field| read_as(field));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 /// Texts and bytes are read as views, which copies less; [`crate::output`] turns them back. Field

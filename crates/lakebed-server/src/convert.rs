@@ -35,6 +35,7 @@ pub(crate) const fn snapshot(snapshot: service::Snapshot) -> Snapshot {
 /// A version; what is computed from its data only where it is readable.
 pub(crate) fn version(version: service::VersionRecord, is_readable: bool) -> VersionSummary {
     let data = is_readable.then_some(());
+    let counted = version.counted().filter(|_| is_readable);
     VersionSummary {
         dataset: version.dataset,
         kind: version.kind,
@@ -42,9 +43,10 @@ pub(crate) fn version(version: service::VersionRecord, is_readable: bool) -> Ver
         version_id: data.map(|()| version.version_id),
         parent: version.parent.filter(|_| is_readable),
         content_id: data.map(|()| version.content_id),
-        row_count: data.map(|()| version.row_count),
+        row_count: counted,
         quarantined_count: data.map(|()| version.quarantined_count),
-        size_bytes: data.map(|()| version.size_bytes),
+        size_bytes: counted.map(|_| version.size_bytes),
+        live: version.live,
         seq: version.seq,
         committed_at: version.at,
         actor: version.actor,
@@ -391,6 +393,8 @@ pub(crate) fn event(seen: &service::SeenEvent) -> Result<EventEntry> {
         "record",
         "inputs",
         "outputs",
+        "live",
+        "tables",
     ];
     let failed = |error: serde_json::Error| Failure::internal(error.to_string());
     let mut value = serde_json::to_value(&seen.event).map_err(failed)?;

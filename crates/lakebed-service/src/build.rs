@@ -16,8 +16,8 @@ use lakebed_catalog::Commit;
 use lakebed_contract::Level;
 use lakebed_core::{
     Action, DatasetName, DatasetRef, Declared, DecodeOptions, Derivation, DerivedFrom, EventBody,
-    FormatName, Identity, IngestKey, IngestMode, IngestRefused, InputVersion, LockedInput, Product,
-    TableRef, Target as Scope, lineage::Lineage,
+    FormatName, Identity, IngestKey, IngestMode, IngestRefused, InputVersion, LockedInput,
+    ObjectId, Product, Selector, Served, TableRef, Target as Scope, Timestamp, lineage::Lineage,
 };
 use lakebed_govern::{CatalogPlan, ContractChange, Rights};
 use lakebed_ingest::{ComputedRows, LocalSource, evolution_to};
@@ -40,9 +40,9 @@ use crate::{
 /// The kind of jobs that build a product.
 pub const BUILD: &str = "build";
 /// How often a lost race is planned again.
-const ATTEMPTS: u32 = 100;
+pub(crate) const ATTEMPTS: u32 = 100;
 /// What is said of a build that failed to those who may not know more.
-const NOT_COMPUTED: &str = "the statement of this product could not be computed";
+pub(crate) const NOT_COMPUTED: &str = "the statement of this product could not be computed";
 /// What the answer is called while it is read.
 const ANSWER: &str = "answer";
 
@@ -79,6 +79,16 @@ pub struct SeenProduct {
     pub newest: Option<Seen<VersionRecord>>,
 }
 
+/// What a product would be made of now.
+pub(crate) struct Meant {
+    pub(crate) derivation: Derivation,
+    /// The statement, and what it names.
+    prepared: Prepared,
+    references: Vec<DatasetRef>,
+    inputs: Vec<ResolvedVersion>,
+    snapshot: Snapshot,
+}
+
 /// A product and the versions that it would be made of now.
 pub(crate) struct Plan {
     product: Product,
@@ -89,8 +99,47 @@ pub(crate) struct Plan {
     in_force: Arc<InForce>,
 }
 
+/// Rows that are to be computed: the same ones whenever that is done.
+pub(crate) struct Computation {
+    pub(crate) derivation: Derivation,
+    pub(crate) inputs: Vec<ResolvedVersion>,
+    pub(crate) tables: Vec<BoundTable>,
+    /// The snapshot that was looked at, if it was one.
+    pub(crate) snapshot_seq: Option<u64>,
+    /// What was declared then.
+    pub(crate) policy: Option<ObjectId>,
+}
+
+impl Computation {
+    /// What the engine is asked for.
+    fn job(&self, now: Timestamp) -> QueryJob {
+        QueryJob {
+            sql: self.derivation.sql.clone(),
+            parameters: Parameters::default(),
+            tables: self.tables.clone(),
+            listing: Vec::new(),
+            system: Vec::new(),
+            limits: QueryLimits::default(),
+            now,
+            fixed: Some(FixedOrder { by: self.derivation.order_by.clone() }),
+        }
+    }
+}
+
+impl Plan {
+    fn computation(&self) -> Computation {
+        Computation {
+            derivation: self.derivation.clone(),
+            inputs: self.inputs.clone(),
+            tables: self.tables.clone(),
+            snapshot_seq: Some(self.snapshot.seq),
+            policy: self.in_force.digest,
+        }
+    }
+}
+
 /// Whether a build was made before.
-enum Found {
+pub(crate) enum Found {
     /// It was: this.
     Made(Box<IngestOutcome>),
     /// It was not, and the product is this by now.
@@ -131,6 +180,13 @@ impl Lake {
     /// # Errors
     /// [`Error::NotFound`], also where it may not be discovered.
     pub async fn product(&self, ctx: &Ctx, name: &DatasetName) -> Result<(Snapshot, SeenProduct)> {
+        let newest = DatasetRef { dataset: name.clone(), selector: Selector::Latest };
+        // What cannot be computed now is still a product.
+        if let Err(error) = self.find_for(ctx, &[newest]).await
+            && matches!(error, Error::Unavailable { .. })
+        {
+            return Err(error);
+        }
         let (snapshot, products) = self.products(ctx).await?;
         match products.into_iter().find(|product| product.name == *name) {
             Some(found) => Ok((snapshot, found)),
@@ -291,27 +347,43 @@ impl Lake {
         let Some(product) = in_force.declared.products.get(&request.product) else {
             return Err(self.no_product(ctx, &request.product).await?);
         };
+        let locked = request.locked.as_deref();
+        let meant = self.meant_by(&request.product, product, locked).await?;
+        let Meant { derivation, prepared, references, inputs, snapshot } = meant;
+        self.check_owner(&request.product, product, &references, &in_force).await?;
+        if product.served == Served::Live {
+            self.check_depth(&request.product, &inputs).await?;
+        }
+        let tables = self.bind_all(&prepared, &inputs).await?;
+        let product = product.clone();
+        Ok(Plan { product, derivation, inputs, tables, snapshot, in_force })
+    }
+
+    /// What the references of a product mean now, or by `locked`.
+    pub(crate) async fn meant_by(
+        &self,
+        name: &DatasetName,
+        product: &Product,
+        locked: Option<&[LockedInput]>,
+    ) -> Result<Meant> {
         let prepared = self.inner.engine.prepare(&product.sql)?;
         check_statement(&prepared.kind, prepared.system.is_empty())?;
         let references = references_of(&prepared);
-        let pinned = match &request.locked {
+        let pinned = match locked {
             None => references.clone(),
-            Some(locked) => pinned(&request.product, &references, locked)?,
+            Some(locked) => pinned(name, &references, locked)?,
         };
         let found = self.resolve_at(&pinned, &product.input_stage).await?;
-        self.check_owner(&request.product, product, &references, &in_force).await?;
-        let mut inputs = found.versions;
+        let (snapshot, mut inputs) = (found.snapshot, found.versions);
         for (reference, input) in references.iter().zip(&mut inputs) {
             input.reference = reference.clone();
         }
-        let tables = self.bind_all(&prepared, &inputs).await?;
         let from = inputs.iter().map(|input| DerivedFrom {
             reference: input.reference.clone(),
             version_id: input.version.version_id,
         });
         let derivation = Derivation::of(product, from.collect());
-        let product = product.clone();
-        Ok(Plan { product, derivation, inputs, tables, snapshot: found.snapshot, in_force })
+        Ok(Meant { derivation, prepared, references, inputs, snapshot })
     }
 
     /// The tables of a statement, all of each: `inputs` are what its references mean.
@@ -370,7 +442,12 @@ impl Lake {
     }
 
     /// The version that this very build made before: the newest, or the one under the same key.
-    async fn built_before(&self, ctx: &Ctx, product: &DatasetName, plan: &Plan) -> Result<Found> {
+    pub(crate) async fn built_before(
+        &self,
+        ctx: &Ctx,
+        product: &DatasetName,
+        plan: &Plan,
+    ) -> Result<Found> {
         if let Some(key) = &ctx.idempotency_key {
             let events = self.inner.catalog.find_commit(ctx.actor(), key).await?;
             let made = events.iter().find_map(|event| match &event.body {
@@ -391,9 +468,8 @@ impl Lake {
         }
         let request = ingest_of(product, PathBuf::new(), DecodeOptions::default());
         let target = self.ingest_target(ctx, &request).await?;
-        let key = key_of(product, plan, &target);
         match &target.newest {
-            Some((newest, _)) if newest.ingest_key == key => {
+            Some((newest, _)) if plan.is_made_by(product, newest, &target) => {
                 let made = self.unchanged(ctx, newest.clone()).await?;
                 Ok(Found::Made(Box::new(made)))
             }
@@ -403,7 +479,7 @@ impl Lake {
 
     /// Makes the version that comes after what `target` was before anything was computed: who else
     /// made one meanwhile was first.
-    async fn build_once(
+    pub(crate) async fn build_once(
         &self,
         ctx: &Ctx,
         product: &DatasetName,
@@ -416,7 +492,12 @@ impl Lake {
             .tempdir_in(self.inner.store.scratch_dir())
             .map_err(|error| Error::io(self.inner.store.scratch_dir(), error))?;
         let answer = folder.path().join(ANSWER);
-        let lineage = self.compute(ctx, plan, meter, answer.clone()).await?;
+        let lineage = match plan.product.served {
+            Served::Materialized => {
+                self.compute(ctx, &plan.computation(), meter, answer.clone()).await?
+            }
+            Served::Live => self.describe_rows(&plan.computation(), answer.clone()).await?,
+        };
         let options =
             DecodeOptions { format: Some(FormatName::Parquet), ..DecodeOptions::default() };
         let mut request = ingest_of(product, answer.clone(), options);
@@ -436,6 +517,7 @@ impl Lake {
             derivation: plan.derivation.clone(),
             inputs: inputs_of(&plan.inputs),
             lineage,
+            live: plan.product.served == Served::Live,
         };
         let mut attempt = Attempt::new(self, ctx, &request, meter).computed(&computed);
         attempt.make_version(target, &mut sources).await
@@ -443,34 +525,25 @@ impl Lake {
 
     /// Runs the statement and writes its rows to `answer`; says what its columns are made of. It is on
     /// record like everybody's.
-    async fn compute(
+    pub(crate) async fn compute(
         &self,
         ctx: &Ctx,
-        plan: &Plan,
+        what: &Computation,
         meter: &Arc<Meter>,
         answer: PathBuf,
     ) -> Result<Lineage> {
         meter.begin("computing", None);
-        let asked =
-            Asked::Statement { sql: plan.product.sql.clone(), parameters: Parameters::default() };
+        let (sql, parameters) = (what.derivation.sql.clone(), Parameters::default());
+        let asked = Asked::Statement { sql, parameters };
         let mut reading = Reading::begin(&self.inner.reads, ctx, asked)?;
         let now = self.inner.clock.now();
         reading.about(|intent| {
-            intent.snapshot_seq = Some(plan.snapshot.seq);
-            intent.versions = plan.inputs.iter().map(ReadVersion::whole).collect();
-            intent.policy = plan.in_force.digest;
+            intent.snapshot_seq = what.snapshot_seq;
+            intent.versions = what.inputs.iter().map(ReadVersion::whole).collect();
+            intent.policy = what.policy;
             intent.now = Some(now);
         });
-        let job = QueryJob {
-            sql: plan.product.sql.clone(),
-            parameters: Parameters::default(),
-            tables: plan.tables.clone(),
-            listing: Vec::new(),
-            system: Vec::new(),
-            limits: QueryLimits::default(),
-            now,
-            fixed: Some(FixedOrder { by: plan.product.order_by.clone() }),
-        };
+        let job = what.job(now);
         let run = async {
             let described = self.inner.engine.lineage(job.clone()).await?;
             let stream = self.inner.engine.run(job, &self.inner.store).await?;
@@ -497,6 +570,19 @@ impl Lake {
             rows = written.await?.map_err(not_the_source)?;
         }
         blocking(move || Ok(rows.finish())).await?.map_err(not_the_source)?;
+        Ok(lineage)
+    }
+
+    /// Writes the columns that the rows would have to `answer`, and no row; says what they are made of.
+    /// The statement is checked as if it were run.
+    async fn describe_rows(&self, what: &Computation, answer: PathBuf) -> Result<Lineage> {
+        let job = what.job(self.inner.clock.now());
+        let lineage = self.inner.engine.lineage(job.clone()).await?.lineage;
+        let schema = self.inner.engine.run(job, &self.inner.store).await?.schema;
+        let written = blocking(move || {
+            Ok(ComputedRows::create(&answer, schema).and_then(ComputedRows::finish))
+        });
+        written.await?.map_err(not_the_source)?;
         Ok(lineage)
     }
 
@@ -669,7 +755,7 @@ fn pinned(
     let pin = |reference: &DatasetRef| match by_reference.get(&reference.to_string()) {
         Some(input) => {
             let digest = input.version_id.object().to_string();
-            let selector = lakebed_core::Selector::Digest(digest);
+            let selector = Selector::Digest(digest);
             Ok(DatasetRef { dataset: reference.dataset.clone(), selector })
         }
         None => Err(Error::Invalid {
@@ -689,8 +775,19 @@ fn inputs_of(inputs: &[ResolvedVersion]) -> Vec<InputVersion> {
     inputs.iter().map(input).collect()
 }
 
-pub(crate) fn key_of(product: &DatasetName, plan: &Plan, target: &Target) -> IngestKey {
-    IngestKey::of_build(product, plan.derivation.digest(), target.key())
+impl Plan {
+    /// What a build of it is known by.
+    pub(crate) fn key(&self, name: &DatasetName, target: &Target) -> IngestKey {
+        IngestKey::of_build(name, self.derivation.digest(), target.key())
+    }
+
+    /// Whether `version` is what a build would make. Rows that are in files are as good as those that
+    /// would be computed.
+    fn is_made_by(&self, name: &DatasetName, version: &VersionRecord, target: &Target) -> bool {
+        let live = IngestKey::of_live(name, self.derivation.digest(), target.key());
+        version.ingest_key == self.key(name, target)
+            || (self.product.served == Served::Live && version.ingest_key == live)
+    }
 }
 
 /// The ingest of an answer.

@@ -102,6 +102,7 @@ pub fn check_contract(
         progress: &NoProgress,
         rules: Some(&rules),
         threads,
+        may_be_empty: false,
     })?;
     Ok(report(contract, decoded))
 }
@@ -252,7 +253,7 @@ impl Lake {
     /// As [`Lake::resolve`]; [`Error::Invalid`] where no contract is declared, or it does not fit the
     /// version.
     pub async fn check_version(&self, ctx: &Ctx, reference: &DatasetRef) -> Result<VersionReport> {
-        let found = self.resolve(ctx, std::slice::from_ref(reference), Detail::Full).await?;
+        let found = self.resolve(ctx, std::slice::from_ref(reference), Detail::Files).await?;
         let resolved = found.versions.into_iter().next();
         let Some(ResolvedVersion { version, detail: Some(detail), .. }) = resolved else {
             return Err(Error::Internal { source: "a reference resolved to nothing".into() });
@@ -303,6 +304,7 @@ impl Lake {
             version_id: version.version_id,
             schema: schema.clone(),
             files: detail.tables,
+            computed: None,
             restriction: Restriction::Unrestricted,
         };
         let rows = RowsMeasured {

@@ -176,6 +176,12 @@ impl BoundTable {
     pub fn name(&self) -> TableRef {
         TableRef { reference: self.reference.clone(), part: self.part }
     }
+
+    /// Every file that its rows come from, also by way of others.
+    pub fn all_files(&self) -> Box<dyn Iterator<Item = &FileEntry> + '_> {
+        let below = self.computed.iter().flat_map(|computed| &computed.tables);
+        Box::new(self.files.iter().chain(below.flat_map(Self::all_files)))
+    }
 }
 
 impl Default for Parameters {
@@ -200,10 +206,26 @@ pub struct BoundTable {
     /// Its columns.
     pub schema: TableSchema,
     /// Its Parquet files, in row order; older ones may lack columns added later or hold a narrower
-    /// type.
+    /// type. None of what is computed.
     pub files: Vec<FileEntry>,
+    /// What computes its rows, where they are in no files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub computed: Option<Box<ComputedTable>>,
     /// What of it this reader may not see.
     pub restriction: Restriction,
+}
+
+/// Rows that are the answer to another statement: all of it, as whoever answers for it sees it.
+///
+/// What a reader may not see of the tables below is kept from them by the restriction of the table
+/// above: where there is one, nothing of a statement gets below it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ComputedTable {
+    /// The statement: a query without parameters, whose columns are those of the table, by name. It
+    /// says nothing of time or chance.
+    pub sql: String,
+    /// One entry per reference that it names, none of them restricted.
+    pub tables: Vec<BoundTable>,
 }
 
 /// One line of `SHOW TABLES`.

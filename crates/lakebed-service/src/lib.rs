@@ -25,6 +25,7 @@ mod job;
 mod journal;
 mod lake;
 mod lineage;
+mod live;
 mod lock;
 mod measure;
 mod observe;

@@ -138,6 +138,7 @@ impl Lake {
             return Err(key_reused());
         };
         self.inner.journal.publish_through(event).await?;
+        self.begin_live_products().await?;
         Ok(AppliedCatalog { plan, event: Some(event) })
     }
 

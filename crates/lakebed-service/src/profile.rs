@@ -2,13 +2,13 @@
 //!
 //! Figures about data are data: they go to those who may read the dataset.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use lakebed_core::{DatasetRef, Manifest, StoredObject, TableSchema, profile::Profile};
 use lakebed_ingest::{Progress as _, TableProfiler};
 
 use crate::{
-    Ctx, Detail, Lake, NoProgress, ResolvedVersion, Result, Snapshot,
+    Ctx, Detail, Lake, NoProgress, ResolvedVersion, Result, Snapshot, VersionRecord,
     cache::unreadable,
     ingest::{blocking, not_the_source},
     progress::Meter,
@@ -66,7 +66,7 @@ impl Lake {
         let is_stored = stored.is_some();
         let profile = match stored {
             Some(profile) => profile,
-            None => self.make_profile(ctx, &manifest, &schema).await?,
+            None => self.make_profile(ctx, &resolved.version, &manifest, &schema).await?,
         };
         Ok(ProfileAnswer { snapshot, resolved, schema, profile, is_stored })
     }
@@ -89,6 +89,7 @@ impl Lake {
     async fn make_profile(
         &self,
         ctx: &Ctx,
+        version: &VersionRecord,
         manifest: &Manifest,
         schema: &TableSchema,
     ) -> Result<Profile> {
@@ -97,16 +98,28 @@ impl Lake {
         let _stop_workers = meter.cancel_on_drop();
         let store = &self.inner.store;
         let mut profiler = TableProfiler::new(schema);
-        for file in self.inner.cache.tables(store, &manifest.tables).await? {
-            // A copy is verified as it is made.
-            let path = store.copy_to_scratch(&file.object).await?;
+        let add = async |mut profiler: TableProfiler, path: PathBuf| {
             let meter = Arc::clone(&meter);
-            profiler = blocking(move || {
+            blocking(move || {
                 let added = profiler.add(&path, &|| !meter.cancelled());
                 let _ = std::fs::remove_file(path);
                 added.map(|()| profiler).map_err(not_the_source)
             })
-            .await?;
+            .await
+        };
+        match self.files_at_hand(version, manifest).await? {
+            Some(files) => {
+                for file in files {
+                    // A copy is verified as it is made.
+                    profiler = add(profiler, store.copy_to_scratch(&file.object).await?).await?;
+                }
+            }
+            None => {
+                let (_folder, written) = self.compute_files(ctx, version, manifest).await?;
+                for file in written {
+                    profiler = add(profiler, file.path).await?;
+                }
+            }
         }
         Ok(profiler.finish())
     }

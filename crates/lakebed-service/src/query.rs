@@ -4,7 +4,7 @@ use futures::StreamExt as _;
 use lakebed_core::{DatasetKind, DatasetRef, TablePart, TableRef};
 
 use crate::{
-    Age, Ctx, Error, Lake, ResolvedVersion, Result, Snapshot, Ticket,
+    Age, Ctx, Error, Lake, ResolvedVersion, Result, Snapshot, Ticket, VersionRecord,
     access::restricted,
     cache::InForce,
     engine::{
@@ -159,7 +159,11 @@ impl Lake {
         let mut table = self.bind_whole(resolved, part).await?;
         table.restriction = match part {
             TablePart::Rows => {
-                self.restriction(ctx, &resolved.version, &table.schema, in_force).await?
+                let version = &resolved.version;
+                match self.restriction(ctx, version, &table.schema, in_force).await? {
+                    Restriction::Unrestricted => self.behind_barrier(ctx, &table).await?,
+                    restricted => restricted,
+                }
             }
             _ if resolved.is_readable => Restriction::Unrestricted,
             _ => return Err(restricted(&resolved.version.dataset)),
@@ -179,9 +183,16 @@ impl Lake {
         let Some(schema) = manifest.schema.clone() else {
             return Err(no_table(&resolved.reference));
         };
-        let (schema, lists) = match part {
-            TablePart::Rows => (schema, &manifest.tables),
-            TablePart::Quarantine => (lakebed_ingest::quarantine_schema(), &manifest.quarantine),
+        let (schema, files) = match part {
+            TablePart::Rows => (schema, self.files_at_hand(version, &manifest).await?),
+            TablePart::Quarantine => {
+                let files = cache.tables(store, &manifest.quarantine).await?;
+                (lakebed_ingest::quarantine_schema(), Some(files))
+            }
+        };
+        let computed = match &files {
+            Some(_) => None,
+            None => Some(Box::new(self.computed_table(&manifest).await?)),
         };
         Ok(BoundTable {
             reference: resolved.reference.clone(),
@@ -190,7 +201,8 @@ impl Lake {
             version: version.number,
             version_id: version.version_id,
             schema,
-            files: cache.tables(store, lists).await?,
+            files: files.unwrap_or_default(),
+            computed,
             restriction: Restriction::Unrestricted,
         })
     }
@@ -210,7 +222,7 @@ impl Lake {
                     .newest
                     .as_ref()
                     .filter(|_| dataset.is_readable)
-                    .map(|version| version.row_count),
+                    .and_then(VersionRecord::counted),
                 dataset: dataset.record.name,
             })
             .collect())

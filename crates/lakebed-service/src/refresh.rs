@@ -9,10 +9,7 @@ use std::collections::BTreeMap;
 
 use lakebed_core::{DatasetName, DecodeOptions, Identity, Product, Refresh, StageName, Timestamp};
 
-use crate::{
-    BuildRequest, Ctx, Error, Lake, Result,
-    build::{ingest_of, key_of},
-};
+use crate::{BuildRequest, Ctx, Error, Lake, Result, build::ingest_of};
 
 /// A failed build is tried again when another of these begins.
 const HOUR_MICROS: i64 = 3_600_000_000;
@@ -92,7 +89,7 @@ impl Lake {
         let plan = self.plan_build(&ctx, &request).await?;
         let ingest = ingest_of(name, std::path::PathBuf::new(), DecodeOptions::default());
         let target = self.ingest_target(&ctx, &ingest).await?;
-        let key = key_of(name, &plan, &target);
+        let key = plan.key(name, &target);
         if target.newest.as_ref().is_some_and(|(newest, _)| newest.ingest_key == key) {
             return Ok(None);
         }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use lakebed_core::{Action, DatasetName, Product, Target, contract::Contract};
+use lakebed_core::{Action, DatasetName, Product, Served, Target, contract::Contract};
 
 use crate::{Ctx, DatasetRecord, Lake, Result, Seen, VersionRecord, lineage::Sees};
 
@@ -189,6 +189,10 @@ impl Lake {
         product: &Product,
         newest: &VersionRecord,
     ) -> Result<Option<String>> {
+        if product.served == Served::Live {
+            // Whoever reads it sees what is now.
+            return Ok(None);
+        }
         let name = &newest.dataset;
         let (store, cache) = (&self.inner.store, &self.inner.cache);
         let manifest = cache.manifest(store, newest).await?;

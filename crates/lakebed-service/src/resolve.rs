@@ -9,6 +9,7 @@ use crate::{
     Ctx, Error, Lake, Result, Snapshot, VersionRecord,
     access::{Refusal, check_queries, check_reads, forbidden, restricted},
     cache::InForce,
+    live::FoundFor,
     reads::{Asked, Reading},
 };
 
@@ -17,8 +18,10 @@ use crate::{
 pub enum Detail {
     /// What the catalog knows: no object is read.
     None,
-    /// The manifest, files, originals and quarantine too.
+    /// The manifest, files, originals and quarantine too. A live version may be in no files.
     Full,
+    /// The same, for whoever is about to take the files: live versions are put into some.
+    Files,
 }
 
 /// References, resolved against one snapshot.
@@ -50,7 +53,7 @@ pub struct ResolvedVersion {
 pub struct VersionDetail {
     /// Its manifest.
     pub manifest: Manifest,
-    /// Its table files, in row order.
+    /// Its table files, in row order; none of a live version that is in no files.
     pub tables: Vec<FileEntry>,
     /// Its originals, in the order they were read.
     pub sources: Vec<SourceEntry>,
@@ -95,13 +98,21 @@ impl Lake {
         references: &[DatasetRef],
         detail: Detail,
     ) -> Result<Resolution> {
-        let found = self.inner.catalog.resolve(references, &self.inner.default_stage).await?;
-        let rights = self.rights(ctx).await?;
-        let mut resolution = self
-            .describe(references, found, detail, |reference, outcome| {
-                refuse(check_reads(&rights, &reference.dataset), reference, outcome)
-            })
-            .await?;
+        let FoundFor { found, rights, in_force: _ } = self.find_for(ctx, references).await?;
+        let mut resolution = self.describe(references, found, |reference, outcome| {
+            refuse(check_reads(&rights, &reference.dataset), reference, outcome)
+        })?;
+        if detail == Detail::None {
+            return Ok(resolution);
+        }
+        for resolved in &mut resolution.versions {
+            let version = resolved.version.clone();
+            resolved.version = match detail {
+                Detail::Files => self.in_files(ctx, version).await?,
+                _ => self.counted(version).await?,
+            };
+            resolved.detail = Some(self.version_detail(&resolved.version).await?);
+        }
         // What a version was made of has digests, too.
         for detail in resolution.versions.iter_mut().filter_map(|version| version.detail.as_mut()) {
             detail.manifest.inputs.retain(|input| rights.reads(&input.dataset));
@@ -116,8 +127,7 @@ impl Lake {
         ctx: &Ctx,
         references: &[DatasetRef],
     ) -> Result<(Resolution, Arc<InForce>)> {
-        let found = self.inner.catalog.resolve(references, &self.inner.default_stage).await?;
-        let (rights, in_force) = self.rights_in_force(ctx).await?;
+        let FoundFor { found, rights, in_force } = self.find_for(ctx, references).await?;
         let check = |reference: &DatasetRef, outcome: &ResolveOutcome| {
             let dataset = &reference.dataset;
             refuse(check_queries(&rights, dataset), reference, outcome)?;
@@ -131,7 +141,7 @@ impl Lake {
                 _ => Ok(()),
             }
         };
-        let mut resolution = self.describe(references, found, Detail::None, check).await?;
+        let mut resolution = self.describe(references, found, check)?;
         for version in &mut resolution.versions {
             version.is_readable = rights.reads(&version.reference.dataset);
         }
@@ -141,7 +151,7 @@ impl Lake {
     /// The same for use cases that were allowed for another reason than reading.
     pub(crate) async fn resolve_unasked(&self, references: &[DatasetRef]) -> Result<Resolution> {
         let found = self.inner.catalog.resolve(references, &self.inner.default_stage).await?;
-        self.describe(references, found, Detail::None, |_, _| Ok(())).await
+        self.describe(references, found, |_, _| Ok(()))
     }
 
     /// The same where a bare name means the head of `stage`.
@@ -150,17 +160,16 @@ impl Lake {
         references: &[DatasetRef],
         stage: &StageName,
     ) -> Result<Resolution> {
-        let found = self.inner.catalog.resolve(references, stage).await?;
-        self.describe(references, found, Detail::None, |_, _| Ok(())).await
+        let found = self.find_at(references, stage).await?;
+        self.describe(references, found, |_, _| Ok(()))
     }
 
     /// What was found, if `check` has nothing against it.
-    pub(crate) async fn describe(
+    pub(crate) fn describe(
         &self,
         references: &[DatasetRef],
         found: lakebed_catalog::Resolution,
-        detail: Detail,
-        check: impl Fn(&DatasetRef, &ResolveOutcome) -> Result<()> + Send,
+        check: impl Fn(&DatasetRef, &ResolveOutcome) -> Result<()>,
     ) -> Result<Resolution> {
         let mut versions = Vec::with_capacity(references.len());
         for (reference, outcome) in references.iter().zip(found.versions) {
@@ -169,16 +178,12 @@ impl Lake {
                 Ok(resolved) => resolved,
                 Err(why) => return Err(not_found(reference, &why)),
             };
-            let detail = match detail {
-                Detail::None => None,
-                Detail::Full => Some(self.version_detail(&resolved.version).await?),
-            };
             versions.push(ResolvedVersion {
                 reference: reference.clone(),
                 version: resolved.version,
                 newest: resolved.newest,
                 is_readable: true,
-                detail,
+                detail: None,
             });
         }
         Ok(Resolution { snapshot: found.snapshot, versions })
@@ -188,7 +193,7 @@ impl Lake {
         let (store, cache) = (&self.inner.store, &self.inner.cache);
         let manifest = cache.manifest(store, version).await?;
         Ok(VersionDetail {
-            tables: cache.tables(store, &manifest.tables).await?,
+            tables: self.files_at_hand(version, &manifest).await?.unwrap_or_default(),
             sources: cache.sources(store, &manifest.sources).await?,
             quarantine: cache.tables(store, &manifest.quarantine).await?,
             manifest: (*manifest).clone(),

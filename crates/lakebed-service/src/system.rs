@@ -137,8 +137,8 @@ impl Lake {
         let data_text = |read: &dyn Fn(&VersionRecord) -> String| {
             texts(seen.iter().map(|(version, reads)| reads.then(|| read(version))))
         };
-        let data_number = |read: &dyn Fn(&VersionRecord) -> u64| {
-            numbers(seen.iter().map(|(version, reads)| reads.then(|| read(version))))
+        let data_number = |read: &dyn Fn(&VersionRecord) -> Option<u64>| {
+            numbers(seen.iter().map(|(version, reads)| read(version).filter(|_| *reads)))
         };
         table(vec![
             ("namespace", text(&|version| version.dataset.namespace().to_owned())),
@@ -149,9 +149,9 @@ impl Lake {
             ("actor", text(&|version| version.actor.clone())),
             ("version_id", data_text(&|version| version.version_id.to_string())),
             ("content_id", data_text(&|version| version.content_id.to_string())),
-            ("row_count", data_number(&|version| version.row_count)),
-            ("quarantined_count", data_number(&|version| version.quarantined_count)),
-            ("size_bytes", data_number(&|version| version.size_bytes)),
+            ("row_count", data_number(&VersionRecord::counted)),
+            ("quarantined_count", data_number(&|version| Some(version.quarantined_count))),
+            ("size_bytes", data_number(&|version| version.counted().map(|_| version.size_bytes))),
         ])
     }
 

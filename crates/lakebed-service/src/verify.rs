@@ -243,6 +243,12 @@ impl Lake {
         for list in manifest.tables.iter().chain(&manifest.quarantine).chain(&manifest.sources) {
             scope.want(list.object, "list", version);
         }
+        if manifest.live
+            && let Some(found) =
+                self.inner.catalog.materialised(&version.dataset, version.number).await?
+        {
+            scope.want(found.tables.object, "list", version);
+        }
         if let Some(profile) = manifest.profile {
             scope.want(profile, "profile", version);
             scope.profiles.insert(profile.id, manifest.row_count);

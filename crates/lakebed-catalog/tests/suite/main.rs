@@ -14,6 +14,7 @@ mod jobs;
 mod laws;
 mod leases;
 mod lists;
+mod live;
 mod marks;
 mod measured;
 mod opening;
@@ -71,6 +72,7 @@ on_every_engine! {
     derivations::versions_are_walked_both_ways,
     derivations::nothing_is_computed_from_what_is_not_there,
     derivations::a_lock_is_an_actors_own_name_for_versions,
+    live::a_live_version_comes_into_files_once,
     jobs::a_job_is_read_back_by_its_owner_alone,
     jobs::the_same_key_is_the_same_job,
     jobs::a_job_is_written_by_the_server_that_runs_it,

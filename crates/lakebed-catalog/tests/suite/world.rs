@@ -3,8 +3,8 @@
 use lakebed_catalog::{Catalog, Commit, Committed, JournalMark, Resolution, Result};
 use lakebed_core::{
     ContractMeasured, DatasetKind, DatasetName, DatasetRef, Event, EventBody, HeadMoved, IngestKey,
-    IngestMode, IngestRefused, KeptSource, ObjectId, StageName, StoredObject, Timestamp,
-    VersionCommitted, VersionId,
+    IngestMode, IngestRefused, KeptSource, ListRef, ObjectId, StageName, StoredObject, Timestamp,
+    VersionCommitted, VersionId, VersionMaterialised,
     lineage::{LineageKind, LineageName, LineageNode, LineageReceived},
 };
 
@@ -57,6 +57,7 @@ pub(crate) fn version_body(dataset: &str, number: u64) -> VersionCommitted {
         objects,
         shared: Vec::new(),
         derived_from: Vec::new(),
+        live: false,
     }
 }
 
@@ -119,6 +120,32 @@ pub(crate) fn measured(dataset: &str, number: u64, contract: &str) -> EventBody 
         engine: 1,
         findings,
         objects,
+    })
+}
+
+/// Version `number`, whose rows nobody counted.
+pub(crate) fn live(dataset: &str, number: u64) -> EventBody {
+    let body = version_body(dataset, number);
+    EventBody::VersionCommitted(VersionCommitted {
+        row_count: 0,
+        size_bytes: 0,
+        live: true,
+        ..body
+    })
+}
+
+/// Its seven rows, in a file.
+pub(crate) fn materialised(dataset: &str, number: u64) -> EventBody {
+    let list = object(&format!("list {dataset} {number}"), 40);
+    let mut objects = vec![list, object(&format!("file {dataset} {number}"), 70)];
+    objects.sort_unstable();
+    EventBody::VersionMaterialised(VersionMaterialised {
+        dataset: name(dataset),
+        number,
+        tables: ListRef { object: list, entry_count: 1, row_count: 7 },
+        size_bytes: 70,
+        objects,
+        shared: Vec::new(),
     })
 }
 

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use lakebed_contract::{ContractFlaw, check_contract};
 use lakebed_core::{
     DatasetName, Declared, Grant, Grantee, GroupName, Ladder, PrincipalName, Product, ProductQuery,
-    Refresh, StageName,
+    Refresh, Served, StageName,
     policy::{Policy, PolicyName, PolicyRule, PolicyTarget},
 };
 
@@ -156,6 +156,8 @@ fn check_product(dataset: &DatasetName, product: &Product) -> Result<(), Declare
         "a column comes twice in `order_by`"
     } else if product.refresh == Refresh::EveryMinutes(0) {
         "it cannot be built every 0 minutes"
+    } else if product.served == Served::Live && product.refresh != Refresh::Manual {
+        "it is `live`, so there is nothing to `refresh`"
     } else if let Some(why) = product.queries.iter().find_map(|(name, query)| flaw_of(name, query))
     {
         why

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lakebed_contract::yaml::{Mistake, shown};
 use lakebed_core::{
-    DatasetName, PrincipalName, Product, ProductQuery, QueryParameter, Refresh, StageName,
+    DatasetName, PrincipalName, Product, ProductQuery, QueryParameter, Refresh, Served, StageName,
 };
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
@@ -37,6 +37,7 @@ pub(super) struct ProductFile {
     pub(super) input_stage: Option<Text>,
     #[serde(default)]
     order_by: Vec<String>,
+    served: Option<Text>,
     refresh: Option<Spanned<RefreshEntry>>,
     #[serde(default)]
     queries: BTreeMap<String, QueryEntry>,
@@ -86,6 +87,20 @@ struct Every {
 }
 
 impl ProductFile {
+    /// When its rows are computed; or where that is not said, and what to write instead.
+    pub(super) fn served(&self) -> Result<Served, (Location, String, String)> {
+        match &self.served {
+            None => Ok(Served::Materialized),
+            Some(word) if word.value == "materialized" => Ok(Served::Materialized),
+            Some(word) if word.value == "live" => Ok(Served::Live),
+            Some(word) => Err((
+                word.referenced,
+                format!("`{}` is no way to serve a product", shown(&word.value)),
+                "write `materialized` or `live`".to_owned(),
+            )),
+        }
+    }
+
     /// When it is built; or where that is not said, and what to write instead.
     pub(super) fn refresh(&self) -> Result<Refresh, (Location, String, String)> {
         let Some(entry) = &self.refresh else { return Ok(Refresh::Manual) };
@@ -124,7 +139,7 @@ impl ProductFile {
         &self,
         owner: PrincipalName,
         input_stage: StageName,
-        refresh: Refresh,
+        (served, refresh): (Served, Refresh),
         queries: BTreeMap<String, ProductQuery>,
     ) -> Product {
         Product {
@@ -133,6 +148,7 @@ impl ProductFile {
             sql: self.sql.value.trim().to_owned(),
             input_stage,
             order_by: self.order_by.clone(),
+            served,
             refresh,
             queries,
         }

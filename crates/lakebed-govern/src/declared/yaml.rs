@@ -393,8 +393,9 @@ impl Reader {
                 self.name(file, text, |stage| check_stage(stage, &ladder))
             }
         };
-        let refresh = match read.refresh() {
-            Ok(refresh) => Some(refresh),
+        let computed = read.served().and_then(|served| Ok((served, read.refresh()?)));
+        let computed = match computed {
+            Ok(computed) => Some(computed),
             Err((location, message, hint)) => {
                 self.mistake(file, location, message, Some(hint));
                 None
@@ -407,12 +408,12 @@ impl Reader {
                 None
             }
         };
-        let (Some(owner), Some(input_stage), Some(refresh), Some(queries)) =
-            (owner, input_stage, refresh, queries)
+        let (Some(owner), Some(input_stage), Some(computed), Some(queries)) =
+            (owner, input_stage, computed, queries)
         else {
             return;
         };
-        let product = read.product(owner, input_stage, refresh, queries);
+        let product = read.product(owner, input_stage, computed, queries);
         match check_product(&dataset, &product) {
             Ok(()) => {
                 self.declared.products.insert(dataset, product);

@@ -73,6 +73,7 @@ impl Bench {
             progress: &NoProgress,
             rules: self.check.as_ref().map(|check| check as &dyn Rules),
             threads: 2,
+            may_be_empty: false,
         }
     }
 

@@ -227,6 +227,7 @@ fn a_cancelled_decode_leaves_nothing_and_is_nobodys_fault() {
         progress: &Stop,
         rules: None,
         threads: 1,
+        may_be_empty: false,
     };
     let refusal = decode(request).unwrap_err();
     assert!(!refusal.is_about_the_source());
@@ -249,6 +250,7 @@ fn a_folder_that_is_gone_is_no_refusal_of_the_source() {
         progress: &lakebed_ingest::NoProgress,
         rules: None,
         threads: 1,
+        may_be_empty: false,
     })
     .unwrap_err();
     assert_eq!(refusal.code, "io-failed");

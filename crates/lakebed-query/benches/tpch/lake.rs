@@ -52,6 +52,7 @@ impl LakeFiles {
                 version_id: resolved.version.version_id,
                 schema: detail.manifest.schema.ok_or("a table without columns")?,
                 files: detail.tables,
+                computed: None,
                 restriction: Restriction::Unrestricted,
             });
         }

@@ -69,6 +69,7 @@ fn bound(name: &str, columns: Vec<(String, DataType)>) -> Result<BoundTable> {
         version_id: VersionId::new(ObjectId::of(name.as_bytes())),
         schema: TableSchema::first(fields.collect())?,
         files: Vec::new(),
+        computed: None,
         restriction: Restriction::Unrestricted,
     })
 }

@@ -16,7 +16,7 @@ use arrow::{
     datatypes::{DataType, SchemaRef},
 };
 use datafusion::{
-    common::{Result, internal_err, tree_node::TreeNodeRecursion},
+    common::{DataFusionError, Result, internal_err, tree_node::TreeNodeRecursion},
     config::ConfigOptions,
     execution::{SendableRecordBatchStream, TaskContext},
     physical_expr::{EquivalenceProperties, PhysicalExpr},
@@ -33,6 +33,9 @@ use lakebed_core::policy::{Mask, MaskKey};
 
 use super::mask::masked;
 
+/// All that is told of it.
+const NOT_COMPUTED: &str = "the rows of a live product could not be computed";
+
 /// Rows of a table, as one reader may see them.
 pub(super) struct GovernedScan {
     /// Reads the files and drops the rows that are not to be seen.
@@ -43,6 +46,8 @@ pub(super) struct GovernedScan {
     schema: SchemaRef,
     /// Whether rows are dropped below.
     drops_rows: bool,
+    /// What runs the plan below, where that is another statement's.
+    own: Option<Arc<TaskContext>>,
     properties: Arc<PlanProperties>,
 }
 
@@ -63,8 +68,23 @@ impl GovernedScan {
             Boundedness::Bounded,
         );
         let properties = Arc::new(properties);
-        Self { below, columns: columns.into(), key, schema, drops_rows, properties }
+        let (columns, own) = (columns.into(), None);
+        Self { below, columns, key, schema, drops_rows, own, properties }
     }
+}
+
+impl GovernedScan {
+    /// The same, with the plan below run by `own` if that is given, as another statement: how it fails
+    /// is not told.
+    pub(super) fn run_by(self, own: Option<Arc<TaskContext>>) -> Self {
+        Self { own, ..self }
+    }
+}
+
+/// How a statement below failed may hold values that nobody may see above.
+fn untold(error: &DataFusionError) -> DataFusionError {
+    tracing::warn!(%error, "a table could not be computed");
+    DataFusionError::Execution(NOT_COMPUTED.to_owned())
 }
 
 impl fmt::Debug for GovernedScan {
@@ -141,7 +161,16 @@ impl ExecutionPlan for GovernedScan {
             return Ok(Box::pin(EmptyRecordBatchStream::new(schema)));
         }
         let rows = context.session_config().batch_size();
-        let below = self.below.execute(partition, context)?;
+        let below = match &self.own {
+            None => self.below.execute(partition, context)?,
+            Some(own) => {
+                let below = self.below.execute(partition, Arc::clone(own));
+                let below = below.map_err(|error| untold(&error))?;
+                let schema = below.schema();
+                let told = below.map(|batch| batch.map_err(|error| untold(&error)));
+                Box::pin(RecordBatchStreamAdapter::new(schema, told))
+            }
+        };
         let (columns, key) = (Arc::clone(&self.columns), self.key);
         let made = Arc::clone(&schema);
         let seen = below.map(move |batch| see(&batch?, &columns, key.as_ref(), &made));

@@ -25,13 +25,16 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::{
     catalog::{Session, TableProvider},
-    common::{Column, DFSchema, Result, plan_err},
+    common::{Column, DFSchema, Result, internal_err, plan_err},
     logical_expr::{
         Expr, TableProviderFilterPushDown, TableType,
         utils::{conjunction, split_conjunction},
     },
     physical_expr::PhysicalExpr,
-    physical_plan::{ExecutionPlan, empty::EmptyExec, filter::FilterExec},
+    physical_plan::{
+        ExecutionPlan, ExecutionPlanProperties as _, coalesce_partitions::CoalescePartitionsExec,
+        empty::EmptyExec, filter::FilterExec,
+    },
 };
 use lakebed_core::{
     TableSchema,
@@ -39,13 +42,47 @@ use lakebed_core::{
 };
 use lakebed_service::engine::BoundTable;
 
-use crate::table::PlainTable;
+use crate::{computed::ComputedRows, session::Readers, table::PlainTable};
 
-/// What `table`'s reader may see of it.
-pub(crate) fn provider(table: &BoundTable) -> Arc<dyn TableProvider> {
-    match &table.restriction {
-        Restriction::Unrestricted => Arc::new(PlainTable::new(table)),
-        Restriction::Restricted(sight) => Arc::new(GovernedTable::new(table, sight)),
+/// What `table`'s reader may see of it. Its rows are in its files, or `computed`.
+pub(crate) fn provider(
+    table: &BoundTable,
+    computed: Option<ComputedRows>,
+) -> Arc<dyn TableProvider> {
+    match (&table.restriction, computed) {
+        (Restriction::Unrestricted, None) => Arc::new(PlainTable::new(table)),
+        (Restriction::Unrestricted, Some(computed)) => Arc::new(computed),
+        (Restriction::Restricted(sight), computed) => {
+            let rows = computed.map_or_else(|| PlainTable::new(table).into(), Rows::from);
+            Arc::new(GovernedTable::new(table, rows, sight))
+        }
+    }
+}
+
+/// All of a table.
+enum Rows {
+    Files(PlainTable),
+    Computed(ComputedRows),
+}
+
+impl From<PlainTable> for Rows {
+    fn from(table: PlainTable) -> Self {
+        Self::Files(table)
+    }
+}
+
+impl From<ComputedRows> for Rows {
+    fn from(rows: ComputedRows) -> Self {
+        Self::Computed(rows)
+    }
+}
+
+impl Rows {
+    fn schema(&self) -> SchemaRef {
+        match self {
+            Self::Files(table) => table.schema(),
+            Self::Computed(rows) => rows.schema(),
+        }
     }
 }
 
@@ -60,7 +97,7 @@ struct Seen {
 
 /// A table of which its reader sees a part.
 pub(crate) struct GovernedTable {
-    plain: PlainTable,
+    rows: Rows,
     table: TableSchema,
     sight: Sight,
     seen: Vec<Seen>,
@@ -68,9 +105,8 @@ pub(crate) struct GovernedTable {
 }
 
 impl GovernedTable {
-    fn new(table: &BoundTable, sight: &Sight) -> Self {
-        let plain = PlainTable::new(table);
-        let raw = plain.schema();
+    fn new(table: &BoundTable, rows: Rows, sight: &Sight) -> Self {
+        let raw = rows.schema();
         let mut seen = Vec::new();
         let mut fields = Vec::new();
         for (place, field) in table.schema.fields.iter().enumerate() {
@@ -82,7 +118,7 @@ impl GovernedTable {
             seen.push(Seen { place, mask });
         }
         Self {
-            plain,
+            rows,
             table: table.schema.clone(),
             sight: sight.clone(),
             seen,
@@ -106,7 +142,7 @@ impl GovernedTable {
     fn condition(&self, conditions: &[Expr]) -> Result<Option<Expr>> {
         let rows = match &self.sight.rows {
             Predicate::Constant(true) => None,
-            rows => Some(filter::expression(rows, &self.table, &self.plain.schema())?),
+            rows => Some(filter::expression(rows, &self.table, &self.rows.schema())?),
         };
         // The table has columns that the statement's qualifiers do not name.
         let own = conditions.iter().map(|condition| unqualified(condition.clone()));
@@ -122,7 +158,7 @@ fn mask_of(sight: &ColumnSight) -> Option<Mask> {
     }
 }
 
-fn unqualified(condition: Expr) -> Result<Expr> {
+pub(crate) fn unqualified(condition: Expr) -> Result<Expr> {
     use datafusion::common::tree_node::{Transformed, TreeNode as _};
     let transformed = condition.transform(|expr| {
         Ok(match expr {
@@ -177,7 +213,7 @@ impl TableProvider for GovernedTable {
             projection.unwrap_or(&all).iter().map(|place| &self.seen[*place]).collect();
         let schema = Arc::new(self.schema.project(projection.unwrap_or(&all))?);
         let condition = self.condition(filters)?;
-        let raw = self.plain.schema();
+        let raw = self.rows.schema();
 
         let mut needed: BTreeSet<usize> = wanted.iter().map(|seen| seen.place).collect();
         for column in condition.iter().flat_map(Expr::column_refs) {
@@ -188,22 +224,29 @@ impl TableProvider for GovernedTable {
         let is_empty = self.sight.rows == Predicate::Constant(false);
         let below = match is_empty {
             true => Arc::new(EmptyExec::new(Arc::new(raw.project(&needed)?))),
-            false => self.below(session, &needed, condition.as_ref(), partitions)?,
+            false => self.below(session, &needed, condition.as_ref(), partitions).await?,
         };
         let columns = wanted.iter().map(|seen| {
             let place = needed.binary_search(&seen.place).unwrap_or_default();
             (place, seen.mask.clone())
         });
-        let drops_rows = condition.is_some();
+        let own = match &self.rows {
+            Rows::Files(_) => None,
+            Rows::Computed(_) => match session.config().get_extension::<Readers>() {
+                Some(readers) => readers.below.clone(),
+                None => return internal_err!("a scan is planned without objects"),
+            },
+        };
+        let drops_rows = condition.is_some() || own.is_some();
         let (columns, key) = (columns.collect(), self.sight.mask_key);
         let scan = barrier::GovernedScan::new(below, columns, key, schema, drops_rows, partitions);
-        Ok(Arc::new(scan))
+        Ok(Arc::new(scan.run_by(own)))
     }
 }
 
 impl GovernedTable {
-    /// The files, in at most `partitions` parts, and of their rows those that meet the condition.
-    fn below(
+    /// All rows, in at most `partitions` parts, and of them those that meet the condition.
+    async fn below(
         &self,
         session: &dyn Session,
         needed: &Vec<usize>,
@@ -214,12 +257,23 @@ impl GovernedTable {
             let schema = DFSchema::try_from(schema.clone())?;
             condition.map(|condition| session.create_physical_expr(condition, &schema)).transpose()
         };
-        let pruning = condition.and_then(|condition| self.without_floats(condition));
-        let pruning: Option<Arc<dyn PhysicalExpr>> = physical(pruning, &self.plain.schema())?;
-        let mut scan = self.plain.scan_where(session, Some(needed), pruning, None)?;
-        if let Some(in_parts) = scan.repartitioned(partitions, session.config_options())? {
-            scan = in_parts;
-        }
+        let scan = match &self.rows {
+            Rows::Files(table) => {
+                let pruning = condition.and_then(|condition| self.without_floats(condition));
+                let pruning: Option<Arc<dyn PhysicalExpr>> = physical(pruning, &table.schema())?;
+                let scan = table.scan_where(session, Some(needed), pruning, None)?;
+                scan.repartitioned(partitions, session.config_options())?.unwrap_or(scan)
+            }
+            // Nothing of a condition comes down into the statement: what it computes, and fails on,
+            // would hang on it.
+            Rows::Computed(rows) => {
+                let rows = rows.plan(session, Some(needed), &[], None).await?;
+                match rows.output_partitioning().partition_count() > partitions {
+                    true => Arc::new(CoalescePartitionsExec::new(rows)),
+                    false => rows,
+                }
+            }
+        };
         match physical(condition.cloned(), &scan.schema())? {
             None => Ok(scan),
             Some(condition) => Ok(Arc::new(FilterExec::try_new(condition, scan)?)),
@@ -229,7 +283,7 @@ impl GovernedTable {
     /// The parts of `condition` that ask for no float: statistics of floats leave NaN out, so a row with
     /// one would be there or not by what the rows beside it hold.
     fn without_floats(&self, condition: &Expr) -> Option<Expr> {
-        let raw = self.plain.schema();
+        let raw = self.rows.schema();
         let is_float = |column: &Column| {
             let field = raw.field_with_name(&column.name);
             field.is_ok_and(|field| field.data_type().is_floating())

@@ -31,7 +31,7 @@ fn table() -> BoundTable {
 }
 
 fn scan(table: &BoundTable) -> LogicalPlanBuilder {
-    let source = provider_as_source(governed::provider(table));
+    let source = provider_as_source(governed::provider(table, None));
     LogicalPlanBuilder::scan(TableReference::partial("a", "b"), source, None).unwrap()
 }
 

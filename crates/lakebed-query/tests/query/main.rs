@@ -10,6 +10,7 @@ mod diff;
 mod evolution;
 mod limits;
 mod lineage;
+mod live;
 mod planning;
 mod refused;
 mod restricted;

@@ -20,8 +20,8 @@ use lakebed_core::{
 };
 use lakebed_query::{DataFusionEngine, EngineOptions};
 use lakebed_service::engine::{
-    BoundTable, Engine as _, EngineError, ListedTable, Parameters, QueryJob, QueryLimits,
-    QueryStream, Restriction,
+    BoundTable, ComputedTable, Engine as _, EngineError, ListedTable, Parameters, QueryJob,
+    QueryLimits, QueryStream, Restriction,
 };
 use lakebed_store::{
     Backend, Content, Created, Listed, LocalBackend, Result as StoreResult, Scratch, Store, Trust,
@@ -104,6 +104,7 @@ impl World {
             version_id: VersionId::new(ObjectId::of(reference.as_bytes())),
             schema: schema.clone(),
             files,
+            computed: None,
             restriction: Restriction::Unrestricted,
         };
         self.tables.insert(reference.to_owned(), table);
@@ -112,6 +113,19 @@ impl World {
     /// From now on the reader of `reference` is under this restriction.
     pub(crate) fn restrict(&mut self, reference: &str, restriction: Restriction) {
         self.tables.get_mut(reference).unwrap().restriction = restriction;
+    }
+
+    /// Makes `reference` a table whose rows are the answer to `sql`, over all of what that names.
+    pub(crate) fn compute(&mut self, reference: &str, schema: &TableSchema, sql: &str) {
+        let named = self.engine.prepare(sql).unwrap().references.into_iter();
+        let whole = |named: TableRef| BoundTable {
+            restriction: Restriction::Unrestricted,
+            ..self.tables[&named.to_string()].clone()
+        };
+        let computed = ComputedTable { sql: sql.to_owned(), tables: named.map(whole).collect() };
+        self.bind(reference, schema, Vec::new());
+        let table = self.tables.get_mut(reference).unwrap();
+        table.computed = Some(Box::new(computed));
     }
 
     pub(crate) fn files(&self, reference: &str) -> &[FileEntry] {

@@ -181,6 +181,7 @@ fn summary(product: service::SeenProduct) -> ProductSummary {
         product: product.name,
         owner: product.declared.owner.to_string(),
         purpose: product.declared.purpose,
+        served: product.declared.served,
         newest: product.newest.map(|newest| convert::version(newest.record, newest.is_readable)),
     }
 }

@@ -31,7 +31,7 @@ pub(crate) async fn resolve(
     }
     let lifetime = lifetime(request.url_seconds)?;
     let references = parse_refs(&request.refs)?;
-    let detail = if request.files { Detail::Full } else { Detail::None };
+    let detail = if request.files { Detail::Files } else { Detail::None };
     let resolution = state.lake.resolve(&ctx, &references, detail).await?;
     let versions = resolution.versions.into_iter();
     let mut versions: Vec<_> = versions.map(|version| convert::resolved(&state, version)).collect();

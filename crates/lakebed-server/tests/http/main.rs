@@ -11,6 +11,7 @@ mod ingest;
 mod issuer;
 mod jobs;
 mod limits;
+mod live;
 mod logs;
 mod mutations;
 mod objects;

@@ -79,8 +79,11 @@ impl Lake {
         let resolution = self.resolve(ctx, &references, Detail::None).await?;
         let snapshot = resolution.snapshot;
         reading.tells_of(&resolution.versions).await?;
-        let [from, to] = <[ResolvedVersion; 2]>::try_from(resolution.versions)
+        let [mut from, mut to] = <[ResolvedVersion; 2]>::try_from(resolution.versions)
             .map_err(|_| Error::Internal { source: "two references, two versions".into() })?;
+        for resolved in [&mut from, &mut to] {
+            resolved.version = self.in_files(ctx, resolved.version.clone()).await?;
+        }
         let mut sides = Vec::with_capacity(2);
         for resolved in [&from, &to] {
             let version = &resolved.version;

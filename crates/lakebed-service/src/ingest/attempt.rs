@@ -13,13 +13,13 @@ use lakebed_core::{
     ContractMeasured, DatasetKind, DatasetName, DatasetRef, Derivation, EventBody, FileEntry,
     IngestKey, IngestMode, IngestRefused, InputVersion, KeptSource, Manifest, ObjectId, Program,
     SchemaChange, SourceEntry, StoredObject, TablePart, TableSchema, Tally, VersionCommitted,
-    VersionId, content_id_of_files, content_id_of_table,
+    VersionId, content_id_of_files, content_id_of_live, content_id_of_table,
     contract::{Contract, Finding, RULE_ENGINE},
     lineage::Lineage,
     profile::{Profile, TableProfile},
 };
 use lakebed_govern::Granted;
-use lakebed_ingest::{Base, Decoded, Refusal, Rules, WrittenFile};
+use lakebed_ingest::{Base, Decoded, Refusal, Rules, WrittenFile, unfit_columns};
 use lakebed_store::Trust;
 
 use crate::{
@@ -58,6 +58,8 @@ pub(crate) struct Computed {
     pub(crate) inputs: Vec<InputVersion>,
     /// What each column is made of.
     pub(crate) lineage: Lineage,
+    /// Whether they were not computed yet: the sources have their columns and no row.
+    pub(crate) live: bool,
 }
 
 /// The program that made sources.
@@ -201,6 +203,16 @@ impl<'a> Attempt<'a> {
     /// Appending what is in already is a mistake more often than not.
     async fn refuse_what_is_in(&self, target: &Target, sources: &Sources) -> Result<()> {
         let Some((_, manifest)) = target.base(self.request.mode) else { return Ok(()) };
+        if manifest.live {
+            return Err(Error::Invalid {
+                code: "live",
+                message: format!(
+                    "`{}` is served live: its rows are computed, and none can be added",
+                    self.request.dataset
+                ),
+                hint: Some("leave out `--append`, or add to what it is made of".to_owned()),
+            });
+        }
         if self.request.again.is_some() {
             return Ok(());
         }
@@ -239,8 +251,10 @@ impl<'a> Attempt<'a> {
         }
         let base = self.base_files(target).await?;
         let known = match &target.promise {
-            Some(promise) => self.lake.known_beside(promise, &base, before.schema.as_ref()).await?,
-            None => Known::default(),
+            Some(promise) if !self.is_live() => {
+                self.lake.known_beside(promise, &base, before.schema.as_ref()).await?
+            }
+            _ => Known::default(),
         };
         let split = split_at_tail(base.clone());
         self.meter.begin("reading", Some(sources.size_bytes()));
@@ -260,9 +274,15 @@ impl<'a> Attempt<'a> {
         };
         self.meter.begin("writing", None);
         let mut decoded = decoded;
-        let tables = self.publish_files(std::mem::take(&mut decoded.tables)).await?;
+        if self.is_live() {
+            self.check_fits(sources, &decoded).await?;
+            decoded.tables.clear();
+        }
+        let tables = self.lake.publish_files(std::mem::take(&mut decoded.tables)).await?;
         let judged = match &target.promise {
             None => None,
+            // What is not there yet is measured once somebody has to know.
+            Some(_) if self.is_live() => None,
             Some(promise) => {
                 let files: Vec<FileEntry> = split.full.iter().chain(&tables).cloned().collect();
                 let judged = self.judge(promise, target, &known, (&base, files), &decoded).await?;
@@ -297,10 +317,38 @@ impl<'a> Attempt<'a> {
             notes: decoded.notes,
             shared: split.full,
             tables,
-            quarantine: self.publish_files(decoded.quarantine).await?,
-            profile: decoded.profile,
+            quarantine: self.lake.publish_files(decoded.quarantine).await?,
+            profile: decoded.profile.filter(|_| !self.is_live()),
             sources,
         })
+    }
+
+    fn is_live(&self) -> bool {
+        self.computed.is_some_and(|computed| computed.live)
+    }
+
+    /// Refuses columns that would lose something on their way into the table's: of rows that are
+    /// computed when they are asked for, none can be set aside.
+    async fn check_fits(&self, sources: &Sources, decoded: &Decoded) -> Result<()> {
+        let (local, schema) = (sources.local(), decoded.schema.clone());
+        let unfit = blocking(move || {
+            let unfit = local.iter().map(|source| unfit_columns(source, &schema));
+            Ok(unfit.collect::<std::result::Result<Vec<_>, Refusal>>())
+        });
+        let unfit = unfit.await?.map_err(not_the_source)?.concat();
+        match unfit.is_empty() {
+            true => Ok(()),
+            false => Err(Error::Invalid {
+                code: Refusal::CONTRACT_UNFIT,
+                message: format!(
+                    "`{}` is served live, and its statement gives other columns than its table has: \
+                     `{}`",
+                    self.request.dataset,
+                    unfit.join("`, `")
+                ),
+                hint: Some("cast them, or name them, in the statement".to_owned()),
+            }),
+        }
     }
 
     async fn keep_files(&self, staged: Vec<StagedSource>, before: Before) -> Result<Work> {
@@ -368,6 +416,7 @@ impl<'a> Attempt<'a> {
             version_id: VersionId::new(promise.digest),
             schema: decoded.schema.clone(),
             files,
+            computed: None,
             restriction: Restriction::Unrestricted,
         };
         let rows = RowsMeasured { broken: &decoded.rules, before: &before, accepted, quarantined };
@@ -427,6 +476,7 @@ impl<'a> Attempt<'a> {
         let (schema, out) = (target.schema().cloned(), out.to_owned());
         let meter = Arc::clone(self.meter);
         let (promise, known) = (target.promise.clone(), known.clone());
+        let may_be_empty = self.computed.is_some();
         if options.max_quarantined.is_none()
             && promise.as_ref().is_some_and(|promise| promise.contract.max_quarantined.is_some())
         {
@@ -445,6 +495,7 @@ impl<'a> Attempt<'a> {
                 progress: &*meter,
                 rules: rules.as_ref().map(|rules| rules as &dyn Rules),
                 threads,
+                may_be_empty,
             }))
         })
         .await;
@@ -462,7 +513,7 @@ impl<'a> Attempt<'a> {
         }
         let lake = &self.lake.inner;
         let ids: Vec<ObjectId> = staged.iter().map(|source| source.staged.id()).collect();
-        let named = self.named(&ids).await?;
+        let named = self.lake.named(&ids).await?;
         let publish = |source: StagedSource| {
             let trust = match named.contains(&source.staged.id()) {
                 true => Trust::Named,
@@ -477,20 +528,6 @@ impl<'a> Attempt<'a> {
         futures::stream::iter(staged.to_vec()).map(publish).buffered(8).try_collect().await
     }
 
-    /// Stores Parquet files that were written into scratch, in order.
-    async fn publish_files(&self, files: Vec<WrittenFile>) -> Result<Vec<FileEntry>> {
-        let lake = &self.lake.inner;
-        let publish = |file: WrittenFile| async move {
-            let store = lake.store.clone();
-            let path = file.path;
-            let staged = blocking(move || Ok(store.adopt(path)?)).await?;
-            let object = lake.store.publish(&staged, Trust::Unnamed).await?;
-            let WrittenFile { row_count, footer_bytes, .. } = file;
-            Ok::<_, Error>(FileEntry { object, row_count, footer_bytes })
-        };
-        futures::stream::iter(files).map(publish).buffered(4).try_collect().await
-    }
-
     /// Puts on record that the sources are kept but make no version; gives the error that says so.
     async fn refuse(&self, refusal: Refusal, kept: &[KeptSource]) -> Result<Error> {
         if !refusal.is_about_the_source() {
@@ -498,10 +535,10 @@ impl<'a> Attempt<'a> {
         }
         let lake = &self.lake.inner;
         let Refusal { code, message, hint, quarantine } = refusal;
-        let quarantine = self.publish_files(quarantine).await?;
+        let quarantine = self.lake.publish_files(quarantine).await?;
         let rows = quarantine.iter().map(|file| file.object);
         let all = kept.iter().map(|source| source.object).chain(rows).collect();
-        let objects = self.unnamed(all).await?;
+        let objects = self.lake.unnamed(all).await?;
         let body = EventBody::IngestRefused(IngestRefused {
             dataset: self.request.dataset.clone(),
             sources: kept.to_vec(),
@@ -524,6 +561,10 @@ impl<'a> Attempt<'a> {
         let stored = lake.store.put(Bytes::from(manifest.to_bytes()), Trust::Unnamed).await?;
         objects.push(stored);
         let mut measured = None;
+        if let (true, Some(promise)) = (self.is_live(), &target.promise) {
+            let contract = Bytes::from(promise.contract.to_json());
+            objects.push(lake.store.put(contract, Trust::Unnamed).await?);
+        }
         if let Some((promise, judged)) = &work.judged {
             let contract = Bytes::from(promise.contract.to_json());
             objects.push(lake.store.put(contract, Trust::Unnamed).await?);
@@ -533,8 +574,8 @@ impl<'a> Attempt<'a> {
         objects.extend(work.sources.iter().map(|source| source.object));
         objects.extend(work.tables.iter().chain(&work.quarantine).map(|file| file.object));
         let named: Vec<ObjectId> = objects.iter().map(|object| object.id).collect();
-        let objects = self.unnamed(objects).await?;
-        let shared = self.shared(&named, &objects).await?;
+        let objects = self.lake.unnamed(objects).await?;
+        let shared = self.lake.shared(&self.request.dataset, &named, &objects).await?;
 
         let version = self.version_event(target, &work, &manifest, stored, objects, shared);
         let key = version.ingest_key;
@@ -552,7 +593,7 @@ impl<'a> Attempt<'a> {
                 contract: promise.digest,
                 engine: RULE_ENGINE,
                 findings,
-                objects: self.unnamed(vec![findings]).await?,
+                objects: self.lake.unnamed(vec![findings]).await?,
             }));
         }
         Ok(Prepared { changes, number, key, work })
@@ -630,9 +671,11 @@ impl<'a> Attempt<'a> {
             None => None,
         };
         let rows = |files: &[FileEntry]| files.iter().map(|file| file.row_count).sum::<u64>();
-        let content_id = match &work.schema {
-            Some(schema) => content_id_of_table(schema, full.iter().chain(&tail)),
-            None => {
+        let live = self.computed.filter(|computed| computed.live);
+        let content_id = match (&work.schema, live) {
+            (Some(schema), Some(live)) => content_id_of_live(schema, live.derivation.digest()),
+            (Some(schema), None) => content_id_of_table(schema, full.iter().chain(&tail)),
+            (None, _) => {
                 let all = lake.cache.sources(&lake.store, &sources).await?;
                 content_id_of_files(&all)
             }
@@ -651,11 +694,15 @@ impl<'a> Attempt<'a> {
             quarantine,
             sources,
             profile,
-            contract: work.judged.as_ref().map(|(promise, _)| promise.digest),
+            contract: match live {
+                Some(_) => target.promise.as_ref().map(|promise| promise.digest),
+                None => work.judged.as_ref().map(|(promise, _)| promise.digest),
+            },
             inputs: self.inputs(target),
             derivation,
             lineage,
             program,
+            live: live.is_some(),
             ..empty
         };
         Ok((manifest, writer.written))
@@ -710,6 +757,7 @@ impl<'a> Attempt<'a> {
             objects,
             shared,
             derived_from: self.derived_from(),
+            live: manifest.live,
         }
     }
 
@@ -731,7 +779,11 @@ impl<'a> Attempt<'a> {
     ) -> IngestKey {
         let IngestRequest { dataset, mode, again, .. } = self.request;
         if let Some(computed) = self.computed {
-            return IngestKey::of_build(dataset, computed.derivation.digest(), target.key());
+            let key = match computed.live {
+                true => IngestKey::of_live,
+                false => IngestKey::of_build,
+            };
+            return key(dataset, computed.derivation.digest(), target.key());
         }
         if let Some(ran) = self.ran {
             return IngestKey::of_run(dataset, ran.program.digest(), parts, target.key());
@@ -758,28 +810,6 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Those of `ids` that a committed event names.
-    async fn named(&self, ids: &[ObjectId]) -> Result<BTreeSet<ObjectId>> {
-        let named = self.lake.inner.catalog.find_objects(ids).await?;
-        Ok(named.into_iter().map(|object| object.id).collect())
-    }
-
-    /// Those of `objects` that no committed event names yet, sorted, without repetitions.
-    async fn unnamed(&self, objects: Vec<StoredObject>) -> Result<Vec<StoredObject>> {
-        let objects: BTreeSet<StoredObject> = objects.into_iter().collect();
-        let ids: Vec<ObjectId> = objects.iter().map(|object| object.id).collect();
-        let named = self.named(&ids).await?;
-        Ok(objects.into_iter().filter(|object| !named.contains(&object.id)).collect())
-    }
-
-    /// Those of `named` that events of other datasets named, but none of this one, sorted.
-    async fn shared(&self, named: &[ObjectId], new: &[StoredObject]) -> Result<Vec<ObjectId>> {
-        let ours = self.lake.inner.catalog.objects_of_dataset(&self.request.dataset, named).await?;
-        let new: BTreeSet<ObjectId> = new.iter().map(|object| object.id).collect();
-        let named: BTreeSet<ObjectId> = named.iter().copied().collect();
-        Ok(named.into_iter().filter(|id| !ours.contains(id) && !new.contains(id)).collect())
-    }
-
     /// The version among committed events. An idempotency key brings back what it made first, and
     /// must not be used for something else.
     fn committed_version(
@@ -799,6 +829,49 @@ impl<'a> Attempt<'a> {
             }
             _ => Err(key_reused()),
         }
+    }
+}
+
+impl Lake {
+    /// Stores Parquet files that were written into scratch, in order.
+    pub(crate) async fn publish_files(&self, files: Vec<WrittenFile>) -> Result<Vec<FileEntry>> {
+        let lake = &self.inner;
+        let publish = |file: WrittenFile| async move {
+            let store = lake.store.clone();
+            let path = file.path;
+            let staged = blocking(move || Ok(store.adopt(path)?)).await?;
+            let object = lake.store.publish(&staged, Trust::Unnamed).await?;
+            let WrittenFile { row_count, footer_bytes, .. } = file;
+            Ok::<_, Error>(FileEntry { object, row_count, footer_bytes })
+        };
+        futures::stream::iter(files).map(publish).buffered(4).try_collect().await
+    }
+
+    /// Those of `ids` that a committed event names.
+    async fn named(&self, ids: &[ObjectId]) -> Result<BTreeSet<ObjectId>> {
+        let named = self.inner.catalog.find_objects(ids).await?;
+        Ok(named.into_iter().map(|object| object.id).collect())
+    }
+
+    /// Those of `objects` that no committed event names yet, sorted, without repetitions.
+    pub(crate) async fn unnamed(&self, objects: Vec<StoredObject>) -> Result<Vec<StoredObject>> {
+        let objects: BTreeSet<StoredObject> = objects.into_iter().collect();
+        let ids: Vec<ObjectId> = objects.iter().map(|object| object.id).collect();
+        let named = self.named(&ids).await?;
+        Ok(objects.into_iter().filter(|object| !named.contains(&object.id)).collect())
+    }
+
+    /// Those of `named` that events of other datasets named, but none of this dataset, sorted.
+    pub(crate) async fn shared(
+        &self,
+        dataset: &DatasetName,
+        named: &[ObjectId],
+        new: &[StoredObject],
+    ) -> Result<Vec<ObjectId>> {
+        let ours = self.inner.catalog.objects_of_dataset(dataset, named).await?;
+        let new: BTreeSet<ObjectId> = new.iter().map(|object| object.id).collect();
+        let named: BTreeSet<ObjectId> = named.iter().copied().collect();
+        Ok(named.into_iter().filter(|id| !ours.contains(id) && !new.contains(id)).collect())
     }
 }
 

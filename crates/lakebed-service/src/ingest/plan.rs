@@ -63,6 +63,7 @@ impl Lake {
                 progress: &*meter,
                 rules: rules.as_ref().map(|rules| rules as &dyn Rules),
                 threads: std::thread::available_parallelism().map_or(2, usize::from),
+                may_be_empty: false,
             }))
         })
         .await?

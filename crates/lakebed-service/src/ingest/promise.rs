@@ -161,7 +161,7 @@ impl Lake {
             }
         };
         let newest = DatasetRef { dataset: target.clone(), selector: Selector::Default };
-        let found = match self.resolve_unasked(&[newest]).await {
+        let found = match self.resolve_at(&[newest], &self.inner.default_stage).await {
             Ok(found) => found.versions.into_iter().next(),
             Err(Error::NotFound { .. }) => None,
             Err(error) => return Err(error),

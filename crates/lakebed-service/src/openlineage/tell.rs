@@ -13,7 +13,7 @@ use lakebed_core::{
     DatasetName, DatasetRef, Declared, Derivation, Event, EventBody, HeadMoved, IngestRefused,
     InputVersion, Manifest, ObjectId, VersionCommitted, VersionId, lineage::Lineage,
 };
-use lakebed_openlineage::{Built, Told, ToldInput, began, told};
+use lakebed_openlineage::{Built, Counted, Told, ToldInput, began, told};
 use serde_json::Value;
 
 use crate::{BUILD, Error, Lake, Result, lake::random_id};
@@ -166,8 +166,7 @@ impl Lake {
             built: Some(built(
                 read.as_ref(),
                 version.version_id,
-                version.row_count,
-                version.size_bytes,
+                (!version.live).then_some((version.row_count, version.size_bytes)),
             )),
             inputs: read.as_ref().map(|read| read.inputs.clone()).unwrap_or_default(),
             sql: derivation.map(|derivation| derivation.sql.as_str()),
@@ -193,7 +192,8 @@ impl Lake {
             deed: "promote",
             stage: Some(moved.stage.as_str()),
             built: version.as_ref().map(|version| {
-                built(read.as_ref(), version.version_id, version.row_count, version.size_bytes)
+                let counts = version.counted().map(|rows| (rows, version.size_bytes));
+                built(read.as_ref(), version.version_id, counts)
             }),
             inputs: version
                 .iter()
@@ -328,12 +328,15 @@ fn run_of(ended: &Told<'_>) -> Vec<Value> {
 }
 
 /// A version, with what the store has of it.
-fn built(read: Option<&Read>, version_id: VersionId, row_count: u64, size_bytes: u64) -> Built<'_> {
+fn built(read: Option<&Read>, version_id: VersionId, counts: Option<(u64, u64)>) -> Built<'_> {
+    let file_count = read.map_or(0, |read| read.file_count);
     Built {
         version_id,
         schema: read.and_then(|read| read.manifest.schema.as_ref()),
-        row_count,
-        size_bytes,
-        file_count: read.map_or(0, |read| read.file_count),
+        counted: counts.map(|(row_count, size_bytes)| Counted {
+            row_count,
+            size_bytes,
+            file_count,
+        }),
     }
 }

@@ -21,6 +21,7 @@ impl Lake {
         stage: &Stage,
         in_force: &InForce,
     ) -> Result<PromotionFacts> {
+        let version = &self.in_files(ctx, version.clone()).await?;
         let gates: BTreeSet<GateName> = stage.gates.iter().map(Gate::name).collect();
         let has = |gate| gates.contains(&gate);
         let damage = match has(GateName::Integrity) {

@@ -21,7 +21,7 @@ use lakebed_store::Trust;
 
 use crate::{
     Ctx, Error, Lake, Result, Seen, VersionRecord, cache::InForce, ingest::key_reused,
-    resolve::not_found,
+    live::FoundFor, resolve::not_found,
 };
 
 pub use notice::DeprecateRequest;
@@ -164,12 +164,11 @@ impl Lake {
         references: &[DatasetRef],
         purpose: Purpose,
     ) -> Result<(Vec<VersionRecord>, Rights)> {
-        let found = self.inner.catalog.resolve(references, &self.inner.default_stage).await?;
-        let rights = self.rights(ctx).await?;
+        let FoundFor { found, rights, in_force: _ } = self.find_for(ctx, references).await?;
         let check = |reference: &DatasetRef, outcome: &ResolveOutcome| {
             check_purpose(ctx, &rights, purpose, reference, outcome)
         };
-        let found = self.describe(references, found, crate::Detail::None, check).await?;
+        let found = self.describe(references, found, check)?;
         let mut seen = BTreeSet::new();
         if let Some(twice) = references.iter().find(|named| !seen.insert(&named.dataset)) {
             return Err(Error::Invalid {

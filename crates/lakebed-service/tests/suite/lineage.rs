@@ -205,7 +205,7 @@ impl World {
         ]
     }
 
-    async fn build(&self, name: &str) {
+    pub(crate) async fn build(&self, name: &str) {
         let request = BuildRequest { product: name.parse().unwrap(), locked: None };
         self.test.lake.build(&ctx("carol"), request, Arc::new(NoProgress)).await.unwrap();
     }

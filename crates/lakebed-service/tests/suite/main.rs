@@ -10,6 +10,7 @@ mod crash;
 mod ingest;
 mod journal;
 mod lineage;
+mod live;
 mod openlineage;
 mod people;
 mod places;

@@ -90,6 +90,7 @@ async fn forget_profile(test: &TestLake, dataset: &str) -> Profile {
         objects: vec![stored],
         shared: Vec::new(),
         derived_from: Vec::new(),
+        live: false,
     };
     let commit = Commit {
         actor: "local:test".to_owned(),

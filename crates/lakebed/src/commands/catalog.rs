@@ -14,7 +14,9 @@ use lakebed_api::{
     ReviewedColumn, RightChange, SightChange,
 };
 use lakebed_client::ClientError;
-use lakebed_core::{Declared, Grant, Grantee, Ladder, Product, Stage, StageName, policy::Policy};
+use lakebed_core::{
+    Declared, Grant, Grantee, Ladder, Product, Served, Stage, StageName, policy::Policy,
+};
 use lakebed_service::govern::{CatalogFile, Mistake, ReadCatalog, find_policy, read_catalog};
 
 use crate::{
@@ -266,6 +268,9 @@ fn describe(plan: &CatalogPlan) -> String {
     }
     for change in &plan.products {
         let (sign, what) = match (&change.before, &change.after) {
+            (None, Some(Product { served: Served::Live, .. })) => {
+                ('+', "computed whenever it is read".to_owned())
+            }
             (None, _) => ('+', "built when it is asked for".to_owned()),
             (_, None) => ('-', "its versions stay".to_owned()),
             (Some(before), Some(after)) => ('~', differences(before, after)),
@@ -342,6 +347,7 @@ fn differences(before: &Product, after: &Product) -> String {
         ("sql", before.sql != after.sql),
         ("input_stage", before.input_stage != after.input_stage),
         ("order_by", before.order_by != after.order_by),
+        ("served", before.served != after.served),
         ("refresh", before.refresh != after.refresh),
     ];
     let changed: Vec<_> =

@@ -105,9 +105,16 @@ fn describe(event: &EventEntry, files: &BTreeSet<DatasetName>) -> (String, Style
         "version_committed" => {
             let is_files = event.dataset.as_ref().is_some_and(|name| files.contains(name));
             let noun = if is_files { "file" } else { "row" };
-            let rows = event.number("row_count").map(|count| human::counted(count, noun));
+            let counted = event.number("row_count").filter(|_| !event.is_set("live"));
+            let rows = counted.map(|count| human::counted(count, noun));
             let rows = rows.map(|rows| format!(": {rows}")).unwrap_or_default();
             format!("{dataset}@v{} was committed{rows}", number("number"))
+        }
+        "version_materialised" => {
+            let rows = event.details.get("tables").and_then(|tables| tables["row_count"].as_u64());
+            let rows = rows.map(|count| format!(": {}", human::counted(count, "row")));
+            let rows = rows.unwrap_or_default();
+            format!("{dataset}@v{} is in files as well{rows}", number("number"))
         }
         "head_moved" => {
             format!("{dataset}@{} is v{} now{}", text("stage"), number("to"), how(event))

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::Args;
 use lakebed_api::ProductAnswer;
-use lakebed_core::DatasetName;
+use lakebed_core::{DatasetName, Served};
 
 use crate::{
     app::App,
@@ -75,6 +75,9 @@ fn facts(answer: &ProductAnswer) -> String {
     match &product.newest {
         Some(newest) => facts.push(("newest", format!("v{}", newest.version))),
         None => facts.push(("newest", "none: it was never built".to_owned())),
+    }
+    if product.served == Served::Live {
+        facts.push(("served", "live: its rows are computed whenever it is read".to_owned()));
     }
     facts.extend(answer.as_of.map(|at| ("as of", format!("{} UTC", human::time(at)))));
     facts.extend(answer.stale.as_ref().map(|why| ("stale", stale(why))));

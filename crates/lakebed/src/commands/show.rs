@@ -126,8 +126,11 @@ fn facts(answer: &VersionAnswer) -> String {
     facts.extend(version.version_id.map(|id| ("version id", format!("b3:{id}"))));
     facts.extend(version.content_id.map(|id| ("content id", id.to_string())));
     facts.extend(version.parent.map(|parent| ("parent", format!("b3:{parent}"))));
+    facts.push(match version.row_count {
+        None if version.live => ("rows", "computed whenever it is read".to_owned()),
+        count => ("rows", human::count(count.unwrap_or_default())),
+    });
     facts.extend([
-        ("rows", human::count(version.row_count.unwrap_or_default())),
         ("quarantined", human::count(version.quarantined_count.unwrap_or_default())),
         (
             "size",

@@ -33,6 +33,7 @@ use lakebed_core::policy::{ColumnSight, Mask, MaskKey, Restriction, Sight};
 use lakebed_service::engine::BoundTable;
 
 use crate::{
+    computed::ComputedRows,
     governed::{GovernedTable, filter, mask::masked, unqualified},
     plan::Provider,
     table::PlainTable,
@@ -75,7 +76,7 @@ macro_rules! planted {
     ($($name:ident: $flaw:ident),+ $(,)?) => {
         pub(super) const ALL: &[(&str, Provider)] = &[$((stringify!($flaw), $name)),+];
 
-        $(fn $name(table: &BoundTable) -> Arc<dyn TableProvider> {
+        $(fn $name(table: &BoundTable, _: Option<ComputedRows>) -> Arc<dyn TableProvider> {
             Arc::new(Leaky::new(table, Flaw::$flaw))
         })+
     };
@@ -106,7 +107,7 @@ fn sight(table: &BoundTable) -> &Sight {
 }
 
 /// What everybody builds first: a view.
-pub(super) fn view(table: &BoundTable) -> Arc<dyn TableProvider> {
+pub(super) fn view(table: &BoundTable, _: Option<ComputedRows>) -> Arc<dyn TableProvider> {
     let plain = Arc::new(PlainTable::new(table));
     let sight = sight(table);
     let rows = filter::expression(&sight.rows, &table.schema, &plain.schema()).unwrap();
@@ -180,7 +181,7 @@ impl Leaky {
     }
 
     fn right(&self) -> GovernedTable {
-        GovernedTable::new(&self.table, sight(&self.table))
+        GovernedTable::new(&self.table, PlainTable::new(&self.table).into(), sight(&self.table))
     }
 
     fn row_count(&self) -> usize {

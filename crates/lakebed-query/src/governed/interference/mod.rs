@@ -14,6 +14,7 @@ mod generated;
 mod generator;
 mod lakes;
 mod leaks;
+mod live;
 mod statements;
 #[path = "../../../tests/query/world.rs"]
 #[expect(dead_code, reason = "shared with the tests outside, which use more of it")]

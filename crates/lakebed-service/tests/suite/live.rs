@@ -1,0 +1,270 @@
+//! Live products: a version for what they are made of, made by whoever asks first (P4), cut off anywhere
+//! old or new, and in files once, when somebody needs files.
+
+use std::sync::Arc;
+
+use lakebed_core::{DatasetName, DatasetRef, EventBody, Served};
+use lakebed_service::{
+    ApplyCatalog, Ctx, Detail, Error, Lake, Looked, NoProbe, NoProgress, ResolvedVersion, Result,
+};
+use lakebed_testkit::{
+    CrashingProbe, TestLake,
+    fault::{Fault, FaultBackend},
+};
+
+use crate::{
+    lineage::{Toy, World, ctx},
+    promotions::Meanwhile,
+};
+
+const DAILY: &str = "products.daily";
+
+fn daily() -> DatasetName {
+    DAILY.parse().expect("a name")
+}
+
+/// `products.daily` is served so from now on.
+async fn serve(test: &TestLake, served: Served) {
+    let owner = test.ctx();
+    let before = test.lake.declared_catalog(&owner).await.unwrap();
+    let mut declared = before.declared;
+    declared.products.get_mut(&daily()).unwrap().served = served;
+    let expected = before.declaration.map(|declaration| declaration.digest);
+    let request = ApplyCatalog { declared, expected, without_admin: true };
+    test.lake.apply_catalog(&owner, request).await.unwrap();
+}
+
+/// `products.daily`, built once, live by now, and of what there is more.
+async fn behind() -> World {
+    let world = World::new().await;
+    serve(&world.test, Served::Live).await;
+    world.orders("1,10,2,a\n2,20,3,b\n").await;
+    world
+}
+
+async fn ask(lake: &Lake, ctx: &Ctx, name: &str, detail: Detail) -> Result<ResolvedVersion> {
+    let reference: DatasetRef = name.parse().unwrap();
+    let found = lake.resolve(ctx, &[reference], detail).await?;
+    Ok(found.versions.into_iter().next().unwrap())
+}
+
+/// The numbers of the product's versions, newest first, and which of them are live.
+async fn versions(test: &TestLake) -> Vec<(u64, bool)> {
+    let history = test.lake.catalog().history(&daily(), None, 100).await.unwrap();
+    history.iter().map(|version| (version.number, version.live)).collect()
+}
+
+/// How often rows were put into files.
+async fn materialised(test: &TestLake) -> usize {
+    let events = test.lake.events(&test.ctx(), 0, 1000).await.unwrap().events;
+    let is_it = |body: &EventBody| matches!(body, EventBody::VersionMaterialised(_));
+    events.iter().filter(|seen| is_it(&seen.event.body)).count()
+}
+
+/// P4: a version is made when somebody asks and something moved, and not otherwise. What was built of
+/// the same is as good.
+#[tokio::test]
+async fn p4_a_version_is_made_when_something_moved() {
+    let world = World::new().await;
+    let test = &world.test;
+    serve(test, Served::Live).await;
+    let asked = async || ask(&test.lake, &test.ctx(), DAILY, Detail::None).await.unwrap().version;
+    assert_eq!(asked().await.number, 1, "it was built of just that");
+    world.orders("1,10,2,a\n2,20,3,b\n").await;
+    assert_eq!(versions(test).await, [(1, false)], "nobody asked yet");
+    for _ in 0..3 {
+        let version = asked().await;
+        assert_eq!((version.number, version.live, version.counted()), (2, true, None));
+        assert_eq!(version.actor, "carol", "its owner");
+    }
+    let old = ask(&test.lake, &test.ctx(), "products.daily@v1", Detail::None).await.unwrap();
+    assert_eq!(old.newest, 2);
+    serve(test, Served::Materialized).await;
+    world.build(DAILY).await;
+    assert_eq!(versions(test).await, [(3, false), (2, true), (1, false)]);
+    serve(test, Served::Live).await;
+    assert_eq!(asked().await.number, 3, "it was built of just that");
+    let mut looked = Looked::default();
+    assert!(test.lake.due_builds(&mut looked).await.unwrap().is_empty());
+}
+
+/// P4: many who ask at once make one version.
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_many_who_ask_at_once_make_one_version() {
+    let world = behind().await;
+    let mut askers = Vec::new();
+    for _ in 0..6 {
+        let lake = world.test.reopen_with(Arc::new(Toy)).await.unwrap();
+        let owner = world.test.ctx();
+        askers.push(tokio::spawn(async move {
+            let found = ask(&lake, &owner, DAILY, Detail::None).await;
+            lake.close().await;
+            found.unwrap().version.number
+        }));
+    }
+    for asker in askers {
+        assert_eq!(asker.await.unwrap(), 2);
+    }
+    assert_eq!(versions(&world.test).await, [(2, true), (1, false)]);
+}
+
+/// P7: whoever may not read it makes no version of it by asking.
+#[tokio::test]
+async fn p7_who_may_not_read_makes_no_version() {
+    let world = behind().await;
+    for who in ["bob", "audrey"] {
+        let asked = ask(&world.test.lake, &ctx(who), DAILY, Detail::None).await.unwrap_err();
+        assert!(matches!(asked, Error::NotFound { .. } | Error::Forbidden { .. }), "{asked:?}");
+    }
+    assert_eq!(versions(&world.test).await, [(1, false)]);
+}
+
+/// What cannot be computed is told to whoever may know what it is made of, and to nobody else.
+#[tokio::test]
+async fn p7_why_it_cannot_be_computed_is_for_few() {
+    let world = behind().await;
+    let lake =
+        world.test.reopen_with(Arc::new(crate::builds::Broken(crate::builds::Breaks::Planning)));
+    let lake = lake.await.unwrap();
+    let told = async |who: &str| ask(&lake, &ctx(who), DAILY, Detail::None).await.unwrap_err();
+    let (carol, alice) = (told("carol").await, told("alice").await);
+    assert_eq!((carol.code(), alice.code()), ("live-failed", "live-failed"));
+    assert!(carol.to_string().contains("`4711` is no number"), "{carol}");
+    assert!(!alice.to_string().contains("4711"), "{alice}");
+    lake.close().await;
+}
+
+/// The lake as the next process finds it: of the product there is the old version or the new one, asking
+/// makes it the new one, and all of it verifies.
+async fn check_aftermath(test: &TestLake, made: &str, what: &str) {
+    let lake = test.reopen_with(Arc::new(Toy)).await.unwrap_or_else(|e| panic!("{what}: {e}"));
+    let seen = lake.dataset(&test.ctx(), &daily()).await.unwrap().record.newest.unwrap();
+    let is_new = seen.number == 2 && seen.version_id.to_string() == made;
+    assert!(seen.number == 1 || is_new, "{what}: {seen:?}");
+    let found = ask(&lake, &test.ctx(), DAILY, Detail::Files).await;
+    let found = found.unwrap_or_else(|error| panic!("{what}: {error}"));
+    assert_eq!((found.version.number, found.version.version_id.to_string()), (2, made.to_owned()));
+    assert_eq!(found.detail.unwrap().tables.len(), 1, "{what}");
+    let report = lake.verify(&test.ctx(), &[], Arc::new(NoProgress)).await.unwrap();
+    assert_eq!(report.findings, [], "{what}");
+    lake.close().await;
+    assert_eq!(materialised(test).await, 1, "{what}");
+}
+
+/// P4: whatever dies when, asking for the files of what moved leaves old or new, in files or in none.
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_who_is_cut_off_anywhere_leaves_old_or_new() {
+    let files = async |lake: &Lake, test: &TestLake| {
+        ask(lake, &test.ctx(), DAILY, Detail::Files).await.map(|found| found.version)
+    };
+    let (made, writes, points) = {
+        let world = behind().await;
+        let probe = Arc::new(CrashingProbe::at_point(None));
+        let mut faults = None;
+        let count = |backend| {
+            let wrapped = FaultBackend::new(backend);
+            faults = Some(wrapped.clone());
+            Arc::new(wrapped) as _
+        };
+        let engine = Arc::new(Toy);
+        let lake = world.test.failing_with(engine, count, Arc::clone(&probe) as _).await.unwrap();
+        let made = files(&lake, &world.test).await.unwrap().version_id.to_string();
+        let (writes, points) = (faults.expect("wrapped").points(), probe.points().len());
+        lake.close().await;
+        (made, writes, points)
+    };
+    let segments = writes.iter().filter(|write| write.starts_with("create journal/")).count();
+    assert!(segments >= 2 && points >= 8, "{writes:?} {points}");
+    for point in 0..points {
+        let world = behind().await;
+        let probe = Arc::new(CrashingProbe::at_point(Some(point)));
+        let engine = Arc::new(Toy);
+        let lake = world.test.failing_with(engine, |b| b, Arc::clone(&probe) as _).await.unwrap();
+        let what = format!("{point}: {:?}", probe.points().get(point));
+        assert!(files(&lake, &world.test).await.is_err(), "{what}: a crash was not noticed");
+        lake.close().await;
+        check_aftermath(&world.test, &made, &what).await;
+    }
+    for (point, write) in writes.iter().enumerate() {
+        for fault in Fault::ALL {
+            let world = behind().await;
+            let arm = |backend| {
+                let wrapped = FaultBackend::new(backend);
+                wrapped.crash_at(point, fault);
+                Arc::new(wrapped) as _
+            };
+            let engine = Arc::new(Toy);
+            let lake = world.test.failing_with(engine, arm, Arc::new(NoProbe)).await.unwrap();
+            let what = format!("{write}, {fault:?}");
+            assert!(files(&lake, &world.test).await.is_err(), "{what}: a crash was not noticed");
+            lake.close().await;
+            check_aftermath(&world.test, &made, &what).await;
+        }
+    }
+}
+
+/// P4: of two who need files one writes them, and both have them.
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_of_two_who_need_files_one_writes_them() {
+    let world = behind().await;
+    ask(&world.test.lake, &world.test.ctx(), DAILY, Detail::None).await.unwrap();
+    let (other, owner) = (world.test.lake.clone(), world.test.ctx());
+    let probe = Meanwhile::once(move || async move {
+        ask(&other, &owner, DAILY, Detail::Files).await.unwrap();
+    });
+    let lake = world.test.failing_with(Arc::new(Toy), |backend| backend, probe).await.unwrap();
+    let found = ask(&lake, &world.test.ctx(), DAILY, Detail::Files).await.unwrap();
+    assert_eq!((found.version.counted(), found.detail.unwrap().tables.len()), (Some(1), 1));
+    lake.close().await;
+    assert_eq!(materialised(&world.test).await, 1);
+}
+
+/// Files are those that a build writes, byte by byte; and whoever looks without needing them writes none.
+#[tokio::test]
+async fn its_files_are_those_of_a_build() {
+    let world = behind().await;
+    let (test, owner) = (&world.test, world.test.ctx());
+    let looked = ask(&test.lake, &owner, DAILY, Detail::Full).await.unwrap();
+    assert_eq!(looked.detail.unwrap().tables, []);
+    test.lake.profile(&owner, DAILY.parse().unwrap()).await.unwrap();
+    assert_eq!(materialised(test).await, 0);
+    let live = ask(&test.lake, &owner, DAILY, Detail::Files).await.unwrap();
+    serve(test, Served::Materialized).await;
+    world.build(DAILY).await;
+    let built = ask(&test.lake, &owner, DAILY, Detail::Files).await.unwrap();
+    assert_eq!((live.version.number, built.version.number), (2, 3));
+    assert_eq!(live.detail.unwrap().tables, built.detail.unwrap().tables);
+    assert_eq!(live.version.row_count, built.version.row_count);
+}
+
+/// Nobody can add rows to what is computed, also where it is no product any more.
+#[tokio::test]
+async fn nothing_is_appended_to_what_is_computed() {
+    let world = behind().await;
+    ask(&world.test.lake, &world.test.ctx(), DAILY, Detail::None).await.unwrap();
+    world.declare(&[], "").await;
+    let appended = world.test.append(DAILY, "more.csv", "total,n\n1,2\n").await.unwrap_err();
+    assert_eq!(appended.code(), "live");
+}
+
+/// Live products are made of each other only so deep, as all of them are computed at once.
+#[tokio::test]
+async fn they_are_made_of_each_other_only_so_deep() {
+    let world = World::new().await;
+    let (test, owner) = (&world.test, world.test.ctx());
+    let before = test.lake.declared_catalog(&owner).await.unwrap();
+    let mut declared = before.declared;
+    let mut below = "sales.orders.amount".to_owned();
+    for level in 1..=9 {
+        let mut product = declared.products[&daily()].clone();
+        (product.sql, product.served) = (format!("x = {below}"), Served::Live);
+        declared.products.insert(format!("products.l{level}").parse().unwrap(), product);
+        below = format!("products.l{level}.x");
+    }
+    let expected = before.declaration.map(|declaration| declaration.digest);
+    let request = ApplyCatalog { declared, expected, without_admin: true };
+    test.lake.apply_catalog(&owner, request).await.unwrap();
+    assert!(ask(&test.lake, &owner, "products.l8", Detail::None).await.is_ok());
+    let told = ask(&test.lake, &owner, "products.l9", Detail::None).await.unwrap_err();
+    assert!(told.to_string().contains("9 deep"), "{told}");
+}
