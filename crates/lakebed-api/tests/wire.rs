@@ -303,7 +303,7 @@ fn product() -> Value {
         json!({ "type": "long", "description": "so", "required": true, "default": "1" });
     let query = json!({ "purpose": "so", "sql": "SELECT $a", "parameters": { "a": parameter } });
     json!({ "owner": "alice", "purpose": "so", "sql": "SELECT 1 FROM crm.orders",
-            "input_stage": "raw", "order_by": ["x"], "refresh": "on_change",
+            "input_stage": "raw", "order_by": ["x"], "served": "live", "refresh": "on_change",
             "queries": { "q": query } })
 }
 

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use lakebed_core::{
     Field, TablePart, TableSchema,
-    lineage::{ColumnOrigin, Direct, Input, Lineage, OutputColumn},
+    lineage::{ColumnOrigin, Input, Lineage, OutputColumn},
     policy::{ColumnSight, Mask, MaskKey, Predicate, Restriction, Sight, holds},
 };
 
@@ -85,7 +85,7 @@ impl Part<'_> {
             let source = self.columns.field(&origin.column)?;
             match self.sight.columns.get(&source.id)? {
                 ColumnSight::Raw => {}
-                ColumnSight::Masked(mask) if is_exactly(output, origin) => {
+                ColumnSight::Masked(mask) if output.shows() == Some(origin) => {
                     let fits = mask.fits(&field.data_type);
                     let mask = if fits { mask.clone() } else { Mask::Null };
                     seen = seen.meet(ColumnSight::Masked(mask));
@@ -120,17 +120,8 @@ impl Part<'_> {
         }
         let shown = self.schema.fields.iter().find(|field| {
             field.data_type.is_same_shape(&source.data_type)
-                && self.output(field).is_some_and(|output| is_exactly(output, &origin))
+                && self.output(field).is_some_and(|output| output.shows() == Some(&origin))
         });
         shown.map(|field| field.id)
     }
-}
-
-/// Whether a column is that one, as it is, and nothing else.
-fn is_exactly(output: &OutputColumn, origin: &ColumnOrigin) -> bool {
-    let mut direct = output.direct.iter();
-    let is_it = |(found, kinds): (&ColumnOrigin, &std::collections::BTreeSet<Direct>)| {
-        found == origin && kinds.iter().all(|kind| *kind == Direct::Identity)
-    };
-    direct.next().is_some_and(is_it) && direct.next().is_none() && output.conditional.is_empty()
 }

@@ -1,22 +1,19 @@
 //! Tables whose rows are the answer to a statement of their own: live products.
 //!
-//! The statement is planned apart from the one that reads the table. For whoever may see all that it is
-//! made of, conditions, columns and limits come down into it, and it runs as a part of the reader's
-//! statement. For everybody else it is what lies below the barrier ([`crate::governed`]): only the
-//! columns that are needed come down, it runs within limits of its own, and whatever goes wrong there
-//! is told without a word of what lies below.
+//! The statement is planned apart from the one that reads the table, and runs below a leaf of that plan
+//! ([`crate::governed`]): whatever an optimiser would move into it could meet rows that it drops, and fail
+//! on them. Only the choice of columns comes down and, for whoever may see all that it is made of,
+//! conditions that cannot fail on columns that it gives as they are. For everybody else it runs within
+//! limits of its own, and whatever goes wrong there is told without a word of what lies below.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use async_trait::async_trait;
 use datafusion::{
-    catalog::{Session, TableProvider},
+    catalog::Session,
     common::{Column, Result, internal_err},
-    logical_expr::{
-        Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType, cast,
-        utils::conjunction,
-    },
+    execution::session_state::SessionState,
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, utils::conjunction},
     physical_plan::ExecutionPlan,
 };
 use lakebed_service::engine::BoundTable;
@@ -29,11 +26,22 @@ pub(crate) struct ComputedRows {
     /// Its columns, as those of a table in files would be read.
     plan: LogicalPlan,
     schema: SchemaRef,
+    /// The columns that show a column of a table below as it is.
+    shown: HashSet<String>,
+    /// Whether the rows hang on the order in which others come: they are computed in one part then, as
+    /// they are where they are built.
+    is_unstable: bool,
 }
 
 impl ComputedRows {
-    /// The rows of `table`, which are the answer to `plan`: an analysed plan.
-    pub(crate) fn new(table: &BoundTable, plan: LogicalPlan) -> Result<Self> {
+    /// The rows of `table`, which are the answer to `plan`: an analysed plan, which may have another
+    /// answer if it is run in several parts. `shown` are the columns that show one below as it is.
+    pub(crate) fn new(
+        table: &BoundTable,
+        plan: LogicalPlan,
+        shown: HashSet<String>,
+        is_unstable: bool,
+    ) -> Result<Self> {
         let schema = read_schema(&table.schema);
         let answer = plan.schema();
         let mut columns = Vec::with_capacity(schema.fields().len());
@@ -54,61 +62,48 @@ impl ComputedRows {
         // What a plan says of nulls changes on the way to its rows.
         let nullable = |field: &Arc<Field>| field.as_ref().clone().with_nullable(true);
         let fields: Vec<Field> = schema.fields().iter().map(nullable).collect();
-        Ok(Self { plan, schema: Arc::new(Schema::new(fields)) })
+        Ok(Self { plan, schema: Arc::new(Schema::new(fields)), shown, is_unstable })
     }
 
-    /// How to run it: of the rows that meet all of `conditions` the columns of `projection`, at most
-    /// `limit` of them.
+    pub(crate) fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// The statement, for tests that show what another way to read it leaks.
+    #[cfg(test)]
+    pub(crate) const fn logical(&self) -> &LogicalPlan {
+        &self.plan
+    }
+
+    /// Whether a condition that cannot fail may be put to the rows that the statement reads, in place of
+    /// those that it gives: it is about columns that it gives as they are.
+    pub(crate) fn takes(&self, condition: &Expr) -> bool {
+        condition.column_refs().iter().all(|column| self.shown.contains(&column.name))
+    }
+
+    /// How to compute the columns of `projection`, of the rows that meet all of `conditions`.
     pub(crate) async fn plan(
         &self,
         session: &dyn Session,
-        projection: Option<&Vec<usize>>,
+        projection: &[usize],
         conditions: &[Expr],
-        limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let mut plan = LogicalPlanBuilder::from(self.plan.clone());
         let conditions = conditions.iter().map(|condition| unqualified(condition.clone()));
         if let Some(condition) = conjunction(conditions.collect::<Result<Vec<_>>>()?) {
             plan = plan.filter(condition)?;
         }
-        if let Some(projection) = projection {
-            let name = |place: &usize| self.schema.field(*place).name();
-            let columns =
-                projection.iter().map(|place| Expr::Column(Column::from_name(name(place))));
-            plan = plan.project(columns.collect::<Vec<_>>())?;
+        let name = |place: &usize| self.schema.field(*place).name();
+        let columns = projection.iter().map(|place| Expr::Column(Column::from_name(name(place))));
+        let plan = plan.project(columns.collect::<Vec<_>>())?.build()?;
+        match session.as_any().downcast_ref::<SessionState>() {
+            Some(state) if self.is_unstable => {
+                let mut state = state.clone();
+                state.config_mut().options_mut().execution.target_partitions = 1;
+                state.create_physical_plan(&plan).await
+            }
+            None if self.is_unstable => internal_err!("a plan is made without a session's state"),
+            _ => session.create_physical_plan(&plan).await,
         }
-        if limit.is_some() {
-            plan = plan.limit(0, limit)?;
-        }
-        session.create_physical_plan(&plan.build()?).await
-    }
-}
-
-/// For whoever may see all that it is made of.
-#[async_trait]
-impl TableProvider for ComputedRows {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::View
-    }
-
-    fn supports_filters_pushdown(
-        &self,
-        filters: &[&Expr],
-    ) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(vec![TableProviderFilterPushDown::Exact; filters.len()])
-    }
-
-    async fn scan(
-        &self,
-        session: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        self.plan(session, projection, filters, limit).await
     }
 }

@@ -37,6 +37,7 @@ use crate::{
     errors::{from_datafusion, internal},
     facts,
     guard::{Named, named_in},
+    lineage,
     session::Planner,
 };
 
@@ -127,7 +128,11 @@ fn computed_rows(
         let plan = analysed(plan, planner)?;
         let unstable = facts::unstable(&plan).map_err(from_datafusion)?;
         let is_unstable = !unstable.is_empty() || !unstable_below.is_empty();
-        Ok((ComputedRows::new(table, plan).map_err(from_datafusion)?, is_unstable))
+        let lineage = lineage::of(&plan, &computed.tables)?;
+        let shown = lineage.outputs().iter().filter(|output| output.shows().is_some());
+        let shown = shown.map(|output| output.name.clone()).collect();
+        let rows = ComputedRows::new(table, plan, shown, is_unstable).map_err(from_datafusion)?;
+        Ok((rows, is_unstable))
     };
     rows().map_err(internal)
 }

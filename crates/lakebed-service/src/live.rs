@@ -495,8 +495,11 @@ fn told(error: Error, name: &DatasetName, is_told: bool) -> Error {
         Error::Refused { .. } => false,
         _ => true,
     };
-    if passes {
-        return error;
+    match error {
+        // It names an object, of which others need not know.
+        Error::Corrupt { .. } if !is_told => return Error::internal(error),
+        error if passes => return error,
+        _ => {}
     }
     let (why, hint) = match is_told {
         true => (error.to_string(), error.hint()),

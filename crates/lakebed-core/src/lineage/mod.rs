@@ -173,6 +173,16 @@ impl Lineage {
 }
 
 impl OutputColumn {
+    /// The column that it shows as it is, and nothing else; none where it is anything more.
+    #[must_use]
+    pub fn shows(&self) -> Option<&ColumnOrigin> {
+        let mut direct = self.direct.iter();
+        let (origin, kinds) = direct.next()?;
+        let is_all = direct.next().is_none() && self.conditional.is_empty();
+        let is_plain = kinds.iter().all(|kind| *kind == Direct::Identity);
+        (is_all && is_plain).then_some(origin)
+    }
+
     /// Everything that has a part in its values, but for what decides about rows.
     pub fn origins(&self) -> impl Iterator<Item = &ColumnOrigin> {
         self.direct.keys().chain(&self.conditional)

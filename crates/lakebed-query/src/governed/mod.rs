@@ -51,7 +51,13 @@ pub(crate) fn provider(
 ) -> Arc<dyn TableProvider> {
     match (&table.restriction, computed) {
         (Restriction::Unrestricted, None) => Arc::new(PlainTable::new(table)),
-        (Restriction::Unrestricted, Some(computed)) => Arc::new(computed),
+        (Restriction::Unrestricted, Some(computed)) => {
+            let columns = table.schema.fields.iter().map(|field| (field.id, ColumnSight::Raw));
+            let (rows, columns) = (Predicate::Constant(true), columns.collect());
+            let all = Sight { rows, columns, mask_key: None };
+            let governed = GovernedTable::new(table, computed.into(), &all);
+            Arc::new(GovernedTable { is_open: true, ..governed })
+        }
         (Restriction::Restricted(sight), computed) => {
             let rows = computed.map_or_else(|| PlainTable::new(table).into(), Rows::from);
             Arc::new(GovernedTable::new(table, rows, sight))
@@ -102,6 +108,8 @@ pub(crate) struct GovernedTable {
     sight: Sight,
     seen: Vec<Seen>,
     schema: SchemaRef,
+    /// Whether all that its rows are computed from is for its reader, too.
+    is_open: bool,
 }
 
 impl GovernedTable {
@@ -123,6 +131,7 @@ impl GovernedTable {
             sight: sight.clone(),
             seen,
             schema: Arc::new(Schema::new(fields)),
+            is_open: false,
         }
     }
 
@@ -212,7 +221,10 @@ impl TableProvider for GovernedTable {
         let wanted: Vec<&Seen> =
             projection.unwrap_or(&all).iter().map(|place| &self.seen[*place]).collect();
         let schema = Arc::new(self.schema.project(projection.unwrap_or(&all))?);
-        let condition = self.condition(filters)?;
+        let (inside, beside): (Vec<_>, Vec<_>) = filters.iter().cloned().partition(|filter| {
+            matches!(&self.rows, Rows::Computed(rows) if self.is_open && rows.takes(filter))
+        });
+        let condition = self.condition(&beside)?;
         let raw = self.rows.schema();
 
         let mut needed: BTreeSet<usize> = wanted.iter().map(|seen| seen.place).collect();
@@ -224,7 +236,7 @@ impl TableProvider for GovernedTable {
         let is_empty = self.sight.rows == Predicate::Constant(false);
         let below = match is_empty {
             true => Arc::new(EmptyExec::new(Arc::new(raw.project(&needed)?))),
-            false => self.below(session, &needed, condition.as_ref(), partitions).await?,
+            false => self.below(session, &needed, condition.as_ref(), &inside, partitions).await?,
         };
         let columns = wanted.iter().map(|seen| {
             let place = needed.binary_search(&seen.place).unwrap_or_default();
@@ -232,6 +244,7 @@ impl TableProvider for GovernedTable {
         });
         let own = match &self.rows {
             Rows::Files(_) => None,
+            Rows::Computed(_) if self.is_open => None,
             Rows::Computed(_) => match session.config().get_extension::<Readers>() {
                 Some(readers) => readers.below.clone(),
                 None => return internal_err!("a scan is planned without objects"),
@@ -245,12 +258,14 @@ impl TableProvider for GovernedTable {
 }
 
 impl GovernedTable {
-    /// All rows, in at most `partitions` parts, and of them those that meet the condition.
+    /// All rows, in at most `partitions` parts, and of them those that meet the condition; and, of what
+    /// is computed, those that meet what is put to the rows below.
     async fn below(
         &self,
         session: &dyn Session,
         needed: &Vec<usize>,
         condition: Option<&Expr>,
+        inside: &[Expr],
         partitions: usize,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let physical = |condition: Option<Expr>, schema: &Schema| {
@@ -264,10 +279,8 @@ impl GovernedTable {
                 let scan = table.scan_where(session, Some(needed), pruning, None)?;
                 scan.repartitioned(partitions, session.config_options())?.unwrap_or(scan)
             }
-            // Nothing of a condition comes down into the statement: what it computes, and fails on,
-            // would hang on it.
             Rows::Computed(rows) => {
-                let rows = rows.plan(session, Some(needed), &[], None).await?;
+                let rows = rows.plan(session, needed, inside).await?;
                 match rows.output_partitioning().partition_count() > partitions {
                     true => Arc::new(CoalescePartitionsExec::new(rows)),
                     false => rows,

@@ -23,7 +23,11 @@ fn columns() -> TableSchema {
 
 /// `a.b`, and `p.q` of it.
 async fn lake() -> World {
-    let mut world = World::new();
+    lake_in(2).await
+}
+
+async fn lake_in(parts: usize) -> World {
+    let mut world = World::in_parts(parts);
     let below =
         schema(&[("x", DataType::Long), ("kind", DataType::Long), ("name", DataType::String)]);
     let batch = |from: i64| {
@@ -113,6 +117,22 @@ async fn rows_that_may_be_others_say_so() {
         let stream = world.stream(&sql, Asked::default()).await.unwrap();
         assert_eq!(stream.unstable, [format!("the rows of `{table}` are computed each time")]);
     }
+}
+
+/// However many parts there are, the last digit of a sum is that of one part.
+#[tokio::test(flavor = "multi_thread")]
+async fn sums_are_those_of_a_build() {
+    let sums = schema(&[("s", DataType::Double), ("d", DataType::Double)]);
+    let sql = "SELECT sum(1.0 / (x + 1)) AS s, stddev(x * 0.1) AS d FROM a.b";
+    let mut shown = std::collections::BTreeSet::new();
+    for parts in [1, 2, 3, 4] {
+        let mut world = lake_in(parts).await;
+        world.compute("p.sums", &sums, sql);
+        for _ in 0..3 {
+            shown.insert(world.show("SELECT s, d FROM p.sums WHERE s > 0").await);
+        }
+    }
+    assert_eq!(shown.len(), 1, "{shown:?}");
 }
 
 /// Nothing is read before somebody asks, and a limit ends it early.

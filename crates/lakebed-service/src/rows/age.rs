@@ -7,7 +7,8 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use lakebed_core::{DatasetName, DatasetRef, Derivation, Product, Timestamp};
+use lakebed_contract::freshness_finding;
+use lakebed_core::{DatasetName, DatasetRef, Derivation, Manifest, Product, Timestamp};
 use lakebed_govern::Rights;
 
 use crate::{Ctx, Lake, ResolvedVersion, Result, SeenProduct, VersionRecord, cache::InForce};
@@ -119,13 +120,23 @@ impl Lake {
             }
         }
         // What was measured of the rows is for those who may see all of them.
-        if reads
-            && let Some(report) = self.report_of(version, &manifest).await?
-            && report.freshness.iter().any(|finding| !finding.passed)
-        {
+        if reads && self.is_late(version, &manifest).await? {
             stale.push(Staleness::Contract);
         }
         Ok(Age { as_of, stale: Some(stale) })
+    }
+
+    /// Whether the contract in force of a version promises newer rows. Of one whose rows nobody has
+    /// measured, only when it was made is known.
+    async fn is_late(&self, version: &VersionRecord, manifest: &Manifest) -> Result<bool> {
+        if let Some(report) = self.report_of(version, manifest).await? {
+            return Ok(report.freshness.iter().any(|finding| !finding.passed));
+        }
+        let Some(contract) = manifest.contract.filter(|_| manifest.live) else { return Ok(false) };
+        let (cache, now) = (&self.inner.cache, self.inner.clock.now());
+        let contract = cache.contract(&self.inner.store, &self.inner.catalog, contract).await?;
+        let mut known = contract.freshness.iter().filter(|promise| promise.column.is_none());
+        Ok(known.any(|promise| !freshness_finding(promise, Some(version.at), now).passed))
     }
 
     /// What the inputs of a derivation mean now, of those that mean another version than then. Inputs that
@@ -141,7 +152,16 @@ impl Lake {
             inputs.filter(|input| rights.discovers(&input.reference.dataset)).collect();
         let references: Vec<DatasetRef> =
             known.iter().map(|input| input.reference.clone()).collect();
-        let now = self.inner.catalog.resolve(&references, &product.input_stage).await?;
+        let stage = &product.input_stage;
+        // What is live has moved when what it is made of has. One that cannot be computed has not.
+        let found = match known.iter().all(|input| rights.queries(&input.reference.dataset)) {
+            true => self.find_at(&references, stage).await.ok(),
+            false => None,
+        };
+        let now = match found {
+            Some(found) => found,
+            None => self.inner.catalog.resolve(&references, stage).await?,
+        };
         let pairs = known.iter().zip(now.versions);
         let moved = pairs.filter_map(|(input, now)| {
             let now = now.ok()?.version;
