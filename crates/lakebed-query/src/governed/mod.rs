@@ -68,7 +68,7 @@ pub(crate) fn provider(
 /// All of a table.
 enum Rows {
     Files(PlainTable),
-    Computed(ComputedRows),
+    Computed(Box<ComputedRows>),
 }
 
 impl From<PlainTable> for Rows {
@@ -79,7 +79,7 @@ impl From<PlainTable> for Rows {
 
 impl From<ComputedRows> for Rows {
     fn from(rows: ComputedRows) -> Self {
-        Self::Computed(rows)
+        Self::Computed(Box::new(rows))
     }
 }
 
