@@ -65,7 +65,10 @@ impl Weight {
 pub(crate) struct FoundFor {
     pub(crate) found: lakebed_catalog::Resolution,
     pub(crate) rights: Rights,
+    /// What decides about the asker.
     pub(crate) in_force: Arc<InForce>,
+    /// What is declared, also where that decides nothing.
+    pub(crate) known: Arc<InForce>,
 }
 
 impl Lake {
@@ -98,7 +101,7 @@ impl Lake {
                 }
             }
             if !has_moved {
-                return Ok(FoundFor { found, rights, in_force });
+                return Ok(FoundFor { found, rights, in_force, known });
             }
             looks += 1;
         }

@@ -12,6 +12,7 @@ use crate::{
         QueryStream, Restriction, StatementKind,
     },
     reads::{Asked, ReadVersion, Reading, without_key},
+    resolve::RowsFound,
 };
 
 /// A statement and what it may use.
@@ -106,8 +107,9 @@ impl Lake {
                 references.push(named.reference.clone());
             }
         }
-        let (resolution, in_force) = self.resolve_rows(ctx, &references).await?;
-        let age = self.age_of_all(ctx, &resolution.versions, &in_force).await?;
+        let found = self.resolve_rows(ctx, &references).await?;
+        let RowsFound { resolution, rights, in_force, known } = found;
+        let age = self.age_of_all(&rights, &resolution.versions, &known).await?;
         let mut tables = Vec::with_capacity(prepared.references.len());
         for TableRef { reference, part } in &prepared.references {
             for resolved in resolution.versions.iter().filter(|r| r.reference == *reference) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use lakebed_catalog::{NotFound, ResolveOutcome};
 use lakebed_core::{DatasetRef, FileEntry, Manifest, Selector, SourceEntry, StageName};
+use lakebed_govern::Rights;
 
 use crate::{
     Ctx, Error, Lake, Result, Snapshot, VersionRecord,
@@ -61,6 +62,16 @@ pub struct VersionDetail {
     pub quarantine: Vec<FileEntry>,
 }
 
+/// References whose rows somebody asks for.
+pub(crate) struct RowsFound {
+    pub(crate) resolution: Resolution,
+    pub(crate) rights: Rights,
+    /// What decides about the asker.
+    pub(crate) in_force: Arc<InForce>,
+    /// What is declared, also where that decides nothing.
+    pub(crate) known: Arc<InForce>,
+}
+
 impl Lake {
     /// Resolves `references` against one snapshot: all of them, or one error that names the first
     /// that means nothing. What a reference resolves to is made of digests, so it takes the right to
@@ -98,7 +109,7 @@ impl Lake {
         references: &[DatasetRef],
         detail: Detail,
     ) -> Result<Resolution> {
-        let FoundFor { found, rights, in_force: _ } = self.find_for(ctx, references).await?;
+        let FoundFor { found, rights, .. } = self.find_for(ctx, references).await?;
         let mut resolution = self.describe(references, found, |reference, outcome| {
             refuse(check_reads(&rights, &reference.dataset), reference, outcome)
         })?;
@@ -126,8 +137,8 @@ impl Lake {
         &self,
         ctx: &Ctx,
         references: &[DatasetRef],
-    ) -> Result<(Resolution, Arc<InForce>)> {
-        let FoundFor { found, rights, in_force } = self.find_for(ctx, references).await?;
+    ) -> Result<RowsFound> {
+        let FoundFor { found, rights, in_force, known } = self.find_for(ctx, references).await?;
         let check = |reference: &DatasetRef, outcome: &ResolveOutcome| {
             let dataset = &reference.dataset;
             refuse(check_queries(&rights, dataset), reference, outcome)?;
@@ -145,7 +156,7 @@ impl Lake {
         for version in &mut resolution.versions {
             version.is_readable = rights.reads(&version.reference.dataset);
         }
-        Ok((resolution, in_force))
+        Ok(RowsFound { resolution, rights, in_force, known })
     }
 
     /// The same for use cases that were allowed for another reason than reading.

@@ -42,7 +42,8 @@ impl Lake {
         reference: &DatasetRef,
         reading: &mut Reading,
     ) -> Result<Value> {
-        let (resolution, _) = self.resolve_rows(ctx, std::slice::from_ref(reference)).await?;
+        let found = self.resolve_rows(ctx, std::slice::from_ref(reference)).await?;
+        let resolution = found.resolution;
         let found = resolution.versions.into_iter().next().expect("one reference was resolved");
         let version = found.version;
         let mut sees = Sees::of(self, ctx).await?;

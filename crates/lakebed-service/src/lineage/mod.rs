@@ -141,7 +141,8 @@ impl Lake {
         reading: &mut Reading,
     ) -> Result<LineageAnswer> {
         let LineageRequest { reference, column, direction } = request;
-        let (resolution, _) = self.resolve_rows(ctx, std::slice::from_ref(reference)).await?;
+        let found = self.resolve_rows(ctx, std::slice::from_ref(reference)).await?;
+        let resolution = found.resolution;
         let snapshot = resolution.snapshot;
         let found = resolution.versions.into_iter().next().expect("one reference was resolved");
         let mut sees = Sees::of(self, ctx).await?;

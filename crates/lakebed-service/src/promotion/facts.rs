@@ -95,7 +95,11 @@ impl Lake {
     ) -> Result<ContractFacts> {
         let digest = contract.digest();
         let Measuring { version, detail, in_force, measures, is_sound } = of;
-        let sets_rows_aside = detail.sources.iter().all(|source| source.contract == Some(digest));
+        // Rows that are computed when they are asked for were judged by nobody.
+        let sets_rows_aside = match &detail.manifest.derivation {
+            Some(_) => detail.manifest.contract == Some(digest) && !detail.manifest.live,
+            None => detail.sources.iter().all(|source| source.contract == Some(digest)),
+        };
         let measured = match (measures, is_sound) {
             (false, _) => Err("it was not measured".to_owned()),
             (true, false) => Err("what is damaged is not measured".to_owned()),

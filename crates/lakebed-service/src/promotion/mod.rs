@@ -164,7 +164,7 @@ impl Lake {
         references: &[DatasetRef],
         purpose: Purpose,
     ) -> Result<(Vec<VersionRecord>, Rights)> {
-        let FoundFor { found, rights, in_force: _ } = self.find_for(ctx, references).await?;
+        let FoundFor { found, rights, .. } = self.find_for(ctx, references).await?;
         let check = |reference: &DatasetRef, outcome: &ResolveOutcome| {
             check_purpose(ctx, &rights, purpose, reference, outcome)
         };

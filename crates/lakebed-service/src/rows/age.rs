@@ -5,7 +5,7 @@
 //! are newer. Both tell of what it is made of: they are for those who may see that, and only as far as
 //! they may.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use lakebed_contract::freshness_finding;
 use lakebed_core::{DatasetName, DatasetRef, Derivation, Manifest, Product, Timestamp};
@@ -59,25 +59,15 @@ impl Lake {
     /// The age of the products among what a statement reads; none where there are none.
     pub(crate) async fn age_of_all(
         &self,
-        ctx: &Ctx,
+        rights: &Rights,
         versions: &[ResolvedVersion],
-        in_force: &Arc<InForce>,
+        in_force: &InForce,
     ) -> Result<Option<Age>> {
-        // Nothing that is declared decides about owners, so it was not read for them.
-        let in_force = match ctx.identity.is_owner() && !versions.is_empty() {
-            true => self.in_force().await?,
-            false => Arc::clone(in_force),
-        };
         let products = &in_force.declared.products;
-        let of = |read: &ResolvedVersion| products.contains_key(&read.version.dataset);
-        if !versions.iter().any(of) {
-            return Ok(None);
-        }
-        let rights = self.rights(ctx).await?;
         let mut all: Option<Age> = None;
         for ResolvedVersion { version, .. } in versions {
             let Some(product) = products.get(&version.dataset) else { continue };
-            let age = self.age_of(&rights, &version.dataset, product, version).await?;
+            let age = self.age_of(rights, &version.dataset, product, version).await?;
             all = Some(match all {
                 Some(before) => before.and(age),
                 None => age,

@@ -31,6 +31,7 @@ use self::{
 use crate::{
     Ctx, Error, Lake, NoticeRecord, QueryRequest, ResolvedVersion, Result, Snapshot,
     engine::{QueryLimits, QueryStream},
+    resolve::RowsFound,
 };
 
 /// Bytes of values that a page may have, since it is held whole.
@@ -166,8 +167,8 @@ impl Lake {
         ctx: &Ctx,
         reference: &DatasetRef,
     ) -> Result<(ResolvedVersion, TableSchema)> {
-        let (resolution, in_force) =
-            self.resolve_rows(ctx, std::slice::from_ref(reference)).await?;
+        let found = self.resolve_rows(ctx, std::slice::from_ref(reference)).await?;
+        let RowsFound { resolution, in_force, .. } = found;
         let resolved = resolution.versions.into_iter().next().expect("one reference was resolved");
         let table = self.bind(ctx, &resolved, TablePart::Rows, &in_force).await?;
         let visible = table.restriction.visible(&table.schema);

@@ -14,7 +14,7 @@ use lakebed_testkit::{
 
 use crate::{
     lineage::{Toy, World, ctx},
-    promotions::Meanwhile,
+    promotions::{Meanwhile, promotion},
 };
 
 const DAILY: &str = "products.daily";
@@ -235,6 +235,31 @@ async fn its_files_are_those_of_a_build() {
     assert_eq!((live.version.number, built.version.number), (2, 3));
     assert_eq!(live.detail.unwrap().tables, built.detail.unwrap().tables);
     assert_eq!(live.version.row_count, built.version.row_count);
+}
+
+/// P8: of what was computed, rows that break a contract which did not judge them hold a version back:
+/// nobody has set them aside.
+#[tokio::test]
+async fn p8_rows_that_nobody_set_aside_hold_back() {
+    let text = "apiVersion: v3.1.0\nkind: DataContract\nid: products.daily\nversion: 1.0.0\n\
+        status: active\nteam:\n- { username: olga, role: owner }\nschema:\n- name: daily\n  \
+        properties:\n  - { name: total, logicalType: integer, logicalTypeOptions: { maximum: 0 } }\n  \
+        - { name: area, logicalType: integer }\n";
+    let contract = lakebed_contract::read_contract("c.yaml", text, None).unwrap().contract;
+    for served in [Served::Materialized, Served::Live] {
+        let world = World::new().await;
+        let (test, owner) = (&world.test, world.test.ctx());
+        serve(test, served).await;
+        let before = test.lake.declared_catalog(&owner).await.unwrap();
+        let mut declared = before.declared;
+        declared.contracts.insert(daily(), contract.clone());
+        let expected = before.declaration.map(|declaration| declaration.digest);
+        let request = ApplyCatalog { declared, expected, without_admin: true };
+        test.lake.apply_catalog(&owner, request).await.unwrap();
+        let plan = test.lake.plan_promotion(&owner, &promotion(&[DAILY], "validated")).await;
+        let plan = format!("{:?}", plan.unwrap());
+        assert!(plan.contains("1.0.0 does not hold: `total.maximum`"), "{served:?}: {plan}");
+    }
 }
 
 /// Nobody can add rows to what is computed, also where it is no product any more.
