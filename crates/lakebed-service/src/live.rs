@@ -345,7 +345,7 @@ impl Lake {
 
     async fn materialise(&self, ctx: &Ctx, version: &VersionRecord) -> Result<()> {
         let manifest = self.inner.cache.manifest(&self.inner.store, version).await?;
-        let (_folder, written) = self.compute_files(ctx, version, &manifest).await?;
+        let (_folder, written) = self.compute_files(Some(ctx), version, &manifest).await?;
         let files = self.publish_files(written).await?;
         let list = Bytes::from(TableList::new(files.clone()).to_bytes());
         let list = self.inner.store.put(list, Trust::Unnamed).await?;
@@ -386,10 +386,11 @@ impl Lake {
         }
     }
 
-    /// Computes the rows of a live version into files of a folder: those that a build would write.
+    /// Computes the rows of a live version into files of a folder: those that a build would write. If it
+    /// cannot, why is told to `asker` as far as they may know, and else to nobody outside.
     pub(crate) async fn compute_files(
         &self,
-        ctx: &Ctx,
+        asker: Option<&Ctx>,
         version: &VersionRecord,
         manifest: &Manifest,
     ) -> Result<(TempDir, Vec<WrittenFile>)> {
@@ -404,8 +405,11 @@ impl Lake {
         let answer = folder.path().join(ANSWER);
         let owner = Ctx::new(Identity::of(owner_of(version)?), LIVE);
         if let Err(error) = self.compute(&owner, &what, &meter, answer.clone()).await {
-            let rights = self.rights(ctx).await?;
-            return Err(told(error, &version.dataset, sees_all(&rights, &what.tables)));
+            let is_told = match asker {
+                Some(asker) => sees_all(&self.rights(asker).await?, &what.tables),
+                None => false,
+            };
+            return Err(told(error, &version.dataset, is_told));
         }
         let options = DecodeOptions {
             format: Some(FormatName::Parquet),

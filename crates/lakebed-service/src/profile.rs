@@ -115,7 +115,7 @@ impl Lake {
                 }
             }
             None => {
-                let (_folder, written) = self.compute_files(ctx, version, manifest).await?;
+                let (_folder, written) = self.compute_files(Some(ctx), version, manifest).await?;
                 for file in written {
                     profiler = add(profiler, file.path).await?;
                 }

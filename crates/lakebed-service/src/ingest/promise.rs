@@ -1,7 +1,7 @@
 //! What is promised of a dataset when an ingest begins: the contract in force, and what it needs of
 //! other datasets.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use lakebed_core::{
     DataType, DatasetName, DatasetRef, Declared, FileEntry, InputVersion, ObjectId, Selector,
@@ -199,8 +199,18 @@ impl Lake {
         let mut known = Known::default();
         for Lookup { rule, version, columns, types } in &promise.lookups {
             let manifest = self.inner.cache.manifest(&self.inner.store, version).await?;
-            let files = self.inner.cache.tables(&self.inner.store, &manifest.tables).await?;
-            let (keys, _) = self.keys(&files, columns).await?;
+            let (keys, _) = match self.files_at_hand(version, &manifest).await? {
+                Some(files) => self.keys(&files, columns).await?,
+                None => {
+                    let (folder, written) = self.compute_files(None, version, &manifest).await?;
+                    let mut found = (KeySet::default(), 0);
+                    for file in written {
+                        found = add_keys(found, file.path, columns).await?;
+                    }
+                    drop(folder);
+                    (Arc::new(found.0), found.1)
+                }
+            };
             let reference = Reference { types: types.clone(), keys };
             known.references.insert(rule.clone(), reference);
         }
@@ -221,20 +231,12 @@ impl Lake {
 
     /// The keys of all rows of `files` in `columns`, and how many rows had one that came before.
     async fn keys(&self, files: &[FileEntry], columns: &[String]) -> Result<(Arc<KeySet>, u64)> {
-        let (mut keys, mut again) = (KeySet::default(), 0);
+        let mut found = (KeySet::default(), 0);
         for file in files {
             let path = self.inner.store.copy_to_scratch(&file.object).await?;
-            let columns = columns.to_vec();
-            let added = blocking(move || {
-                let added = keys.add_file(&path, &columns);
-                let _ = std::fs::remove_file(&path);
-                Ok((keys, added))
-            });
-            let added = added.await?;
-            keys = added.0;
-            again += added.1.map_err(not_the_source)?;
+            found = add_keys(found, path, columns).await?;
         }
-        Ok((Arc::new(keys), again))
+        Ok((Arc::new(found.0), found.1))
     }
 
     /// By rule, how many rows of `files` break it: those of a version under another contract.
@@ -266,4 +268,21 @@ impl Lake {
         }
         Ok(broken)
     }
+}
+
+/// The keys that were found, and those of the file at `path`, which is gone then; and how many rows had one
+/// that came before.
+async fn add_keys(
+    (mut keys, again): (KeySet, u64),
+    path: PathBuf,
+    columns: &[String],
+) -> Result<(KeySet, u64)> {
+    let columns = columns.to_vec();
+    let (keys, added) = blocking(move || {
+        let added = keys.add_file(&path, &columns);
+        let _ = std::fs::remove_file(&path);
+        Ok((keys, added))
+    })
+    .await?;
+    Ok((keys, again + added.map_err(not_the_source)?))
 }
