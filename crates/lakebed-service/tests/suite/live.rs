@@ -267,18 +267,18 @@ async fn p8_rows_that_nobody_set_aside_hold_back() {
 async fn relationships_find_what_is_computed() {
     let world = behind().await;
     let (test, owner) = (&world.test, world.test.ctx());
-    let text = "apiVersion: v3.1.0\nkind: DataContract\nid: sales.marks\nversion: 1.0.0\n\
+    let text = "apiVersion: v3.1.0\nkind: DataContract\nid: products.marks\nversion: 1.0.0\n\
         status: active\nschema:\n- name: marks\n  properties:\n  - name: total\n    \
-        logicalType: integer\n    relationships:\n    - { to: products.daily.total }\n";
+        logicalType: integer\n    relationships:\n    - { to: daily.total }\n";
     let contract = lakebed_contract::read_contract("c.yaml", text, None).unwrap().contract;
     let before = test.lake.declared_catalog(&owner).await.unwrap();
     let mut declared = before.declared;
-    declared.contracts.insert("sales.marks".parse().unwrap(), contract);
+    declared.contracts.insert("products.marks".parse().unwrap(), contract);
     let expected = before.declaration.map(|declaration| declaration.digest);
     let request = ApplyCatalog { declared, expected, without_admin: true };
     test.lake.apply_catalog(&owner, request).await.unwrap();
     // Every total there is here is 1.
-    let made = test.ingest("sales.marks", "marks.csv", "total\n1\n2\n1\n").await.unwrap();
+    let made = test.ingest("products.marks", "marks.csv", "total\n1\n2\n1\n").await.unwrap();
     assert_eq!((made.version.row_count, made.version.quarantined_count), (2, 1));
     assert_eq!(materialised(test).await, 0);
 }
