@@ -667,7 +667,9 @@ async fn p3_files_of_a_live_version_are_written_once() {
     let links = files["versions"][0]["files"].as_array().unwrap();
     let mut rows = 0;
     for link in links {
-        let bytes = world.get("alice", link["url"].as_str().unwrap()).await;
+        // A bucket has addresses of its own.
+        let path = format!("/v1/objects/{}", link["object"].as_str().unwrap());
+        let bytes = world.get("alice", &path).await;
         assert_eq!(bytes.status, 200);
         assert_eq!(link["object"], ObjectId::of(&bytes.body).to_string());
         assert_eq!(link["size_bytes"], bytes.body.len());
