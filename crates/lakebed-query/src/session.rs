@@ -128,13 +128,7 @@ impl Template {
         objects: OnlyOurs,
     ) -> Result<Arc<TaskContext>> {
         let runtime = self.runtime(limits, scratch, objects)?;
-        let (session, config) = (planner.session_id().to_owned(), planner.config().clone());
-        let (scalar, higher) = (HashMap::new(), HashMap::new());
-        let (aggregate, window) = (HashMap::new(), HashMap::new());
-        // A plan holds the functions that it calls.
-        let context =
-            TaskContext::new(None, session, config, scalar, higher, aggregate, window, runtime);
-        Ok(Arc::new(context))
+        Ok(task(planner.session_id(), planner.config().clone(), runtime))
     }
 
     /// What runs whatever lies below a barrier: within limits of its own, so that those of a statement
@@ -146,12 +140,7 @@ impl Template {
     ) -> Result<Arc<TaskContext>> {
         let limits = QueryLimits::default();
         let runtime = self.runtime(&limits, scratch, objects)?;
-        let (session, config) = ("below".to_owned(), self.config(&limits, None)?);
-        let (scalar, higher) = (HashMap::new(), HashMap::new());
-        let (aggregate, window) = (HashMap::new(), HashMap::new());
-        let context =
-            TaskContext::new(None, session, config, scalar, higher, aggregate, window, runtime);
-        Ok(Arc::new(context))
+        Ok(task("below", self.config(&limits, None)?, runtime))
     }
 
     /// The settings of a statement with these limits, that runs in so many parts.
@@ -212,6 +201,13 @@ impl Template {
     fn idle(&self) -> MutexGuard<'_, Vec<SessionState>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a plan runs with. It holds the functions that it calls.
+fn task(session: &str, config: SessionConfig, runtime: Arc<RuntimeEnv>) -> Arc<TaskContext> {
+    let (session, scalar, higher) = (session.to_owned(), HashMap::new(), HashMap::new());
+    let (aggregate, window) = (HashMap::new(), HashMap::new());
+    Arc::new(TaskContext::new(None, session, config, scalar, higher, aggregate, window, runtime))
 }
 
 /// What plans one statement; given back when dropped, without the statement's objects.

@@ -40,11 +40,11 @@ use crate::{
 /// The kind of jobs that build a product.
 pub const BUILD: &str = "build";
 /// How often a lost race is planned again.
-pub(crate) const ATTEMPTS: u32 = 100;
+const ATTEMPTS: u32 = 100;
 /// What is said of a build that failed to those who may not know more.
 pub(crate) const NOT_COMPUTED: &str = "the statement of this product could not be computed";
 /// What the answer is called while it is read.
-const ANSWER: &str = "answer";
+pub(crate) const ANSWER: &str = "answer";
 
 /// Which product to build, and from what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +139,7 @@ impl Plan {
 }
 
 /// Whether a build was made before.
-pub(crate) enum Found {
+enum Found {
     /// It was: this.
     Made(Box<IngestOutcome>),
     /// It was not, and the product is this by now.
@@ -314,29 +314,37 @@ impl Lake {
         let meter = Arc::new(Meter::new(progress));
         let _stop_workers = meter.cancel_on_drop();
         let _permit = ticket.admitted(|before| meter.queued(before)).await?;
-        for _ in 0..ATTEMPTS {
-            let plan = self.plan_build(ctx, &request).await?;
-            let made = match self.built_before(ctx, &request.product, &plan).await? {
-                Found::Made(made) => Ok(*made),
-                Found::Not(target) => {
-                    self.build_once(ctx, &request.product, &plan, &target, &meter).await
-                }
-            };
-            match made {
-                Err(Error::Conflict { .. }) => {
-                    tracing::debug!(product = %request.product, "planning again");
-                }
-                Err(error) => {
-                    self.put_failure(ctx, &request.product, &plan, &error).await?;
-                    return Err(self.told_to(ctx, &plan, error).await?);
-                }
-                Ok(made) => {
-                    let inputs = self.seen_inputs(ctx, plan.inputs).await?;
-                    return Ok(BuildOutcome { made, inputs });
-                }
+        let (plan, made) = self.build_until_made(ctx, &request, &meter).await?;
+        match made {
+            Ok(made) => {
+                Ok(BuildOutcome { made, inputs: self.seen_inputs(ctx, plan.inputs).await? })
+            }
+            Err(error) => {
+                self.put_failure(ctx, &request.product, &plan, &error).await?;
+                Err(self.told_to(ctx, &plan, error).await?)
             }
         }
-        let product = request.product;
+    }
+
+    /// Plans and builds until nobody else was first; the last plan, and what came of it.
+    pub(crate) async fn build_until_made(
+        &self,
+        ctx: &Ctx,
+        request: &BuildRequest,
+        meter: &Arc<Meter>,
+    ) -> Result<(Plan, Result<IngestOutcome>)> {
+        let product = &request.product;
+        for _ in 0..ATTEMPTS {
+            let plan = self.plan_build(ctx, request).await?;
+            let made = match self.built_before(ctx, product, &plan).await? {
+                Found::Made(made) => Ok(*made),
+                Found::Not(target) => self.build_once(ctx, product, &plan, &target, meter).await,
+            };
+            match made {
+                Err(Error::Conflict { .. }) => tracing::debug!(%product, "planning again"),
+                made => return Ok((plan, made)),
+            }
+        }
         let message = format!("`{product}` moved {ATTEMPTS} times while this build was under way");
         Err(Error::Conflict { message })
     }
@@ -442,12 +450,7 @@ impl Lake {
     }
 
     /// The version that this very build made before: the newest, or the one under the same key.
-    pub(crate) async fn built_before(
-        &self,
-        ctx: &Ctx,
-        product: &DatasetName,
-        plan: &Plan,
-    ) -> Result<Found> {
+    async fn built_before(&self, ctx: &Ctx, product: &DatasetName, plan: &Plan) -> Result<Found> {
         if let Some(key) = &ctx.idempotency_key {
             let events = self.inner.catalog.find_commit(ctx.actor(), key).await?;
             let made = events.iter().find_map(|event| match &event.body {
@@ -479,7 +482,7 @@ impl Lake {
 
     /// Makes the version that comes after what `target` was before anything was computed: who else
     /// made one meanwhile was first.
-    pub(crate) async fn build_once(
+    async fn build_once(
         &self,
         ctx: &Ctx,
         product: &DatasetName,

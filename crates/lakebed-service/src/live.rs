@@ -15,7 +15,7 @@ use lakebed_core::{
     DatasetName, DatasetRef, Declared, DecodeOptions, Derivation, EventBody, FileEntry, FormatName,
     Identity, ListRef, Manifest, ObjectId, Product, Selector, Served, StageName, TableList,
     VersionMaterialised,
-    policy::{ColumnSight, Predicate, Restriction, Sight},
+    policy::{Restriction, Sight},
 };
 use lakebed_govern::Rights;
 use lakebed_ingest::{LocalSource, Request, WrittenFile};
@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use crate::{
     BuildRequest, Ctx, Error, Lake, NoProgress, ResolvedVersion, Result, VersionRecord,
     access::check_queries,
-    build::{ATTEMPTS, Computation, Found, NOT_COMPUTED},
+    build::{ANSWER, Computation, NOT_COMPUTED},
     cache::InForce,
     engine::{BoundTable, ComputedTable, EngineError},
     ingest::{blocking, not_the_source},
@@ -36,8 +36,6 @@ use crate::{
 const LOOKS: u32 = 4;
 /// What requests of the lake itself are called.
 const LIVE: &str = "live";
-/// What the rows are called while they are read.
-const ANSWER: &str = "answer";
 
 /// So many live products may be made of each other, one below the other.
 const MOST_DEEP: u32 = 8;
@@ -89,18 +87,7 @@ impl Lake {
                 false => Arc::clone(&in_force),
             };
             let followed = followed(references, &found.versions, stage, &known.declared);
-            let mut has_moved = false;
-            if looks < LOOKS {
-                for (name, product, newest) in followed {
-                    if check_queries(&rights, name).is_ok() {
-                        let moved = self.bring_up_to_date(name, product, newest, &known).await;
-                        has_moved |= moved.map_err(|error| {
-                            told(error, name, self.is_told(&rights, name, product))
-                        })?;
-                    }
-                }
-            }
-            if !has_moved {
+            if looks == LOOKS || !self.follow(followed, &known, Some(&rights)).await? {
                 return Ok(FoundFor { found, rights, in_force, known });
             }
             looks += 1;
@@ -117,19 +104,34 @@ impl Lake {
         loop {
             let found = self.inner.catalog.resolve(references, stage).await?;
             let in_force = self.in_force().await?;
-            let mut has_moved = false;
-            if looks < LOOKS {
-                for (name, product, newest) in
-                    followed(references, &found.versions, stage, &in_force.declared)
-                {
-                    has_moved |= self.bring_up_to_date(name, product, newest, &in_force).await?;
-                }
-            }
-            if !has_moved {
+            let followed = followed(references, &found.versions, stage, &in_force.declared);
+            if looks == LOOKS || !self.follow(followed, &in_force, None).await? {
                 return Ok(found);
             }
             looks += 1;
         }
+    }
+
+    /// Brings products up to date: those that somebody with these rights may read, or all of them for the
+    /// lake itself. Whether any was behind.
+    async fn follow(
+        &self,
+        followed: Vec<Followed<'_>>,
+        in_force: &InForce,
+        rights: Option<&Rights>,
+    ) -> Result<bool> {
+        let mut has_moved = false;
+        for (name, product, newest) in followed {
+            if rights.is_some_and(|rights| check_queries(rights, name).is_err()) {
+                continue;
+            }
+            let moved = self.bring_up_to_date(name, product, newest, in_force).await;
+            has_moved |= moved.map_err(|error| match rights {
+                Some(rights) => told(error, name, self.is_told(rights, name, product)),
+                None => error,
+            })?;
+        }
+        Ok(has_moved)
     }
 
     /// Makes the first version of every live product of which it can be made, so that it is there.
@@ -174,22 +176,18 @@ impl Lake {
     /// As the product's owner, who needs the right to ingest into it.
     async fn make_live(&self, name: &DatasetName, product: &Product) -> Result<()> {
         let ctx = Ctx::new(Identity::of(product.owner.clone()), LIVE);
-        self.authorize_ingest(&ctx, name).await?;
+        self.authorize_ingest(&ctx, name).await.map_err(|error| match error {
+            Error::Forbidden { .. } | Error::NotFound { .. } => Error::Invalid {
+                code: "owner-may-not-ingest",
+                message: format!("its owner `{}` may not `ingest` into it", product.owner),
+                hint: Some("grant that to the owner, or declare another one".to_owned()),
+            },
+            error => error,
+        })?;
         let request = BuildRequest { product: name.clone(), locked: None };
         let meter = Arc::new(Meter::new(Arc::new(NoProgress)));
-        for _ in 0..ATTEMPTS {
-            let plan = self.plan_build(&ctx, &request).await?;
-            let made = match self.built_before(&ctx, name, &plan).await? {
-                Found::Made(made) => Ok(*made),
-                Found::Not(target) => self.build_once(&ctx, name, &plan, &target, &meter).await,
-            };
-            match made {
-                Err(Error::Conflict { .. }) => tracing::debug!(product = %name, "planning again"),
-                made => return made.map(drop),
-            }
-        }
-        let message = format!("`{name}` moved {ATTEMPTS} times while it was looked at");
-        Err(Error::Conflict { message })
+        let (_, made) = self.build_until_made(&ctx, &request, &meter).await?;
+        made.map(drop)
     }
 
     /// Refuses a live version that is made of too many others: all of them are computed with it.
@@ -286,10 +284,7 @@ impl Lake {
         if sees_all(&self.rights(ctx).await?, &computed.tables) {
             return Ok(Restriction::Unrestricted);
         }
-        let columns = table.schema.fields.iter().map(|field| (field.id, ColumnSight::Raw));
-        let rows = Predicate::Constant(true);
-        let sight = Sight { rows, columns: columns.collect(), mask_key: None };
-        Ok(Restriction::Restricted(sight))
+        Ok(Restriction::Restricted(Sight::of_all(&table.schema)))
     }
 
     /// The files of a version, as far as its rows are in files: none of a live one that nobody needed
@@ -445,14 +440,17 @@ impl Lake {
     }
 }
 
-/// The live products that references follow to their newest version, and that version.
+/// A live product, and its newest version if there is one.
+type Followed<'a> = (&'a DatasetName, &'a Product, Option<&'a VersionRecord>);
+
+/// The live products that references follow to their newest version.
 fn followed<'a>(
     references: &'a [DatasetRef],
     found: &'a [ResolveOutcome],
     stage: &StageName,
     declared: &'a Declared,
-) -> Vec<(&'a DatasetName, &'a Product, Option<&'a VersionRecord>)> {
-    let mut followed: Vec<(&DatasetName, &Product, Option<&VersionRecord>)> = Vec::new();
+) -> Vec<Followed<'a>> {
+    let mut followed: Vec<Followed<'a>> = Vec::new();
     for (reference, outcome) in references.iter().zip(found) {
         let name = &reference.dataset;
         let raw = StageName::raw();
@@ -496,17 +494,16 @@ fn owner_of(version: &VersionRecord) -> Result<lakebed_core::PrincipalName> {
 /// What is said of a live product that cannot be computed. Why is for whoever may know what it is made
 /// of.
 fn told(error: Error, name: &DatasetName, is_told: bool) -> Error {
-    let passes = match &error {
-        Error::Engine(engine) => matches!(engine, EngineError::Internal { .. }),
-        Error::Invalid { .. } | Error::NotFound { .. } | Error::Forbidden { .. } => false,
-        Error::Refused { .. } => false,
-        _ => true,
-    };
     match error {
         // It names an object, of which others need not know.
         Error::Corrupt { .. } if !is_told => return Error::internal(error),
-        error if passes => return error,
-        _ => {}
+        Error::Engine(EngineError::Internal { .. }) => return error,
+        Error::Engine(_)
+        | Error::Invalid { .. }
+        | Error::NotFound { .. }
+        | Error::Forbidden { .. }
+        | Error::Refused { .. } => {}
+        _ => return error,
     }
     let (why, hint) = match is_told {
         true => (error.to_string(), error.hint()),

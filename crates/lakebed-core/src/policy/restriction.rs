@@ -54,6 +54,13 @@ impl ColumnSight {
 }
 
 impl Sight {
+    /// All of a table of these columns, for somebody who counts as restricted.
+    #[must_use]
+    pub fn of_all(schema: &TableSchema) -> Self {
+        let columns = schema.fields.iter().map(|field| (field.id, ColumnSight::Raw));
+        Self { rows: Predicate::Constant(true), columns: columns.collect(), mask_key: None }
+    }
+
     /// What both leave to be seen.
     #[must_use]
     pub fn meet(self, mut other: Self) -> Self {

@@ -5,7 +5,7 @@
 //! merge with or read statistics from, and no text of a plan shows what is below. Whatever it says
 //! of itself (partitions, no order, no constants, no statistics) is the same whatever is hidden.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, panic::AssertUnwindSafe, sync::Arc};
 
 use arrow::{
     array::{
@@ -32,6 +32,7 @@ use futures::{StreamExt as _, stream};
 use lakebed_core::policy::{Mask, MaskKey};
 
 use super::mask::masked;
+use crate::stacks::panic_text;
 
 /// All that is told of it.
 const NOT_COMPUTED: &str = "the rows of a live product could not be computed";
@@ -71,9 +72,7 @@ impl GovernedScan {
         let (columns, own) = (columns.into(), None);
         Self { below, columns, key, schema, drops_rows, own, properties }
     }
-}
 
-impl GovernedScan {
     /// The same, with the plan below run by `own` if that is given, as another statement: how it fails
     /// is not told.
     pub(super) fn run_by(self, own: Option<Arc<TaskContext>>) -> Self {
@@ -82,7 +81,7 @@ impl GovernedScan {
 }
 
 /// How a statement below failed may hold values that nobody may see above.
-fn untold(error: &DataFusionError) -> DataFusionError {
+pub(super) fn untold(error: &dyn fmt::Display) -> DataFusionError {
     tracing::warn!(%error, "a table could not be computed");
     DataFusionError::Execution(NOT_COMPUTED.to_owned())
 }
@@ -167,7 +166,10 @@ impl ExecutionPlan for GovernedScan {
                 let below = self.below.execute(partition, Arc::clone(own));
                 let below = below.map_err(|error| untold(&error))?;
                 let schema = below.schema();
-                let told = below.map(|batch| batch.map_err(|error| untold(&error)));
+                let told = AssertUnwindSafe(below).catch_unwind().map(|caught| match caught {
+                    Ok(batch) => batch.map_err(|error| untold(&error)),
+                    Err(panic) => Err(untold(&panic_text(&*panic))),
+                });
                 Box::pin(RecordBatchStreamAdapter::new(schema, told))
             }
         };
@@ -253,4 +255,43 @@ fn copied(column: &ArrayRef) -> Result<ArrayRef> {
     let mut copy = MutableArrayData::new(vec![&data], false, data.len());
     copy.try_extend(0, 0, data.len())?;
     Ok(make_array(copy.freeze()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may")]
+mod tests {
+    use arrow::datatypes::{Field, Schema};
+    use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+
+    use super::*;
+
+    /// Rows over which whoever computes them panics, with a value in the message.
+    #[derive(Debug)]
+    struct Panics(SchemaRef);
+
+    impl PartitionStream for Panics {
+        fn schema(&self) -> &SchemaRef {
+            &self.0
+        }
+
+        fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+            let rows = stream::once(async { panic!("HIDDEN overflow") });
+            Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.0), rows))
+        }
+    }
+
+    /// P7: however a statement below fails, one sentence is told.
+    #[tokio::test]
+    async fn p7_a_panic_below_is_told_like_every_failure() {
+        let schema = Arc::new(Schema::new(vec![Field::new("x", DataType::Int64, true)]));
+        let parts: Vec<Arc<dyn PartitionStream>> = vec![Arc::new(Panics(Arc::clone(&schema)))];
+        let below =
+            StreamingTableExec::try_new(Arc::clone(&schema), parts, None, [], false, None).unwrap();
+        let (columns, own) = (vec![(0, None)], Arc::new(TaskContext::default()));
+        let scan = GovernedScan::new(Arc::new(below), columns, None, schema, true, 1);
+        let scan = scan.run_by(Some(own));
+        let mut rows = scan.execute(0, Arc::new(TaskContext::default())).unwrap();
+        let told = rows.next().await.unwrap().unwrap_err();
+        assert_eq!(told.to_string(), format!("Execution error: {NOT_COMPUTED}"));
+    }
 }

@@ -52,9 +52,7 @@ pub(crate) fn provider(
     match (&table.restriction, computed) {
         (Restriction::Unrestricted, None) => Arc::new(PlainTable::new(table)),
         (Restriction::Unrestricted, Some(computed)) => {
-            let columns = table.schema.fields.iter().map(|field| (field.id, ColumnSight::Raw));
-            let (rows, columns) = (Predicate::Constant(true), columns.collect());
-            let all = Sight { rows, columns, mask_key: None };
+            let all = Sight::of_all(&table.schema);
             let governed = GovernedTable::new(table, computed.into(), &all);
             Arc::new(GovernedTable { is_open: true, ..governed })
         }
@@ -280,7 +278,11 @@ impl GovernedTable {
                 scan.repartitioned(partitions, session.config_options())?.unwrap_or(scan)
             }
             Rows::Computed(rows) => {
-                let rows = rows.plan(session, needed, inside).await?;
+                let planned = rows.plan(session, needed, inside).await;
+                let rows = match self.is_open {
+                    true => planned?,
+                    false => planned.map_err(|error| barrier::untold(&error))?,
+                };
                 match rows.output_partitioning().partition_count() > partitions {
                     true => Arc::new(CoalescePartitionsExec::new(rows)),
                     false => rows,

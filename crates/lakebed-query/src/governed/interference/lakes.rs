@@ -433,10 +433,7 @@ pub(super) async fn copy(parts: usize, count: usize, reader: Reader) -> World {
         let schema = TableSchema::first(fields.collect()).unwrap();
         world.table(reference, &schema, &[batch(&schema, &rows)]).await;
         if reader == Reader::SeesAll {
-            let columns = schema.fields.iter().map(|field| (field.id, ColumnSight::Raw)).collect();
-            let rows = Predicate::Constant(true);
-            let sight = Sight { rows, columns, mask_key: None };
-            world.restrict(reference, Restriction::Restricted(sight));
+            world.restrict(reference, Restriction::Restricted(Sight::of_all(&schema)));
         }
     }
     world
