@@ -12,7 +12,11 @@ mod process;
 mod request;
 mod statement;
 
-use std::{hash::Hash, time::Duration};
+use std::{
+    hash::Hash,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use lakebed_service::{IngestEnded, Lake, Observer, SegmentOrigin};
 use lakebed_store::Operation;
@@ -48,6 +52,8 @@ pub struct Metrics {
     journal: JournalMetrics,
     store: StoreMetrics,
     database: DatabaseMetrics,
+    /// Held from the first gauge that is set to the last that is told.
+    page: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -135,15 +141,18 @@ impl Metrics {
             journal: JournalMetrics::register(&mut registry),
             store: StoreMetrics::register(&mut registry),
             database: DatabaseMetrics::register(&mut registry),
+            page: Mutex::new(()),
         };
         metrics.registry = registry;
         metrics
     }
 
     /// Everything, as text. Asks the catalog how far the journal is; what it does not say in time is
-    /// told as it last was.
+    /// told as it last was. Numbers that belong together were true together, however many ask at once.
     pub(crate) async fn render(&self, lake: &Lake) -> String {
-        if let Ok(Ok(state)) = tokio::time::timeout(PATIENCE, lake.journal_state()).await {
+        let journal = tokio::time::timeout(PATIENCE, lake.journal_state()).await;
+        let _page = self.page.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(Ok(state)) = journal {
             let (last, journaled) = (state.last_seq, state.journaled_seq);
             self.journal.last_seq.set(gauge(last));
             self.journal.journaled_seq.set(gauge(journaled));

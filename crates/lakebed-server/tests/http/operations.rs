@@ -58,10 +58,14 @@ impl Measured {
 
     /// The value of one series.
     async fn value(&self, series: &str) -> f64 {
-        let lines = self.metrics().await;
-        let value = lines.iter().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        value.unwrap_or_else(|| panic!("no {series} in\n{}", lines.join("\n"))).parse().unwrap()
+        value_in(&self.metrics().await, series)
     }
+}
+
+/// The value of one series in what was told at once: numbers that belong together are of one page.
+fn value_in(lines: &[String], series: &str) -> f64 {
+    let value = lines.iter().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    value.unwrap_or_else(|| panic!("no {series} in\n{}", lines.join("\n"))).parse().unwrap()
 }
 
 #[tokio::test]
@@ -145,17 +149,19 @@ async fn ingests_the_journal_and_the_store_are_counted() {
     let created =
         "lakebed_store_operations_total{backend=\"folder\",operation=\"create\",outcome=\"done\"}";
     assert!(measured.value(created).await >= 4.0, "original, table, lists, manifest");
-    assert!(measured.value("lakebed_journal_segments_total{origin=\"written\"}").await >= 2.0);
-    assert_eq!(measured.value("lakebed_journal_lag_events").await, 0.0);
-    let most = measured.value("lakebed_database_connections_max").await;
-    let in_use = measured.value("lakebed_database_connections{state=\"in_use\"}").await;
-    let idle = measured.value("lakebed_database_connections{state=\"idle\"}").await;
+    let told = measured.metrics().await;
+    let value = |series: &str| value_in(&told, series);
+    assert!(value("lakebed_journal_segments_total{origin=\"written\"}") >= 2.0);
+    assert_eq!(value("lakebed_journal_lag_events"), 0.0);
+    let most = value("lakebed_database_connections_max");
+    let in_use = value("lakebed_database_connections{state=\"in_use\"}");
+    let idle = value("lakebed_database_connections{state=\"idle\"}");
     assert!(in_use + idle >= 1.0 && in_use + idle <= most, "{in_use} + {idle} of {most}");
-    assert!(measured.value("lakebed_database_waits_total").await >= 0.0);
-    assert!(measured.value("lakebed_database_waited_seconds_total").await >= 0.0);
-    let last = measured.value("lakebed_journal_last_seq").await;
+    assert!(value("lakebed_database_waits_total") >= 0.0);
+    assert!(value("lakebed_database_waited_seconds_total") >= 0.0);
+    let last = value("lakebed_journal_last_seq");
     assert!(last >= 3.0);
-    assert_eq!(measured.value("lakebed_journal_journaled_seq").await, last);
+    assert_eq!(value("lakebed_journal_journaled_seq"), last);
 }
 
 /// P3: damage that was noticed is a number that somebody can be woken by.
