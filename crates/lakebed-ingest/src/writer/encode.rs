@@ -14,7 +14,7 @@ use parquet::{
     errors::ParquetError,
 };
 
-use super::{Slice, choice::wants_dictionary};
+use super::{Slice, choice::wants_dictionary, file::Encoders};
 use crate::profile::ColumnProfiler;
 
 /// More text than this in one slice does not fit 32-bit offsets; kept well below.
@@ -36,22 +36,16 @@ pub(crate) struct Job {
 
 /// The encoders of a column's leaves.
 pub(crate) enum Writers {
-    /// Nothing was written yet; the first slice decides.
-    Open {
-        dictionary: Vec<ArrowColumnWriter>,
-        plain: Vec<ArrowColumnWriter>,
-    },
+    /// Nothing was written yet; the first slice decides which they are.
+    Open(Encoders),
     Chosen(Vec<ArrowColumnWriter>),
 }
 
 impl Writers {
-    fn chosen(self, first: Option<&ArrayRef>) -> Vec<ArrowColumnWriter> {
+    fn chosen(self, first: Option<&ArrayRef>) -> Result<Vec<ArrowColumnWriter>, ParquetError> {
         match self {
-            Self::Chosen(writers) => writers,
-            Self::Open { dictionary, plain } => match first.is_none_or(wants_dictionary) {
-                true => dictionary,
-                false => plain,
-            },
+            Self::Chosen(writers) => Ok(writers),
+            Self::Open(encoders) => encoders.make(first.is_none_or(wants_dictionary)),
         }
     }
 }
@@ -92,7 +86,7 @@ fn encode(
         if let Some(profiler) = &mut profiler {
             profiler.add(&array);
         }
-        let mut chosen = writers.chosen(Some(&array));
+        let mut chosen = writers.chosen(Some(&array))?;
         for (writer, leaf) in chosen.iter_mut().zip(compute_leaves(field, &array)?) {
             writer.write(&leaf)?;
         }
@@ -101,7 +95,7 @@ fn encode(
     if !last {
         return Ok(Outcome::More(writers, profiler));
     }
-    let writers = writers.chosen(None);
+    let writers = writers.chosen(None)?;
     let chunks = writers.into_iter().map(ArrowColumnWriter::close).collect::<Result<_, _>>()?;
     Ok(Outcome::Done(chunks, profiler.map(ColumnProfiler::finish)))
 }
@@ -173,23 +167,13 @@ fn without_idle_bitmaps(array: &ArrayRef) -> ArrayRef {
 
 #[cfg(test)]
 mod tests {
-    use arrow::{array::StringArray, datatypes::Schema};
-    use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
+    use arrow::array::StringArray;
 
     use super::*;
-    use crate::writer::file::Plan;
 
     fn encoded(parts: &[&[&str]], narrow_bytes: usize) -> usize {
         let field = Arc::new(arrow::datatypes::Field::new("t", DataType::Utf8, true));
-        let schema = Arc::new(Schema::new(vec![Arc::clone(&field)]));
-        let plan = Plan::new(&schema, std::path::Path::new("")).expect("a plan");
-        let writers = |factory: ArrowRowGroupWriterFactory| {
-            factory.create_column_writers(0).expect("writers")
-        };
-        let writers = Writers::Open {
-            dictionary: writers(plan.factory(&schema, true).expect("a factory")),
-            plain: writers(plan.factory(&schema, false).expect("a factory")),
-        };
+        let writers = Writers::Open(Encoders::of(&field).expect("encoders"));
         let part = |texts: &&[&str]| Arc::new(StringArray::from(texts.to_vec())) as ArrayRef;
         let slice: Slice = parts.iter().map(part).collect();
         match encode(&field, writers, vec![slice], None, true, narrow_bytes).expect("chunks") {

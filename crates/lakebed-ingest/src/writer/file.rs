@@ -8,12 +8,13 @@ use std::{
     sync::Arc,
 };
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{FieldRef, Schema};
 use parquet::{
     arrow::{
         ArrowSchemaConverter,
-        arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory},
+        arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory},
     },
+    errors::ParquetError,
     file::{properties::WriterPropertiesPtr, writer::SerializedFileWriter},
     schema::types::SchemaDescriptor,
 };
@@ -25,8 +26,6 @@ use crate::{Refusal, WrittenFile};
 /// What all files of a table have in common.
 pub(crate) struct Plan {
     schema: SchemaDescriptor,
-    /// What every footer says besides.
-    metadata: HashMap<String, String>,
     /// Of files: what they say about columns has no effect, since columns come encoded.
     properties: WriterPropertiesPtr,
     out: PathBuf,
@@ -34,32 +33,10 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn new(schema: &Schema, out: &Path) -> Result<Self, Refusal> {
-        let converter = ArrowSchemaConverter::new().with_coerce_types(true).schema_root("table");
-        let metadata = schema.metadata().clone();
-        let schema = converter.convert(schema).map_err(Refusal::internal)?;
-        let properties = Arc::new(properties(&schema, &metadata, true));
-        Ok(Self { schema, metadata, properties, out: out.to_owned() })
-    }
-
-    /// Makes encoders of columns, with dictionaries or without.
-    pub(crate) fn factory(
-        &self,
-        schema: &SchemaRef,
-        dictionary: bool,
-    ) -> Result<ArrowRowGroupWriterFactory, Refusal> {
-        let properties = Arc::new(properties(&self.schema, &self.metadata, dictionary));
-        let file = SerializedFileWriter::new(Vec::new(), self.schema.root_schema_ptr(), properties)
-            .map_err(Refusal::internal)?;
-        Ok(ArrowRowGroupWriterFactory::new(&file, Arc::clone(schema)))
-    }
-
-    /// How many leaf columns there are below each of `columns` columns.
-    pub(crate) fn leaves(&self, columns: usize) -> Vec<usize> {
-        let mut leaves = vec![0; columns];
-        for leaf in 0..self.schema.num_columns() {
-            leaves[self.schema.get_column_root_idx(leaf)] += 1;
-        }
-        leaves
+        let metadata = schema.metadata();
+        let schema = described(schema)?;
+        let properties = Arc::new(properties(&schema, metadata, true));
+        Ok(Self { schema, properties, out: out.to_owned() })
     }
 
     /// A new file for at most `capacity` rows.
@@ -79,6 +56,39 @@ impl Plan {
         )
         .map_err(|error| Refusal::io_failed(&path, error))?;
         Ok(OpenFile { path, writer, rows: 0, capacity })
+    }
+}
+
+fn described(schema: &Schema) -> Result<SchemaDescriptor, Refusal> {
+    let converter = ArrowSchemaConverter::new().with_coerce_types(true).schema_root("table");
+    converter.convert(schema).map_err(Refusal::internal)
+}
+
+/// Makes the encoders of one column's leaves, when there is something to encode: each takes a mebibyte
+/// from its first day on, and tables have thousands of columns.
+#[derive(Clone)]
+pub(crate) struct Encoders(Arc<[ArrowRowGroupWriterFactory; 2]>);
+
+impl Encoders {
+    /// Those of this column.
+    pub(crate) fn of(field: &FieldRef) -> Result<Self, Refusal> {
+        let alone = Arc::new(Schema::new(vec![Arc::clone(field)]));
+        let described = described(&alone)?;
+        let factory = |dictionary| {
+            // What a footer says besides is none of a column's bytes.
+            let properties = Arc::new(properties(&described, &HashMap::new(), dictionary));
+            let root = described.root_schema_ptr();
+            let file = SerializedFileWriter::new(Vec::new(), root, properties)
+                .map_err(Refusal::internal)?;
+            Ok::<_, Refusal>(ArrowRowGroupWriterFactory::new(&file, Arc::clone(&alone)))
+        };
+        Ok(Self(Arc::new([factory(true)?, factory(false)?])))
+    }
+
+    /// New ones, with dictionaries or without.
+    pub(crate) fn make(&self, dictionary: bool) -> Result<Vec<ArrowColumnWriter>, ParquetError> {
+        let [with, without] = &*self.0;
+        if dictionary { with } else { without }.create_column_writers(0)
     }
 }
 

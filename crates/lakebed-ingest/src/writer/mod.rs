@@ -25,11 +25,11 @@ use lakebed_core::{
     profile::{ColumnProfile, Profile, TableProfile},
     rows_in_file_at,
 };
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory};
+use parquet::arrow::arrow_writer::ArrowColumnChunk;
 
 use crate::{Refusal, WrittenFile, engine::Engine, profile::ColumnProfiler};
 pub(crate) use encode::{Encoded, join};
-use file::{Finished, OpenFile, Plan};
+use file::{Encoders, Finished, OpenFile, Plan};
 
 /// Rows of a row group.
 pub(crate) const GROUP_ROWS: usize = 131_072;
@@ -54,10 +54,8 @@ pub(crate) struct TableWriter {
     id: usize,
     plan: Plan,
     schema: SchemaRef,
-    /// Of encoders with dictionaries, and without.
-    factories: [ArrowRowGroupWriterFactory; 2],
-    /// Leaf columns below each column.
-    leaves: Vec<usize>,
+    /// What makes encoders, per column.
+    encoders: Vec<Encoders>,
     /// The slice that is being collected: per column.
     slice: Vec<Slice>,
     slice_rows: usize,
@@ -113,15 +111,13 @@ impl TableWriter {
     ) -> Result<Self, Refusal> {
         let schema = Arc::new(schema);
         let plan = Plan::new(&schema, out)?;
-        let factories = [plan.factory(&schema, true)?, plan.factory(&schema, false)?];
-        let leaves = plan.leaves(schema.fields().len());
+        let encoders = schema.fields().iter().map(Encoders::of).collect::<Result<_, _>>()?;
         let slice = vec![Vec::new(); schema.fields().len()];
         Ok(Self {
             id,
             plan,
             schema,
-            factories,
-            leaves,
+            encoders,
             slice,
             slice_rows: 0,
             groups: VecDeque::new(),
@@ -197,8 +193,7 @@ impl TableWriter {
 
     fn seal_slice<'e, T: Send + 'e>(&mut self, engine: &mut Engine<'e, T>) -> Result<(), Refusal> {
         if self.groups.back().is_none_or(|group| group.full) {
-            let group = self.new_group()?;
-            self.groups.push_back(group);
+            self.groups.push_back(self.new_group());
         }
         let group = self.groups.back_mut().expect("there is one now");
         for (column, slice) in group.columns.iter_mut().zip(&mut self.slice) {
@@ -208,23 +203,15 @@ impl TableWriter {
         if group.rows == GROUP_ROWS { self.fill_group(engine) } else { Ok(()) }
     }
 
-    fn new_group(&self) -> Result<Group, Refusal> {
-        let [dictionary, plain] = &self.factories;
-        let create = |factory: &ArrowRowGroupWriterFactory| {
-            factory.create_column_writers(0).map(Vec::into_iter).map_err(Refusal::internal)
-        };
-        let (mut dictionary, mut plain) = (create(dictionary)?, create(plain)?);
+    fn new_group(&self) -> Group {
         let is_profiled = self.profile.is_some();
-        let column = |(leaves, field): (&usize, &FieldRef)| {
-            let writers = encode::Writers::Open {
-                dictionary: dictionary.by_ref().take(*leaves).collect(),
-                plain: plain.by_ref().take(*leaves).collect(),
-            };
+        let column = |(encoders, field): (&Encoders, &FieldRef)| {
+            let writers = Some(encode::Writers::Open(encoders.clone()));
             let profiler = is_profiled.then(|| ColumnProfiler::new(field));
-            Column { writers: Some(writers), profiler, ..Column::default() }
+            Column { writers, profiler, ..Column::default() }
         };
-        let columns = self.leaves.iter().zip(self.schema.fields()).map(column).collect();
-        Ok(Group { columns, ..Group::default() })
+        let columns = self.encoders.iter().zip(self.schema.fields()).map(column).collect();
+        Group { columns, ..Group::default() }
     }
 
     fn last_group(&self) -> u64 {
