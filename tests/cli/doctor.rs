@@ -29,6 +29,34 @@ fn a_journal_that_does_not_fit_is_a_failed_check() {
     assert_snapshot!(steady(&world.told()));
 }
 
+/// A commit that waits for the journal, and whose body nobody can read.
+pub(crate) const UNREADABLE: [&str; 2] = [
+    "INSERT INTO events SELECT seq + 1, at_micros + 1, actor, NULL, 0, type, dataset, '{\"v\":' \
+     FROM events ORDER BY seq DESC LIMIT 1",
+    "UPDATE meta SET last_seq = last_seq + 1, last_at_micros = last_at_micros + 1",
+];
+
+/// A commit that waits for the journal and cannot be read will never be in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_published_is_a_failed_check() {
+    use sqlx::Connection as _;
+    let world = World::in_folder_with_airlines();
+    let url = format!("sqlite://{}", world.path("lake/lakebed.db").display());
+    let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    for statement in UNREADABLE {
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    }
+    connection.close().await.unwrap();
+    let ran = world.run(&["doctor"]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    assert!(
+        ran.text().contains("1 events are committed and cannot be put into the journal"),
+        "{ran}"
+    );
+    world.ok(&["rebuild", "--replace"]);
+    world.ok(&["doctor"]);
+}
+
 #[test]
 fn a_database_that_is_gone_is_named_and_not_made() {
     let world = World::in_folder_with_airlines();

@@ -79,3 +79,81 @@ fn what_cannot_be_fetched_is_said() {
     world.refused(4, &["fetch", "--lock", "bad.lock", "--into", "in"]);
     assert!(!world.path("in").exists());
 }
+
+/// A lake with `o.m`, files, whose second version has one file less, and lies in another folder.
+fn with_files() -> World {
+    let world = World::new();
+    world.write("one/a.bin", "a1");
+    world.write("one/sub/b.bin", "b1");
+    world.write("two/a.bin", "a2");
+    world.ok(&["ingest", "one", "--to", "o.m", "--as", "files"]);
+    world
+}
+
+/// Everything in a folder, by name.
+pub(crate) fn names(folder: &std::path::Path) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            names.push(path.strip_prefix(folder).unwrap().display().to_string());
+            if path.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    names.sort();
+    names
+}
+
+/// P3: a folder of inputs holds the files of one version, and of no other that was fetched before.
+#[test]
+fn p3_what_was_fetched_before_gives_way() {
+    let world = with_files();
+    let fetch = ["fetch", "o.m", "--into", "in"];
+    world.ok(&fetch);
+    assert_eq!(names(&world.path("in/o/m")), ["a.bin", "sub", "sub/b.bin"]);
+    world.ok(&["ingest", "two", "--to", "o.m", "--as", "files"]);
+    world.ok(&fetch);
+    assert_eq!(names(&world.path("in/o/m")), ["a.bin"]);
+    assert_eq!(world.read("in/o/m/a.bin"), "a2");
+    // The originals of a table are files as well, and the table is none of them.
+    for (version, file) in [("one.csv", "id\n1\n"), ("two.csv", "id\n2\n")] {
+        world.write(version, file);
+        world.ok(&["ingest", version, "--to", "o.t"]);
+        world.ok(&["fetch", "o.t", "--sources", "--into", "in"]);
+        assert_eq!(names(&world.path("in/o/t")), [version]);
+    }
+    world.ok(&["fetch", "o.t", "--into", "in"]);
+    assert_eq!(names(&world.path("in/o/t")), ["part-00000.parquet"]);
+}
+
+/// What somebody else put there would be read as part of the version, and is theirs.
+#[test]
+fn files_of_others_are_named_and_stay() {
+    let world = with_files();
+    let fetch = ["fetch", "o.m", "--into", "in"];
+    world.ok(&fetch);
+    world.ok(&["ingest", "two", "--to", "o.m", "--as", "files"]);
+    world.write("in/o/m/c.bin", "mine");
+    world.write("in/o/m/sub/b.bin", "edited");
+    let ran = world.refused(5, &fetch);
+    assert!(ran.stderr.contains("m/c.bin") && ran.stderr.contains("m/sub/b.bin"), "{ran}");
+    assert_eq!(
+        (world.read("in/o/m/c.bin"), world.read("in/o/m/a.bin")),
+        ("mine".into(), "a1".into())
+    );
+    world.ok(&[&fetch[..], &["--force"]].concat());
+    assert_eq!(names(&world.path("in/o/m")), ["a.bin"]);
+}
+
+#[test]
+fn nothing_is_fetched_into_the_lake() {
+    let world = World::in_folder_with_airlines();
+    for folder in ["lake", "lake/objects/new", "./lake/../lake"] {
+        let ran = world.refused(2, &["fetch", "nyc.airlines", "--into", folder]);
+        assert!(ran.stderr.contains("is the lake's own folder"), "{ran}");
+    }
+    assert!(!world.path("lake/nyc").exists());
+}

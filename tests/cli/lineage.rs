@@ -132,3 +132,84 @@ fn without_snapshot(mut answer: serde_json::Value) -> serde_json::Value {
     members.remove("readers");
     answer
 }
+
+/// Whoever looks after a product learns that nobody can read it any more.
+#[test]
+fn a_product_that_cannot_be_computed_is_reported() {
+    let world = World::new();
+    world.write("orders.csv", "id,note\n1,a\n");
+    world.ok(&["ingest", "orders.csv", "--to", "sales.orders"]);
+    let live = "\
+owner: carol
+purpose: Notes
+served: live
+sql: SELECT id, note FROM sales.orders
+";
+    world.write("catalog/grants.yaml", GRANTS);
+    world.write("catalog/products/products/notes.yaml", live);
+    world.write("catalog/products/products/ids.yaml", live.replace("id, note", "id"));
+    world.ok(&["apply"]);
+    world.ok(&["sql", "SELECT * FROM products.notes"]);
+    let broken = || world.ok(&["report"]).text().matches("broken").count();
+    assert_eq!(broken(), 0);
+    world.write("orders.csv", "id\n1\n");
+    world.ok(&["ingest", "orders.csv", "--to", "sales.orders", "--evolve", "drop note"]);
+    assert_ne!(world.run(&["sql", "SELECT * FROM products.notes"]).code, Some(0));
+    assert_eq!(broken(), 1);
+    assert_eq!(world.run(&["report", "--check"]).code, Some(1));
+    let product = world.ok(&["product", "products.notes"]).text();
+    assert!(product.contains("it cannot be computed now"), "{product}");
+    let other = world.ok(&["product", "products.ids"]).text();
+    assert!(!other.contains("it cannot be computed now"), "{other}");
+    let impact = world.ok(&["impact", "sales.orders.id"]).text();
+    let told: Vec<&str> = impact.lines().filter(|line| line.contains("products.")).collect();
+    assert!(told[0].contains("products.ids") && !told[0].contains("cannot"), "{impact}");
+    assert!(told[1].contains("it cannot be computed any more"), "{impact}");
+    assert!(!told[1].contains("which rows there are"), "{impact}");
+    // What is declared no more, and who reads it.
+    let reads = live.replace("sales.orders", "products.ids").replace("id, note", "id");
+    world.write("catalog/products/products/notes.yaml", reads);
+    world.ok(&["apply"]);
+    world.ok(&["lock", "products.ids", "--register", "train"]);
+    std::fs::remove_file(world.path("catalog/products/products/ids.yaml")).unwrap();
+    let ran = world.run(&["plan"]);
+    assert_eq!(ran.code, Some(1), "{ran}");
+    let told =
+        "`products.ids` is read by `products.notes`, and is locked by `train` of `local:tester`";
+    assert!(ran.stderr.contains(told), "{ran}");
+}
+
+/// Nobody knows which columns a program made its output of.
+#[test]
+fn what_a_program_made_can_change_anywhere() {
+    let world = world();
+    world.ok(&["lock", "sales.orders"]);
+    let copy = "cp $LAKEBED_INPUTS/sales/orders/*.parquet $LAKEBED_OUTPUTS/x.parquet";
+    world.ok(&["run", "--out", "ml.copy=x.parquet", "--", "sh", "-c", copy]);
+    let impact = world.ok(&["impact", "sales.orders.amount"]).text();
+    let told = impact.lines().find(|line| line.contains("ml.copy")).unwrap();
+    assert!(told.contains("anything in it") && !told.contains("which rows"), "{impact}");
+}
+
+/// Once somebody wanted its files, a live version has rows and bytes like any other.
+#[test]
+fn a_live_version_in_files_is_counted() {
+    let world = World::new();
+    world.write("orders.csv", ORDERS);
+    world.ok(&["ingest", "orders.csv", "--to", "sales.orders"]);
+    world.write("catalog/grants.yaml", GRANTS);
+    let live = BY_REGION.replace("purpose:", "served: live\npurpose:");
+    world.write("catalog/products/products/by_region.yaml", live);
+    world.ok(&["apply"]);
+    let told = || {
+        let history = world.json(&["history", "products.by_region"]);
+        let list = world.json(&["ls"]);
+        let newest = list["datasets"].as_array().unwrap().iter();
+        let mut newest = newest.map(|dataset| &dataset["newest"]);
+        let newest = newest.find(|newest| newest["dataset"] == "products.by_region").unwrap();
+        (history["versions"][0]["row_count"].as_u64(), newest["row_count"].as_u64())
+    };
+    assert_eq!(told(), (None, None));
+    world.ok(&["fetch", "products.by_region", "--into", "in"]);
+    assert_eq!(told(), (Some(2), Some(2)));
+}

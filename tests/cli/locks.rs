@@ -1,6 +1,6 @@
 //! Locks of many references: one question to the lake, however many there are.
 
-use std::sync::LazyLock;
+use std::{process::Stdio, sync::LazyLock};
 
 use regex::Regex;
 
@@ -49,4 +49,63 @@ fn a_thousand_references_are_one_request() {
     assert!(drifted.stderr.contains("1,000 references of lakebed.lock drifted"), "{drifted}");
     until("checking again is in the log", || answered(&served).len() > 2);
     assert_eq!(answered(&served), [resolve; 3]);
+}
+
+/// Each pins one more in the same file, at once: all of them are in it.
+#[test]
+fn whoever_pins_at_once_keeps_what_others_pinned() {
+    let world = World::new();
+    for number in 1..=6 {
+        world.write("a.csv", format!("id\n{number}\n"));
+        world.ok(&["ingest", "a.csv", "--to", "t.a"]);
+    }
+    let references: Vec<String> = (1..=6).map(|number| format!("t.a@v{number}")).collect();
+    let children = references.iter().map(|reference| {
+        let mut command = world.command(&["lock", reference, "--lock", "all.lock"]);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    });
+    for mut child in children.collect::<Vec<_>>() {
+        assert!(child.wait().unwrap().success());
+    }
+    let pinned = world.read("all.lock");
+    for reference in references {
+        assert!(pinned.contains(&format!("\"{reference}\"")), "{reference}\n{pinned}");
+    }
+}
+
+/// What was merged or edited to something false is named by file and line.
+#[test]
+fn a_false_pin_is_named_by_file_and_line() {
+    let world = World::with_airlines();
+    world.write("other.csv", "id\n1\n");
+    world.ok(&["ingest", "other.csv", "--to", "nyc.other"]);
+    world.ok(&["lock", "nyc.airlines@v1", "nyc.airlines", "nyc.other"]);
+    let sound = world.read("lakebed.lock");
+    let ids: Vec<String> = sound
+        .lines()
+        .filter_map(|line| line.strip_prefix("version_id = "))
+        .map(Into::into)
+        .collect();
+    let told = |what: &str, text: String, code: i32, words: &str| {
+        world.write("lakebed.lock", text);
+        for arguments in [&["lock", "--check"][..], &["fetch", "--into", "in"]] {
+            let ran = world.refused(code, arguments);
+            assert!(ran.stderr.contains("lakebed.lock`, line "), "{what}\n{ran}");
+            assert!(ran.stderr.contains(words), "{what}\n{ran}");
+        }
+        let run = ["run", "--out", "x.y=y.csv", "--", "true"];
+        let ran = world.run(&run);
+        assert!(
+            ran.code == Some(code) && ran.stderr.contains("lakebed.lock`, line "),
+            "{what}\n{ran}"
+        );
+    };
+    // Sorted: `nyc.airlines`, `nyc.airlines@v1`, `nyc.other`.
+    let swapped = sound.replacen(&ids[0], &ids[1], 1);
+    told("the id of another number", swapped, 4, "is that of v1, not v2");
+    let foreign = sound.replacen(&ids[0], &ids[2], 1);
+    told("the id of another dataset", foreign, 3, "`nyc.airlines` has no version with the id");
+    let nothing = sound.replacen(&ids[2], &format!("\"{}\"", "0".repeat(64)), 1);
+    told("the id of nothing", nothing, 3, "`nyc.other` has no version with the id");
+    assert!(!world.path("in").exists());
 }

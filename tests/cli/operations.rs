@@ -381,3 +381,22 @@ fn the_reference_is_a_file_with_every_setting() {
         assert!(is_who || reference.contains(&format!("\n#{name} = ")), "{name}");
     }
 }
+
+/// A server that can read, and whose commits nobody would ever see, is not ready.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_cannot_publish_is_not_ready() {
+    use sqlx::Connection as _;
+    let world = World::in_folder_with_airlines();
+    let server = Served::start(&world, &["--metrics-listen", "127.0.0.1:0"]);
+    assert_eq!(server.get_operators("/health/ready").0, 200);
+    let url = format!("sqlite://{}", world.path("lake/lakebed.db").display());
+    let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+    for statement in crate::doctor::UNREADABLE {
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    }
+    connection.close().await.unwrap();
+    until("it is not ready", || server.get_operators("/health/ready").0 == 503);
+    let (_, why) = server.get_operators("/health/ready");
+    assert!(why.contains("cannot be put into the journal"), "{why}");
+    assert_eq!(server.get_operators("/health/live").0, 200);
+}

@@ -181,6 +181,9 @@ fn products_are_listed_and_described() {
     world.ok(&["ingest", "orders.csv", "--to", "sales.orders"]);
     let told = world.json(&["product", "products.by_region"]);
     assert_eq!(told["stale"], Value::from(vec!["inputs"]));
+    // Who may not know of all that it is made of is told that, and no `no`.
+    let told = world.run(&["product", "--as", "bob", "products.by_region"]);
+    assert!(told.to_string().contains("stale       unknown"), "{told}");
     // Nothing is told to whoever may not know of it.
     world.tell(3, &["product", "--as", "zed", "products.by_region"]);
     assert_eq!(

@@ -49,6 +49,7 @@ fn a_version_becomes_a_product() {
     world.tell(1, &["plan"]);
     world.ok(&["apply"]);
     world.tell(1, &["promote", "sales.orders", "--to", "product", "--as", "dan"]);
+    world.tell(0, &["reviews", "sales.orders", "--as", "dan"]);
     world.tell(0, &["promote", "sales.orders", "--to", "validated", "--as", "dan"]);
     world.tell(1, &["promote", "sales.orders", "--to", "product", "--dry-run", "--as", "dan"]);
     world.tell(4, &["approve", "sales.orders", "--to", "validated", "--as", "amy"]);
@@ -57,6 +58,7 @@ fn a_version_becomes_a_product() {
     world.tell(0, &no);
     world.tell(1, &["promote", "sales.orders", "--to", "product", "--as", "dan"]);
     world.tell(0, &["approve", "sales.orders", "--to", "product", "--as", "amy"]);
+    world.tell(0, &["reviews", "sales.orders", "--as", "amy"]);
     world.tell(0, &["promote", "sales.orders", "--to", "product", "--as", "dan"]);
     world.tell(0, &["promote", "sales.orders", "--to", "product", "--as", "dan"]);
     world.tell(0, &["sql", "SELECT count(*) AS n FROM sales.\"orders@product\"", "--as", "dan"]);
@@ -78,6 +80,7 @@ fn gates_are_waived_openly_and_heads_go_back() {
     world.tell(7, &[&waive[..], &["--as", "dan"]].concat());
     world.tell(0, &[&waive[..], &["--as", "sam"]].concat());
     world.tell(0, &["promote", "sales.orders", "--to", "validated", "--as", "dan"]);
+    world.tell(0, &["reviews", "sales.orders@validated", "--as", "dan"]);
     world.tell(0, &["promote", "sales.orders@v1", "--to", "validated", "--as", "dan"]);
     let ran = world.run(&["promote", "sales.orders@v1", "--to", "product", "--dry-run", "--json"]);
     let plan: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();

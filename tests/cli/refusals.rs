@@ -326,3 +326,30 @@ fn urls_that_lead_inside() {
     refused(&file, &[], &server.url, "this server fetches nothing from URLs");
     assert!(inside.accept().is_err(), "nobody was connected to");
 }
+
+/// Text is no Parquet file because it is called one; whoever says that it is text is believed.
+#[test]
+fn a_name_that_lies_is_refused() {
+    let world = World::new();
+    for name in ["t.parquet", "t.pq", "t.xlsx", "t.csv.gz", "t.csv.zst"] {
+        world.write(name, "a,b\n1,2\n");
+        let ran = world.refused(4, &["ingest", name, "--to", "x.y"]);
+        assert!(ran.stderr.contains("--as csv"), "{ran}");
+        world.ok(&["ingest", name, "--to", "x.y", "--as", "csv", "--plan"]);
+    }
+    world.ok(&["ingest", "t.parquet", "--to", "x.files", "--as", "files"]);
+    let write = "printf 'a,b\\n1,2\\n' > $LAKEBED_OUTPUTS/o.parquet";
+    let run = ["run", "--no-inputs", "--out", "x.o=o.parquet", "--", "sh", "-c", write];
+    world.refused(4, &run);
+    assert_eq!(world.version_count(), 1);
+}
+
+#[test]
+fn help_has_help() {
+    let world = World::new();
+    for arguments in [["help", "--help"], ["help", "-h"]] {
+        let ran = world.ok(&arguments);
+        assert!(ran.text().contains("Usage: lakebed"), "{ran}");
+    }
+    world.refused(2, &["help", "--nothing"]);
+}

@@ -1,7 +1,7 @@
 //! Runs, from outside: somebody's program between pinned versions and new ones; all of what it writes
 //! becomes versions, or nothing does.
 
-use std::{path::Path, process::Command};
+use std::{io::Read as _, path::Path, process::Command};
 
 use insta::assert_snapshot;
 use serde_json::Value;
@@ -207,14 +207,18 @@ fn signals_stop_the_program() {
         let mut arguments = vec!["run"];
         arguments.extend(OUTS);
         arguments.extend(["--", "sh", "-c", script]);
-        let mut child = world.command(&arguments).spawn().unwrap();
+        let mut command = world.command(&arguments);
+        let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
         until("the program runs", || {
             std::fs::read_to_string(world.path("pid")).is_ok_and(|pid| pid.ends_with('\n'))
         });
         let pid = world.read("pid").trim().to_owned();
         let kill = Command::new("kill").args([signal, &child.id().to_string()]).status();
         assert!(kill.unwrap().success());
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(code), "{signal}");
+        assert!(said.contains("stopped: nothing was committed"), "{signal}: {said}");
         let is_there = Command::new("kill").args(["-0", &pid]).output().unwrap();
         assert!(!is_there.status.success(), "{signal}: the program goes on");
         assert_nothing_came(&world);
@@ -344,7 +348,7 @@ fn p3_offline_inputs_are_those_of_the_lock() {
     refused("no file", 3, &world, &touch);
     world.write(file, &sound);
     world.write("inputs/nyc/airlines/part-00001.parquet", "of another version");
-    refused("a part too many", 6, &world, &touch);
+    refused("a part too many", 5, &world, &touch);
     std::fs::remove_file(world.path("inputs/nyc/airlines/part-00001.parquet")).unwrap();
     world.write("airlines.csv", format!("{sound}ZZ,Zeppelin Ltd.\n"));
     world.ok(&["ingest", "airlines.csv", "--to", "nyc.airlines"]);
@@ -448,4 +452,45 @@ fn what_a_program_wrote_outlives_what_was_in_the_way() {
     let rows = world.ok(&["sql", "--format", "csv", "SELECT lines FROM ml.scores"]).text();
     assert_eq!(rows.lines().last(), Some("17"));
     std::fs::remove_dir_all(Path::new(kept).parent().unwrap()).unwrap();
+}
+
+/// P3, P4: a program reads the files of the versions in its lock, none of another that was there before, and
+/// none that somebody put beside them.
+#[test]
+fn p3_no_stray_file_is_an_input() {
+    let world = World::new();
+    for (version, files) in [("one", &["a", "b"][..]), ("two", &["a"])] {
+        for file in files {
+            world.write(format!("{version}/{file}.csv"), format!("id\n{version}-{file}\n"));
+        }
+        world.ok(&["ingest", version, "--to", "o.m", "--as", "files"]);
+        world.ok(&["lock", "o.m"]);
+        world.ok(&["fetch", "--lock", "lakebed.lock", "--into", "inputs"]);
+    }
+    let script = "cat $LAKEBED_INPUTS/o/m/* > $LAKEBED_OUTPUTS/x.csv";
+    let here = ["run", "--into", "inputs", "--out", "o.x=x.csv", "--", "sh", "-c", script];
+    let off = ["run", "--offline", "--outputs", "made"];
+    let offline = [&NOWHERE[..], &off, &here[1..]].concat();
+    world.ok(&here);
+    let rows = world.ok(&["sql", "--format", "csv", "SELECT * FROM o.x"]).text();
+    assert_eq!(rows, "id\ntwo-a\n");
+    world.write("inputs/o/m/stray.csv", "id\nstray\n");
+    for arguments in [&here[..], &offline] {
+        let ran = world.refused(5, arguments);
+        assert!(ran.stderr.contains("o/m/stray.csv"), "{ran}");
+    }
+    assert_eq!(world.read("inputs/o/m/stray.csv"), "id\nstray\n");
+    std::fs::remove_file(world.path("inputs/o/m/stray.csv")).unwrap();
+    world.ok(&offline);
+    assert_eq!(world.read("made/x.csv"), "id\ntwo-a\n");
+    assert_eq!(world.json(&["history", "o.x"])["versions"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_run_is_found_by_how_its_id_begins() {
+    let world = world();
+    world.ok(&train(&[]));
+    let run = world.json(&["runs"])["runs"][0]["run"].as_str().unwrap().to_owned();
+    assert_eq!(world.json(&["runs", "show", &run[..8]])["run"], run.as_str());
+    world.refused(3, &["runs", "show", "zzzz"]);
 }

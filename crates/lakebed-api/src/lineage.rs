@@ -152,6 +152,12 @@ pub struct ImpactProduct {
     /// Whether it would have other rows, where a column was asked for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub other_rows: bool,
+    /// Whether nothing is noted of its columns, where one was asked for: anything in it can change.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub anything: bool,
+    /// Whether its statement cannot be computed any more of what is there now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub broken: bool,
 }
 
 /// A lock that somebody registered.
@@ -197,7 +203,7 @@ pub struct LakeFinding {
     /// The dataset.
     #[schema(value_type = String, example = "sales.orders")]
     pub dataset: DatasetName,
-    /// `ownerless`, `undocumented`, `stale`, `late` or `unread`.
+    /// `ownerless`, `undocumented`, `broken`, `stale`, `late` or `unread`.
     #[schema(example = "stale")]
     pub kind: String,
     /// More of it, for people.

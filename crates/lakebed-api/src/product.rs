@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    Job, ResolvedInput, Snapshot, VersionSummary,
+    Job, Notice, ResolvedInput, Snapshot, VersionSummary,
     schemas::{ProductSchema, ServedSchema},
 };
 
@@ -60,8 +60,8 @@ pub struct RowsPage {
     /// As of when the data is: when the version was committed.
     #[schema(value_type = String, format = DateTime)]
     pub as_of: Timestamp,
-    /// Whether an input has another version by now, or the contract promises newer rows. Absent for
-    /// those who may not know what the product is made of.
+    /// Whether an input has another version by now, or the contract promises newer rows. Absent where
+    /// it is not known to you: `false` is for those who may know of all that the product is made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale: Option<bool>,
     /// The page after this one; absent where this is the last.
@@ -94,9 +94,13 @@ pub struct ProductAnswer {
     #[schema(value_type = Option<String>, format = DateTime)]
     pub as_of: Option<Timestamp>,
     /// Why that is stale: `inputs` where one has another version by now, `contract` where it promises
-    /// newer rows; nothing if it is not. Absent for those who may not know what it is made of.
+    /// newer rows; nothing if it is not. Absent where that is not known to you: that it is not stale is
+    /// for those who may know of all that it is made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale: Option<Vec<String>>,
+    /// That it ends, or has ended; absent if neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Notice>,
     /// How it is declared: for whoever may build it, or may read all that it is made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<ProductSchema>)]

@@ -484,6 +484,8 @@ fn lineage_and_what_belongs_to_it_read_back() {
             built: Some(3),
             columns: vec!["total".to_owned()],
             other_rows: true,
+            anything: true,
+            broken: true,
         }],
         locks: vec![ImpactLock {
             actor: "alice".to_owned(),
@@ -735,6 +737,7 @@ fn every_type_reads_back_what_it_wrote() {
         summary: summary.clone(),
         as_of: Some(at()),
         stale: Some(vec!["inputs".to_owned()]),
+        notice: Some(notice()),
         declared: Some(serde_json::from_value(product()).unwrap()),
     });
     reads_back(ProductList { products: vec![summary] });

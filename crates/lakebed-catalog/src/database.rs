@@ -128,18 +128,6 @@ impl Catalog {
         }
     }
 
-    /// Moves the tables of a catalog in PostgreSQL aside, into a schema whose name is returned;
-    /// none if there is nothing. Whoever has it open sees errors from then on.
-    ///
-    /// # Errors
-    /// [`Error::Address`] if `url` is no address of PostgreSQL; else as [`Catalog::open`].
-    pub async fn set_aside(url: &str) -> Result<Option<String>> {
-        match postgres::is_address(url) {
-            true => postgres::set_aside(url).await,
-            false => Err(Error::Address { url: Self::shown_url(url) }),
-        }
-    }
-
     /// Which lake it is the catalog of.
     #[must_use]
     pub const fn lake(&self) -> LakeId {

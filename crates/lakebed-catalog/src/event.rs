@@ -1,6 +1,6 @@
 //! Events as rows: insert, read back, and the pages that readers get.
 
-use lakebed_core::Event;
+use lakebed_core::{Event, EventBody};
 
 use crate::{
     Catalog, Error, Result,
@@ -150,8 +150,15 @@ pub(crate) fn from_row(row: &Row) -> Result<Event> {
     })
 }
 
+/// The body as it is recorded, and as every reader will find it: what does not read as what was written
+/// is refused, for nothing that comes after it could be read either.
 fn body_json(event: &Event) -> Result<String> {
-    serde_json::to_string(&event.body).map_err(|error| Error::invalid(event.seq, error))
+    let invalid = |error| Error::invalid(event.seq, error);
+    let text = serde_json::to_string(&event.body).map_err(invalid)?;
+    match serde_json::from_str::<EventBody>(&text).map_err(invalid)? == event.body {
+        true => Ok(text),
+        false => Err(Error::invalid(event.seq, Flaw::OtherBody)),
+    }
 }
 
 /// For bounds in a `WHERE`: nothing recorded lies beyond 2⁶³ − 1.

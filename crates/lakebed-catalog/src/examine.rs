@@ -55,7 +55,7 @@ impl Catalog {
             found => Check::failed(
                 "database",
                 format!("SQLite says of its file: {found}"),
-                "move the database away, then run `lakebed rebuild`",
+                "run `lakebed rebuild --replace`: it makes another from the lake's journal",
             ),
         };
         Ok(vec![integrity, durability])

@@ -36,6 +36,8 @@ pub(crate) enum Flaw {
     DeclaredDiffers,
     #[error("token `{token}` was made before")]
     TokenTwice { token: TokenId },
+    #[error("its body would be read as another one than was written")]
+    OtherBody,
     #[error("its key was used by an earlier commit")]
     KeyTwice,
 }

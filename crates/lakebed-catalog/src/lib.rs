@@ -35,6 +35,7 @@
 //! understand (`$1` placeholders, `ON CONFLICT`, no function whose type differs). What is one
 //! engine's own is in `sqlite.rs`, `postgres.rs` and `schema.rs`.
 
+mod beside;
 mod commit;
 mod connection;
 mod database;
@@ -74,6 +75,7 @@ mod tries;
 mod upload;
 mod version;
 
+pub use beside::Beside;
 pub use commit::{Commit, Committed};
 pub use database::Catalog;
 pub use dataset::{DatasetFilter, DatasetRecord, NewestState};

@@ -85,34 +85,73 @@ pub(crate) async fn begin(
     begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
-/// Moves every table of the schema at `url` into a schema of its own beside it, and says which;
-/// none if there is no table. One transaction.
-pub(crate) async fn set_aside(url: &str) -> Result<Option<String>> {
+/// Makes an empty schema beside the one at `url`, in place of what an earlier try left; gives its name, and
+/// an address at which it is the schema.
+pub(crate) async fn begin_beside(url: &str) -> Result<(String, String)> {
     let mut connection = first_connection(&parse_url(url)?).await?;
     let mut transaction = connection.begin().await?;
     sqlx::query(MIGRATION_LOCK).fetch_all(&mut *transaction).await?;
-    let tables: Vec<(String,)> = sqlx::query_as(TABLES).fetch_all(&mut *transaction).await?;
-    if tables.is_empty() {
-        return Ok(None);
+    let (new,): (String,) = sqlx::query_as(NEW_NAME).fetch_one(&mut *transaction).await?;
+    for sql in [
+        format!("DROP SCHEMA IF EXISTS {} CASCADE", quoted(&new)),
+        format!("CREATE SCHEMA {}", quoted(&new)),
+    ] {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *transaction).await?;
     }
-    let (aside,): (String,) = sqlx::query_as(FREE_NAME).fetch_one(&mut *transaction).await?;
-    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let mut statements = vec![format!("CREATE SCHEMA {}", quoted(&aside))];
-    for (table,) in &tables {
-        statements.push(format!("ALTER TABLE {} SET SCHEMA {}", quoted(table), quoted(&aside)));
+    transaction.commit().await?;
+    let _ = connection.close().await;
+    // Of options that are said twice the last counts.
+    let separator = if url.contains('?') { '&' } else { '?' };
+    let beside = format!("{url}{separator}options=-c%20search_path%3D{new}");
+    Ok((new, beside))
+}
+
+/// Moves every table of the schema at `url` into a schema of its own beside it, if there is any, and those
+/// of the schema `new` into that at `url`; says where the old ones are. One transaction.
+pub(crate) async fn put_in_place(url: &str, new: &str) -> Result<Option<String>> {
+    let mut connection = first_connection(&parse_url(url)?).await?;
+    let mut transaction = connection.begin().await?;
+    sqlx::query(MIGRATION_LOCK).fetch_all(&mut *transaction).await?;
+    let (here,): (String,) =
+        sqlx::query_as("SELECT current_schema()::TEXT").fetch_one(&mut *transaction).await?;
+    let old: Vec<(String,)> =
+        sqlx::query_as(TABLES).bind(&here).fetch_all(&mut *transaction).await?;
+    let made: Vec<(String,)> =
+        sqlx::query_as(TABLES).bind(new).fetch_all(&mut *transaction).await?;
+    let mut statements = Vec::new();
+    let mut aside = None;
+    if !old.is_empty() {
+        let (name,): (String,) = sqlx::query_as(FREE_NAME).fetch_one(&mut *transaction).await?;
+        statements.push(format!("CREATE SCHEMA {}", quoted(&name)));
+        statements.extend(old.iter().map(|(table,)| moved(&here, table, &name)));
+        aside = Some(name);
     }
+    statements.extend(made.iter().map(|(table,)| moved(new, table, &here)));
+    statements.push(format!("DROP SCHEMA {}", quoted(new)));
     for sql in statements {
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *transaction).await?;
     }
     transaction.commit().await?;
     let _ = connection.close().await;
-    Ok(Some(aside))
+    Ok(aside)
 }
 
-/// The tables that unquoted names mean.
+fn moved(from: &str, table: &str, to: &str) -> String {
+    let (from, table, to) = (quoted(from), quoted(table), quoted(to));
+    format!("ALTER TABLE {from}.{table} SET SCHEMA {to}")
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The tables of a schema.
 const TABLES: &str = "SELECT c.relname::TEXT FROM pg_catalog.pg_class c \
      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-     WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') ORDER BY 1";
+     WHERE n.nspname = $1 AND c.relkind IN ('r', 'p') ORDER BY 1";
+
+/// What a new schema is called beside the one that unquoted names mean; letters and digits alone.
+const NEW_NAME: &str = "SELECT 'lakebed_new_' || substr(md5(current_schema()::TEXT), 1, 8) AS name";
 
 /// The first name that no schema has.
 const FREE_NAME: &str = "SELECT name FROM (SELECT 'lakebed_old_' || number AS name, number \

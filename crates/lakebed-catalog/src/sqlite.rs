@@ -72,6 +72,24 @@ pub(crate) fn read_file(url: &str) -> String {
     }
 }
 
+/// The file at an address.
+pub(crate) fn file_of(url: &str) -> Result<PathBuf> {
+    Ok(parse_url(url)?.get_filename().to_owned())
+}
+
+/// Lets SQLite take the log of the database at `path` into it, if that can be done: it does when the last
+/// connection is closed.
+pub(crate) async fn settle(path: &Path) {
+    if !path.is_file() {
+        return;
+    }
+    let Ok(url) = url_of_file(path) else { return };
+    match connect(&url).await {
+        Ok(pool) => pool.close().await,
+        Err(error) => tracing::info!(%error, "the old database is kept with its log"),
+    }
+}
+
 /// See [`crate::Catalog::url_of_file`].
 pub(crate) fn url_of_file(path: &Path) -> Result<String> {
     let Some(text) = path.to_str() else {

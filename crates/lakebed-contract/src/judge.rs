@@ -164,12 +164,25 @@ fn finding(rule: &Rule, measured: Value, threshold: String, passed: bool) -> Fin
     }
 }
 
+/// What is newer than now by more lies in the future; below that, clocks differ and days have zones.
+const AHEAD_MICROS: i64 = 86_400 * 1_000_000;
+
+/// Whether what is said to be newest at the time `at` lies so far in the future that it says nothing of an
+/// age.
+#[must_use]
+pub fn is_ahead(newest: Timestamp, at: Timestamp) -> bool {
+    newest.as_micros().saturating_sub(at.as_micros()) > AHEAD_MICROS
+}
+
 /// How old the data is at the time `at`, in seconds, beside what was promised.
 ///
 /// `newest` is the newest value of the promised column, or the version's own time; none where there
-/// is none, which never passes. Old data is a warning: nobody is kept from it (D-74).
+/// is none, which never passes; nor does a day that is yet to come, for a single mistyped date would keep
+/// data fresh for years. Old data is a warning: nobody is kept from it (D-74).
 #[must_use]
 pub fn freshness_finding(promise: &Freshness, newest: Option<Timestamp>, at: Timestamp) -> Finding {
+    let ahead = newest.filter(|newest| is_ahead(*newest, at));
+    let newest = newest.filter(|_| ahead.is_none());
     let age = newest.map(|newest| at.as_micros().saturating_sub(newest.as_micros()).max(0));
     let limit = i128::from(promise.max_age_seconds) * 1_000_000;
     let seconds = age.map(|micros| micros.unsigned_abs().div_ceil(1_000_000));
@@ -184,7 +197,7 @@ pub fn freshness_finding(promise: &Freshness, newest: Option<Timestamp>, at: Tim
         unit: Unit::Rows,
         threshold: format!("at most {} seconds", promise.max_age_seconds),
         passed: age.is_some_and(|micros| i128::from(micros) <= limit),
-        problem: None,
+        problem: ahead.map(|_| "its newest value lies in the future".to_owned()),
     }
 }
 
@@ -272,5 +285,17 @@ mod tests {
         assert_eq!(consequence_of(&finding), Some(Consequence::Annotate));
         assert!(!freshness_finding(&promise, None, at(0)).passed);
         assert!(freshness_finding(&promise, Some(at(9)), at(0)).passed, "clocks differ");
+        assert!(freshness_finding(&promise, Some(at(86_400)), at(0)).passed, "so do days");
+    }
+
+    /// One row dated a year ahead is no evidence that anything is new.
+    #[test]
+    fn what_lies_in_the_future_is_not_fresh() {
+        let promise = Freshness { id: "freshness".into(), column: None, max_age_seconds: 60 };
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        let finding = freshness_finding(&promise, Some(at(86_401)), at(0));
+        assert!(!finding.passed);
+        assert_eq!(finding.measured, Value::Null);
+        assert_eq!(finding.problem.as_deref(), Some("its newest value lies in the future"));
     }
 }

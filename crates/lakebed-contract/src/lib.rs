@@ -33,7 +33,7 @@ pub use classify::{Change, Level, Reason, VersionFlaw, check_version, classify};
 pub use infer::{ColumnProfile, Profile, infer_contract};
 pub use judge::{
     Consequence, Decision, consequence_for_row, consequence_of, count_finding, decide,
-    freshness_finding, value_finding,
+    freshness_finding, is_ahead, value_finding,
 };
 pub use odcs::{Note, NoteKind, ReadContract, dataset_of_file, read_contract};
 pub use pattern::{Pattern, PatternError};

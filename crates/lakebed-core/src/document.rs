@@ -9,9 +9,9 @@ pub(crate) fn json_line(value: &impl Serialize) -> Vec<u8> {
     bytes
 }
 
-/// Refuses a document of another format than the one this build knows; `what` names the number.
+/// Refuses a document of a format that this build does not know; `what` names the number.
 pub(crate) fn check_format(what: &str, format: u32, known: u32) -> Result<(), serde_json::Error> {
-    match format == known {
+    match (1..=known).contains(&format) {
         true => Ok(()),
         false => Err(serde_json::Error::custom(format_args!(
             "{what} {format} is not known to this build, which knows up to {known}"

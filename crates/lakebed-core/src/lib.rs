@@ -94,5 +94,5 @@ pub use reference::{DatasetRef, RefError, Selector, TablePart, TableRef};
 pub use run::{Environment, GitState, Invocation, Program, RunCommitted, RunOutput, RunRecord};
 pub use schema::{DataType, Field, FormerField, SchemaChange, SchemaError, TableSchema};
 pub use stage::{Gate, GateError, GateName, Ladder, Stage};
-pub use time::Timestamp;
+pub use time::{Timestamp, TimestampError};
 pub use token::{SecretToken, TokenError, TokenHash, TokenId};

@@ -133,6 +133,14 @@ impl TokenScope {
             entry.on.covers(target) && entry.may.iter().any(|given| given.includes(action))
         })
     }
+
+    /// Whether all that is in the scope `other` is in this one.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let is_within =
+            |entry: &ScopeEntry| entry.may.iter().all(|action| self.allows(*action, &entry.on));
+        other.0.iter().all(is_within)
+    }
 }
 
 /// What is known of an asker besides the grants of the declared catalog.

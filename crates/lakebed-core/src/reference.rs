@@ -174,7 +174,8 @@ fn parse_number(digits: &str) -> Result<Selector, &'static str> {
 }
 
 fn parse_time(text: &str) -> Option<Selector> {
-    let looks_dated = text.len() == 10 && text.as_bytes()[4] == b'-';
+    let bytes = text.as_bytes();
+    let looks_dated = bytes.len() == 10 && bytes[0].is_ascii_digit() && bytes[4] == b'-';
     if looks_dated && let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
         return Some(Selector::Date(date));
     }

@@ -216,7 +216,11 @@ impl fmt::Display for GateName {
 impl FromStr for GateName {
     type Err = GateError;
 
+    /// Its word, or a gate as plans print it, with what stands in its brackets.
     fn from_str(text: &str) -> Result<Self, GateError> {
+        if text.contains('(') {
+            return text.parse().map(|gate: Gate| gate.name());
+        }
         let known = Self::ALL.into_iter().find(|name| name.as_str() == text);
         known.ok_or_else(|| GateError::Unknown { given: printable(text) })
     }
@@ -305,6 +309,11 @@ mod tests {
         for name in GateName::ALL {
             assert_eq!(name.to_string().parse(), Ok(name));
             assert_eq!(name.as_str().parse::<Gate>().map(|gate| gate.name()), Ok(name));
+        }
+        assert_eq!("lineage(validated)".parse(), Ok(GateName::Lineage));
+        assert_eq!("approvals(1)".parse(), Ok(GateName::Approvals));
+        for bad in ["lineage(", "(", "fresh(1)", "approvals(0)"] {
+            assert!(bad.parse::<GateName>().is_err(), "{bad}");
         }
     }
 

@@ -93,6 +93,13 @@ impl Part<'_> {
                 ColumnSight::Masked(_) => return None,
             }
         }
+        // However much is left of what it tells of: it tells the rest.
+        for origin in output.tells_of.iter().filter(|origin| origin.input == *self.input) {
+            let source = self.columns.field(&origin.column)?;
+            if *self.sight.columns.get(&source.id)? != ColumnSight::Raw {
+                return None;
+            }
+        }
         Some(seen)
     }
 

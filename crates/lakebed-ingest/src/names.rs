@@ -24,6 +24,15 @@ pub(crate) fn numbered(count: usize) -> Vec<String> {
     (1..=count).map(|number| format!("column_{number}")).collect()
 }
 
+/// What the columns of an answer are called in a table that is made of it: as [`ComputedRows`] that are
+/// read have them. One for each, in the same order.
+///
+/// [`ComputedRows`]: crate::ComputedRows
+#[must_use]
+pub fn column_names(given: impl IntoIterator<Item = String>) -> Vec<String> {
+    usable(given).names
+}
+
 /// Makes `given` usable: no name becomes `column_N`, control characters become spaces, long names
 /// are cut, a repeated name gets `_2`, `_3` … behind it. The first to bear a name keeps it.
 pub(crate) fn usable(given: impl IntoIterator<Item = String>) -> Names {

@@ -151,6 +151,9 @@ pub(crate) fn sniff(source: &LocalSource, options: &DecodeOptions) -> Result<Sni
             .hint("leave the format out to have it detected"));
     }
     let compression = input::compression_of(&raw.bytes);
+    if options.format.is_none() {
+        binary::check_name(&source.name, &raw.bytes, compression.is_some())?;
+    }
     let head = match compression {
         None => raw,
         Some(_) => read_head(source, &Wrapping { compression, ..Wrapping::default() }, HEAD_BYTES)?,

@@ -12,10 +12,11 @@ mod told;
 mod validate;
 
 pub use read::{
-    MAX_COLUMNS, MAX_DATASETS, MAX_TEXT_BYTES, check, datasets_named, namespace_of, read,
+    MAX_COLUMNS, MAX_DATASETS, MAX_EVENT_BYTES, MAX_TEXT_BYTES, check, datasets_named,
+    namespace_of, read,
 };
 pub use told::{
-    Built, Counted, DATASET_VERSION, PRODUCER, SCHEMA, Told, ToldInput, began, facet,
+    Built, Counted, DATASET_VERSION, PRODUCER, SCHEMA, Told, ToldInput, ToldOutput, facet,
     run_event_schema, run_id_of, told, uuid_of, version_word,
 };
 pub use validate::Fault;

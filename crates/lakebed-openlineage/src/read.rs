@@ -13,8 +13,10 @@ use crate::{
     validate::{Fault, MOST, below, validate},
 };
 
+/// The most bytes of an event, unpacked: enough to tell the lineage of [`MAX_COLUMNS`] columns.
+pub const MAX_EVENT_BYTES: usize = 4 << 20;
 /// The most inputs and outputs of one event, and the most datasets of the lake that it may name.
-pub const MAX_DATASETS: usize = 1_000;
+pub const MAX_DATASETS: usize = 2_000;
 /// The most columns that one facet may tell of a dataset.
 pub const MAX_COLUMNS: usize = 10_000;
 /// The longest name of a job or a dataset, and of a namespace, in bytes.

@@ -3,7 +3,7 @@
 //! The same of the same change, to the byte: told twice, it is one run.
 
 use lakebed_core::{
-    DatasetName, Event, LakeId, ObjectId, TableSchema, VersionId, lineage::Lineage,
+    DatasetName, Event, LakeId, ObjectId, TableSchema, Timestamp, VersionId, lineage::Lineage,
 };
 use serde_json::{Map, Value, json};
 
@@ -22,28 +22,37 @@ pub const SCHEMA: &str = "1-2-0/SchemaDatasetFacet";
 pub struct Told<'a> {
     /// The lake.
     pub lake: LakeId,
-    /// The change; its time is the run's.
+    /// The change; its time is when the run ended.
     pub event: &'a Event,
-    /// What was done: `ingest`, `build`, `promote`.
+    /// When the run began, where that is known; the journal knows of a change once it is made.
+    pub began_at: Option<Timestamp>,
+    /// What was done: `ingest`, `build`, `run`, `promote`.
     pub deed: &'a str,
     /// To which stage, of a promotion.
     pub stage: Option<&'a str>,
-    /// The dataset it was done to.
+    /// What was read.
+    pub inputs: Vec<ToldInput>,
+    /// What it was done to, at least one.
+    pub outputs: Vec<ToldOutput<'a>>,
+    /// The statement that made it.
+    pub sql: Option<&'a str>,
+    /// Why it failed; none where it did not.
+    pub failure: Option<&'a str>,
+}
+
+/// A dataset that something was done to.
+#[derive(Debug, Clone, Copy)]
+pub struct ToldOutput<'a> {
+    /// The dataset.
     pub dataset: &'a DatasetName,
     /// The version that there is now; none of what failed.
     pub built: Option<Built<'a>>,
-    /// What it was made of.
-    pub inputs: Vec<ToldInput>,
-    /// The statement that made it.
-    pub sql: Option<&'a str>,
     /// What the columns come from.
     pub lineage: Option<&'a Lineage>,
     /// Who answers for the dataset.
     pub owner: Option<&'a str>,
     /// What the dataset is, or is for.
     pub description: Option<&'a str>,
-    /// Why it failed; none where it did not.
-    pub failure: Option<&'a str>,
 }
 
 /// A version, as its manifest describes it.
@@ -106,38 +115,39 @@ pub fn version_word(id: ObjectId) -> String {
     format!("b3:{id}")
 }
 
-/// The run event that says how it ended.
+/// The run events of a change: that it began, and how it ended.
 #[must_use]
-pub fn told(told: &Told<'_>) -> Value {
+pub fn told(told: &Told<'_>) -> [Value; 2] {
+    let ended_at = told.event.at;
+    let began_at = told.began_at.map_or(ended_at, |began_at| began_at.min(ended_at));
+    let nothing_yet = |output: &ToldOutput<'_>| {
+        output_of(told.lake, &ToldOutput { built: None, lineage: None, ..*output })
+    };
+    let before = told.outputs.iter().map(nothing_yet).collect();
+    let begun = Told { failure: None, ..told.clone() };
+    let began = run_event(&begun, "START", began_at, before);
     let kind = if told.failure.is_some() { "FAIL" } else { "COMPLETE" };
-    let output = output(&namespace_of(told.lake), told);
-    run_event(told, kind, run_facets(told), output)
+    let after = told.outputs.iter().map(|output| output_of(told.lake, output)).collect();
+    [began, run_event(told, kind, ended_at, after)]
 }
 
-/// The run event that says that the same run began. The journal knows of a change once it is made, so
-/// that a run begins and ends at one time.
-#[must_use]
-pub fn began(told: &Told<'_>) -> Value {
-    let begun = Told { built: None, lineage: None, failure: None, ..told.clone() };
-    let output = output(&namespace_of(told.lake), &begun);
-    run_event(&begun, "START", run_facets(&begun), output)
-}
-
-fn run_event(told: &Told<'_>, kind: &str, run_facets: Value, output: Value) -> Value {
+fn run_event(told: &Told<'_>, kind: &str, at: Timestamp, outputs: Vec<Value>) -> Value {
     let namespace = namespace_of(told.lake);
     let stage = told.stage.map(|stage| format!(":{stage}")).unwrap_or_default();
+    let datasets: Vec<String> =
+        told.outputs.iter().map(|output| output.dataset.to_string()).collect();
     let inputs = told.inputs.iter().map(|read| input(&namespace, read));
     json!({
         "eventType": kind,
-        "eventTime": told.event.at.to_string(),
-        "run": { "runId": run_id_of(told.lake, told.event.seq), "facets": run_facets },
+        "eventTime": at.to_string(),
+        "run": { "runId": run_id_of(told.lake, told.event.seq), "facets": run_facets(told) },
         "job": {
             "namespace": &namespace,
-            "name": format!("{}:{}{stage}", told.deed, told.dataset),
+            "name": format!("{}:{}{stage}", told.deed, datasets.join(",")),
             "facets": job_facets(told),
         },
         "inputs": inputs.collect::<Vec<_>>(),
-        "outputs": [output],
+        "outputs": outputs,
         "producer": PRODUCER,
         "schemaURL": run_event_schema(),
     })
@@ -184,7 +194,8 @@ fn input(namespace: &str, read: &ToldInput) -> Value {
     }
 }
 
-fn output(namespace: &str, told: &Told<'_>) -> Value {
+fn output_of(lake: LakeId, told: &ToldOutput<'_>) -> Value {
+    let namespace = &namespace_of(lake);
     let mut facets = Map::new();
     let mut own = Map::new();
     let mut add = |key: &str, value| facets.insert(key.to_owned(), value);

@@ -3,7 +3,7 @@
 //! All faults are told, up to [`MOST`]. Where a value may be one of several things, the faults told are
 //! those of the thing it is most like.
 
-use lakebed_core::Timestamp;
+use lakebed_core::{Timestamp, TimestampError};
 use serde_json::{Map, Value};
 
 use crate::schemas;
@@ -198,9 +198,10 @@ impl Check<'_> {
 
     fn text(&self, text: &str, faults: &mut Vec<Fault>) {
         let (is_right, expected) = match self.rules.get("format").and_then(Value::as_str) {
-            Some("date-time") => {
-                (text.parse::<Timestamp>().is_ok(), "a time as RFC 3339 writes it")
-            }
+            Some("date-time") => match text.parse::<Timestamp>() {
+                Err(TimestampError::OutOfRange) => (false, "a time in the years 0000 to 9999, UTC"),
+                time => (time.is_ok(), "a time as RFC 3339 writes it"),
+            },
             Some("uuid") => (is_uuid(text), "a UUID"),
             Some("uri") => (is_uri(text), "a URI with its scheme"),
             _ => return,

@@ -9,7 +9,8 @@ use lakebed_core::{
     Timestamp, VersionId, lineage::LineageKind,
 };
 use lakebed_openlineage::{
-    Built, Counted, MAX_DATASETS, MAX_TEXT_BYTES, Told, ToldInput, check, read, run_id_of, told,
+    Built, Counted, MAX_DATASETS, MAX_TEXT_BYTES, Told, ToldInput, ToldOutput, check, read,
+    run_id_of, told,
 };
 use serde_json::{Value, json};
 
@@ -200,6 +201,23 @@ fn what_is_wrong_is_told_by_its_place() {
     );
 }
 
+/// RFC 3339 has four digits for a year, also once the offset is gone.
+#[test]
+fn a_time_that_cannot_be_written_in_utc_is_refused() {
+    let at = |time: &str| {
+        let mut event = run();
+        event["eventTime"] = json!(time);
+        faults(&event)
+    };
+    for time in ["9999-12-31T23:59:59Z", "0000-01-01T00:00:00Z", "9999-12-31T20:59:59-03:00"] {
+        assert_eq!(at(time), Vec::<String>::new(), "{time}");
+    }
+    for time in ["9999-12-31T23:59:59-12:00", "0000-01-01T00:00:00+14:00", "9999-12-31T23:59:60Z"] {
+        let expected = "/eventTime: it must be a time in the years 0000 to 9999, UTC";
+        assert_eq!(at(time), [expected], "{time}");
+    }
+}
+
 #[test]
 fn facets_of_others_and_of_other_models_are_taken() {
     let custom = json!({ "_producer": "a:b", "_schemaURL": "https://example.org/f", "x": [1, 2] });
@@ -226,7 +244,7 @@ fn events_are_bounded() {
     many["inputs"] = (0..=MAX_DATASETS).map(dataset).collect();
     assert_eq!(
         faults(&many),
-        ["the event: it has 1001 inputs and outputs, and 1000 at most are kept"]
+        ["the event: it has 2001 inputs and outputs, and 2000 at most are kept"]
     );
     let mut long = run();
     long["job"]["name"] = "x".repeat(MAX_TEXT_BYTES + 1).into();
@@ -304,35 +322,46 @@ fn what_we_tell_holds_to_the_schemas() {
     let mut about = Told {
         lake: LAKE,
         event: &event,
+        began_at: Some(Timestamp::from_micros(1_600_000_000_000_000)),
         deed: "build",
         stage: None,
-        dataset: &dataset,
-        built: Some(Built {
-            version_id: version,
-            schema: Some(&schema),
-            counted: Some(Counted { row_count: 3, size_bytes: 40, file_count: 1 }),
-        }),
         inputs: vec![
             ToldInput::Version("sales.orders".parse().unwrap(), version),
             ToldInput::Original("a b.csv".to_owned(), ObjectId::of(b"o")),
         ],
+        outputs: vec![ToldOutput {
+            dataset: &dataset,
+            built: Some(Built {
+                version_id: version,
+                schema: Some(&schema),
+                counted: Some(Counted { row_count: 3, size_bytes: 40, file_count: 1 }),
+            }),
+            lineage: None,
+            owner: Some("local:ann"),
+            description: Some("reports"),
+        }],
         sql: Some("SELECT 1"),
-        lineage: None,
-        owner: Some("local:ann"),
-        description: Some("reports"),
         failure: None,
     };
-    let done = told(&about);
+    let [began, done] = told(&about);
+    assert_eq!(faults(&began), Vec::<String>::new());
     assert_eq!(faults(&done), Vec::<String>::new());
-    assert_eq!(done, told(&about), "told twice, it is one run");
-    assert_eq!(done["eventType"], "COMPLETE");
+    assert_eq!([&began, &done], told(&about).each_ref(), "told twice, it is one run");
+    assert_eq!((&began["eventType"], &done["eventType"]), (&json!("START"), &json!("COMPLETE")));
+    assert_eq!(began["eventTime"], "2020-09-13T12:26:40.000000Z");
+    assert_eq!(done["eventTime"], "2023-11-14T22:13:20.000000Z");
+    assert_eq!((&began["run"], &began["job"]), (&done["run"], &done["job"]));
+    assert_eq!(began["outputs"][0]["facets"]["version"], Value::Null, "there is nothing yet");
     assert_eq!(done["job"]["name"], "build:sales.report");
     assert_eq!(done["outputs"][0]["facets"]["schema"]["fields"][0]["name"], "day");
     let received = read(&done, LAKE, stored()).unwrap();
     assert_eq!(received.outputs[0].datasets.len(), 1);
     about.failure = Some("no rows");
-    about.built = None;
-    let failed = told(&about);
+    about.outputs[0].built = None;
+    // Whatever a program says of its clock, it began before it ended.
+    about.began_at = Some(Timestamp::LAST);
+    let [began, failed] = told(&about);
     assert_eq!((faults(&failed), &failed["eventType"]), (Vec::new(), &json!("FAIL")));
+    assert_eq!(began["eventTime"], failed["eventTime"]);
     assert_ne!(run_id_of(LAKE, 1), run_id_of(LAKE, 2));
 }

@@ -16,6 +16,7 @@ use datafusion::{
     logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, utils::conjunction},
     physical_plan::ExecutionPlan,
 };
+use lakebed_ingest::column_names;
 use lakebed_service::engine::BoundTable;
 
 use crate::{governed::unqualified, table::read_schema};
@@ -35,18 +36,23 @@ pub(crate) struct ComputedRows {
 
 impl ComputedRows {
     /// The rows of `table`, which are the answer to `plan`: an analysed plan, which may have another
-    /// answer if it is run in several parts. `shown` are the columns that show one below as it is.
+    /// answer if it is run in several parts. `shown` are the places of columns in the answer that show one
+    /// below as it is.
+    ///
+    /// An answer may have two columns of one name, and names that no table can have: the table calls them
+    /// as one that was built does.
     pub(crate) fn new(
         table: &BoundTable,
         plan: LogicalPlan,
-        shown: HashSet<String>,
+        shown: &HashSet<usize>,
         is_unstable: bool,
     ) -> Result<Self> {
         let schema = read_schema(&table.schema);
         let answer = plan.schema();
+        let names = column_names(answer.fields().iter().map(|column| column.name().clone()));
         let mut columns = Vec::with_capacity(schema.fields().len());
         for field in schema.fields() {
-            let place = answer.fields().iter().position(|column| column.name() == field.name());
+            let place = names.iter().position(|name| name == field.name());
             let Some(place) = place else {
                 return internal_err!("a table is computed without its column `{}`", field.name());
             };
@@ -62,6 +68,8 @@ impl ComputedRows {
         // What a plan says of nulls changes on the way to its rows.
         let nullable = |field: &Arc<Field>| field.as_ref().clone().with_nullable(true);
         let fields: Vec<Field> = schema.fields().iter().map(nullable).collect();
+        let shown = names.into_iter().enumerate().filter(|(place, _)| shown.contains(place));
+        let shown = shown.map(|(_, name)| name).collect();
         Ok(Self { plan, schema: Arc::new(Schema::new(fields)), shown, is_unstable })
     }
 

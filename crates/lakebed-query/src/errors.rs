@@ -131,7 +131,9 @@ fn from_reference(error: &DataFusionError) -> Option<EngineError> {
     Some(match error {
         DataFusionError::SchemaError(error, _) => from_schema(error),
         DataFusionError::SQL(error, _) => from_parser(error),
-        DataFusionError::Plan(message) => invalid(sentence(message), None),
+        DataFusionError::Plan(message) => {
+            wrong_types(message).unwrap_or_else(|| invalid(sentence(message), None))
+        }
         DataFusionError::NotImplemented(message) => {
             not_allowed(format!("not supported: {}", sentence(message)), None)
         }
@@ -142,6 +144,74 @@ fn from_reference(error: &DataFusionError) -> Option<EngineError> {
         }
         _ => return None,
     })
+}
+
+/// A call with arguments that its function does not take. The planner tells each form of the function
+/// that does not fit either.
+fn wrong_types(message: &str) -> Option<EngineError> {
+    const BEFORE: &str = "No function matches the given name and argument types '";
+    const BEHIND: &str = "'. You might need to add explicit type casts";
+    let (_, rest) = message.split_once(BEFORE)?;
+    let (call, _) = rest.split_once(BEHIND)?;
+    let (name, types) = call.strip_suffix(')')?.split_once('(')?;
+    let (name, types) = (shown(name), shown(&plain_types(types)));
+    Some(match types.as_str() {
+        "" => invalid(format!("`{name}` takes arguments, and was given none"), None),
+        "text" => invalid(
+            format!("`{name}` does not take text"),
+            Some("convert it: `CAST(… AS DOUBLE)`, `CAST(… AS DATE)`".to_owned()),
+        ),
+        one if !one.contains(',') => invalid(
+            format!("`{name}` does not take {one}"),
+            Some("convert it: `CAST(… AS VARCHAR)`, `CAST(… AS DOUBLE)`".to_owned()),
+        ),
+        _ => invalid(
+            format!("`{name}` does not take ({types})"),
+            Some("it wants other types, which CAST gives, or another number of them".to_owned()),
+        ),
+    })
+}
+
+/// Arrow's names of types as SQL has them.
+fn plain_types(types: &str) -> String {
+    let plain = |word: &str| match word {
+        "Utf8" | "LargeUtf8" | "Utf8View" => "text",
+        "Binary" | "LargeBinary" | "BinaryView" => "binary",
+        "Boolean" => "boolean",
+        "Int8" | "Int16" | "Int32" => "int",
+        "UInt8" | "UInt16" | "UInt32" => "unsigned int",
+        "Int64" => "bigint",
+        "UInt64" => "unsigned bigint",
+        "Float16" | "Float32" => "float",
+        "Float64" => "double",
+        "Decimal128" | "Decimal256" => "decimal",
+        "Date32" | "Date64" => "date",
+        "Time32" | "Time64" => "time",
+        "Timestamp" => "timestamp",
+        "Interval" => "interval",
+        "List" | "LargeList" | "FixedSizeList" => "list",
+        "Struct" => "struct",
+        "Map" => "map",
+        "Null" => "NULL",
+        _ => "",
+    };
+    let mut all = String::new();
+    let mut rest = types;
+    while let Some(first) = rest.chars().next() {
+        let end = rest.find(|char: char| !char.is_alphanumeric()).unwrap_or(rest.len());
+        let (word, behind) = rest.split_at(end.max(first.len_utf8()));
+        rest = behind;
+        match plain(word) {
+            "" => all.push_str(word),
+            name => all.push_str(name),
+        }
+        // A unit is the engine's business.
+        if word == "Timestamp" || word.starts_with("Time") {
+            rest =
+                rest.strip_prefix('(').and_then(|unit| unit.split_once(')')).map_or(rest, |r| r.1);
+        }
+    }
+    all
 }
 
 /// Which resource; how much of it there is, the caller adds.
@@ -200,6 +270,9 @@ fn from_arrow(error: ArrowError) -> EngineError {
 fn failed_in_arrow(error: &ArrowError) -> Option<EngineError> {
     let message = match error {
         ArrowError::DivideByZero => "division by zero".to_owned(),
+        ArrowError::CastError(message) if message.starts_with("Overflow converting") => {
+            "a time lies outside of what nanoseconds can count: the years 1678 to 2261".to_owned()
+        }
         ArrowError::CastError(message)
         | ArrowError::ComputeError(message)
         | ArrowError::ParseError(message)
@@ -263,4 +336,35 @@ fn columns(valid: &[Column]) -> Option<String> {
     let more = if names.len() > LISTED { ", …" } else { "" };
     names.truncate(LISTED);
     (!names.is_empty()).then(|| format!("columns here: {}{more}", names.join(", ")))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_named_as_sql_names_them() {
+        for (arrow, plain) in [
+            ("Utf8View", "text"),
+            ("Int64, Utf8", "bigint, text"),
+            ("Decimal128(7, 2)", "decimal(7, 2)"),
+            ("Timestamp(µs, \"UTC\"), Boolean", "timestamp, boolean"),
+            ("List(Float64)", "list(double)"),
+            ("Duration(ms)", "Duration(ms)"),
+        ] {
+            assert_eq!(plain_types(arrow), plain);
+        }
+    }
+
+    /// What a value was is for whoever asked for it, not for a message.
+    #[test]
+    fn a_time_that_overflows_is_not_repeated() {
+        let text = "Overflow converting 0001-01-01 00:00:00 to Nanosecond. The dates";
+        let EngineError::Failed { message } = from_arrow(ArrowError::CastError(text.to_owned()))
+        else {
+            panic!("it failed")
+        };
+        assert!(message.contains("nanoseconds") && !message.contains("0001"), "{message}");
+    }
 }

@@ -10,9 +10,9 @@
 //! | step | where |
 //! |---|---|
 //! | tokens, one statement, an allow-list over the tree, names of what it reads | `guard`, `statements` |
-//! | names become tables as the reader may see them, parameters become values | `plan`, `governed`, `table`, `computed`, `parameters` |
+//! | names become tables as the reader may see them, parameters become values | `plan`, `using`, `times`, `governed`, `table`, `computed`, `parameters` |
 //! | functions by allow-list, those that multiply bytes bounded | `functions` |
-//! | one runtime per statement: memory, scratch, one object store | `session`, `objects`, `yielding` |
+//! | one runtime per statement: memory, scratch, one object store | `session`, `objects`, `pushdown`, `yielding` |
 //! | where the columns of the answer come from, if that is asked instead of its rows | `lineage` |
 //! | planning and running on threads with deep stacks, with a deadline; rows and bytes are counted | `engine`, `drive`, `stacks`, `weight` |
 //! | what went wrong, in words for its reader | `errors` |
@@ -42,6 +42,7 @@ mod output;
 mod parameters;
 mod plan;
 mod plans;
+mod pushdown;
 mod session;
 mod stacks;
 mod statements;
@@ -49,6 +50,8 @@ mod statistics;
 mod suggest;
 mod table;
 mod threads;
+mod times;
+mod using;
 mod weight;
 mod yielding;
 

@@ -5,15 +5,18 @@
 //! one), and no text can become anything but a text.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ops::ControlFlow,
 };
 
-use datafusion::sql::sqlparser::ast::{
-    Expr, Interval, Query, Value as SqlValue, ValueWithSpan, Visit as _, VisitMut as _, Visitor,
-    VisitorMut,
+use datafusion::sql::sqlparser::{
+    ast::{
+        Expr, Interval, Query, Value as SqlValue, ValueWithSpan, Visit as _, VisitMut as _,
+        Visitor, VisitorMut,
+    },
+    tokenizer::Location,
 };
-use lakebed_service::engine::{EngineError, Parameters};
+use lakebed_service::engine::{EngineError, Parameters, Placeholder};
 use serde_json::Value;
 
 use crate::errors::{invalid, shown};
@@ -33,24 +36,69 @@ pub(crate) fn bind(query: &mut Query, parameters: &Parameters) -> Result<(), Eng
     }
 }
 
-/// The placeholders of `query`, each once, by name: without their `$`.
-pub(crate) fn placeholders(query: &Query) -> Vec<String> {
-    let mut found = Found(BTreeSet::new());
+/// The placeholders of `query`, which is the tree of `sql`, by name.
+pub(crate) fn placeholders(sql: &str, query: &Query) -> Vec<Placeholder> {
+    let mut found = Found { sql, places: BTreeMap::new(), bare: BTreeSet::new() };
     let ControlFlow::Continue(()) = query.visit(&mut found);
-    found.0.into_iter().collect()
+    let placeholder = |(name, places): (String, BTreeSet<usize>)| {
+        let length = name.len() + 1;
+        let places = places.into_iter().map(|start| start..start + length).collect();
+        Placeholder { name, places }
+    };
+    found.places.into_iter().map(placeholder).collect()
 }
 
-struct Found(BTreeSet<String>);
+struct Found<'a> {
+    sql: &'a str,
+    /// Where each begins, as far as it is a value of its own.
+    places: BTreeMap<String, BTreeSet<usize>>,
+    /// Where the planner takes a bare literal, and nothing else.
+    bare: BTreeSet<Location>,
+}
 
-impl Visitor for Found {
+impl Visitor for Found<'_> {
     type Break = std::convert::Infallible;
 
-    fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<Self::Break> {
-        if let SqlValue::Placeholder(name) = &value.value {
-            self.0.insert(name.trim_start_matches('$').to_owned());
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Self::Break> {
+        match expr {
+            Expr::Interval(Interval { value: inner, .. })
+            | Expr::AtTimeZone { time_zone: inner, .. } => {
+                if let Expr::Value(value) = inner.as_ref() {
+                    self.bare.insert(value.span.start);
+                }
+            }
+            Expr::Value(ValueWithSpan { value: SqlValue::Placeholder(name), span })
+                if !self.bare.contains(&span.start) =>
+            {
+                let place = place(self.sql, span.start);
+                if let Some(place) = place.filter(|at| self.sql[*at..].starts_with(name.as_str())) {
+                    self.places.entry(word(name)).or_default().insert(place);
+                }
+            }
+            _ => {}
         }
         ControlFlow::Continue(())
     }
+
+    fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<Self::Break> {
+        if let SqlValue::Placeholder(name) = &value.value {
+            self.places.entry(word(name)).or_default();
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn word(placeholder: &str) -> String {
+    placeholder.strip_prefix('$').unwrap_or(placeholder).to_owned()
+}
+
+/// The byte of `sql` at a line and a column: both count from 1, and columns are characters.
+fn place(sql: &str, Location { line, column }: Location) -> Option<usize> {
+    let line = usize::try_from(line).ok()?.checked_sub(1)?;
+    let column = usize::try_from(column).ok()?.checked_sub(1)?;
+    let before: usize = sql.split_inclusive('\n').take(line).map(str::len).sum();
+    let (place, _) = sql[before..].char_indices().nth(column)?;
+    Some(before + place)
 }
 
 /// For a statement that has no place for any: `DESCRIBE`, `SHOW TABLES`.
@@ -159,5 +207,41 @@ fn literal(name: &str, value: &Value) -> Result<SqlValue, EngineError> {
                     .to_owned(),
             ),
         )),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may")]
+mod tests {
+    use crate::{
+        functions::{FunctionNames, Functions},
+        statements::Statements,
+    };
+
+    /// Every value of its own is told, in bytes; literals of the grammar, comments and texts are none.
+    #[test]
+    fn placeholders_are_where_they_stand() {
+        let statements = Statements::new(FunctionNames::of(&Functions::load()));
+        let places = |sql: &str| -> Vec<(String, Vec<usize>)> {
+            let admitted = statements.admit(sql).unwrap();
+            let placeholders = admitted.prepared.placeholders.iter();
+            let told = |placeholder: &lakebed_service::engine::Placeholder| {
+                let name = placeholder.name.clone();
+                for place in &placeholder.places {
+                    assert_eq!(sql[place.clone()], format!("${name}"), "{sql}");
+                }
+                (name, placeholder.places.iter().map(|place| place.start).collect())
+            };
+            placeholders.map(told).collect()
+        };
+        let of = |name: &str, places: &[usize]| (name.to_owned(), places.to_vec());
+        assert_eq!(places("SELECT $1, $2, $1"), [of("1", &[7, 15]), of("2", &[11])]);
+        assert_eq!(places("SELECT 'ü $a', /* $a\r\n */\n\t$a -- $a"), [of("a", &[28])]);
+        assert_eq!(places("SELECT 1 WHERE 1 IN ($a, 2) LIMIT $a"), [of("a", &[21, 34])]);
+        assert_eq!(
+            places("SELECT INTERVAL $a, DATE $b, now() AT TIME ZONE $c"),
+            [of("a", &[]), of("b", &[]), of("c", &[])]
+        );
+        assert_eq!(places("EXPLAIN SELECT $a, INTERVAL $a"), [of("a", &[15])]);
     }
 }

@@ -19,7 +19,7 @@ use datafusion::{
     logical_expr::{
         AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF,
         TableSource, WindowUDF,
-        planner::{ContextProvider, ExprPlanner},
+        planner::{ContextProvider, ExprPlanner, RelationPlanner},
         simplify::SimplifyContext,
     },
     optimizer::simplify_expressions::ExprSimplifier,
@@ -39,6 +39,8 @@ use crate::{
     guard::{Named, named_in},
     lineage,
     session::Planner,
+    times,
+    using::{self, MergedKeys},
 };
 
 /// What the name of a table, whose rows may be computed, resolves to: [`crate::governed::provider`],
@@ -71,11 +73,13 @@ impl<'a> Over<'a> {
 
 /// The logical plan of `query` over what it may name.
 pub(crate) fn logical(
-    query: Box<Query>,
+    mut query: Box<Query>,
     planner: &Planner<'_>,
     over: Over<'_>,
     provider: Provider,
 ) -> std::result::Result<Logical, EngineError> {
+    using::nest(&mut query)?;
+    times::write_micros(&mut query);
     let mut tables: HashMap<Named, Arc<dyn TableSource>> = HashMap::new();
     let mut unstable_below = Vec::new();
     for table in over.tables {
@@ -99,7 +103,9 @@ pub(crate) fn logical(
     }
     let state: &SessionState = planner;
     let has_table_functions = AtomicBool::new(false);
-    let names = Names { state, tables, is_fixed: over.is_fixed, has_table_functions };
+    let relations: [Arc<dyn RelationPlanner>; 1] = [Arc::new(MergedKeys)];
+    let is_fixed = over.is_fixed;
+    let names = Names { state, tables, relations, is_fixed, has_table_functions };
     let options = ParserOptions::from(&state.config_options().sql_parser);
     let plan = SqlToRel::new_with_options(&names, options)
         .sql_statement_to_plan(Statement::Query(query))
@@ -129,9 +135,10 @@ fn computed_rows(
         let unstable = facts::unstable(&plan).map_err(from_datafusion)?;
         let is_unstable = !unstable.is_empty() || !unstable_below.is_empty();
         let lineage = lineage::of(&plan, &computed.tables)?;
-        let shown = lineage.outputs().iter().filter(|output| output.shows().is_some());
-        let shown = shown.map(|output| output.name.clone()).collect();
-        let rows = ComputedRows::new(table, plan, shown, is_unstable).map_err(from_datafusion)?;
+        let shown =
+            lineage.outputs().iter().enumerate().filter(|(_, output)| output.shows().is_some());
+        let shown = shown.map(|(place, _)| place).collect();
+        let rows = ComputedRows::new(table, plan, &shown, is_unstable).map_err(from_datafusion)?;
         Ok((rows, is_unstable))
     };
     rows().map_err(internal)
@@ -196,6 +203,7 @@ pub(crate) fn fixed(
 struct Names<'a> {
     state: &'a SessionState,
     tables: HashMap<Named, Arc<dyn TableSource>>,
+    relations: [Arc<dyn RelationPlanner>; 1],
     /// Whether nothing may answer anew each time.
     is_fixed: bool,
     has_table_functions: AtomicBool,
@@ -238,6 +246,10 @@ impl ContextProvider for Names<'_> {
 
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
         self.state.expr_planners()
+    }
+
+    fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
+        &self.relations
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {

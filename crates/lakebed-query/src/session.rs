@@ -26,6 +26,7 @@ use datafusion::{
         runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
         session_state::{SessionState, SessionStateBuilder},
     },
+    optimizer::Analyzer,
     prelude::SessionConfig,
 };
 use lakebed_core::Timestamp;
@@ -36,7 +37,9 @@ use crate::{
     memory::StatementMemory,
     objects::{Nowhere, OnlyOurs},
     plans::Plans,
+    pushdown,
     statements::Statements,
+    times::TextsBesideTimes,
     yielding::YieldAfterJoins,
 };
 
@@ -83,6 +86,8 @@ impl Template {
         let statements = Statements::new(FunctionNames::of(&functions));
         let govern = Arc::new(GovernFunctions::new(&functions));
         let table_functions = SessionStateDefaults::default_table_functions();
+        let mut analyzer = Analyzer::new().rules;
+        analyzer.insert(0, Arc::new(TextsBesideTimes));
         // Nothing runs in it.
         let nowhere = RuntimeEnvBuilder::new().with_object_store_registry(Arc::new(Nowhere));
         let state = SessionStateBuilder::new()
@@ -93,7 +98,9 @@ impl Template {
             .with_aggregate_functions(functions.aggregate)
             .with_window_functions(functions.window)
             .with_table_function_list(table_functions)
+            .with_analyzer_rules(analyzer)
             .with_analyzer_rule(govern)
+            .with_physical_optimizer_rules(pushdown::rules())
             .with_physical_optimizer_rule(Arc::new(YieldAfterJoins))
             .build();
         let footers: Arc<FileMetadataCache> = Arc::new(DefaultCache::new(footer_bytes));

@@ -40,11 +40,25 @@ struct MediaRange {
 /// Ranges that cannot be read are left out, as if they had not been sent.
 fn ranges(headers: &HeaderMap) -> Vec<MediaRange> {
     let lines = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).filter_map(parse_range).collect()
+    lines.flat_map(|line| unquoted(line, ',')).filter_map(parse_range).collect()
+}
+
+/// The parts of a list or of a media type: what separates them means nothing in quotes.
+fn unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    text.split(move |char| {
+        match char {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = is_quoted,
+            '"' => is_quoted = !is_quoted,
+            _ => return !is_quoted && char == separator,
+        }
+        false
+    })
 }
 
 fn parse_range(text: &str) -> Option<MediaRange> {
-    let mut parts = text.split(';');
+    let mut parts = unquoted(text, ';');
     let (kind, subkind) = parts.next()?.trim().split_once('/')?;
     let mut weight = 1000;
     for parameter in parts {
@@ -114,6 +128,15 @@ mod tests {
         assert_eq!(chosen(&["*/*;q=0.1, text/csv"]), Some(media::CSV));
         assert_eq!(chosen(&["*/*, application/json;q=0"]), Some(media::NDJSON));
         assert_eq!(chosen(&["application/*;q=0.2, text/*;q=0.3"]), Some(media::CSV));
+    }
+
+    #[test]
+    fn what_is_quoted_separates_nothing() {
+        let quoted = "application/json;profile=\"a,b\";q=0.1, text/csv;q=0.5";
+        assert_eq!(chosen(&[quoted]), Some(media::CSV));
+        let escaped = r#"text/csv;x="a\",;q=0";q=0.9, application/json;q=0.5"#;
+        assert_eq!(chosen(&[escaped]), Some(media::CSV));
+        assert_eq!(chosen(&["text/csv;x=\"a, application/json"]), Some(media::CSV), "never closed");
     }
 
     #[test]

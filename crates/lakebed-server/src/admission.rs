@@ -14,26 +14,67 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
+use lakebed_service::MAX_EVENT_BYTES;
+
 use crate::{
     Limits,
     class::Class,
     door::{Pace, head_too_large, uri_too_long},
-    extract::MAX_BODY,
+    extract::{MAX_BODY, SHORTER_EVENT},
     problem::{Failure, Result},
 };
 
-/// Refuses bodies in an encoding: they would have to be unpacked, and bytes are kept as they come.
-pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<()> {
-    let encodings = headers.get_all(header::CONTENT_ENCODING);
-    let is_plain =
-        |value: &HeaderValue| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
-    if encodings.iter().all(is_plain) {
-        return Ok(());
+/// Refuses bodies in an encoding: they would have to be unpacked, and bytes are kept as they come. Only
+/// events may be packed by gzip, once, as OpenLineage's clients can be told to.
+pub(crate) fn check_encoding(headers: &HeaderMap, class: Class) -> Result<()> {
+    let (taken, detail, hint) = match class {
+        Class::Event => (
+            "gzip, identity",
+            "a body with another `content-encoding` than `gzip` is not taken",
+            "send the event as it is, or packed by gzip",
+        ),
+        _ => (
+            "identity",
+            "a body with a `content-encoding` is not taken",
+            "send the bytes as they are; a compressed file is a source like any other",
+        ),
+    };
+    match Packed::of(headers) {
+        Some(Packed::Plain) => Ok(()),
+        Some(Packed::Gzip) if class == Class::Event => Ok(()),
+        _ => {
+            let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            let failure = Failure::new(status, "unsupported-encoding", detail)
+                .header(header::ACCEPT_ENCODING, HeaderValue::from_static(taken));
+            Err(failure.hint(hint))
+        }
     }
-    let detail = "a body with a `content-encoding` is not taken";
-    let failure = Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-encoding", detail)
-        .header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    Err(failure.hint("send the bytes as they are; a compressed file is a source like any other"))
+}
+
+/// How a body is packed: RFC 9110, section 8.4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Packed {
+    /// Not at all.
+    Plain,
+    /// RFC 1952.
+    Gzip,
+}
+
+impl Packed {
+    /// None where it is packed in another way, or more than once.
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+        let mut packed = Self::Plain;
+        for line in headers.get_all(header::CONTENT_ENCODING) {
+            for coding in line.as_bytes().split(|byte| *byte == b',') {
+                packed = match coding.trim_ascii().to_ascii_lowercase().as_slice() {
+                    b"identity" => packed,
+                    b"gzip" | b"x-gzip" if packed == Self::Plain => Self::Gzip,
+                    _ => return None,
+                };
+            }
+        }
+        Some(packed)
+    }
 }
 
 /// Refuses lines and headers that are too long.
@@ -65,6 +106,7 @@ pub(crate) fn bound_body(
 ) -> Result<(Request, Fault)> {
     let most = match class {
         Class::Upload => limits.upload_bytes,
+        Class::Event => MAX_EVENT_BYTES as u64,
         Class::Read | Class::Statement | Class::Write => MAX_BODY as u64,
     };
     if request.body().size_hint().lower() > most {
@@ -86,6 +128,7 @@ fn too_large(class: Class, most: u64) -> Failure {
     let failure = Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail);
     match class {
         Class::Upload => failure.hint("whoever runs the server can raise `limits.upload_bytes`"),
+        Class::Event => failure.hint(SHORTER_EVENT),
         _ => failure.hint("send data to `/v1/uploads`, which takes larger bodies"),
     }
 }

@@ -13,6 +13,8 @@ pub(crate) enum Class {
     Write,
     /// Changes something, and its body is data.
     Upload,
+    /// Tells what others did: an event, which may be long, and packed.
+    Event,
 }
 
 impl Class {
@@ -27,6 +29,7 @@ impl Class {
             "/v1/diffs" => Self::Statement,
             _ if is_below(route, "/v1/sql") || is_below(route, "/v1/statements") => Self::Statement,
             _ if is_below(route, "/v1/uploads") => Self::Upload,
+            "/api/v1/lineage" => Self::Event,
             _ => Self::Write,
         }
     }
@@ -60,6 +63,8 @@ mod tests {
             (Method::GET, "/v1/uploads/{id}", Class::Read),
             (Method::POST, "/v1/ingests", Class::Write),
             (Method::DELETE, "/v1/jobs/{id}", Class::Write),
+            (Method::POST, "/api/v1/lineage", Class::Event),
+            (Method::GET, "/v1/lineage/events", Class::Read),
         ];
         for (method, route, class) in cases {
             assert_eq!(Class::of(&method, route), class, "{method} {route}");

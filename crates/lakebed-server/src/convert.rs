@@ -545,6 +545,8 @@ pub(crate) fn impact(
         built: found.built,
         columns: found.columns.into_iter().collect(),
         other_rows: found.other_rows,
+        anything: found.anything,
+        broken: found.is_broken,
     });
     let locks = answer.locks.into_iter().map(|lock| ImpactLock {
         actor: lock.actor,

@@ -2,10 +2,12 @@
 //!
 //! It is made of the columns that its reader may know of, and names no other.
 
+use std::collections::BTreeSet;
+
 use lakebed_api::{Problem, Snapshot, media::SqlFormat};
 use lakebed_core::{DataType, DatasetName, Field, ProductQuery};
 use lakebed_service::{ProductShape, has_values};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 use utoipa::PartialSchema as _;
 
 use crate::links::product_path;
@@ -22,12 +24,13 @@ const COMPARISONS: [(&str, &str); 6] = [
 /// Parameters that are no columns.
 const WORDS: [&str; 7] = ["select", "order", "limit", "at", "version", "cursor", "int64"];
 /// Statuses of problems, and what they have in common.
-const PROBLEMS: [(&str, &str); 8] = [
+const PROBLEMS: [(&str, &str); 9] = [
     ("400", "The request cannot be meant like that"),
     ("401", "Nobody knows who asks"),
     ("403", "Not allowed"),
     ("404", "No such thing"),
     ("406", "None of the formats asked for is offered"),
+    ("409", "Not as things stand"),
     ("422", "Understood, but not possible with this content"),
     ("429", "Too much at once"),
     ("default", "The server failed"),
@@ -46,7 +49,8 @@ pub(crate) fn document(product: &DatasetName, shape: &ProductShape) -> Value {
     let mut paths = Map::new();
     paths.insert(format!("{path}/rows"), json!({ "get": rows(shape) }));
     for (name, query) in &shape.declared.queries {
-        paths.insert(format!("{path}/queries/{name}"), json!({ "get": of_query(name, query) }));
+        let query = of_query(name, query, shape);
+        paths.insert(format!("{path}/queries/{name}"), json!({ "get": query }));
     }
     json!({
         "openapi": "3.1.0",
@@ -86,20 +90,42 @@ fn rows(shape: &ProductShape) -> Value {
         parameter("at", "The version, as after the `@` of a reference", text()),
         parameter("version", "The version's number", json!({ "type": "integer", "minimum": 1 })),
         parameter("cursor", "From where a page before this one ended", text()),
+        int64(),
     ];
+    let columns: BTreeSet<&str> = names.into_iter().collect();
     for field in &shape.columns.fields {
-        parameters.extend(filters(field));
+        parameters.extend(filters(field, &columns));
     }
-    json!({
+    let successor = successor_link(shape);
+    let link = match &successor {
+        None => "`rel=\"next\"`: the page after this one".to_owned(),
+        Some(successor) => format!("`rel=\"next\"`: the page after this one; {successor}"),
+    };
+    let mut rows = json!({
         "operationId": "rows",
         "summary": "Rows, a page at a time",
         "parameters": parameters,
-        "responses": responses("RowsPage"),
-    })
+        "responses": responses("RowsPage", Some(&link)),
+    });
+    deprecate(&mut rows, shape);
+    rows
 }
 
-/// The parameters that a column is.
-fn filters(field: &Field) -> Vec<Value> {
+/// What the link says that leads to what comes after the product, as far as its reader may know of that.
+fn successor_link(shape: &ProductShape) -> Option<String> {
+    let successor = shape.notice.as_ref()?.record.successor.as_ref()?;
+    Some(format!("`rel=\"successor-version\"`: `{successor}`, to be read instead"))
+}
+
+/// Of a product that ends, or has ended.
+fn deprecate(operation: &mut Value, shape: &ProductShape) {
+    if shape.notice.is_some() {
+        operation["deprecated"] = true.into();
+    }
+}
+
+/// The parameters that a column is: but for those that are the names of `columns`, which mean these.
+fn filters(field: &Field, columns: &BTreeSet<&str>) -> Vec<Value> {
     let Field { name, data_type, .. } = field;
     let mut filters = Vec::new();
     if has_values(data_type) {
@@ -116,10 +142,23 @@ fn filters(field: &Field) -> Vec<Value> {
     }
     let null = format!("Whether `{name}` is null");
     filters.push(parameter(&format!("{name}.null"), &null, json!({ "type": "boolean" })));
+    filters.retain(|filter| filter["name"] == **name || !is_column(filter, columns));
     filters
 }
 
-fn of_query(name: &str, query: &ProductQuery) -> Value {
+fn is_column(filter: &Value, columns: &BTreeSet<&str>) -> bool {
+    filter["name"].as_str().is_some_and(|name| columns.contains(name))
+}
+
+/// How 64-bit integers are written: the one parameter that every address has.
+fn int64() -> Value {
+    let told = "`string` writes 64-bit integers of JSON and NDJSON as strings, for readers whose \
+        numbers end at 2^53";
+    let schema = json!({ "type": "string", "enum": ["number", "string"], "default": "number" });
+    parameter("int64", told, schema)
+}
+
+fn of_query(name: &str, query: &ProductQuery, shape: &ProductShape) -> Value {
     let parameters = query.parameters.iter().map(|(name, declared)| {
         let mut schema = schema_of(&declared.data_type);
         if let Some(default) = &declared.default {
@@ -130,22 +169,27 @@ fn of_query(name: &str, query: &ProductQuery) -> Value {
         parameter["required"] = declared.required.into();
         parameter
     });
-    json!({
+    let mut operation = json!({
         "operationId": format!("query_{name}"),
         "summary": query.purpose,
-        "parameters": parameters.collect::<Vec<_>>(),
-        "responses": responses("QueryAnswer"),
-    })
+        "parameters": parameters.chain([int64()]).collect::<Vec<_>>(),
+        "responses": responses("QueryAnswer", successor_link(shape).as_deref()),
+    });
+    deprecate(&mut operation, shape);
+    operation
 }
 
-/// As JSON has it: numbers and booleans are none in quotes.
+/// As JSON has it, whatever spelling was declared: numbers and booleans are none in quotes.
 fn default_of(data_type: &DataType, default: &str) -> Value {
-    match data_type {
-        DataType::Boolean | DataType::Int | DataType::Long | DataType::Float | DataType::Double => {
-            serde_json::from_str(default).unwrap_or_else(|_| default.into())
+    let value = match data_type {
+        DataType::Boolean => default.parse().ok().map(Value::Bool),
+        DataType::Int | DataType::Long => default.parse::<i64>().ok().map(Value::from),
+        DataType::Float | DataType::Double => {
+            default.parse().ok().and_then(Number::from_f64).map(Value::Number)
         }
-        _ => default.into(),
-    }
+        _ => None,
+    };
+    value.unwrap_or_else(|| default.into())
 }
 
 fn parameter(name: &str, description: &str, schema: Value) -> Value {
@@ -156,7 +200,8 @@ fn text() -> Value {
     json!({ "type": "string" })
 }
 
-fn responses(schema: &str) -> Value {
+/// `link` says where the header of that name leads, if it is sent.
+fn responses(schema: &str, link: Option<&str>) -> Value {
     let mut content = Map::new();
     for format in SqlFormat::ALL {
         let schema = match format {
@@ -170,20 +215,22 @@ fn responses(schema: &str) -> Value {
     }
     let header = |told: &str| json!({ "description": told, "schema": text() });
     let mut responses = Map::new();
-    let answer = json!({
+    let mut answer = json!({
         "description": "The rows",
         "headers": {
-            "Link": header("`rel=\"next\"`: the page after this one"),
             "Lakebed-Version": header("The number of the version that was read"),
             "Lakebed-As-Of": header("When it was committed"),
             "Lakebed-Stale": header("Whether an input has another version by now, or the contract \
-                promises newer rows"),
+                promises newer rows; absent where that is not known to you"),
             "Lakebed-Stale-Because": header("`inputs`, `contract`, or both"),
             "Deprecation": header("Since when the product is to end"),
             "Sunset": header("When it ends"),
         },
         "content": content,
     });
+    if let Some(link) = link {
+        answer["headers"]["Link"] = header(link);
+    }
     responses.insert("200".to_owned(), answer);
     for (status, told) in PROBLEMS {
         let problem = json!({ "$ref": "#/components/schemas/Problem" });
@@ -283,14 +330,19 @@ fn nullable(field: &Field) -> Value {
     schema
 }
 
+/// A number, or one of the words for those that JSON has none for.
+fn float(format: &str) -> Value {
+    json!({ "type": ["number", "string"], "format": format, "pattern": "^(NaN|-?Infinity)$" })
+}
+
 /// How a value looks in JSON: see [`lakebed_api::SqlResult`].
 fn schema_of(data_type: &DataType) -> Value {
     match data_type {
         DataType::Boolean => json!({ "type": "boolean" }),
         DataType::Int => json!({ "type": "integer", "format": "int32" }),
         DataType::Long => json!({ "type": "integer", "format": "int64" }),
-        // Those that JSON has no number for are words.
-        DataType::Float | DataType::Double => json!({ "type": ["number", "string"] }),
+        DataType::Float => float("float"),
+        DataType::Double => float("double"),
         DataType::Decimal { .. } => json!({ "type": "string", "format": "decimal" }),
         DataType::Date => json!({ "type": "string", "format": "date" }),
         DataType::Timestamptz => json!({ "type": "string", "format": "date-time" }),

@@ -1,19 +1,24 @@
 //! Bodies, query strings and paths, whose errors are problems too.
 
-use std::str::FromStr;
+use std::{error::Error as _, io::Read as _, str::FromStr};
 
 use axum::{
     body::Body,
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
 };
 use bytes::Bytes;
+use flate2::bufread::MultiGzDecoder;
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use lakebed_api::media;
 use lakebed_core::{DatasetName, DatasetRef, ObjectId, TokenId};
-use serde::de::DeserializeOwned;
+use lakebed_service::MAX_EVENT_BYTES;
+use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::problem::{Failure, Result, causes};
+use crate::{
+    admission::Packed,
+    problem::{Failure, Result, causes},
+};
 
 /// The largest body that is a request of its own; uploads are streams, with a limit of their own.
 pub(crate) const MAX_BODY: usize = 1 << 20;
@@ -35,15 +40,44 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
 
 /// A body of at most [`MAX_BODY`], whole.
 pub(crate) async fn read_body(body: Body) -> Result<Bytes> {
-    let collected = Limited::new(body, MAX_BODY).collect().await;
+    collect(body, MAX_BODY, "send data to `/v1/uploads`, which takes larger bodies").await
+}
+
+/// What to do about an event that is too large.
+pub(crate) const SHORTER_EVENT: &str =
+    "tell it in several events, with fewer datasets or columns in each";
+
+/// The body of an event, of at most [`MAX_EVENT_BYTES`] as it comes and unpacked.
+pub(crate) async fn read_event(headers: &HeaderMap, body: Body) -> Result<Bytes> {
+    let bytes = collect(body, MAX_EVENT_BYTES, SHORTER_EVENT).await?;
+    if Packed::of(headers) != Some(Packed::Gzip) {
+        return Ok(bytes);
+    }
+    let mut unpacked = Vec::new();
+    // A little of it may be a lot: it is unpacked no further than needed to know.
+    let mut decoder = MultiGzDecoder::new(&*bytes).take(MAX_EVENT_BYTES as u64 + 1);
+    decoder
+        .read_to_end(&mut unpacked)
+        .map_err(|_| Failure::invalid("invalid-gzip", "the body is not what gzip packs"))?;
+    match unpacked.len() > MAX_EVENT_BYTES {
+        true => Err(too_large(MAX_EVENT_BYTES, SHORTER_EVENT)),
+        false => Ok(unpacked.into()),
+    }
+}
+
+async fn collect(body: Body, most: usize, way_out: &'static str) -> Result<Bytes> {
+    let collected = Limited::new(body, most).collect().await;
     collected.map(http_body_util::Collected::to_bytes).map_err(|error| {
-        if error.is::<LengthLimitError>() {
-            let detail = format!("the body is larger than {MAX_BODY} bytes");
-            return Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail)
-                .hint("send data to `/v1/uploads`, which takes larger bodies");
+        match error.is::<LengthLimitError>() {
+            true => too_large(most, way_out),
+            false => Failure::invalid("broke-off", "the body broke off before its end"),
         }
-        Failure::invalid("broke-off", "the body broke off before its end")
     })
+}
+
+fn too_large(most: usize, way_out: &'static str) -> Failure {
+    let detail = format!("the body is larger than {most} bytes");
+    Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail).hint(way_out)
 }
 
 /// The body's media type without parameters, in lower case.
@@ -87,13 +121,47 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for ApiQuery<T> {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        check_query(parts)?;
         let query = axum::extract::Query::<T>::from_request_parts(parts, state).await;
         query.map(|query| Self(query.0)).map_err(|error| {
-            let why = causes(&error).unwrap_or_default();
+            // Its first cause says the same twice.
+            let why = error.source().and_then(causes).unwrap_or_default();
             let detail =
                 format!("the query string is not the one expected: {}", without_values(&why));
             Failure::invalid("invalid-query", detail)
         })
+    }
+}
+
+/// The query of a request that takes none.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoQuery {}
+
+/// The query string, if it is UTF-8: what is not would be read as another text.
+fn check_query(parts: &Parts) -> Result<&str> {
+    let query = parts.uri.query().unwrap_or_default();
+    let hex = |digit: u8| char::from(digit).to_digit(16);
+    let (mut bytes, mut rest) = (Vec::with_capacity(query.len()), query.as_bytes());
+    while let [first, behind @ ..] = rest {
+        let escaped = match (first, behind) {
+            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)),
+            _ => None,
+        };
+        match escaped.and_then(|(high, low)| u8::try_from(high * 16 + low).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &behind[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    match std::str::from_utf8(&bytes) {
+        Ok(_) => Ok(query),
+        Err(_) => Err(Failure::invalid("invalid-query", "the query string is not UTF-8")),
     }
 }
 
@@ -130,7 +198,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Pairs {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self> {
-        let query = parts.uri.query().unwrap_or_default();
+        let query = check_query(parts)?;
         Ok(Self(url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
     }
 }

@@ -68,7 +68,7 @@ type Admitted = (Request, Fault);
 
 /// Who asks, and whether they may, before anything is done for them.
 async fn admit(state: &AppState, mut request: Request, class: Class) -> Result<Admitted> {
-    check_encoding(request.headers())?;
+    check_encoding(request.headers(), class)?;
     if state.access == Access::Local {
         request.extensions_mut().insert(Caller::present(&state.identity));
         return Ok((request, Fault::default()));

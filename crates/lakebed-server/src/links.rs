@@ -72,7 +72,7 @@ pub(crate) fn product_path(name: &DatasetName) -> String {
     format!("/v1/products/{}/{}", name.namespace(), name.name())
 }
 
-fn dataset_path(name: &DatasetName) -> String {
+pub(crate) fn dataset_path(name: &DatasetName) -> String {
     format!("/v1/datasets/{}/{}", name.namespace(), name.name())
 }
 

@@ -10,6 +10,9 @@ use lakebed_service::LineageSink;
 use reqwest::Url;
 use tokio::{fs::OpenOptions, io::AsyncWriteExt as _};
 
+/// So many bytes of what a sink says are logged.
+const MOST_SAID: usize = 500;
+
 /// Appends each event to a file, and waits until the disk has it.
 #[derive(Debug)]
 pub struct LineageFile {
@@ -120,10 +123,14 @@ impl LineageSink for LineageUrl {
         if let Some(authorization) = &self.authorization {
             request = request.header(header::AUTHORIZATION, authorization.clone());
         }
-        let status = request.send().await.map_err(io::Error::other)?.status();
+        let answer = request.send().await.map_err(io::Error::other)?;
+        let status = answer.status();
         if is_final(status) {
             // The next one may be to its taste, and would wait for ever behind this one.
-            tracing::warn!(%status, sink = %self.name, "an event of lineage was refused for good");
+            let (about, why) = (about(event), said(answer).await);
+            tracing::warn!(
+                %status, sink = %self.name, %about, why, "an event of lineage was refused for good"
+            );
             return Ok(());
         }
         match status.is_success() {
@@ -131,6 +138,27 @@ impl LineageSink for LineageUrl {
             false => Err(io::Error::other(format!("it answered {status}"))),
         }
     }
+}
+
+/// Which event it is, for whoever looks for it.
+fn about(event: &str) -> String {
+    let event: serde_json::Value = serde_json::from_str(event).unwrap_or_default();
+    let text = |pointer: &str| event.pointer(pointer).and_then(|text| text.as_str());
+    let [kind, job, run] =
+        ["/eventType", "/job/name", "/run/runId"].map(|pointer| text(pointer).unwrap_or("?"));
+    format!("{kind} of {job}, run {run}")
+}
+
+/// The beginning of an answer, as far as it can be shown on a line.
+async fn said(mut answer: reqwest::Response) -> String {
+    let mut bytes = Vec::new();
+    while bytes.len() < MOST_SAID
+        && let Ok(Some(more)) = answer.chunk().await
+    {
+        bytes.extend_from_slice(&more);
+    }
+    bytes.truncate(MOST_SAID);
+    String::from_utf8_lossy(&bytes).chars().flat_map(char::escape_debug).collect()
 }
 
 /// Whether the same event would be refused again, whatever else changes.

@@ -218,9 +218,10 @@ const fn status_of(error: &Error) -> StatusCode {
         | Error::Unfit { .. }
         | Error::Mismatch { .. }
         | Error::ResultTooLarge { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-        Error::Conflict { .. } | Error::Offset { .. } | Error::NotReady { .. } => {
-            StatusCode::CONFLICT
-        }
+        Error::Conflict { .. }
+        | Error::Offset { .. }
+        | Error::NotReady { .. }
+        | Error::NotComputed { .. } => StatusCode::CONFLICT,
         Error::Gone { .. } => StatusCode::GONE,
         Error::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -329,6 +330,7 @@ mod tests {
                 422,
             ),
             (Error::Conflict { message: message() }, 409),
+            (Error::NotComputed { message: message(), hint: None }, 409),
             (Error::Full { message: message() }, 507),
             (Error::Denied { message: message() }, 500),
             (Error::Locked { message: message() }, 503),

@@ -70,7 +70,7 @@ impl From<Class> for Kind {
         match class {
             Class::Read => Self::Read,
             Class::Statement => Self::Statement,
-            Class::Write | Class::Upload => Self::Write,
+            Class::Write | Class::Upload | Class::Event => Self::Write,
         }
     }
 }

@@ -51,6 +51,9 @@ impl Readiness {
             return Err(not_ready("the server is stopping"));
         }
         match self.missing(lake).await {
+            Missing { database: false, store: false } if !lake.publishes() => {
+                Err(not_ready("what is committed cannot be put into the journal"))
+            }
             Missing { database: false, store: false } => Ok(()),
             Missing { database: true, store: false } => {
                 Err(not_ready("the database does not answer"))

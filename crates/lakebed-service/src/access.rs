@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use lakebed_catalog::NotFound;
-use lakebed_core::{Action, DatasetName, Target};
+use lakebed_core::{Action, DatasetName, Target, TokenScope};
 use lakebed_govern::{Denied, Granted, Rights};
 
 use crate::{Ctx, Error, Lake, Result, cache::InForce};
@@ -105,6 +105,23 @@ impl Lake {
             None => Ok(Arc::default()),
             Some(declaration) => self.inner.cache.in_force(&self.inner.catalog, declaration).await,
         }
+    }
+}
+
+/// Whether the credential that was shown is good for `action` on `target`, whatever its holder may do.
+pub(crate) fn scope_allows(ctx: &Ctx, action: Action, target: &Target) -> bool {
+    ctx.identity.scope.as_ref().is_none_or(|scope| scope.allows(action, target))
+}
+
+/// Whether the credential that was shown is good for all that one of scope `other` is.
+///
+/// What the same principal asked for with a larger one is somebody else's to it: who narrows a
+/// credential has it see less, too (D-45).
+pub(crate) fn is_as_much(ctx: &Ctx, other: Option<&TokenScope>) -> bool {
+    match (&ctx.identity.scope, other) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(own), Some(other)) => own.covers(other),
     }
 }
 

@@ -41,8 +41,15 @@ impl Lake {
         let (snapshot, found) = self.inner.catalog.datasets(&filter).await?;
         let rights = self.rights(ctx).await?;
         let known = found.into_iter().filter(|dataset| rights.discovers(&dataset.name));
-        let seen = known.map(|record| seen(&rights, record));
-        Ok((snapshot, seen.collect()))
+        let mut all = Vec::new();
+        for mut record in known {
+            record.newest = match record.newest {
+                Some(newest) => Some(self.counted(newest).await?),
+                None => None,
+            };
+            all.push(seen(&rights, record));
+        }
+        Ok((snapshot, all))
     }
 
     /// One dataset.
@@ -73,7 +80,11 @@ impl Lake {
         let found = self.inner.catalog.history(name, before, limit).await;
         // Says first that there is nothing, in the same words for everybody.
         let Seen { is_readable, record } = self.dataset(ctx, name).await?;
-        Ok(Seen { record: (found?, record.heads), is_readable })
+        let mut versions = Vec::new();
+        for version in found? {
+            versions.push(self.counted(version).await?);
+        }
+        Ok(Seen { record: (versions, record.heads), is_readable })
     }
 
     /// An object that a committed event names: of a dataset that the asker may read. What tells of what a

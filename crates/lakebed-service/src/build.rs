@@ -7,7 +7,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -16,24 +16,27 @@ use lakebed_catalog::Commit;
 use lakebed_contract::Level;
 use lakebed_core::{
     Action, DatasetName, DatasetRef, Declared, DecodeOptions, Derivation, DerivedFrom, EventBody,
-    FormatName, Identity, IngestKey, IngestMode, IngestRefused, InputVersion, LockedInput,
-    ObjectId, Product, Selector, Served, TableRef, Target as Scope, Timestamp, lineage::Lineage,
+    FormatName, Identity, IngestKey, IngestMode, IngestRefused, InputVersion, Ladder, LockedInput,
+    ObjectId, Product, Selector, Served, StageName, TableRef, Target as Scope, Timestamp,
+    lineage::Lineage,
 };
 use lakebed_govern::{CatalogPlan, ContractChange, Rights};
-use lakebed_ingest::{ComputedRows, LocalSource, evolution_to};
+use lakebed_ingest::{ComputedRows, LocalSource, QuarantineReader, Refusal, evolution_to};
 
 use crate::{
     Ctx, Error, ImpactAnswer, IngestOutcome, IngestRequest, IngestStatus, Lake, ProgressSink,
     ResolvedVersion, Result, Seen, Snapshot, SourceInput, Ticket, VersionRecord,
-    access::no_dataset,
+    access::{self, check_reads, forbidden, no_dataset, restricted},
     cache::InForce,
     engine::{
         BoundTable, EngineError, FixedOrder, Parameters, Prepared, QueryJob, QueryLimits,
         StatementKind,
     },
     ingest::{Attempt, Computed, Sources, Target, blocking, key_reused, not_the_source, record_of},
+    live::sees_all,
     progress::Meter,
     reads::{Asked, ReadVersion, Reading},
+    resolve::not_found,
     rows::check_queries,
 };
 
@@ -41,8 +44,12 @@ use crate::{
 pub const BUILD: &str = "build";
 /// How often a lost race is planned again.
 const ATTEMPTS: u32 = 100;
+/// What is said of a product whose owner lacks sight of what it is made of.
+const OWNER_MAY_NOT_READ: &str = "owner-may-not-read";
 /// What is said of a build that failed to those who may not know more.
 pub(crate) const NOT_COMPUTED: &str = "the statement of this product could not be computed";
+/// Rows of a refused answer are looked at for what they break, in files of so many bytes at most.
+const MOST_LOOKED_AT: u64 = 16 << 20;
 /// What the answer is called while it is read.
 pub(crate) const ANSWER: &str = "answer";
 
@@ -87,6 +94,13 @@ pub(crate) struct Meant {
     references: Vec<DatasetRef>,
     inputs: Vec<ResolvedVersion>,
     snapshot: Snapshot,
+}
+
+impl Meant {
+    /// What the statement names.
+    pub(crate) fn references(&self) -> &[DatasetRef] {
+        &self.references
+    }
 }
 
 /// A product and the versions that it would be made of now.
@@ -314,14 +328,18 @@ impl Lake {
         let meter = Arc::new(Meter::new(progress));
         let _stop_workers = meter.cancel_on_drop();
         let _permit = ticket.admitted(|before| meter.queued(before)).await?;
-        let (plan, made) = self.build_until_made(ctx, &request, &meter).await?;
+        let (plan, made) = match self.build_until_made(ctx, &request, &meter).await {
+            Ok(built) => built,
+            Err(error) => return Err(self.told_of_plan(ctx, &request, error).await?),
+        };
         match made {
             Ok(made) => {
                 Ok(BuildOutcome { made, inputs: self.seen_inputs(ctx, plan.inputs).await? })
             }
             Err(error) => {
                 self.put_failure(ctx, &request.product, &plan, &error).await?;
-                Err(self.told_to(ctx, &plan, error).await?)
+                let told = self.told_to(ctx, &request.product, &plan, error).await?;
+                Err(of_product(&request.product, told))
             }
         }
     }
@@ -356,8 +374,18 @@ impl Lake {
             return Err(self.no_product(ctx, &request.product).await?);
         };
         let locked = request.locked.as_deref();
-        let meant = self.meant_by(&request.product, product, locked).await?;
-        let Meant { derivation, prepared, references, inputs, snapshot } = meant;
+        let meant = self.meant_by(&request.product, product, locked).await;
+        if locked.is_some() {
+            // What a pin meant is no answer for whoever may only guess.
+            self.check_pins(ctx, product).await?;
+        }
+        let Meant { derivation, prepared, references, inputs, snapshot } = meant?;
+        if locked.is_some() {
+            let ladder = in_force.declared.ladder();
+            for input in &inputs {
+                self.check_reached(&request.product, product, &ladder, input).await?;
+            }
+        }
         self.check_owner(&request.product, product, &references, &in_force).await?;
         if product.served == Served::Live {
             self.check_depth(&request.product, &inputs).await?;
@@ -379,9 +407,10 @@ impl Lake {
         let references = references_of(&prepared);
         let pinned = match locked {
             None => references.clone(),
-            Some(locked) => pinned(name, &references, locked)?,
+            Some(locked) => pinned(name, product, &references, locked)?,
         };
-        let found = self.resolve_at(&pinned, &product.input_stage).await?;
+        let found = self.find_at(&pinned, &product.input_stage).await?;
+        let found = self.describe(&pinned, found, |_, _| Ok(()))?;
         let (snapshot, mut inputs) = (found.snapshot, found.versions);
         for (reference, input) in references.iter().zip(&mut inputs) {
             input.reference = reference.clone();
@@ -392,6 +421,60 @@ impl Lake {
         });
         let derivation = Derivation::of(product, from.collect());
         Ok(Meant { derivation, prepared, references, inputs, snapshot })
+    }
+
+    /// Refuses whoever pins what they may not read all of, whatever they pin it to: which versions there
+    /// are is data.
+    async fn check_pins(&self, ctx: &Ctx, product: &Product) -> Result<()> {
+        let rights = self.rights(ctx).await?;
+        for TableRef { reference, .. } in self.inner.engine.prepare(&product.sql)?.references {
+            check_reads(&rights, &reference.dataset).map_err(|refusal| match refusal {
+                access::Refusal::Forbidden(denied) => forbidden(&denied),
+                access::Refusal::Restricted(dataset) => restricted(&dataset),
+                access::Refusal::Hidden(why) => not_found(&reference, &why),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a pin that the reference can never have meant: a version of another number, or one that
+    /// never came to the stage at which the product reads.
+    async fn check_reached(
+        &self,
+        name: &DatasetName,
+        product: &Product,
+        ladder: &Ladder,
+        input: &ResolvedVersion,
+    ) -> Result<()> {
+        let (reference, version) = (meant_reference(product, &input.reference), &input.version);
+        let stage = match &reference.selector {
+            Selector::Stage(stage) => stage,
+            Selector::Number(number) if *number != version.number => {
+                return Err(Error::Invalid {
+                    code: "not-locked",
+                    message: format!("the lock pins `{reference}` to v{}", version.number),
+                    hint: Some(format!("`lakebed lock {reference}` pins what it means")),
+                });
+            }
+            _ => return Ok(()),
+        };
+        let needed = ladder.position(stage);
+        let catalog = &self.inner.catalog;
+        let found = catalog.find_reached(&version.dataset, version.version_id).await?;
+        let reached = found.iter().flat_map(|found| &found.reached);
+        let highest = reached.filter_map(|stage| ladder.position(stage)).max().unwrap_or_default();
+        match needed.is_some_and(|needed| highest >= needed) {
+            true => Ok(()),
+            false => Err(Error::Invalid {
+                code: "stage-not-reached",
+                message: format!(
+                    "the lock pins `{}` to v{}, which never came to `{stage}`: `{name}` is made of \
+                     what did",
+                    input.reference, version.number
+                ),
+                hint: Some(format!("`lakebed lock {reference}` pins what it means")),
+            }),
+        }
     }
 
     /// The tables of a statement, all of each: `inputs` are what its references mean.
@@ -422,7 +505,7 @@ impl Lake {
 
     /// The owner must see all of what the product is made of: what others do not see of it is kept
     /// from them where they read the product.
-    async fn check_owner(
+    pub(crate) async fn check_owner(
         &self,
         dataset: &DatasetName,
         product: &Product,
@@ -439,7 +522,7 @@ impl Lake {
         match references.iter().find(is_kept) {
             None => Ok(()),
             Some(reference) => Err(Error::Invalid {
-                code: "owner-may-not-read",
+                code: OWNER_MAY_NOT_READ,
                 message: format!(
                     "`{dataset}` cannot be built: its owner `{}` may not read all of `{}`",
                     product.owner, reference.dataset
@@ -523,7 +606,57 @@ impl Lake {
             live: plan.product.served == Served::Live,
         };
         let mut attempt = Attempt::new(self, ctx, &request, meter).computed(&computed);
-        attempt.make_version(target, &mut sources).await
+        match attempt.make_version(target, &mut sources).await {
+            Err(Error::Refused { code, message, hint, event }) => {
+                let rules = self.broken_rules(event, folder.path()).await;
+                let message = format!("{}{rules}", of_the_answer(&message));
+                let hint = refused_hint(code, hint, event);
+                Err(of_product(product, Error::Refused { code, message, hint, event }))
+            }
+            made => made,
+        }
+    }
+
+    /// The rules that a refused answer breaks, as its rows that were set aside say; nothing where none
+    /// can be read. A place in `folder` is used.
+    async fn broken_rules(&self, event: u64, folder: &Path) -> String {
+        match self.count_rules(event, folder.join("refused")).await {
+            Ok(rules) if rules.is_empty() => String::new(),
+            Ok(rules) => {
+                let rules: Vec<String> =
+                    rules.iter().map(|(rule, rows)| format!("`{rule}` {rows}")).collect();
+                format!("; by rule: {}", some_of(&rules))
+            }
+            Err(error) => {
+                tracing::debug!(%error, event, "rows that were set aside could not be looked at");
+                String::new()
+            }
+        }
+    }
+
+    async fn count_rules(&self, event: u64, path: PathBuf) -> Result<BTreeMap<String, u64>> {
+        let events = self.inner.catalog.events(event.saturating_sub(1), 1).await?;
+        let file = events.into_iter().find_map(|event| match event.body {
+            EventBody::IngestRefused(refused) => refused.quarantine.into_iter().next(),
+            _ => None,
+        });
+        let Some(file) = file.filter(|file| file.object.size_bytes <= MOST_LOOKED_AT) else {
+            return Ok(BTreeMap::new());
+        };
+        let bytes = self.inner.store.get(&file.object).await?;
+        let count = move || {
+            std::fs::write(&path, &bytes).map_err(|error| Error::io(&path, error))?;
+            let mut rules = BTreeMap::new();
+            for row in QuarantineReader::open(&path).map_err(Error::internal)? {
+                for reason in row.map_err(Error::internal)?.reasons {
+                    if !reason.rule.is_empty() {
+                        *rules.entry(reason.rule).or_default() += 1;
+                    }
+                }
+            }
+            Ok(rules)
+        };
+        blocking(count).await
     }
 
     /// Runs the statement and writes its rows to `answer`; says what its columns are made of. It is on
@@ -547,11 +680,11 @@ impl Lake {
             intent.now = Some(now);
         });
         let job = what.job(now);
-        let run = async {
+        let run = meter.unless_cancelled(async {
             let described = self.inner.engine.lineage(job.clone()).await?;
             let stream = self.inner.engine.run(job, &self.inner.store).await?;
             Ok((described.lineage, stream))
-        };
+        });
         let (lineage, stream) = match futures::try_join!(run, reading.intend()) {
             Ok(((lineage, stream), ())) => (lineage, reading.follow(stream)),
             Err(error) => {
@@ -562,9 +695,10 @@ impl Lake {
         let (schema, mut batches) = (stream.schema, stream.batches);
         let created = blocking(move || Ok(ComputedRows::create(&answer, schema))).await?;
         let mut rows = created.map_err(not_the_source)?;
-        while let Some(batch) = batches.next().await {
-            meter.check_cancelled()?;
-            let batch = batch?;
+        // Rows may be long in coming: whoever does not wait for them any more ends the statement.
+        let mut next =
+            async || meter.unless_cancelled(async { Ok(batches.next().await.transpose()?) }).await;
+        while let Some(batch) = next().await? {
             meter.add_rows(batch.num_rows() as u64);
             let written = blocking(move || {
                 let written = rows.write(&batch);
@@ -602,7 +736,7 @@ impl Lake {
             Error::Engine(engine) => {
                 !matches!(engine, EngineError::Internal { .. } | EngineError::Store(_))
             }
-            Error::Invalid { .. } => true,
+            Error::Invalid { .. } | Error::NotComputed { .. } => true,
             _ => false,
         };
         if !is_told {
@@ -642,22 +776,129 @@ impl Lake {
         Ok(inputs)
     }
 
+    /// What the asker is told of a build that could not even be planned: what is wrong with the inputs
+    /// is for those who may read them, and that the owner may not read them for the owner, too.
+    async fn told_of_plan(&self, ctx: &Ctx, request: &BuildRequest, error: Error) -> Result<Error> {
+        match error {
+            Error::Engine(EngineError::Internal { .. } | EngineError::Exhausted { .. }) => {
+                return Ok(error);
+            }
+            Error::Engine(_)
+            | Error::Invalid { .. }
+            | Error::NotComputed { .. }
+            | Error::NotFound { .. }
+            | Error::Corrupt { .. }
+            | Error::Stopped { .. }
+            | Error::Conflict { .. } => {}
+            _ => return Ok(error),
+        }
+        let in_force = self.in_force().await?;
+        let Some(product) = in_force.declared.products.get(&request.product) else {
+            return Ok(error);
+        };
+        let rights = self.rights(ctx).await?;
+        let is_owner = error.code() == OWNER_MAY_NOT_READ && product.owner.as_str() == ctx.actor();
+        if is_owner || self.sees_below(&rights, product, &in_force) {
+            return Ok(of_product(&request.product, error));
+        }
+        Ok(match error {
+            // Refused by name alone, before anything else was said.
+            Error::NotFound { .. } if request.locked.is_some() => error,
+            Error::Corrupt { .. } | Error::Stopped { .. } => Error::internal(error),
+            Error::Conflict { .. } => {
+                Error::Conflict { message: format!("`{}` moved again and again", request.product) }
+            }
+            _ => not_computed(&request.product),
+        })
+    }
+
     /// What the asker is told of an error: messages of the engine may hold values of inputs, and these
-    /// are for those who may read them.
-    async fn told_to(&self, ctx: &Ctx, plan: &Plan, error: Error) -> Result<Error> {
+    /// are for those who may read them, however far below.
+    async fn told_to(
+        &self,
+        ctx: &Ctx,
+        product: &DatasetName,
+        plan: &Plan,
+        error: Error,
+    ) -> Result<Error> {
         let Error::Engine(engine) = &error else { return Ok(error) };
         if matches!(engine, EngineError::Internal { .. } | EngineError::Exhausted { .. }) {
             return Ok(error);
         }
-        let rights = self.rights(ctx).await?;
-        if plan.inputs.iter().all(|input| rights.reads(&input.version.dataset)) {
-            return Ok(error);
+        match sees_all(&self.rights(ctx).await?, &plan.tables) {
+            true => Ok(error),
+            false => Ok(not_computed(product)),
         }
-        Ok(Error::Invalid {
-            code: "build-failed",
-            message: NOT_COMPUTED.to_owned(),
-            hint: Some("whoever may read all that it is made of is told why".to_owned()),
-        })
+    }
+}
+
+/// What is said of a build that failed to those who may not know more.
+fn not_computed(product: &DatasetName) -> Error {
+    Error::Invalid {
+        code: "build-failed",
+        message: format!("`{product}` was not built: {NOT_COMPUTED}"),
+        hint: Some("whoever may read all that it is made of is told why".to_owned()),
+    }
+}
+
+/// What is wrong with an answer, which is no file: its rows have numbers, and lie on no line.
+fn of_the_answer(message: &str) -> String {
+    match message.contains(&format!(" of `{ANSWER}`")) {
+        true => message
+            .replace("the first on line ", "the first is row ")
+            .replace(&format!(" of `{ANSWER}`"), " of the answer"),
+        false => message.to_owned(),
+    }
+}
+
+/// What to do about a refused answer: there is no source to mend, and no option to read it by.
+fn refused_hint(code: &str, hint: Option<String>, event: u64) -> Option<String> {
+    let hint = match code {
+        Refusal::TOO_MANY_QUARANTINED | Refusal::ALL_QUARANTINED => format!(
+            "`lakebed quarantine --event {event} --sample 3` shows such rows; correct the statement, or \
+             let the contract take some (`maxQuarantined`)"
+        ),
+        Refusal::CRITICAL_RULE => format!(
+            "`lakebed quarantine --event {event} --sample 3` shows such rows; correct the statement, or \
+             make the rule an error and let the contract take some (`maxQuarantined`)"
+        ),
+        Refusal::CONTRACT_UNFIT => match hint {
+            Some(hint) if !hint.contains("the file is kept") => hint,
+            _ => "correct the contract, or the statement".to_owned(),
+        },
+        _ => return hint,
+    };
+    Some(hint)
+}
+
+/// What went wrong, by the name of the product: several may be built at once.
+fn of_product(product: &DatasetName, error: Error) -> Error {
+    let of = |message: String| match message.contains(&format!("`{product}`")) {
+        true => message,
+        false => format!("`{product}` was not built: {message}"),
+    };
+    match error {
+        Error::Engine(EngineError::Invalid { message, hint }) => {
+            Error::Engine(EngineError::Invalid { message: of(message), hint })
+        }
+        Error::Engine(EngineError::NotAllowed { message, hint }) => {
+            Error::Engine(EngineError::NotAllowed { message: of(message), hint })
+        }
+        Error::Engine(EngineError::Failed { message }) => {
+            Error::Engine(EngineError::Failed { message: of(message) })
+        }
+        Error::Engine(EngineError::Exhausted { message }) => {
+            Error::Engine(EngineError::Exhausted { message: of(message) })
+        }
+        Error::Invalid { code, message, hint } => {
+            Error::Invalid { code, message: of(message), hint }
+        }
+        Error::Refused { code, message, hint, event } => {
+            Error::Refused { code, message: of(message), hint, event }
+        }
+        Error::NotComputed { message, hint } => Error::NotComputed { message: of(message), hint },
+        Error::NotFound { message, hint } => Error::NotFound { message: of(message), hint },
+        other => other,
     }
 }
 
@@ -749,25 +990,40 @@ pub(crate) fn check_statement(kind: &StatementKind, reads_no_system: bool) -> Re
 
 /// What the references mean by a lock, which has to speak of all of them.
 fn pinned(
-    product: &DatasetName,
+    name: &DatasetName,
+    product: &Product,
     references: &[DatasetRef],
     locked: &[LockedInput],
 ) -> Result<Vec<DatasetRef>> {
     let by_reference: BTreeMap<String, &LockedInput> =
         locked.iter().map(|input| (input.reference.to_string(), input)).collect();
-    let pin = |reference: &DatasetRef| match by_reference.get(&reference.to_string()) {
-        Some(input) => {
-            let digest = input.version_id.object().to_string();
-            let selector = Selector::Digest(digest);
-            Ok(DatasetRef { dataset: reference.dataset.clone(), selector })
+    let pin = |reference: &DatasetRef| {
+        // A lock that says at which stage is about what the product reads, whatever else it pins.
+        let meant = meant_reference(product, reference);
+        let input = by_reference.get(&meant.to_string());
+        match input.or_else(|| by_reference.get(&reference.to_string())) {
+            Some(input) => {
+                let digest = input.version_id.object().to_string();
+                let selector = Selector::Digest(digest);
+                Ok(DatasetRef { dataset: reference.dataset.clone(), selector })
+            }
+            None => Err(Error::Invalid {
+                code: "not-locked",
+                message: format!("`{name}` reads `{meant}`, which the lock does not pin"),
+                hint: Some(format!("`lakebed lock {meant}` adds it")),
+            }),
         }
-        None => Err(Error::Invalid {
-            code: "not-locked",
-            message: format!("`{product}` reads `{reference}`, which the lock does not pin"),
-            hint: Some(format!("`lakebed lock {reference}` adds it")),
-        }),
     };
     references.iter().map(pin).collect()
+}
+
+/// The same reference, which says at which stage a product reads what it names.
+fn meant_reference(product: &Product, reference: &DatasetRef) -> DatasetRef {
+    let mut meant = reference.clone();
+    if meant.selector == Selector::Default && product.input_stage != StageName::raw() {
+        meant.selector = Selector::Stage(product.input_stage.clone());
+    }
+    meant
 }
 
 fn inputs_of(inputs: &[ResolvedVersion]) -> Vec<InputVersion> {
@@ -810,9 +1066,7 @@ pub(crate) fn ingest_of(
 }
 
 /// A statement whose answer no table can hold.
-fn not_the_source_of(
-    product: &DatasetName,
-) -> impl FnOnce(lakebed_ingest::Refusal) -> Error + use<> {
+fn not_the_source_of(product: &DatasetName) -> impl FnOnce(Refusal) -> Error + use<> {
     let product = product.clone();
     move |refusal| match refusal.is_about_the_source() {
         false => not_the_source(refusal),

@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use lakebed_catalog::Catalog;
+use lakebed_catalog::{Catalog, JournalState};
 use lakebed_core::{Check, LakeFile, ObjectId, Outcome, Timestamp};
 use lakebed_store::{Root, Store};
 
@@ -98,19 +98,31 @@ async fn fits(store: &Store, catalog: &Catalog, file: &LakeFile) -> Result<Check
         (true, 0) => Check::failed(
             "journal",
             "the journal goes on where this database ends",
-            "the database is older than the lake: move it away, then run `lakebed rebuild`",
+            "the database is older than the lake: run `lakebed rebuild --replace`",
         ),
         (_, 0) => {
             let (segments, events) = (state.segment, state.journaled_seq);
             let detail = format!("fits the database: {segments} segments, {events} events");
             Check::ok("journal", detail)
         }
-        (_, waiting) => Check::warning(
+        (_, waiting) => waits(catalog, state, waiting).await,
+    })
+}
+
+/// Whether what waits for the journal can be put into it.
+async fn waits(catalog: &Catalog, state: JournalState, waiting: u64) -> Check {
+    match catalog.events_between(state.journaled_seq, state.last_seq).await {
+        Ok(_) => Check::warning(
             "journal",
             format!("{waiting} events are committed and not in the journal yet"),
             "if no server is running, the next command publishes them",
         ),
-    })
+        Err(error) => Check::failed(
+            "journal",
+            format!("{waiting} events are committed and cannot be put into the journal: {error}"),
+            "nobody was told of them: `lakebed rebuild --replace` makes the database without them",
+        ),
+    }
 }
 
 fn failed(name: &'static str, error: &Error) -> Check {

@@ -3,6 +3,8 @@
 //! The engine names the references a statement reads, is handed one serialisable value that holds
 //! everything it may know ([`QueryJob`]), and returns an Arrow stream. It never sees the catalog.
 
+use std::ops::Range;
+
 use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -25,8 +27,18 @@ pub struct Prepared {
     pub references: Vec<TableRef>,
     /// Every table of the system that it names, without repetitions.
     pub system: Vec<SystemTable>,
-    /// The names of its placeholders, without repetitions: `name` for `$name`, `1` for `$1`.
-    pub placeholders: Vec<String>,
+    /// Its placeholders, each name once.
+    pub placeholders: Vec<Placeholder>,
+}
+
+/// A placeholder of a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placeholder {
+    /// Its name: `name` for `$name`, `1` for `$1`.
+    pub name: String,
+    /// The bytes of the statement where it stands for a value of its own, in order. Elsewhere, as behind
+    /// `DATE` or `INTERVAL`, the grammar takes a literal alone.
+    pub places: Vec<Range<usize>>,
 }
 
 /// Tables that the lake makes of itself, for whoever asks.

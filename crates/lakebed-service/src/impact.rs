@@ -16,9 +16,9 @@ use lakebed_core::{
 use lakebed_govern::Rights;
 
 use crate::{
-    Ctx, Lake, Result, VersionRecord,
+    Ctx, Error, Lake, Result, VersionRecord,
     build::references_of,
-    engine::{Parameters, QueryJob, QueryLimits},
+    engine::{EngineError, Parameters, QueryJob, QueryLimits},
     lineage::{Columns, Sees, no_column},
     reads::{Asked, ReadBody, ReadEnding, ReadIntent, StoredRead},
 };
@@ -58,6 +58,10 @@ pub struct ImpactProduct {
     pub columns: BTreeSet<String>,
     /// Whether it would have other rows.
     pub other_rows: bool,
+    /// Whether nothing is noted of its columns, as of what a program made: anything in it can change.
+    pub anything: bool,
+    /// Whether its statement cannot be computed any more of what is there now.
+    pub is_broken: bool,
 }
 
 /// A lock that names a version of it.
@@ -105,17 +109,20 @@ impl Changed {
 struct Effect {
     columns: BTreeSet<String>,
     other_rows: bool,
+    anything: bool,
 }
 
 impl Effect {
     fn is_none(&self) -> bool {
-        self.columns.is_empty() && !self.other_rows
+        self.columns.is_empty() && !self.other_rows && !self.anything
     }
 
     /// Other rows are other values in all columns.
     fn changed(&self, before: &Changed) -> Changed {
         match before {
-            Changed::Columns(_) if !self.other_rows => Changed::Columns(self.columns.clone()),
+            Changed::Columns(_) if !self.other_rows && !self.anything => {
+                Changed::Columns(self.columns.clone())
+            }
             _ => Changed::All,
         }
     }
@@ -135,6 +142,8 @@ struct Consumer {
     /// What it is made of, as it is declared and as its newest version was made; none where nothing is
     /// noted, and so everything has to do with everything.
     lineages: Vec<Option<Arc<Lineage>>>,
+    /// Whether it cannot be computed as it is declared.
+    is_broken: bool,
 }
 
 impl Lake {
@@ -235,7 +244,8 @@ impl Lake {
                     None => Columns::All,
                 };
                 let effect = effect(&consumer, &input, &changed, &seen);
-                if name == *dataset || (is_about_columns && effect.is_none()) {
+                let is_told = !is_about_columns || !effect.is_none() || consumer.is_broken;
+                if name == *dataset || !is_told {
                     continue;
                 }
                 let told = found.entry(name.clone()).or_insert_with(|| ImpactProduct {
@@ -246,12 +256,16 @@ impl Lake {
                     built: None,
                     columns: BTreeSet::new(),
                     other_rows: false,
+                    anything: false,
+                    is_broken: false,
                 });
+                told.is_broken |= consumer.is_broken;
                 told.is_declared |= consumer.declared.is_some();
                 told.built = told.built.max(consumer.built.as_ref().map(|built| built.number));
                 if is_about_columns {
                     told.columns.extend(effect.columns.iter().cloned());
                     told.other_rows |= effect.other_rows;
+                    told.anything |= effect.anything;
                 }
                 let after = effect.changed(&changed);
                 if is_more(&mut known, &name, &after) {
@@ -273,12 +287,15 @@ impl Lake {
         let mut consumers: BTreeMap<DatasetName, Consumer> = BTreeMap::new();
         for (name, product) in &declared.products {
             if knows(&sees.rights, name, product) && self.reads_dataset(product, input) {
+                // What cannot be computed shows nobody anything else: what was built of it may.
+                let lineage = self.declared_lineage(product).await?;
                 consumers.insert(
                     name.clone(),
                     Consumer {
                         declared: Some(product.clone()),
                         built: None,
-                        lineages: vec![self.declared_lineage(product).await],
+                        is_broken: lineage.is_none(),
+                        lineages: lineage.into_iter().map(Some).collect(),
                     },
                 );
             }
@@ -291,6 +308,7 @@ impl Lake {
                 declared: None,
                 built: None,
                 lineages: Vec::new(),
+                is_broken: false,
             });
             consumer.lineages.push(lineage);
             consumer.built = Some(built);
@@ -305,13 +323,15 @@ impl Lake {
         })
     }
 
-    /// What a statement would be made of now; none where that cannot be said.
-    async fn declared_lineage(&self, product: &Product) -> Option<Arc<Lineage>> {
+    /// What a statement would be made of now; none where it cannot be computed of what is there. It is
+    /// planned, and no row is read.
+    pub(crate) async fn declared_lineage(&self, product: &Product) -> Result<Option<Arc<Lineage>>> {
         match self.analyse(product).await {
-            Ok(lineage) => Some(Arc::new(lineage)),
+            Ok(lineage) => Ok(Some(Arc::new(lineage))),
+            Err(error) if is_unavailable(&error) => Err(error),
             Err(error) => {
-                tracing::debug!(%error, "a product could not be analysed");
-                None
+                tracing::debug!(%error, "a product cannot be computed");
+                Ok(None)
             }
         }
     }
@@ -401,6 +421,20 @@ impl Lake {
     }
 }
 
+/// Whether an error says nothing of the product, but that catalog, store or engine do not answer.
+const fn is_unavailable(error: &Error) -> bool {
+    !matches!(
+        error,
+        Error::NotFound { .. }
+            | Error::Invalid { .. }
+            | Error::NotComputed { .. }
+            | Error::Refused { .. }
+            | Error::Unfit { .. }
+            | Error::Forbidden { .. }
+            | Error::Engine(_)
+    ) || matches!(error, Error::Engine(EngineError::Internal { .. }))
+}
+
 /// A read, as far as it is on record.
 pub(crate) struct Read {
     pub(crate) at: Timestamp,
@@ -457,7 +491,7 @@ fn effect(consumer: &Consumer, input: &DatasetName, changed: &Changed, seen: &Co
     let mut effect = Effect { other_rows: *changed == Changed::All, ..Effect::default() };
     for lineage in &consumer.lineages {
         let Some(lineage) = lineage else {
-            effect.other_rows = true;
+            effect.anything = true;
             continue;
         };
         let ids: BTreeSet<VersionId> =

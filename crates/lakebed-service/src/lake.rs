@@ -3,7 +3,10 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -128,6 +131,8 @@ pub(crate) struct Inner {
     pub(crate) cache: Cache,
     pub(crate) listener: Listener,
     pub(crate) default_stage: StageName,
+    /// Whether the last try to publish what others left failed.
+    cannot_publish: AtomicBool,
 }
 
 /// What a lake says of itself.
@@ -211,6 +216,7 @@ impl Lake {
             cache: Cache::default(),
             listener,
             default_stage: StageName::raw(),
+            cannot_publish: AtomicBool::new(false),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -237,13 +243,13 @@ impl Lake {
         let mut seen = None;
         loop {
             tokio::time::sleep(TENDED_EVERY).await;
-            seen = match self.inner.journal.publish_leftovers(seen).await {
-                Ok(unpublished) => unpublished,
-                Err(error) => {
-                    tracing::warn!(%error, "what is committed could not be published");
-                    None
-                }
-            };
+            let published = self.inner.journal.publish_leftovers(seen).await;
+            self.inner.cannot_publish.store(published.is_err(), Ordering::Relaxed);
+            seen = published.unwrap_or_else(|error| {
+                tracing::warn!(%error, "what is committed could not be published");
+                // Until that is over, it is tried at every look.
+                seen
+            });
             if let Err(error) = self.inner.reads.publish().await {
                 tracing::warn!(%error, "what was read could not be put into a segment");
             }
@@ -280,6 +286,13 @@ impl Lake {
     /// When the catalog cannot be read.
     pub async fn check_catalog(&self) -> Result<()> {
         self.journal_state().await.map(drop)
+    }
+
+    /// Whether what is committed gets into the journal, as far as [`Lake::tend`] has seen. As long as it
+    /// does not, nothing that is committed becomes visible.
+    #[must_use]
+    pub fn publishes(&self) -> bool {
+        !self.inner.cannot_publish.load(Ordering::Relaxed)
     }
 
     /// How busy the database's connections are.
@@ -335,23 +348,20 @@ pub fn shown_catalog_url(url: &str) -> String {
     Catalog::shown_url(url)
 }
 
-/// Moves the catalog at an address of PostgreSQL aside, into a schema whose name is returned; none
-/// if there is nothing, or the address is that of a file, which its owner can move.
-///
-/// # Errors
-/// When the database cannot be reached or changed.
-pub async fn set_catalog_aside(url: &str) -> Result<Option<String>> {
-    match url.starts_with("sqlite:") {
-        true => Ok(None),
-        false => Ok(Catalog::set_aside(url).await?),
-    }
-}
-
 /// Opens the database that `config` names, or the folder lake's own.
 pub(crate) async fn open_catalog(config: &LakeConfig, lake: LakeId) -> Result<Catalog> {
+    Ok(Catalog::open(&catalog_url(config)?, lake).await?)
+}
+
+/// The address of the database that `config` names, or of the folder lake's own.
+pub(crate) fn catalog_url(config: &LakeConfig) -> Result<String> {
     match (&config.catalog_url, &config.root) {
-        (Some(url), _) => Ok(Catalog::open(url, lake).await?),
-        (None, Root::Folder(folder)) => Ok(Catalog::open_file(&catalog_file(folder), lake).await?),
+        (Some(url), _) => Ok(url.clone()),
+        (None, Root::Folder(folder)) => {
+            let file = catalog_file(folder);
+            let file = std::path::absolute(&file).map_err(|error| Error::io(&file, error))?;
+            Ok(Catalog::url_of_file(&file)?)
+        }
         (None, root) => Err(Error::Invalid {
             code: "catalog-needed",
             message: format!("the lake `{root}` is no folder, so its database must be named"),

@@ -72,8 +72,7 @@ pub use job::{
 };
 pub use journal::{ChainSegment, Link, Segment, SegmentBytes};
 pub use lake::{
-    Lake, LakeConfig, LakeInfo, LakeParts, OpenMode, WorkLimits, catalog_file, set_catalog_aside,
-    shown_catalog_url,
+    Lake, LakeConfig, LakeInfo, LakeParts, OpenMode, WorkLimits, catalog_file, shown_catalog_url,
 };
 pub use lakebed_catalog::{
     DatasetRecord, Declaration, JobState, LineageFilter, NoticeRecord, PoolState, ReviewRecord,
@@ -85,7 +84,9 @@ pub use lineage::{
     ColumnEdge, Direction, LineageAnswer, LineageEdge, LineageRequest, LineageVersion, RowsEdge,
 };
 pub use observe::{IngestEnded, IngestEnding, Observer, SegmentOrigin};
-pub use openlineage::{LineageEventsSeen, LineageSink, LineageToTell, SeenLineageEvent};
+pub use openlineage::{
+    LineageEventsSeen, LineageSink, LineageToTell, MAX_EVENT_BYTES, SeenLineageEvent,
+};
 pub use people::{AppliedCatalog, ApplyCatalog, DeclaredCatalog};
 pub use probe::{NoProbe, Probe};
 pub use profile::ProfileAnswer;
@@ -98,11 +99,13 @@ pub use reads::{
     Asked, ReadBody, ReadColumns, ReadEnding, ReadIntent, ReadOutcome, ReadVersion, Receipt,
     ReceiptOutcome, ReceiptVersion, Replay, StoredRead, Verdict,
 };
-pub use rebuild::{RebuildReport, rebuild};
+pub use rebuild::{RebuildReport, rebuild, rebuild_replacing};
 pub use refresh::Looked;
 pub use report::{Report, ReportFinding, ReportKind};
 pub use resolve::{Detail, Resolution, ResolvedVersion, VersionDetail};
-pub use rows::{Age, ProductShape, QueryOfProduct, RowsPage, RowsRequest, Staleness, has_values};
+pub use rows::{
+    Age, ProductNotice, ProductShape, QueryOfProduct, RowsPage, RowsRequest, Staleness, has_values,
+};
 pub use run::{
     AbortRun, BeginRun, CommitRun, RunInput, RunOutcome, RunOutputs, RunStanding, SeenInput,
     SeenRun,

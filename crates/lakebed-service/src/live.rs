@@ -7,14 +7,17 @@
 //! see all that they are made of. Whatever needs files (a fetch, a promotion, a check of the contract)
 //! has them written once, in the order and to the bytes of a build; from then on they are read.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use lakebed_catalog::{Commit, NotFound, ResolveOutcome};
 use lakebed_core::{
     DatasetName, DatasetRef, Declared, DecodeOptions, Derivation, EventBody, FileEntry, FormatName,
     Identity, ListRef, Manifest, ObjectId, Product, Selector, Served, StageName, TableList,
-    VersionMaterialised,
+    TableRef, VersionMaterialised,
     policy::{Restriction, Sight},
 };
 use lakebed_govern::Rights;
@@ -36,6 +39,12 @@ use crate::{
 const LOOKS: u32 = 4;
 /// What requests of the lake itself are called.
 const LIVE: &str = "live";
+
+/// What to do where a statement does not fit what it is about.
+const MEND: &str = "declare its statement anew, or mend what it is made of";
+
+/// Who is told why something cannot be computed.
+const TOLD_TO_READERS: &str = "whoever may read all that it is made of is told why";
 
 /// So many live products may be made of each other, one below the other.
 const MOST_DEEP: u32 = 8;
@@ -127,11 +136,35 @@ impl Lake {
             }
             let moved = self.bring_up_to_date(name, product, newest, in_force).await;
             has_moved |= moved.map_err(|error| match rights {
-                Some(rights) => told(error, name, self.is_told(rights, name, product)),
-                None => error,
+                Some(rights) => told(error, name, self.sees_below(rights, product, in_force)),
+                // Whoever asks is told as much as is theirs, above.
+                None => told(error, name, true),
             })?;
         }
         Ok(has_moved)
+    }
+
+    /// Whether somebody may see all that a product is made of, as it is declared, also by way of other
+    /// live ones. To build it does not take as much.
+    pub(crate) fn sees_below(
+        &self,
+        rights: &Rights,
+        product: &Product,
+        in_force: &InForce,
+    ) -> bool {
+        let (mut seen, mut next) = (BTreeSet::new(), vec![product]);
+        while let Some(product) = next.pop() {
+            let Ok(prepared) = self.inner.engine.prepare(&product.sql) else { return false };
+            for TableRef { reference, .. } in prepared.references {
+                if !rights.reads(&reference.dataset) {
+                    return false;
+                }
+                let below = in_force.declared.products.get(&reference.dataset);
+                let below = below.filter(|below| below.served == Served::Live);
+                next.extend(below.filter(|_| seen.insert(reference.dataset)));
+            }
+        }
+        true
     }
 
     /// Makes the first version of every live product of which it can be made, so that it is there.
@@ -167,6 +200,10 @@ impl Lake {
             let meant = Box::pin(self.meant_by(name, product, None)).await?;
             let derivation = manifest.derivation.map(|derivation| derivation.id);
             if derivation == Some(meant.derivation.digest()) && manifest.contract == contract {
+                // Nothing moved, and its rows are computed nevertheless: in the owner's name.
+                if newest.live {
+                    self.check_owner(name, product, meant.references(), in_force).await?;
+                }
                 return Ok(false);
             }
         }
@@ -477,7 +514,7 @@ fn followed<'a>(
 }
 
 /// Whether somebody may see all of these tables, and of those that they are computed from.
-fn sees_all(rights: &Rights, tables: &[BoundTable]) -> bool {
+pub(crate) fn sees_all(rights: &Rights, tables: &[BoundTable]) -> bool {
     tables.iter().all(|table| {
         let below = table.computed.as_ref();
         rights.reads(&table.dataset) && below.is_none_or(|below| sees_all(rights, &below.tables))
@@ -491,30 +528,45 @@ fn owner_of(version: &VersionRecord) -> Result<lakebed_core::PrincipalName> {
     })
 }
 
-/// What is said of a live product that cannot be computed. Why is for whoever may know what it is made
+/// What is said of a live product that cannot be computed. Why is for whoever may see all that it is made
 /// of.
 fn told(error: Error, name: &DatasetName, is_told: bool) -> Error {
     match error {
-        // It names an object, of which others need not know.
-        Error::Corrupt { .. } if !is_told => return Error::internal(error),
+        // They name objects and products, of which others need not know.
+        Error::Corrupt { .. } | Error::Stopped { .. } if !is_told => {
+            return Error::internal(error);
+        }
+        Error::Conflict { .. } if !is_told => {
+            return Error::Conflict { message: format!("`{name}` moved again and again") };
+        }
         Error::Engine(EngineError::Internal { .. }) => return error,
         Error::Engine(_)
         | Error::Invalid { .. }
+        | Error::NotComputed { .. }
         | Error::NotFound { .. }
         | Error::Forbidden { .. }
         | Error::Refused { .. } => {}
         _ => return error,
     }
     let (why, hint) = match is_told {
+        // Whoever asks wrote no statement whose words could be mended.
+        true if matches!(error, Error::Engine(_)) => (error.to_string(), Some(MEND.to_owned())),
         true => (error.to_string(), error.hint()),
-        false => (
-            NOT_COMPUTED.to_owned(),
-            Some("whoever may know what it is made of is told why".to_owned()),
-        ),
+        false => (NOT_COMPUTED.to_owned(), Some(TOLD_TO_READERS.to_owned())),
     };
-    Error::Invalid {
-        code: "live-failed",
+    Error::NotComputed {
         message: format!("`{name}` is served live, and cannot be computed now: {why}"),
         hint,
+    }
+}
+
+/// The same error for those of whom it is not known what they may see.
+pub(crate) fn without_reason(error: Error) -> Error {
+    match error {
+        Error::NotComputed { .. } => Error::NotComputed {
+            message: format!("a live product cannot be computed now: {NOT_COMPUTED}"),
+            hint: Some(TOLD_TO_READERS.to_owned()),
+        },
+        _ => error,
     }
 }

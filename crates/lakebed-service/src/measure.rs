@@ -242,6 +242,7 @@ fn value(cell: &ArrayRef) -> Value {
     }
 }
 
+/// The point in time; of one that no clock shows the nearest that one does.
 fn time(cell: &ArrayRef) -> Option<Timestamp> {
     const DAY: i64 = 86_400_000_000;
     if cell.is_null(0) {

@@ -162,9 +162,12 @@ const fn ending(outcome: &Result<IngestOutcome>) -> IngestEnding {
             IngestStatus::Committed => IngestEnding::Committed,
             IngestStatus::Unchanged => IngestEnding::Unchanged,
         },
-        Err(Error::NotFound { .. } | Error::Invalid { .. } | Error::Refused { .. }) => {
-            IngestEnding::Refused
-        }
+        Err(
+            Error::NotFound { .. }
+            | Error::Invalid { .. }
+            | Error::NotComputed { .. }
+            | Error::Refused { .. },
+        ) => IngestEnding::Refused,
         Err(Error::Cancelled) => IngestEnding::Cancelled,
         Err(_) => IngestEnding::Failed,
     }

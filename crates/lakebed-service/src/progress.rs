@@ -62,6 +62,7 @@ struct State {
     reported_at: Option<Instant>,
 }
 
+/// Between two reports; and between two looks whether to stop, while there is nothing else to do.
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Meter {
@@ -106,6 +107,21 @@ impl Meter {
     /// [`Error::Cancelled`] when the work should stop.
     pub(crate) fn check_cancelled(&self) -> Result<()> {
         if self.is_cancelled() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// What `work` comes to, or [`Error::Cancelled`] as soon as it should stop; then it is dropped.
+    pub(crate) async fn unless_cancelled<T>(
+        &self,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            self.check_cancelled()?;
+            tokio::select! {
+                done = &mut work => return done,
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
     }
 
     /// The work waits for its turn.

@@ -1,11 +1,12 @@
 //! What of a lake needs somebody: datasets that nobody answers for, that nobody described, that nobody
-//! reads, and that are older than they could be or were promised to be.
+//! reads, that cannot be computed any more, and that are older than they could be or were promised to be.
 //!
 //! It is about the datasets that the asker may query or is steward of, and tells of no other: what a
 //! product is made of counts as far as they may know of it.
 
 use std::collections::BTreeSet;
 
+use lakebed_contract::is_ahead;
 use lakebed_core::{Action, DatasetName, Product, Served, Target, contract::Contract};
 
 use crate::{Ctx, DatasetRecord, Lake, Result, Seen, VersionRecord, lineage::Sees};
@@ -43,6 +44,8 @@ pub enum ReportKind {
     Ownerless,
     /// It, or some of its columns, are not described.
     Undocumented,
+    /// It is a product, and cannot be computed any more of what is there now.
+    Broken,
     /// It is a product, and what it is made of has newer heads.
     Stale,
     /// It is older than its contract allows.
@@ -58,6 +61,7 @@ impl ReportKind {
         match self {
             Self::Ownerless => "ownerless",
             Self::Undocumented => "undocumented",
+            Self::Broken => "broken",
             Self::Stale => "stale",
             Self::Late => "late",
             Self::Unread => "unread",
@@ -127,6 +131,15 @@ impl Lake {
         }
         let Some(newest) = &subject.record.newest else { return Ok(found) };
         if let Some(product) = subject.product
+            && self.declared_lineage(product).await?.is_none()
+        {
+            // Why tells of what it is made of: whoever may know that is told when they ask for its rows.
+            let detail = match product.served {
+                Served::Live => "it is served live, and cannot be computed now: nobody can read it",
+                _ => "it cannot be built any more of what is there now",
+            };
+            found.push((ReportKind::Broken, detail.to_owned()));
+        } else if let Some(product) = subject.product
             && let Some(detail) = self.stale(sees, product, newest).await?
         {
             found.push((ReportKind::Stale, detail));
@@ -231,6 +244,10 @@ impl Lake {
                     .and_then(|report| report.findings.newest.get(&promise.id).copied()),
             };
             let Some(at) = at else { continue };
+            if is_ahead(at, self.inner.clock.now()) {
+                missed.push(format!("`{}`: its newest value lies in the future", promise.id));
+                continue;
+            }
             let age = u64::try_from((now - at.as_micros()) / SECOND_MICROS).unwrap_or_default();
             if age > promise.max_age_seconds {
                 missed.push(format!(

@@ -10,7 +10,7 @@ use crate::{
     Ctx, Error, Lake, Result, Snapshot, VersionRecord,
     access::{Refusal, check_queries, check_reads, forbidden, restricted},
     cache::InForce,
-    live::FoundFor,
+    live::{FoundFor, without_reason},
     reads::{Asked, Reading},
 };
 
@@ -165,13 +165,14 @@ impl Lake {
         self.describe(references, found, |_, _| Ok(()))
     }
 
-    /// The same where a bare name means the head of `stage`.
+    /// The same where a bare name means the head of `stage`, and live products are followed: why one
+    /// cannot be computed is not told, as nobody was asked whether it may be.
     pub(crate) async fn resolve_at(
         &self,
         references: &[DatasetRef],
         stage: &StageName,
     ) -> Result<Resolution> {
-        let found = self.find_at(references, stage).await?;
+        let found = self.find_at(references, stage).await.map_err(without_reason)?;
         self.describe(references, found, |_, _| Ok(()))
     }
 

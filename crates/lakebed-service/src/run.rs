@@ -14,9 +14,9 @@ use bytes::Bytes;
 use futures::TryStreamExt as _;
 use lakebed_catalog::{BegunRun, Commit, RunState};
 use lakebed_core::{
-    DatasetName, DatasetRef, DecodeOptions, DerivedFrom, Event, EventBody, IngestMode,
+    Action, DatasetName, DatasetRef, DecodeOptions, DerivedFrom, Event, EventBody, IngestMode,
     InputVersion, Invocation, LockedInput, ObjectId, Program, RunCommitted, RunOutput, RunRecord,
-    Selector, StoredObject, Timestamp, VersionId,
+    Selector, StoredObject, Target, Timestamp, VersionId,
 };
 use lakebed_govern::Rights;
 use lakebed_store::Trust;
@@ -457,7 +457,12 @@ impl Lake {
     /// # Errors
     /// When the catalog cannot be read.
     pub async fn runs(&self, ctx: &Ctx, limit: u32) -> Result<Vec<SeenRun>> {
-        let begun = self.inner.catalog.begun_runs(ctx.actor(), limit).await?;
+        // Which of them are for a credential with a scope is known when they are read.
+        let read = if ctx.identity.scope.is_some() { limit.max(PAGE) } else { limit };
+        let mut begun = self.inner.catalog.begun_runs(ctx.actor(), read).await?;
+        if ctx.identity.scope.is_some() {
+            begun.retain(|row| read_begun(row).is_ok_and(|begun| begun.is_in_scope(ctx)));
+        }
         let mut events = Vec::new();
         let mut before = None;
         let rights = loop {
@@ -569,12 +574,18 @@ impl Lake {
         Ok(Some(RunOutcome { run, outputs }))
     }
 
+    /// A run of the asker's, as far as the credential that was shown is good for what it is about.
     async fn begun_run(&self, ctx: &Ctx, id: &str) -> Result<BegunRun> {
-        self.inner.catalog.find_begun(ctx.actor(), id).await?.ok_or_else(no_run)
+        let found = self.inner.catalog.find_begun(ctx.actor(), id).await?.ok_or_else(no_run)?;
+        match read_begun(&found)?.is_in_scope(ctx) {
+            true => Ok(found),
+            false => Err(no_run()),
+        }
     }
 
     /// A run of the asker's that is under way, and is heard of now.
     async fn live_run(&self, ctx: &Ctx, id: &str) -> Result<BegunRun> {
+        self.begun_run(ctx, id).await?;
         let now = self.inner.clock.now();
         let is_live = self.inner.catalog.hear_of_run(ctx.actor(), id, now).await?;
         let begun = self.begun_run(ctx, id).await?;
@@ -593,7 +604,8 @@ impl Lake {
     }
 
     async fn same_run(&self, ctx: &Ctx, row: BegunRun, asked: &BeginRun) -> Result<SeenRun> {
-        match read_begun(&row)?.asked == *asked {
+        let begun = read_begun(&row)?;
+        match begun.asked == *asked && begun.is_in_scope(ctx) {
             true if row.state == RunState::Committed => self.run(ctx, &row.id).await,
             true => self.seen_begun(&self.rights(ctx).await?, row),
             false => Err(key_reused()),
@@ -697,6 +709,31 @@ enum Made {
     Before(Box<VersionRecord>),
     /// It is made now, by these of all changes.
     Now(Box<Prepared>, std::ops::Range<usize>),
+}
+
+impl Begun {
+    fn is_in_scope(&self, ctx: &Ctx) -> bool {
+        let inputs = self.inputs.iter().map(LockedInput::dataset);
+        is_in_scope(ctx, inputs, self.asked.outputs.iter())
+    }
+}
+
+/// Whether the credential that was shown is good for reading all that a run reads and for making all that
+/// it makes; of one that did not say what it will make, for making something.
+fn is_in_scope<'a>(
+    ctx: &Ctx,
+    mut inputs: impl Iterator<Item = &'a DatasetName>,
+    outputs: impl Iterator<Item = &'a DatasetName>,
+) -> bool {
+    let Some(scope) = &ctx.identity.scope else { return true };
+    let may =
+        |action, dataset: &DatasetName| scope.allows(action, &Target::Dataset(dataset.clone()));
+    let mut outputs = outputs.peekable();
+    let makes = match outputs.peek() {
+        Some(_) => outputs.all(|dataset| may(Action::Ingest, dataset)),
+        None => scope.0.iter().any(|entry| entry.may.contains(&Action::Ingest)),
+    };
+    makes && inputs.all(|dataset| may(Action::Read, dataset))
 }
 
 impl RunInput {
@@ -813,7 +850,12 @@ fn read_begun(row: &BegunRun) -> Result<Begun> {
 
 fn is_seen(ctx: &Ctx, rights: &Rights, event: &Event) -> bool {
     match &event.body {
-        EventBody::RunCommitted(run) => event.actor == ctx.actor() || reads_run(rights, run),
+        EventBody::RunCommitted(run) => {
+            let inputs = run.inputs.iter().map(LockedInput::dataset);
+            let outputs = run.outputs.iter().map(|output| &output.dataset);
+            let is_theirs = event.actor == ctx.actor() && is_in_scope(ctx, inputs, outputs);
+            is_theirs || reads_run(rights, run)
+        }
         _ => false,
     }
 }

@@ -5,6 +5,8 @@
 //! no larger scope, and not for longer than the token that it shows. Who may `admin` the lake makes
 //! and revokes them for others.
 
+use std::collections::BTreeSet;
+
 use lakebed_catalog::{Commit, TokenRecord};
 use lakebed_core::{
     Action, EventBody, Identity, PrincipalName, SecretToken, Standing, Target, Timestamp,
@@ -138,7 +140,8 @@ impl Lake {
         record.map(|record| (secret, record)).ok_or_else(|| missing(None))
     }
 
-    /// The caller's tokens, or everybody's, the newest first.
+    /// The caller's tokens, or everybody's, the newest first. A credential with a scope stands for itself
+    /// alone: it sees the token that was shown, and those that were made with it.
     ///
     /// # Errors
     /// [`Error::Forbidden`] for everybody's without `admin`.
@@ -147,14 +150,19 @@ impl Lake {
             return Err(forbidden("only who may `admin` the lake sees the tokens of others"));
         }
         let of = (!everybodys).then_some(&ctx.identity.principal);
-        Ok(self.inner.catalog.tokens(of).await?)
+        let mut tokens = self.inner.catalog.tokens(of).await?;
+        if !everybodys && ctx.identity.scope.is_some() {
+            let own = own_tokens(ctx, &tokens);
+            tokens.retain(|token| own.contains(&token.id));
+        }
+        Ok(tokens)
     }
 
     /// Takes a token back, with all that were made with it where that is asked for. From when this
     /// returns it proves nothing, on any server. Doing it again changes nothing.
     ///
     /// # Errors
-    /// [`Error::NotFound`], for the tokens of others without `admin` as well.
+    /// [`Error::NotFound`], for tokens that [`Self::tokens`] does not list as well.
     pub async fn revoke_token(
         &self,
         ctx: &Ctx,
@@ -162,10 +170,11 @@ impl Lake {
         and_made_with_it: bool,
     ) -> Result<TokenRecord> {
         let found = self.inner.catalog.find_token(id).await?;
-        let may_admin = self.may_admin(ctx).await?;
-        let is_theirs =
-            |token: &TokenRecord| may_admin || token.principal == ctx.identity.principal;
-        let found = found.filter(is_theirs).ok_or_else(|| missing(Some(id)))?;
+        let is_theirs = match self.may_admin(ctx).await? {
+            true => found.is_some(),
+            false => self.tokens(ctx, false).await?.iter().any(|token| token.id == id),
+        };
+        let found = found.filter(|_| is_theirs).ok_or_else(|| missing(Some(id)))?;
         if found.revoked_at.is_some() && !and_made_with_it {
             return Ok(found);
         }
@@ -251,6 +260,18 @@ fn judge(
     Ok(ProvedToken { identity, token: ShownToken { id: found.id, expires_at: found.expires_at } })
 }
 
+/// Of these tokens, newest first, the one that was shown and all that were made with it.
+fn own_tokens(ctx: &Ctx, tokens: &[TokenRecord]) -> BTreeSet<TokenId> {
+    let mut own: BTreeSet<TokenId> = ctx.token.iter().map(|token| token.id).collect();
+    // A token is older than those that were made with it.
+    for token in tokens.iter().rev() {
+        if token.made_with.is_some_and(|maker| own.contains(&maker)) {
+            own.insert(token.id);
+        }
+    }
+    own
+}
+
 /// What the caller may make of its request.
 fn plan_token(
     ctx: &Ctx,
@@ -317,9 +338,7 @@ fn check_principal(ctx: &Ctx, may_admin: bool, principal: &PrincipalName) -> Res
 /// The scope of a token made by a caller of scope `own`.
 fn narrowed(own: Option<&TokenScope>, asked: Option<TokenScope>) -> Result<Option<TokenScope>> {
     let (Some(own), Some(asked)) = (own, &asked) else { return Ok(asked.or(own.cloned())) };
-    let is_within =
-        asked.0.iter().all(|entry| entry.may.iter().all(|action| own.allows(*action, &entry.on)));
-    match is_within {
+    match own.covers(asked) {
         true => Ok(Some(asked.clone())),
         false => Err(forbidden("the scope asked for is larger than that of the token shown")),
     }

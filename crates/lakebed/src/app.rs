@@ -69,6 +69,12 @@ fn not_a_command(error: &clap::Error, arguments: &[OsString]) -> Exit {
         let _ = error.print();
         return Exit::Ok;
     }
+    let words: Vec<_> = arguments.iter().skip(1).filter_map(|word| word.to_str()).collect();
+    if let ["help", "--help" | "-h"] = words[..] {
+        // How to ask for help is at the end of all help.
+        let _ = Cli::parser().print_long_help();
+        return Exit::Ok;
+    }
     if error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let _ = error.print();
         return Exit::Usage;
@@ -137,11 +143,19 @@ async fn interruptible(app: &App, command: Command) -> Result<Exit> {
     if let Command::Run(args) = command {
         return commands::run::run(app, *args).await;
     }
+    let commits = matches!(command, Command::Ingest(_) | Command::Repair(_));
     let work = dispatch(app, command);
     tokio::select! {
         biased;
         exit = signals::stop() => {
-            app.running.cancel().await;
+            let is_nothing = app.running.cancel().await;
+            match (commits, is_nothing) {
+                (true, true) => app.terminal.warn("stopped: nothing was committed"),
+                (true, false) => {
+                    app.terminal.warn("stopped: `lakebed job` says whether anything was committed");
+                }
+                (false, _) => {}
+            }
             Ok(exit)
         }
         outcome = work => outcome,
@@ -185,6 +199,7 @@ async fn dispatch(app: &App, command: Command) -> Result<Exit> {
         Command::Approve(args) => commands::promotion::approve(app, args).await,
         Command::Reject(args) => commands::promotion::reject(app, args).await,
         Command::Waive(args) => commands::promotion::waive(app, args).await,
+        Command::Reviews(args) => commands::promotion::reviews(app, args).await,
         Command::Deprecate(args) => commands::promotion::deprecate(app, args).await,
         Command::Retire(args) => commands::promotion::retire(app, args).await,
         Command::Contract(args) => commands::contract::run(app, args).await,

@@ -44,6 +44,19 @@ impl Draft {
     }
 }
 
+impl Draft {
+    /// The same, unless something is there by now; says whether it did.
+    fn publish_new(self) -> Result<bool> {
+        let failed = |error: &io::Error| Problem::io("write", &self.target, error);
+        self.file.as_file().sync_all().map_err(|error| failed(&error))?;
+        match self.file.persist_noclobber(&self.target) {
+            Ok(_) => Ok(true),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(Problem::io("write", &self.target, &error.error)),
+        }
+    }
+}
+
 impl Write for Draft {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.file.as_file_mut().write(bytes)
@@ -52,6 +65,13 @@ impl Write for Draft {
     fn flush(&mut self) -> io::Result<()> {
         self.file.as_file_mut().flush()
     }
+}
+
+/// Makes `target` of `bytes` unless there is something of that name; says whether it did.
+pub(crate) fn create(target: &Path, bytes: &[u8]) -> Result<bool> {
+    let mut draft = Draft::beside(target)?;
+    draft.write_all(bytes).map_err(|error| Problem::io("write", target, &error))?;
+    draft.publish_new()
 }
 
 /// As any other program would create it: by the umask, not for its owner alone.

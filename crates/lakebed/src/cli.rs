@@ -224,6 +224,8 @@ pub(crate) enum Command {
     Reject(promotion::RejectArgs),
     /// Let versions pass a closed gate, openly
     Waive(promotion::WaiveArgs),
+    /// Show what people said of a version's promotions
+    Reviews(promotion::ReviewsArgs),
     /// Say that a dataset will end
     Deprecate(promotion::DeprecateArgs),
     /// End a dataset

@@ -6,6 +6,10 @@
 //!
 //! A column that is in none of the three has no part in an output column's values. It may have one in
 //! whether there is an answer: a division by zero in one column ends the statement for all.
+//!
+//! What an output column *tells of* is part of the indirect, and said for policies alone: the columns of
+//! which its value says something because of what it stands beside. A department's name that was joined to
+//! a person tells of the key that the person was joined by, and a rank of what it ranks.
 
 mod openlineage;
 mod received;
@@ -21,8 +25,9 @@ use crate::{
 
 pub use received::{LineageKind, LineageName, LineageNode, LineageReceived};
 
-/// The shape of the document that this build writes, and the newest it reads.
-const FORMAT: u32 = 1;
+/// The shape of the document that this build writes, and the newest it reads. The first did not say what
+/// columns tell of.
+const FORMAT: u32 = 2;
 
 /// Rows of one version that a statement reads.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -91,6 +96,9 @@ pub struct OutputColumn {
     pub direct: BTreeMap<ColumnOrigin, BTreeSet<Direct>>,
     /// What decides which values that are: conditions of `CASE`, all but the last of `coalesce`.
     pub conditional: BTreeSet<ColumnOrigin>,
+    /// What its values tell of although they are not made of it: what it was joined by, what a window
+    /// orders, what a subquery asks.
+    pub tells_of: BTreeSet<ColumnOrigin>,
 }
 
 /// The lineage of an answer. Layout: ARCHITECTURE.md, "Lineage".
@@ -116,7 +124,7 @@ impl Lineage {
         indirect: BTreeMap<ColumnOrigin, BTreeSet<Indirect>>,
     ) -> Self {
         let mut inputs: BTreeSet<Input> = read.into_iter().collect();
-        let of_outputs = outputs.iter().flat_map(OutputColumn::origins);
+        let of_outputs = outputs.iter().flat_map(|output| output.origins().chain(&output.tells_of));
         inputs.extend(of_outputs.chain(indirect.keys()).map(|origin| origin.input.clone()));
         Self { inputs, outputs, indirect, common: BTreeSet::new() }
     }
@@ -209,6 +217,8 @@ struct DocumentColumn {
     direct: Vec<Edge<Direct>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     conditional: Vec<Place>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tells_of: Vec<Place>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -232,27 +242,46 @@ impl Document {
         let outputs = lineage.outputs.iter().map(|output| DocumentColumn {
             name: output.name.clone(),
             direct: edges(&inputs, &output.direct),
-            conditional: output.conditional.iter().map(|origin| place(&inputs, origin)).collect(),
+            conditional: places(&inputs, &output.conditional),
+            tells_of: places(&inputs, &output.tells_of),
         });
         let outputs = outputs.collect();
         let indirect = edges(&inputs, &lineage.indirect);
-        let common = lineage.common.iter().map(|origin| place(&inputs, origin)).collect();
+        let common = places(&inputs, &lineage.common);
         Self { format: FORMAT, inputs, outputs, indirect, common }
     }
 
     fn into_lineage(self) -> Result<Lineage, serde_json::Error> {
-        let Self { format: _, inputs, outputs, indirect, common } = self;
-        let mut columns = Vec::new();
-        for DocumentColumn { name, direct, conditional } in outputs {
-            let conditional = conditional.into_iter().map(|place| origin(&inputs, place));
-            let conditional = conditional.collect::<Result<_, _>>()?;
-            columns.push(OutputColumn { name, direct: origins(&inputs, direct)?, conditional });
-        }
+        let Self { format, inputs, outputs, indirect, common } = self;
         let indirect = origins(&inputs, indirect)?;
-        let common = common.into_iter().map(|place| origin(&inputs, place));
-        let common: BTreeSet<ColumnOrigin> = common.collect::<Result<_, _>>()?;
+        let mut columns = Vec::new();
+        for DocumentColumn { name, direct, conditional, tells_of } in outputs {
+            let tells_of = match format {
+                // Any of it may be meant.
+                1 => indirect.keys().cloned().collect(),
+                _ => named(&inputs, tells_of)?,
+            };
+            columns.push(OutputColumn {
+                name,
+                direct: origins(&inputs, direct)?,
+                conditional: named(&inputs, conditional)?,
+                tells_of,
+            });
+        }
+        let common = named(&inputs, common)?;
         Ok(Lineage::new(inputs, columns, indirect).with_common(common))
     }
+}
+
+fn places(inputs: &[Input], origins: &BTreeSet<ColumnOrigin>) -> Vec<Place> {
+    origins.iter().map(|origin| place(inputs, origin)).collect()
+}
+
+fn named(
+    inputs: &[Input],
+    places: Vec<Place>,
+) -> Result<BTreeSet<ColumnOrigin>, serde_json::Error> {
+    places.into_iter().map(|place| origin(inputs, place)).collect()
 }
 
 fn place(inputs: &[Input], origin: &ColumnOrigin) -> Place {
@@ -309,11 +338,13 @@ mod tests {
                 (origin_of("a.a", "net"), BTreeSet::from([Direct::Aggregation, Direct::Identity])),
             ]),
             conditional: BTreeSet::from([origin_of("a.a", "kind")]),
+            tells_of: BTreeSet::from([origin_of("b.b", "key")]),
         };
         let one = OutputColumn {
             name: "one".to_owned(),
             direct: BTreeMap::new(),
             conditional: BTreeSet::new(),
+            tells_of: BTreeSet::new(),
         };
         let indirect =
             BTreeMap::from([(origin_of("b.b", "day"), BTreeSet::from([Indirect::GroupBy]))]);
@@ -326,15 +357,24 @@ mod tests {
         let bytes = lineage.to_bytes();
         let shown = String::from_utf8(bytes.clone()).expect("JSON is text");
         let id = input("a.a", TablePart::Rows).version_id.to_string();
-        insta::assert_snapshot!(shown.replace(&id, "…"), @r#"{"format":1,"inputs":[{"dataset":"a.a","version_id":"…"},{"dataset":"b.b","version_id":"…"},{"dataset":"c.c","version_id":"…","part":"quarantine"}],"outputs":[{"name":"price","direct":[{"input":0,"column":"net","kinds":["identity","aggregation"]},{"input":1,"column":"price","kinds":["transformation"]}],"conditional":[{"input":0,"column":"kind"}]},{"name":"one"}],"indirect":[{"input":1,"column":"day","kinds":["group_by"]}]}"#);
+        insta::assert_snapshot!(shown.replace(&id, "…"), @r#"{"format":2,"inputs":[{"dataset":"a.a","version_id":"…"},{"dataset":"b.b","version_id":"…"},{"dataset":"c.c","version_id":"…","part":"quarantine"}],"outputs":[{"name":"price","direct":[{"input":0,"column":"net","kinds":["identity","aggregation"]},{"input":1,"column":"price","kinds":["transformation"]}],"conditional":[{"input":0,"column":"kind"}],"tells_of":[{"input":1,"column":"key"}]},{"name":"one"}],"indirect":[{"input":1,"column":"day","kinds":["group_by"]}]}"#);
         assert_eq!(Lineage::from_bytes(&bytes).expect("readable"), lineage);
+    }
+
+    /// What an older build did not say may be so: of all that decides about rows.
+    #[test]
+    fn columns_of_the_first_format_may_tell_of_anything() {
+        let old = r#"{"format":1,"inputs":[{"dataset":"a.a","version_id":"…"}],"outputs":[{"name":"one"}],"indirect":[{"input":0,"column":"day","kinds":["join"]}]}"#;
+        let id = input("a.a", TablePart::Rows).version_id.to_string();
+        let read = Lineage::from_bytes(old.replace('…', &id).as_bytes()).expect("readable");
+        assert_eq!(read.outputs()[0].tells_of, BTreeSet::from([origin_of("a.a", "day")]));
     }
 
     #[test]
     fn what_this_build_does_not_know_is_refused() {
         let shown = String::from_utf8(example().to_bytes()).expect("JSON is text");
         for (known, other) in [
-            (r#""format":1"#, r#""format":2"#),
+            (r#""format":2"#, r#""format":3"#),
             (r#""input":1"#, r#""input":3"#),
             (r#""group_by""#, r#""whim""#),
             (r#""indirect""#, r#""direct""#),

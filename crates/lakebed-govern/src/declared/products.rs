@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use lakebed_contract::yaml::{Mistake, shown};
+use lakebed_contract::yaml::{Mistake, Node, shown};
 use lakebed_core::{
     DatasetName, PrincipalName, Product, ProductQuery, QueryParameter, Refresh, Served, StageName,
+    contract::Value,
 };
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
-use super::yaml::Text;
+use super::yaml::{Entries, Text};
 
 /// The folder of products.
 pub(super) const PRODUCTS: &str = "products/";
@@ -49,7 +50,7 @@ struct QueryEntry {
     purpose: String,
     sql: String,
     #[serde(default)]
-    parameters: BTreeMap<String, ParameterEntry>,
+    parameters: Entries<ParameterEntry>,
 }
 
 #[derive(Deserialize)]
@@ -60,17 +61,11 @@ struct ParameterEntry {
     description: Option<String>,
     #[serde(default)]
     required: bool,
-    default: Option<DefaultEntry>,
+    default: Option<Node>,
 }
 
-/// As people write values: a number or a word.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum DefaultEntry {
-    Boolean(bool),
-    Whole(i64),
-    Text(String),
-}
+/// The parameter that every query has: how an answer writes 64-bit integers.
+const RESERVED: &str = "int64";
 
 /// `manual`, `on_change`, or `{ every_minutes: 30 }`.
 #[derive(Deserialize)]
@@ -118,15 +113,23 @@ impl ProductFile {
         }
     }
 
-    /// Its queries; or where the type of a parameter is none, and what to write instead.
+    /// Its queries, as `source` has them; or where a parameter is none, and what to write instead.
     pub(super) fn queries(
         &self,
+        source: &str,
     ) -> Result<BTreeMap<String, ProductQuery>, (Location, String, String)> {
         let mut queries = BTreeMap::new();
         for (name, entry) in &self.queries {
             let mut parameters = BTreeMap::new();
-            for (parameter, entry) in &entry.parameters {
-                parameters.insert(parameter.clone(), entry.parameter()?);
+            for (parameter, entry) in &entry.parameters.0 {
+                if parameter.value == RESERVED {
+                    return Err((
+                        parameter.referenced,
+                        format!("`{RESERVED}` is the name of a parameter that every query has"),
+                        "give this one another name, and its `$` in the query with it".to_owned(),
+                    ));
+                }
+                parameters.insert(parameter.value.clone(), entry.parameter(source)?);
             }
             let purpose = entry.purpose.trim().to_owned();
             let sql = entry.sql.trim().to_owned();
@@ -156,7 +159,7 @@ impl ProductFile {
 }
 
 impl ParameterEntry {
-    fn parameter(&self) -> Result<QueryParameter, (Location, String, String)> {
+    fn parameter(&self, source: &str) -> Result<QueryParameter, (Location, String, String)> {
         let data_type = self.data_type.value.parse().map_err(|_| {
             let given = shown(&self.data_type.value);
             let hint = "as in `string`, `long`, `decimal(9,2)`, `date` or `timestamptz`";
@@ -166,17 +169,22 @@ impl ParameterEntry {
             data_type,
             description: self.description.clone(),
             required: self.required,
-            default: self.default.as_ref().map(DefaultEntry::text),
+            default: self.default.as_ref().map(|default| written(default, source)).transpose()?,
         })
     }
 }
 
-impl DefaultEntry {
-    fn text(&self) -> String {
-        match self {
-            Self::Boolean(value) => value.to_string(),
-            Self::Whole(value) => value.to_string(),
-            Self::Text(text) => text.clone(),
+/// A value as a request would bring it. People write numbers without quotes, and no digit of them is
+/// lost.
+fn written(default: &Node, source: &str) -> Result<String, (Location, String, String)> {
+    match default.value(source) {
+        Value::Bool(value) => Ok(value.to_string()),
+        Value::Number { number } => Ok(number.to_string()),
+        Value::Text(text) => Ok(text),
+        _ => {
+            let message = format!("`default` is {}: expected one value", default.kind());
+            let hint = "as in `default: 1.25`, `default: EU` or `default: 2026-01-31`".to_owned();
+            Err((default.location, message, hint))
         }
     }
 }

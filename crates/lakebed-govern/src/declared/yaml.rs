@@ -401,7 +401,7 @@ impl Reader {
                 None
             }
         };
-        let queries = match read.queries() {
+        let queries = match read.queries(&file.text) {
             Ok(queries) => Some(queries),
             Err((location, message, hint)) => {
                 self.mistake(file, location, message, Some(hint));

@@ -1,7 +1,7 @@
 //! Whose approvals count.
 //!
-//! Not the requester's, not the author's, not a service's, and nobody's of other evidence; who may
-//! administer the lake is no exception. In a lake of one person their own count, and are told.
+//! Not the requester's, not the author's nor the product's owner's, not a service's, and nobody's of other
+//! evidence; who may administer the lake is no exception. In a lake of one person their own count, and are told.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::{PromotionFacts, Requester, Review};
 pub(super) struct Consent {
     /// Those that count.
     pub(super) approvals: Vec<Approval>,
-    /// Of them, how many are neither the requester's nor the author's.
+    /// Of them, how many are neither the requester's, nor the author's, nor the owner's.
     independent: usize,
     /// Who said no, and why.
     rejections: Vec<String>,
@@ -37,7 +37,10 @@ impl Consent {
             void: Vec::new(),
         };
         let asks = requester.principal.as_ref().map(PrincipalName::as_str);
-        let is_own = |by: &str| asks == Some(by) || by == facts.author;
+        let makes = |by: &str| asks == Some(by) || by == facts.author;
+        // Whoever answers for a product made it, whoever built it for them.
+        let owner = facts.owner.as_ref().map(PrincipalName::as_str);
+        let is_own = |by: &str| makes(by) || owner == Some(by);
         for review in last_words(&facts.reviews) {
             let by = &review.by;
             if review.evidence != evidence {
@@ -47,8 +50,10 @@ impl Consent {
                 consent.rejections.push(format!("`{by}` says no: {why}"));
             } else if is_service(by) {
                 consent.void.push(format!("`{by}` is a service"));
-            } else if is_own(by) && !solo {
+            } else if makes(by) && !solo {
                 consent.void.push(format!("`{by}` made it or asks for it"));
+            } else if is_own(by) && !solo {
+                consent.void.push(format!("`{by}` owns the product"));
             } else {
                 consent.independent += usize::from(!is_own(by));
                 consent.approvals.push(Approval { by: by.clone(), event: Some(review.event) });

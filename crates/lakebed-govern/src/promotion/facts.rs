@@ -27,6 +27,8 @@ pub struct PromotionFacts {
     pub version_id: VersionId,
     /// Who committed it.
     pub author: String,
+    /// Who answers for the product that it is a version of, whoever built it.
+    pub owner: Option<PrincipalName>,
     /// The stage's head now.
     pub head: Option<HeadFacts>,
     /// The stages of which it is or was head.
@@ -92,6 +94,8 @@ pub struct FreshnessFacts {
     pub newest: Option<Timestamp>,
     /// Whether that is young enough now.
     pub is_fresh: bool,
+    /// Whether it lies in the future, and says nothing of an age.
+    pub is_ahead: bool,
 }
 
 /// A version that another was made of.

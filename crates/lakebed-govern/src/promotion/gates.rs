@@ -146,7 +146,8 @@ pub(super) fn fresh(facts: &PromotionFacts) -> Outcome {
     let told = |promise: &FreshnessFacts| {
         let newest = promise.newest.map_or("nothing".to_owned(), |newest| newest.to_string());
         let limit = promise.max_age_seconds;
-        format!("`{}`: newest is {newest}, allowed age {limit} s", promise.promise)
+        let ahead = if promise.is_ahead { ", which lies in the future" } else { "" };
+        format!("`{}`: newest is {newest}{ahead}, allowed age {limit} s", promise.promise)
     };
     let stale: Vec<String> =
         promises.iter().filter(|promise| !promise.is_fresh).map(told).collect();

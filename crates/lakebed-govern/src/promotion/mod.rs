@@ -229,12 +229,8 @@ impl Judge<'_> {
         let highest = reached.max().unwrap_or_default();
         let skipped = self.ladder.stages.iter().take(to).skip(highest + 1);
         let told = |stage: &Stage| {
-            let gates: Vec<String> = stage.gates.iter().map(ToString::to_string).collect();
-            let lacks = match gates.is_empty() {
-                true => String::new(),
-                false => format!("; it lacks {}", gates.join(", ")),
-            };
-            format!("`{}` comes before `{}`{lacks}", stage.name, self.to)
+            let (first, to) = (&stage.name, self.to);
+            format!("`{first}` comes before `{to}`: promote it to `{first}` first")
         };
         skipped.map(told).collect()
     }

@@ -239,6 +239,46 @@ proptest::proptest! {
     }
 }
 
+/// A default is a value as a request would bring it, to the last digit.
+#[test]
+fn defaults_of_parameters_are_as_written() {
+    let default = |data_type: &str, written: &str| {
+        let product = format!(
+            "owner: carol
+purpose: x
+sql: SELECT 1 FROM raw.sales
+queries:
+  q:
+    purpose: x
+    sql: SELECT $x FROM shop.sales
+    parameters:
+      x: {{ type: {data_type}, default: {written} }}
+"
+        );
+        let read = read_catalog(&[file("products/shop/sales.yaml", &product)]).expect("valid");
+        let product = read.declared.products.into_values().next().expect("one");
+        product.queries["q"].parameters["x"].default.clone().unwrap_or_default()
+    };
+    for (data_type, written, expected) in [
+        (
+            "\"decimal(38,4)\"",
+            "1234567890123456789012345678901234.5678",
+            "1234567890123456789012345678901234.5678",
+        ),
+        ("\"decimal(9,2)\"", "-0.5", "-0.5"),
+        ("double", "-1.25", "-1.25"),
+        ("double", "NaN", "NaN"),
+        ("double", "-Infinity", "-Infinity"),
+        ("long", "9223372036854775807", "9223372036854775807"),
+        ("date", "2026-01-31", "2026-01-31"),
+        ("string", "'1.50'", "1.50"),
+        ("string", "EU", "EU"),
+        ("boolean", "false", "false"),
+    ] {
+        assert_eq!(default(data_type, written), expected, "{data_type} {written}");
+    }
+}
+
 /// A product with queries as they are written.
 #[test]
 fn queries_of_products_read() {
@@ -248,11 +288,12 @@ sql: SELECT * FROM raw.sales
 queries:
   by_region:
     purpose: What one region buys
-    sql: SELECT * FROM shop.sales WHERE region = $region AND id >= $least AND paid = $paid
+    sql: SELECT * FROM shop.sales WHERE region = $region AND id >= $least AND paid = $paid AND x = $x
     parameters:
       region: { type: string, required: true, description: The region }
       least: { type: long, default: 0 }
       paid: { type: boolean, default: true }
+      x: { type: double, default: 1.25 }
 ";
     let read = read_catalog(&[file("products/shop/sales.yaml", product)]);
     let declared = read.expect("valid").declared;
@@ -261,7 +302,7 @@ queries:
     insta::assert_snapshot!(serde_json::to_string_pretty(&queries["by_region"]).expect("JSON"), @r#"
     {
       "purpose": "What one region buys",
-      "sql": "SELECT * FROM shop.sales WHERE region = $region AND id >= $least AND paid = $paid",
+      "sql": "SELECT * FROM shop.sales WHERE region = $region AND id >= $least AND paid = $paid AND x = $x",
       "parameters": {
         "least": {
           "type": "long",
@@ -275,6 +316,10 @@ queries:
           "type": "string",
           "description": "The region",
           "required": true
+        },
+        "x": {
+          "type": "double",
+          "default": "1.25"
         }
       }
     }

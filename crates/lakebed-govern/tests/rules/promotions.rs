@@ -82,6 +82,7 @@ fn facts() -> PromotionFacts {
         number: 3,
         version_id: version(3),
         author: "author".to_owned(),
+        owner: None,
         head: None,
         reached: BTreeSet::from([StageName::raw()]),
         reviews: Vec::new(),
@@ -168,6 +169,7 @@ fn broken_rules_hold_back_by_their_severity() {
             max_age_seconds: 60,
             newest: Some(Timestamp::from_micros(0)),
             is_fresh: false,
+            is_ahead: false,
         }];
         contract.measured = Ok(MeasuredFacts { findings, sets_rows_aside, freshness });
         PromotionFacts { contract: Some(contract), ..facts() }
@@ -190,7 +192,7 @@ fn rungs_are_climbed_one_by_one() {
     let usual = Ladder::usual();
     let planned = plan(&usual, &facts(), "dave");
     insta::assert_snapshot!(planned.reasons().join("\n"), @"
-    `validated` comes before `product`; it lacks integrity, owner, contract, quarantine
+    `validated` comes before `product`: promote it to `validated` first
     approvals(1): 0 of 1 given
     ");
     let mut climbed = facts();
@@ -242,6 +244,25 @@ fn whose_approvals_count() {
     insta::assert_snapshot!(found("author", "author", evidence, true), @"true self:true 1 of 1 given by `author`");
     insta::assert_snapshot!(found("carol", "dave", evidence, true), @"true self:false 2 of 1 given by `carol`, `dave`");
     insta::assert_snapshot!(found("svc:bot", "svc:bot", evidence, true), @"false self:false 0 of 1 given; `svc:bot` is a service");
+}
+
+/// Whoever answers for a product made it, also where a service built it for them.
+#[test]
+fn p8_an_owner_approves_nothing_of_theirs() {
+    let ladder = ladder(gates(&["owner", "approvals(1)"]));
+    let owner = Some("erin".parse().expect("a principal"));
+    let facts = PromotionFacts { author: "svc:bot".to_owned(), owner, ..facts() };
+    let evidence = plan(&ladder, &facts, "dave").evidence;
+    let found = |by: &str, solo| {
+        let reviews = vec![review(9, by, ReviewVerdict::Approved, evidence)];
+        let facts = PromotionFacts { reviews, ..facts.clone() };
+        let planned = plan(&Ladder { solo, ..ladder.clone() }, &facts, "svc:bot");
+        let said = &planned.gates.last().expect("a gate").found;
+        format!("{} self:{} {said}", planned.is_ready(), planned.self_approved)
+    };
+    insta::assert_snapshot!(found("erin", false), @"false self:false 0 of 1 given; `erin` owns the product");
+    insta::assert_snapshot!(found("carol", false), @"true self:false 1 of 1 given by `carol`");
+    insta::assert_snapshot!(found("erin", true), @"true self:true 1 of 1 given by `erin`");
 }
 
 #[test]

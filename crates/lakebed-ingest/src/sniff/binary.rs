@@ -2,6 +2,9 @@
 
 use crate::{Refusal, refusal::shown};
 
+/// What nothing else is known of.
+const BINARY: &str = "binary data";
+
 /// How much of the head is looked through byte by byte.
 const LOOK: usize = 64 * 1024;
 
@@ -15,6 +18,32 @@ pub(crate) fn check(name: &str, head: &[u8], told: bool) -> Result<(), Refusal> 
     }
     match foreign_text(look).filter(|_| !told) {
         Some(what) => Err(not_a_table(name, what)),
+        None => Ok(()),
+    }
+}
+
+/// Refuses what is text by its bytes, or compressed, and something else by its name: whoever called it so
+/// meant other bytes. What says of itself what it is, is told by that.
+pub(crate) fn check_name(name: &str, head: &[u8], is_compressed: bool) -> Result<(), Refusal> {
+    const CALLED: [(&str, &str); 6] = [
+        ("parquet", "no Parquet file"),
+        ("pq", "no Parquet file"),
+        ("xlsx", "no Excel workbook"),
+        ("xlsm", "no Excel workbook"),
+        ("gz", "not compressed"),
+        ("zst", "not compressed"),
+    ];
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    let called = CALLED.iter().find(|(known, _)| ending.as_deref() == Some(known));
+    match called {
+        Some((_, "not compressed")) if is_compressed => Ok(()),
+        Some(_) if what_is(head) != BINARY => Ok(()),
+        Some((ending, what)) => {
+            let message = format!("`{}` is called .{ending}, and is {what}", shown(name));
+            Err(Refusal::new(Refusal::NOT_A_TABLE, message).hint(
+                "write it again; if it is delimited text after all, rename it or say `--as csv`",
+            ))
+        }
         None => Ok(()),
     }
 }
@@ -53,7 +82,7 @@ fn what_is(head: &[u8]) -> &'static str {
         (b"\xfd7zXZ", "xz data"),
         (b"\x89PNG", "an image"),
     ];
-    MAGIC.iter().find(|(magic, _)| head.starts_with(magic)).map_or("binary data", |(_, what)| what)
+    MAGIC.iter().find(|(magic, _)| head.starts_with(magic)).map_or(BINARY, |(_, what)| what)
 }
 
 fn foreign_text(head: &[u8]) -> Option<&'static str> {
@@ -72,6 +101,34 @@ mod tests {
 
     fn code(name: &str, head: &[u8]) -> Option<&'static str> {
         check(name, head, false).err().map(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn a_name_that_says_something_else_is_no_text() {
+        let code = |name, is_compressed| {
+            check_name(name, b"a,b\n", is_compressed).err().map(|refusal| refusal.to_string())
+        };
+        for (name, is_compressed) in [
+            ("a.csv", false),
+            ("a.csv", true),
+            ("a.csv.gz", true),
+            ("a.ZST", true),
+            ("gz", false),
+            ("a.parquet.csv", false),
+        ] {
+            assert_eq!(code(name, is_compressed), None, "{name}");
+        }
+        for (name, is_compressed) in [
+            ("a.parquet", false),
+            ("a.parquet", true),
+            ("d/A.PQ", false),
+            ("a.xlsx", false),
+            ("a.csv.gz", false),
+            ("a.zst", false),
+        ] {
+            assert!(code(name, is_compressed).is_some(), "{name}");
+        }
+        assert!(check_name("a.xlsx", b"PK\x03\x04", false).is_ok(), "a zip archive is one");
     }
 
     #[test]

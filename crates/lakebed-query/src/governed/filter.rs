@@ -116,8 +116,9 @@ fn literal(value: &Scalar, field: &Field) -> Result<Expr> {
 }
 
 /// Whether a condition of a statement may be evaluated on rows that its reader does not see:
-/// comparisons of a column that is seen as it is with literals of its very type. They can neither
-/// fail nor be observed.
+/// comparisons of a column that is seen as it is with literals of its very type, and what a planner
+/// makes of them (`flag` of `flag = true`, a constant of `x BETWEEN 2 AND 1`). They can neither fail nor
+/// be observed.
 pub(super) fn is_leakproof(condition: &Expr, raw: &HashSet<&str>, schema: &Schema) -> bool {
     let column = |expr: &Expr| match expr {
         Expr::Column(column) if raw.contains(column.name.as_str()) => {
@@ -132,6 +133,10 @@ pub(super) fn is_leakproof(condition: &Expr, raw: &HashSet<&str>, schema: &Schem
         _ => false,
     };
     match condition {
+        Expr::Column(_) => {
+            column(condition).is_some_and(|field| *field.data_type() == DataType::Boolean)
+        }
+        Expr::Literal(ScalarValue::Boolean(_), _) => true,
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
             Operator::And | Operator::Or => {
                 is_leakproof(left, raw, schema) && is_leakproof(right, raw, schema)

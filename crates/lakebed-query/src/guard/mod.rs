@@ -30,7 +30,7 @@ use crate::{
     suggest::nearest,
 };
 
-pub(crate) use names::{Named, named_in};
+pub(crate) use names::{Named, named_in, word};
 
 /// What may be written, for hints.
 const READING: &str = "use SELECT, WITH, VALUES, EXPLAIN, DESCRIBE or SHOW TABLES";
@@ -52,8 +52,8 @@ pub(crate) fn admit(sql: &str, functions: &FunctionNames) -> Result<Admitted, En
     let tokens = budget::tokenize(sql)?;
     check_first_word(&tokens)?;
     match parse(tokens)? {
-        DfStatement::Statement(statement) => admit_statement(*statement, functions),
-        DfStatement::Explain(explain) => admit_explain(explain, functions),
+        DfStatement::Statement(statement) => admit_statement(sql, *statement, functions),
+        DfStatement::Explain(explain) => admit_explain(sql, explain, functions),
         _ => Err(not_allowed(
             "this statement is not allowed: the lake is read by queries",
             Some(READING.to_owned()),
@@ -114,11 +114,12 @@ fn parse(tokens: Vec<TokenWithSpan>) -> Result<DfStatement, EngineError> {
 }
 
 fn admit_statement(
+    sql: &str,
     statement: Statement,
     functions: &FunctionNames,
 ) -> Result<Admitted, EngineError> {
     match statement {
-        Statement::Query(query) => admit_query(query, StatementKind::Query, functions),
+        Statement::Query(query) => admit_query(sql, query, StatementKind::Query, functions),
         Statement::ExplainTable { hive_format: None, table_name, .. } => {
             admit_describe(&table_name)
         }
@@ -187,12 +188,13 @@ fn show_columns_alone() -> EngineError {
 }
 
 fn admit_query(
+    sql: &str,
     query: Box<Query>,
     kind: StatementKind,
     functions: &FunctionNames,
 ) -> Result<Admitted, EngineError> {
     let (references, system) = walk::check(&query, functions)?;
-    let placeholders = placeholders(&query);
+    let placeholders = placeholders(sql, &query);
     let prepared = Prepared { kind, references, system, placeholders };
     Ok(Admitted { prepared, query: Some(query) })
 }
@@ -212,6 +214,7 @@ fn admit_describe(name: &ObjectName) -> Result<Admitted, EngineError> {
 }
 
 fn admit_explain(
+    sql: &str,
     explain: ExplainStatement,
     functions: &FunctionNames,
 ) -> Result<Admitted, EngineError> {
@@ -222,7 +225,7 @@ fn admit_explain(
     }
     match *statement {
         DfStatement::Statement(statement) => match *statement {
-            Statement::Query(query) => admit_query(query, StatementKind::Explain, functions),
+            Statement::Query(query) => admit_query(sql, query, StatementKind::Explain, functions),
             _ => Err(not_allowed("only queries can be explained", Some(plain.to_owned()))),
         },
         _ => Err(not_allowed("only queries can be explained", Some(plain.to_owned()))),

@@ -36,7 +36,7 @@ fn part_word(part: &ObjectNamePart, name: &ObjectName) -> Result<String, EngineE
 }
 
 /// One identifier as the planner folds it.
-pub(super) fn word(ident: &Ident) -> String {
+pub(crate) fn word(ident: &Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
         None => ident.value.to_ascii_lowercase(),

@@ -17,12 +17,13 @@ use lakebed_service::engine::EngineError;
 
 use super::{
     Walker,
-    parts::{Names, Traced},
+    parts::{Names, Source, Traced},
     unknown,
 };
 
 impl Walker<'_> {
-    /// What the value of `expr` is made of. What its subqueries depend on, rows depend on.
+    /// What the value of `expr` is made of. What its subqueries depend on, rows depend on, and the value
+    /// tells of it.
     pub(super) fn expression(
         &mut self,
         expr: &Expr,
@@ -84,8 +85,11 @@ impl Walker<'_> {
             // Whether there is a row is what its rows depend on, and none of its columns.
             Expr::Exists(Exists { subquery, negated: _ }) => {
                 let mark = self.common.mark();
-                self.columns(&subquery.subquery, &names.within())?;
+                let look = |walker: &mut Self| walker.columns(&subquery.subquery, &names.within());
+                let (_, deciding) = self.with_deciding(look)?;
                 self.common.mix(mark);
+                into.tells_of.extend(deciding);
+                into.sources.insert(Source::of(subquery));
                 Ok(())
             }
             Expr::GroupingSet(_) => Err(unknown("grouping sets outside of GROUP BY")),
@@ -181,7 +185,24 @@ impl Walker<'_> {
         if let Some(filter) = &params.filter {
             self.add_condition(filter, names, into)?;
         }
-        self.depends_on_keys(&params.order_by, Indirect::Sort, names)
+        self.add_keys(params.order_by.iter().map(|key| &key.expr), Indirect::Sort, names, into)
+    }
+
+    /// Keys decide about rows, and which of them come first is what the value tells.
+    fn add_keys<'e>(
+        &mut self,
+        keys: impl IntoIterator<Item = &'e Expr>,
+        how: Indirect,
+        names: Names<'_>,
+        into: &mut Traced,
+    ) -> Result<(), EngineError> {
+        for key in keys {
+            let key = self.expression(key, names)?;
+            self.depends(&key, how);
+            into.tell_of(&key);
+            into.sources.extend(key.sources);
+        }
+        Ok(())
     }
 
     fn add_window(
@@ -203,10 +224,8 @@ impl Walker<'_> {
         if let Some(filter) = &params.filter {
             self.add_condition(filter, names, into)?;
         }
-        for key in &params.partition_by {
-            self.depends_on(key, Indirect::Window, names)?;
-        }
-        self.depends_on_keys(&params.order_by, Indirect::Window, names)
+        let order = params.order_by.iter().map(|key| &key.expr);
+        self.add_keys(params.partition_by.iter().chain(order), Indirect::Window, names, into)
     }
 
     /// The columns of a query within an expression: one, unless it asks whether there is a row.
@@ -218,10 +237,16 @@ impl Walker<'_> {
         into: &mut Traced,
     ) -> Result<(), EngineError> {
         let mark = self.common.mark();
-        for column in self.columns(&subquery.subquery, &names.within())? {
+        let look = |walker: &mut Self| walker.columns(&subquery.subquery, &names.within());
+        let (columns, deciding) = self.with_deciding(look)?;
+        let place = Source::of(subquery);
+        for mut column in columns {
+            column.move_into(place);
             into.add(&column, kind);
         }
         self.common.mix(mark);
+        into.tells_of.extend(deciding);
+        into.sources.insert(place);
         Ok(())
     }
 }

@@ -6,7 +6,7 @@
 //! someone has decided about it, and one that no admitted statement has is refused by name.
 //!
 //! What a node does to its columns is in `nodes`, what an expression does to those it names in
-//! `expressions`. Columns are followed by their place, never by their name; names are looked up as the
+//! `expressions`, and what columns tell of because they were put beside others in `links`. Columns are followed by their place, never by their name; names are looked up as the
 //! planner looks them up.
 //!
 //! It errs to one side: an origin may be told that no value ever shows, never the other way round. The
@@ -16,6 +16,7 @@ mod common;
 mod expressions;
 #[cfg(test)]
 mod grammar;
+mod links;
 mod nodes;
 mod parts;
 #[cfg(test)]
@@ -59,6 +60,8 @@ struct Walker<'a> {
     /// Queries that read themselves, by name, and what is known of their columns; innermost last.
     working: Vec<(String, Vec<Traced>)>,
     common: Common,
+    /// What decides about the rows of each part of the plan that is being looked at; innermost last.
+    deciding: Vec<BTreeSet<Origin>>,
 }
 
 impl<'a> Walker<'a> {
@@ -69,13 +72,31 @@ impl<'a> Walker<'a> {
             indirect: BTreeMap::new(),
             working: Vec::new(),
             common: Common::default(),
+            deciding: Vec::new(),
         }
     }
 
     fn depends(&mut self, on: &Traced, how: Indirect) {
         for origin in on.origins() {
             self.indirect.entry(origin).or_default().insert(how);
+            if let Some(deciding) = self.deciding.last_mut() {
+                deciding.insert(origin);
+            }
         }
+    }
+
+    /// What `look` finds, and all that decides about the rows of what it looks at.
+    fn with_deciding<T>(
+        &mut self,
+        look: impl FnOnce(&mut Self) -> Result<T, EngineError>,
+    ) -> Result<(T, BTreeSet<Origin>), EngineError> {
+        self.deciding.push(BTreeSet::new());
+        let found = look(self);
+        let deciding = self.deciding.pop().unwrap_or_default();
+        if let Some(around) = self.deciding.last_mut() {
+            around.extend(&deciding);
+        }
+        Ok((found?, deciding))
     }
 
     /// Of what was read under several names there is none.
@@ -111,8 +132,15 @@ impl<'a> Walker<'a> {
     }
 
     fn output(&self, name: String, traced: &Traced) -> OutputColumn {
-        let conditional = traced.conditional.iter().map(|origin| self.origin(*origin)).collect();
-        OutputColumn { name, direct: self.origins(&traced.direct), conditional }
+        let named = |origins: &BTreeSet<Origin>| {
+            origins.iter().map(|origin| self.origin(*origin)).collect()
+        };
+        OutputColumn {
+            name,
+            direct: self.origins(&traced.direct),
+            conditional: named(&traced.conditional),
+            tells_of: named(&traced.tells_of),
+        }
     }
 }
 

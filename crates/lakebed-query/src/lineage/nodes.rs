@@ -1,5 +1,7 @@
 //! What each node of a plan makes of the columns below it.
 
+use std::collections::BTreeSet;
+
 use datafusion::{
     catalog::cte_worktable::CteWorkTable,
     common::JoinType,
@@ -7,7 +9,7 @@ use datafusion::{
     functions_table::generate_series::GenerateSeriesTable,
     logical_expr::{
         Aggregate, Distinct, DistinctOn, Expr, Join, LogicalPlan, RecursiveQuery, SortExpr,
-        TableScan, Unnest, Values, Window, utils::grouping_set_to_exprlist,
+        TableScan, Union, Unnest, Values, Window, utils::grouping_set_to_exprlist,
     },
 };
 use lakebed_core::lineage::{Direct, Indirect};
@@ -15,7 +17,8 @@ use lakebed_service::engine::{BoundTable, EngineError};
 
 use super::{
     Walker,
-    parts::{List, Names, Origin, Outer, Scope, Traced, check_size},
+    links::sides,
+    parts::{List, Names, Origin, Outer, Scope, Source, Traced, check_size},
     unknown,
 };
 use crate::{
@@ -47,8 +50,9 @@ impl Walker<'_> {
             LogicalPlan::Filter(node) => {
                 let input = self.columns(&node.input, outer)?;
                 let here = [Scope::new(node.input.schema(), &input)];
-                self.depends_on(&node.predicate, Indirect::Filter, Names::new(&here, outer))?;
-                Ok(input)
+                let mut columns = input.clone();
+                self.filter(&node.predicate, &mut columns, Names::new(&here, outer))?;
+                Ok(columns)
             }
             LogicalPlan::Window(node) => self.windows(node, outer),
             LogicalPlan::Aggregate(node) => self.aggregate(node, outer),
@@ -73,13 +77,7 @@ impl Walker<'_> {
                 Ok(input)
             }
             LogicalPlan::Join(node) => self.join(node, outer),
-            LogicalPlan::Union(node) => {
-                let mut columns = vec![Traced::default(); node.schema.fields().len()];
-                for input in &node.inputs {
-                    add_by_position(&mut columns, &self.columns(input, outer)?);
-                }
-                Ok(columns)
-            }
+            LogicalPlan::Union(node) => self.union(node, outer),
             LogicalPlan::Distinct(Distinct::All(input)) => {
                 let mark = self.common.mark();
                 let columns = self.columns(input, outer)?;
@@ -95,7 +93,7 @@ impl Walker<'_> {
             LogicalPlan::Unnest(node) => self.unnest(node, outer),
             LogicalPlan::Values(node) => self.values(node, outer),
             LogicalPlan::EmptyRelation(node) => {
-                Ok(vec![Traced::default(); node.schema.fields().len()])
+                Ok(vec![Traced::of(Source::of(node)); node.schema.fields().len()])
             }
             // Rows stay what they are, wherever they are worked on.
             LogicalPlan::Repartition(node) => self.columns(&node.input, outer),
@@ -151,12 +149,19 @@ impl Walker<'_> {
         }
         let provider = source_as_provider(&scan.source).map_err(from_datafusion)?;
         if provider.downcast_ref::<GenerateSeriesTable>().is_some() {
-            return Ok(vec![Traced::default(); scan.projected_schema.fields().len()]);
+            let series = Traced::of(Source::of(scan));
+            return Ok(vec![series; scan.projected_schema.fields().len()]);
         }
         if let Some(work) = provider.downcast_ref::<CteWorkTable>() {
             let found = self.working.iter().rev().find(|(name, _)| name == work.name());
-            let found = found.map(|(_, columns)| columns.clone());
-            return found.ok_or_else(|| internal("a query reads itself outside of itself"));
+            let mut columns = found
+                .map(|(_, columns)| columns.clone())
+                .ok_or_else(|| internal("a query reads itself outside of itself"))?;
+            // Rows that were found are one source, wherever they came from.
+            for column in &mut columns {
+                column.sources = BTreeSet::from([Source::of(scan)]);
+            }
+            return Ok(columns);
         }
         match named_in(&scan.table_name)? {
             Named::System(table) => {
@@ -178,7 +183,7 @@ impl Walker<'_> {
         let traced = |name: &String| {
             let column = schema.fields.iter().position(|field| field.name == *name);
             let column = column.ok_or_else(|| internal(format!("`{name}` is no column")))?;
-            Ok(Traced::column(Origin { table: place, column }))
+            Ok(Traced::column(Origin { table: place, column }, Source::of(scan)))
         };
         scan.projected_schema.fields().iter().map(|field| traced(field.name())).collect()
     }
@@ -194,6 +199,7 @@ impl Walker<'_> {
             self.common.keep(mark, &partition);
         }
         let windows = self.each(&node.window_expr, names)?;
+        let windows = over_rows(windows, &columns, Source::of(node));
         columns.extend(windows);
         Ok(columns)
     }
@@ -215,18 +221,45 @@ impl Walker<'_> {
             }
             _ => self.common.keep(mark, &columns),
         }
-        columns.extend(self.each(&node.aggr_expr, names)?);
+        let aggregates = self.each(&node.aggr_expr, names)?;
+        columns.extend(over_rows(aggregates, &input, Source::of(node)));
+        Ok(columns)
+    }
+
+    /// A constant that not all parts have says from which of them a row is, and so what decides there.
+    fn union(&mut self, node: &Union, outer: &Outer<'_>) -> Columns {
+        let look = |walker: &mut Self| {
+            node.inputs
+                .iter()
+                .map(|input| walker.columns(input, outer))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let (parts, deciding) = self.with_deciding(look)?;
+        let mut columns = vec![Traced::default(); node.schema.fields().len()];
+        for part in &parts {
+            add_by_position(&mut columns, part);
+        }
+        for (place, column) in columns.iter_mut().enumerate() {
+            let mut values = parts.iter().filter_map(|part| part.get(place));
+            if values.any(|value| value.sources.is_empty()) {
+                column.tells_of.extend(&deciding);
+                column.sources.insert(Source::of(node));
+            }
+        }
         Ok(columns)
     }
 
     /// Whatever the kind of join, which rows there are depends on its keys, and so does where the
     /// columns of a side are null.
     fn join(&mut self, node: &Join, outer: &Outer<'_>) -> Columns {
+        let [left_side, right_side] = sides(node);
         let before_left = self.common.mark();
         let mut left = self.columns(&node.left, outer)?;
-        let left_scope = Scope::new(node.left.schema(), &left);
+        left.iter_mut().for_each(|column| column.move_into(left_side));
         let before_right = self.common.mark();
-        let right = self.columns(&node.right, &outer.beside(left_scope))?;
+        let left_scope = Scope::new(node.left.schema(), &left);
+        let mut right = self.columns(&node.right, &outer.beside(left_scope))?;
+        right.iter_mut().for_each(|column| column.move_into(right_side));
         match node.join_type {
             JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {}
             JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => {
@@ -237,13 +270,17 @@ impl Walker<'_> {
                 self.common.mix(before_left);
             }
         }
-        let here = [left_scope, Scope::new(node.right.schema(), &right)];
-        for (left_key, right_key) in &node.on {
-            self.depends_on(left_key, Indirect::Join, Names::new(&here[..1], outer))?;
-            self.depends_on(right_key, Indirect::Join, Names::new(&here[1..], outer))?;
-        }
-        if let Some(filter) = &node.filter {
-            self.depends_on(filter, Indirect::Join, Names::new(&here, outer))?;
+        // What only asks whether there is another row is about which rows there are.
+        let (mut told_left, mut told_right) = (left.clone(), right.clone());
+        let look = |walker: &mut Self| {
+            walker.join_conditions(node, &mut told_left, &mut told_right, outer)
+        };
+        let ((), deciding) = self.with_deciding(look)?;
+        if matches!(
+            node.join_type,
+            JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full
+        ) {
+            (left, right) = (told_left, told_right);
         }
         Ok(match node.join_type {
             JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {
@@ -252,8 +289,8 @@ impl Walker<'_> {
             }
             JoinType::LeftSemi | JoinType::LeftAnti => left,
             JoinType::RightSemi | JoinType::RightAnti => right,
-            JoinType::LeftMark => with_mark(left),
-            JoinType::RightMark => with_mark(right),
+            JoinType::LeftMark => with_mark(left, Source::of(node), deciding),
+            JoinType::RightMark => with_mark(right, Source::of(node), deciding),
         })
     }
 
@@ -321,8 +358,23 @@ impl Walker<'_> {
             let row = self.each(row, Names::new(&[], outer))?;
             add_by_position(&mut columns, &row);
         }
+        for column in &mut columns {
+            column.sources.insert(Source::of(node));
+        }
         Ok(columns)
     }
+}
+
+/// Values that were computed over `rows`: how many of them there are is in each, and tells of what they
+/// were put together by.
+fn over_rows(values: Vec<Traced>, rows: &[Traced], place: Source) -> Vec<Traced> {
+    let beside: BTreeSet<Origin> = rows.iter().flat_map(|row| &row.tells_of).copied().collect();
+    let over = |value: Traced| {
+        let mut value = value.or_of(place);
+        value.tells_of.extend(&beside);
+        value
+    };
+    values.into_iter().map(over).collect()
 }
 
 /// What a window's rows have in common.
@@ -341,7 +393,7 @@ fn add_by_position(columns: &mut [Traced], more: &[Traced]) {
 }
 
 /// The columns of a side, and whether the other side has a row for it.
-fn with_mark(mut columns: Vec<Traced>) -> Vec<Traced> {
-    columns.push(Traced::default());
+fn with_mark(mut columns: Vec<Traced>, place: Source, told: BTreeSet<Origin>) -> Vec<Traced> {
+    columns.push(Traced { tells_of: told, ..Traced::of(place) });
     columns
 }

@@ -1,6 +1,9 @@
 //! What is known of a column on its way up through a plan, and what its name means on the way.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
 
 use datafusion::common::{Column, DFSchema};
 use lakebed_core::lineage::{Direct, Lineage};
@@ -15,18 +18,63 @@ pub(super) struct Origin {
     pub(super) column: usize,
 }
 
+/// Something that rows come from, as it stands in one place of a plan: a table that is named twice are two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Source(u64);
+
+impl Source {
+    /// What stands in this place of the plan, for as long as that is looked at.
+    pub(super) fn of<T>(node: &T) -> Self {
+        Self(std::ptr::from_ref(node) as u64)
+    }
+
+    /// The same source as a part of `place`, where it is another one than as a part of another.
+    fn within(self, place: Self) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (place, self).hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
 /// What a column is made of, and what decides that.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Traced {
     pub(super) direct: BTreeMap<Origin, BTreeSet<Direct>>,
     pub(super) conditional: BTreeSet<Origin>,
+    pub(super) tells_of: BTreeSet<Origin>,
+    /// Which rows its value hangs on; nothing for constants.
+    pub(super) sources: BTreeSet<Source>,
 }
 
 impl Traced {
     /// A column of a table, as it is.
-    pub(super) fn column(origin: Origin) -> Self {
+    pub(super) fn column(origin: Origin, source: Source) -> Self {
         let direct = BTreeMap::from([(origin, BTreeSet::from([Direct::Identity]))]);
-        Self { direct, conditional: BTreeSet::new() }
+        Self { direct, ..Self::of(source) }
+    }
+
+    /// A value of rows, of none of their columns.
+    pub(super) fn of(source: Source) -> Self {
+        Self { sources: BTreeSet::from([source]), ..Self::default() }
+    }
+
+    /// The same, if it hangs on nothing yet on `source`.
+    pub(super) fn or_of(mut self, source: Source) -> Self {
+        if self.sources.is_empty() {
+            self.sources.insert(source);
+        }
+        self
+    }
+
+    /// All that it hangs on is part of `place` from here on.
+    pub(super) fn move_into(&mut self, place: Source) {
+        self.sources = self.sources.iter().map(|source| source.within(place)).collect();
+    }
+
+    /// It stands beside `other`, of which it tells something, then.
+    pub(super) fn tell_of(&mut self, other: &Self) {
+        self.tells_of.extend(other.origins());
+        self.tells_of.extend(&other.tells_of);
     }
 
     /// Takes `part` in, of which no more than `kind` is left.
@@ -36,11 +84,31 @@ impl Traced {
             self.direct.entry(*origin).or_default().extend(kinds);
         }
         self.conditional.extend(&part.conditional);
+        self.tells_of.extend(&part.tells_of);
+        self.sources.extend(&part.sources);
     }
 
     /// `condition` decides what the column is made of.
     pub(super) fn add_condition(&mut self, condition: &Self) {
         self.conditional.extend(condition.origins());
+        self.tells_of.extend(&condition.tells_of);
+        self.sources.extend(&condition.sources);
+    }
+
+    /// What is left of it besides `parts`.
+    pub(super) fn without(&self, parts: &[Self]) -> Self {
+        let mut left = self.clone();
+        for part in parts {
+            left.direct.retain(|origin, _| !part.direct.contains_key(origin));
+            left.conditional.retain(|origin| !part.conditional.contains(origin));
+            left.sources.retain(|source| !part.sources.contains(source));
+        }
+        left
+    }
+
+    /// Whether it says nothing of any column.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.edges() == 0
     }
 
     /// Everything that has a part in it.
@@ -60,7 +128,7 @@ impl Traced {
     }
 
     pub(super) fn edges(&self) -> usize {
-        self.direct.len() + self.conditional.len()
+        self.direct.len() + self.conditional.len() + self.tells_of.len()
     }
 }
 
@@ -107,7 +175,7 @@ impl<'a> Scope<'a> {
         Self { schema, columns }
     }
 
-    fn find(&self, column: &Column) -> Option<&'a Traced> {
+    pub(super) fn find(&self, column: &Column) -> Option<&'a Traced> {
         self.columns.get(self.schema.maybe_index_of_column(column)?)
     }
 }

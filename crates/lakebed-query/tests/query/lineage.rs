@@ -128,6 +128,143 @@ async fn check(cases: &[(&str, &[&str])]) {
     }
 }
 
+/// What columns tell of because of what they stand beside: `column < what`, for those that do.
+async fn check_told_beside(cases: &[(&str, &[&str])]) {
+    let world = lake();
+    for (sql, expected) in cases {
+        let job = world.job(sql, Asked::default()).unwrap();
+        let named = job.tables.iter().map(|table| (table.version_id, table.name().to_string()));
+        let names: BTreeMap<VersionId, String> = named.collect();
+        let Described { lineage, .. } = world.engine.lineage(job).await.unwrap();
+        let of = |origin: &ColumnOrigin| {
+            format!("{}.{}", names[&origin.input.version_id], origin.column)
+        };
+        let telling = lineage.outputs().iter().filter(|output| !output.tells_of.is_empty());
+        let told: Vec<String> = telling
+            .map(|output| {
+                let mut beside: Vec<_> = output.tells_of.iter().map(of).collect();
+                beside.sort();
+                format!("{} < {}", output.name, beside.join(", "))
+            })
+            .collect();
+        assert_eq!(told, *expected, "{sql}");
+    }
+}
+
+/// P7: a column of one source that stands beside another's says what the two were put together by.
+#[tokio::test(flavor = "multi_thread")]
+async fn p7_columns_tell_of_what_they_were_joined_by() {
+    check_told_beside(&[
+        // Of one source: which of its rows there are is no column's.
+        ("SELECT id, price FROM l.o WHERE price > 10 AND region = 'EU' ORDER BY day LIMIT 3", &[]),
+        ("SELECT region, sum(price) AS s FROM l.o GROUP BY region HAVING count(*) > 3", &[]),
+        (
+            "SELECT o.id, c.name FROM l.o o JOIN l.c c ON c.id = o.customer",
+            &["id < l.c.id", "name < l.o.customer"],
+        ),
+        (
+            "SELECT o.id, c.name FROM l.o o, l.c c WHERE c.id = o.customer AND o.price > 10",
+            &["id < l.c.id", "name < l.o.customer"],
+        ),
+        (
+            "SELECT s.a, s.b FROM (SELECT o.id AS a, o.customer AS k, c.name AS b, c.id AS l FROM l.o o \
+             CROSS JOIN l.c c) s WHERE s.k = s.l",
+            &["a < l.c.id", "b < l.o.customer"],
+        ),
+        // The same table, named twice.
+        (
+            "SELECT c.id, b.name AS boss FROM l.c c JOIN l.c b ON b.id = c.boss",
+            &["id < l.c.id", "boss < l.c.boss"],
+        ),
+        (
+            "SELECT c.id, b.name AS boss FROM l.c c, l.c b WHERE b.id = c.boss",
+            &["id < l.c.id", "boss < l.c.boss"],
+        ),
+        (
+            "WITH c AS (SELECT * FROM l.c) SELECT x.id, y.name FROM c x, c y WHERE y.id = x.boss",
+            &["id < l.c.id", "name < l.c.boss"],
+        ),
+        // What is counted through says what it was counted to.
+        (
+            "SELECT o.id, g.value FROM l.o o JOIN generate_series(0, 9) g ON g.value = o.units",
+            &["value < l.o.units"],
+        ),
+        (
+            "SELECT o.id, v.x FROM l.o o, (VALUES (1), (2)) v(x) WHERE v.x = o.units",
+            &["x < l.o.units"],
+        ),
+        (
+            "SELECT o.id, count(*) AS n FROM l.o o JOIN generate_series(1, 9) g ON g.value <= o.units \
+             GROUP BY o.id",
+            &["n < l.o.units"],
+        ),
+        // A condition on one side of an outer join says where the other side is there.
+        (
+            "SELECT o.id, c.name FROM l.o o LEFT JOIN l.c c ON c.id = o.customer AND o.price > 10",
+            &["id < l.c.id", "name < l.o.customer, l.o.price"],
+        ),
+        (
+            "SELECT o.id, c.name FROM l.o o JOIN l.c c ON c.id = o.customer AND o.price > 10",
+            &["id < l.c.id", "name < l.o.customer"],
+        ),
+        // Whether there is another row says which rows there are.
+        ("SELECT o.id FROM l.o o WHERE o.customer IN (SELECT c.id FROM l.c c WHERE c.boss = 1)", &[]),
+        ("SELECT o.id FROM l.o o WHERE EXISTS (SELECT 1 FROM l.c c WHERE c.id = o.customer)", &[]),
+        ("SELECT o.id FROM l.o o LEFT SEMI JOIN l.c c ON c.id = o.customer", &[]),
+        (
+            "SELECT o.id, x.name FROM l.o o, LATERAL (SELECT c.name FROM l.c c WHERE c.id = o.customer) x",
+            &["name < l.o.customer"],
+        ),
+        (
+            "SELECT o.id FROM l.o o WHERE o.customer = (SELECT max(c.boss) FROM l.c c)",
+            &["id < l.c.boss"],
+        ),
+        // From one part or the other: the constant says which.
+        (
+            "SELECT id, 'dear' AS kind FROM l.o WHERE price > 10 UNION ALL SELECT id, 'cheap' FROM l.o \
+             WHERE price <= 10",
+            &["kind < l.o.price"],
+        ),
+        ("SELECT id FROM l.o WHERE price > 10 UNION ALL SELECT id FROM l.c WHERE boss = 1", &[]),
+    ])
+    .await;
+}
+
+/// P7: what is computed by an order says what the order is of, and the answer of a query what it asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn p7_values_tell_of_what_they_are_ordered_by_and_asked_for() {
+    check_told_beside(&[
+        ("SELECT id, rank() OVER (ORDER BY price) AS r FROM l.o", &["r < l.o.price"]),
+        ("SELECT id, count(*) OVER (PARTITION BY region) AS n FROM l.o", &["n < l.o.region"]),
+        ("SELECT id, count(*) OVER () AS n FROM l.o", &[]),
+        ("SELECT id, lag(id) OVER (ORDER BY day) AS before FROM l.o", &["before < l.o.day"]),
+        (
+            "SELECT region, first_value(id ORDER BY price DESC) AS best FROM l.o GROUP BY region",
+            &["best < l.o.price"],
+        ),
+        (
+            "SELECT id, (SELECT count(*) FROM l.o b WHERE b.customer = a.customer AND b.price > 15) AS n \
+             FROM l.o a",
+            &["n < l.o.customer, l.o.price"],
+        ),
+        (
+            "SELECT o.id, (SELECT max(c.name) FROM l.c c WHERE c.id = o.customer) AS name FROM l.o o",
+            &["name < l.c.id, l.o.customer"],
+        ),
+        (
+            "SELECT o.id, EXISTS (SELECT 1 FROM l.c c WHERE c.id = o.customer) AS known FROM l.o o",
+            &["known < l.c.id, l.o.customer"],
+        ),
+        // Passed on, whatever is made of it.
+        (
+            "SELECT id, CASE WHEN r < 3 THEN 'top' ELSE 'rest' END AS place FROM (SELECT id, \
+             row_number() OVER (ORDER BY price) AS r FROM l.o)",
+            &["place < l.o.price"],
+        ),
+    ])
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn columns_of_tables() {
     check(&[

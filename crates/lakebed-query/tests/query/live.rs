@@ -161,3 +161,24 @@ async fn p3_what_is_wrong_below_is_no_row() {
     let told = world.show("SELECT sum(total) FROM p.q").await;
     assert!(told.contains(&bad.id.to_string()), "{told}");
 }
+
+/// Columns that share a name, or have none, are called as a table that was built calls them; conditions are
+/// about those that they name.
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_of_one_name_are_told_apart() {
+    let mut world = lake().await;
+    let columns =
+        schema(&[("x", DataType::Long), ("x_2", DataType::Long), ("column_3", DataType::Long)]);
+    let below = "FROM a.b l JOIN (SELECT x + 1 AS x FROM a.b) r ON r.x = l.x + 1";
+    world.compute("p.pairs", &columns, &format!("SELECT l.x, r.x, l.kind AS \"\" {below}"));
+    let built = format!("(SELECT l.x, r.x AS x_2, l.kind AS column_3 {below})");
+    for asked in [
+        "SELECT * FROM {} t WHERE x < 3 ORDER BY x",
+        "SELECT x FROM {} t WHERE x_2 = 7",
+        "SELECT x_2 FROM {} t WHERE x = 7",
+        "SELECT count(*) FROM {} t WHERE column_3 = 2",
+    ] {
+        let of = |table: &str| asked.replace("{}", table);
+        assert_eq!(world.show(&of("p.pairs")).await, world.show(&of(&built)).await, "{asked}");
+    }
+}

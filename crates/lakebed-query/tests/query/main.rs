@@ -8,6 +8,7 @@ mod answers;
 mod corruption;
 mod diff;
 mod evolution;
+mod joins;
 mod limits;
 mod lineage;
 mod live;

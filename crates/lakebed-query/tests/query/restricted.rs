@@ -242,6 +242,11 @@ fn check_against_copies(most_old: usize) {
         "SELECT count(*) FROM a.b WHERE name LIKE '***%' AND price BETWEEN 0 AND 10",
         "SELECT small FROM a.b WHERE ratio = 0.1 OR price = 9.99 OR name IS NULL",
         "SELECT ratio, count(*) FROM a.b WHERE day IS NULL AND ratio < 2 GROUP BY ratio",
+        // A planner makes less of these: the bare column, its negation, a constant.
+        "SELECT small FROM a.b WHERE flag IN (true)",
+        "SELECT small, flag FROM a.b WHERE small > 0 AND (flag IN (false) OR flag <> true)",
+        "SELECT count(*) FROM a.b WHERE NOT flag IN (true) OR small BETWEEN 2 AND 1",
+        "SELECT small FROM a.b WHERE small IN (NULL) OR small = 7 AND flag = true",
     ];
     runner
         .run(&worlds, |(predicate, old, rows)| {

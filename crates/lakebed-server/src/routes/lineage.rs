@@ -136,7 +136,7 @@ pub(crate) async fn get_impact(
     Ok(Json(convert::impact(name, query.column, answer)))
 }
 
-/// What needs somebody: ownerless, undocumented, stale, late, unread
+/// What needs somebody: ownerless, undocumented, broken, stale, late, unread
 ///
 /// About the datasets that you may read or are steward of. What nobody reads is for whoever may `audit`
 /// the lake.

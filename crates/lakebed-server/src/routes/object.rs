@@ -60,7 +60,7 @@ pub(crate) async fn get_object(
     if knows(&headers, &tag) {
         return Ok(described(StatusCode::NOT_MODIFIED, &tag));
     }
-    let (status, range) = wanted(&headers, &tag, object.size_bytes)?;
+    let (status, range) = wanted(&method, &headers, &tag, object.size_bytes)?;
     let mut response = described(status, &tag);
     let fields = response.headers_mut();
     fields.insert(header::CONTENT_TYPE, HeaderValue::from_static(media::BYTES));
@@ -92,10 +92,16 @@ fn knows(headers: &HeaderMap, tag: &str) -> bool {
     tags.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
-fn wanted(headers: &HeaderMap, tag: &str, size_bytes: u64) -> Result<(StatusCode, Range<u64>)> {
+/// Ranges are of what is sent, so that `HEAD` has none: RFC 9110, section 14.2.
+fn wanted(
+    method: &Method,
+    headers: &HeaderMap,
+    tag: &str,
+    size_bytes: u64,
+) -> Result<(StatusCode, Range<u64>)> {
     let get = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let is_current = get(header::IF_RANGE).is_none_or(|known| known.trim() == tag);
-    let range = get(header::RANGE).filter(|_| is_current);
+    let range = get(header::RANGE).filter(|_| is_current && method == Method::GET);
     match parse_range(range, size_bytes) {
         Wanted::Whole => Ok((StatusCode::OK, 0..size_bytes)),
         Wanted::Part(range) => Ok((StatusCode::PARTIAL_CONTENT, range)),

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     AppState,
     context::Context,
-    extract::{ApiQuery, media_type, read_body, unsupported},
+    extract::{ApiQuery, media_type, read_event, unsupported},
     problem::{Failure, Result},
 };
 
@@ -32,7 +32,8 @@ use crate::{
 /// specification are held to their own schemas, others are taken as they are. Every place that is wrong is
 /// told in `reasons`, by its JSON Pointer, with 422. Datasets in the namespace `lakebed://<lake id>` are this
 /// lake's. Needs `ingest` on every dataset of the lake that it says is made, or on the lake. The same bytes
-/// again are the same event.
+/// again are the same event. At most 4 MiB, as it is or with `content-encoding: gzip`, of which what is
+/// unpacked is kept; at most 2,000 inputs and outputs, and times in the years 0000 to 9999.
 #[utoipa::path(post, path = "/api/v1/lineage", tag = "lineage",
     params(("idempotency-key" = Option<String>, Header,
         description = "The same key from the same actor is the same change; 1 to 200 characters")),
@@ -51,7 +52,7 @@ pub(crate) async fn receive_lineage(
     if media_type(&parts.headers).as_deref() != Some(media::JSON) {
         return Err(unsupported(media::JSON));
     }
-    let told = state.lake.receive_lineage(&ctx, read_body(body).await?).await?;
+    let told = state.lake.receive_lineage(&ctx, read_event(&parts.headers, body).await?).await?;
     Ok((StatusCode::CREATED, Json(LineageEventAnswer { told })))
 }
 

@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     ingest::{accepted, prefers_a_job},
     problems::{Always, BadBody, BadRequest, Changes, NotAcceptable, NotFound, TooMany},
+    row::notice_headers,
 };
 use crate::{
     Access, AppState,
     context::Context,
     convert,
-    extract::{ApiJson, DatasetPath},
+    extract::{ApiJson, ApiQuery, DatasetPath, NoQuery},
     lines::{Reader, Telling, answer},
     links::of_product,
     problem::Result,
@@ -28,17 +29,21 @@ const MOST_BUILDS: u32 = 1000;
 
 /// The products that you may know of
 #[utoipa::path(get, path = "/v1/products", tag = "product", responses(
-    (status = 200, description = "By name", body = ProductList), Always
+    (status = 200, description = "By name", body = ProductList), BadRequest, Always
 ))]
 pub(crate) async fn list_products(
     State(state): State<AppState>,
     Context(ctx): Context,
+    ApiQuery(NoQuery {}): ApiQuery<NoQuery>,
 ) -> Result<Json<ProductList>> {
     let (_, products) = state.lake.products(&ctx).await?;
     Ok(Json(ProductList { products: products.into_iter().map(summary).collect() }))
 }
 
 /// A product: how it is declared, and its newest version
+///
+/// Of one that ends, or has ended, the answer carries `deprecation` and `sunset`, and a `link` of
+/// `rel="successor-version"` to what comes after it, if you may know of that.
 #[utoipa::path(get, path = "/v1/products/{namespace}/{name}", tag = "product", params(
     ("namespace" = String, Path, description = "The part before the dot"),
     ("name" = String, Path, description = "The part after it"),
@@ -49,18 +54,22 @@ pub(crate) async fn get_product(
     State(state): State<AppState>,
     Context(ctx): Context,
     DatasetPath(name): DatasetPath,
-) -> Result<Json<ProductAnswer>> {
+    ApiQuery(NoQuery {}): ApiQuery<NoQuery>,
+) -> Result<(HeaderMap, Json<ProductAnswer>)> {
     let (snapshot, found) = state.lake.product(&ctx, &name).await?;
     let declared = found.is_told.then(|| found.declared.clone());
     let age = state.lake.age_of_product(&ctx, &found).await?;
     let stale = age.as_ref().and_then(|age| age.stale.as_ref());
-    Ok(Json(ProductAnswer {
+    let notice = state.lake.notice_of_product(&ctx, &name).await?;
+    let answer = ProductAnswer {
         snapshot: convert::snapshot(snapshot),
         summary: summary(found),
         as_of: age.as_ref().map(|age| age.as_of),
         stale: stale.map(|why| why.iter().map(|why| why.as_str().to_owned()).collect()),
+        notice: notice.clone().map(|notice| convert::notice(notice.record)),
         declared,
-    }))
+    };
+    Ok((notice_headers(notice)?, Json(answer)))
 }
 
 /// Build a product

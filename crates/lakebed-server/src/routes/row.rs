@@ -10,7 +10,7 @@ use lakebed_api::{
     media::{self, SqlFormat},
 };
 use lakebed_core::DatasetName;
-use lakebed_service::{self as service, Age, NoticeRecord, RowsRequest, Staleness};
+use lakebed_service::{self as service, Age, ProductNotice, RowsRequest, Staleness};
 use url::form_urlencoded::Serializer;
 
 use super::{
@@ -24,9 +24,9 @@ use crate::{
     convert,
     document::document,
     encode::{Int64, PageWords, Preamble},
-    extract::{DatasetPath, Pairs, QueryPath},
+    extract::{ApiQuery, DatasetPath, NoQuery, Pairs, QueryPath},
     lines::Reader,
-    links::product_path,
+    links::{dataset_path, product_path},
     metrics::StatementTally,
     problem::{Failure, Result},
 };
@@ -36,11 +36,13 @@ use crate::{
 /// Every column that you may know of is a parameter, too: `column=value`, `column.ne=`, `.lt`, `.le`,
 /// `.gt`, `.ge`, `.in=a,b`, `.null=true`; all conditions hold together, and values are of the column's
 /// type. The product's own `openapi.json` lists them. You filter and sort what you see: a column that a
-/// policy masks by its masked values.
+/// policy masks by its masked values. Floats that are no numbers are `NaN`, `Infinity` and `-Infinity`, as
+/// in answers; `NaN` is equal to itself, and greater than every other.
 ///
 /// A page is of one version, whatever is written meanwhile. `next`, and the header `link`, lead to the
 /// one after it; pages further behind take longer, since the rows before them are sorted, too. Of a
-/// product that ends, or has ended, the answer carries `deprecation` and `sunset`.
+/// product that ends, or has ended, the answer carries `deprecation` and `sunset`, and a second `link` to
+/// what comes after it, if you may know of that.
 #[utoipa::path(get, path = "/v1/products/{namespace}/{name}/rows", tag = "product",
     params(
         ("namespace" = String, Path, description = "The part before the dot"),
@@ -68,12 +70,13 @@ use crate::{
                 (RawBytes = "application/vnd.apache.parquet"),
             ),
             headers(
-                ("link" = String, description = "`rel=\"next\"`: the page after this one"),
+                ("link" = String, description = "`rel=\"next\"`: the page after this one; \
+                    `rel=\"successor-version\"`: what is there to be read instead"),
                 ("lakebed-version" = u64, description = "The version's number"),
                 ("lakebed-as-of" = String, description = "When that was committed"),
                 ("lakebed-stale" = String, description = "`true` where an input has another version \
-                    by now, or the contract promises newer rows; absent for those who may not know \
-                    what the product is made of"),
+                    by now, or the contract promises newer rows; `false` is for those who may know of \
+                    all that the product is made of, and absent is unknown"),
                 ("lakebed-stale-because" = String, description = "`inputs`, `contract`, or both"),
             )
         ),
@@ -98,10 +101,7 @@ pub(crate) async fn get_rows(
     let page = tally.counted(state.lake.rows(&ctx, request).await)?;
     let service::RowsPage { statement_id, snapshot, resolved, age, notice, stream, next } = page;
     let next = next.map(|cursor| next_path(&product, &query, &cursor));
-    let mut own = own_headers(resolved.version.number, &age, notice)?;
-    if let Some(next) = &next {
-        put(&mut own, header::LINK, &format!("<{next}>; rel=\"next\""))?;
-    }
+    let own = own_headers(resolved.version.number, &age, notice, next.as_deref())?;
     let stale = age.stale.as_ref().map(|why| !why.is_empty());
     let preamble = Preamble {
         statement_id,
@@ -116,8 +116,8 @@ pub(crate) async fn get_rows(
 
 /// Answer a query that is declared with a product
 ///
-/// Its parameters are those that are declared, each of its type. It is answered as you may see the
-/// product.
+/// Its parameters are those that are declared; in the statement every value has exactly the type of its
+/// parameter. It is answered as you may see the product.
 #[utoipa::path(get, path = "/v1/products/{namespace}/{name}/queries/{query}", tag = "product",
     params(
         ("namespace" = String, Path, description = "The part before the dot"),
@@ -140,6 +140,7 @@ pub(crate) async fn get_rows(
                 ("lakebed-as-of" = String, description = "When that was committed"),
                 ("lakebed-stale" = String, description = "As of rows"),
                 ("lakebed-stale-because" = String, description = "As of rows"),
+                ("link" = String, description = "`rel=\"successor-version\"`: as of rows"),
             )
         ),
         BadRequest, NotFound, NotAcceptable, TooMany, Changes, Always
@@ -161,7 +162,7 @@ pub(crate) async fn query_product(
     let found = state.lake.query_of_product(&ctx, &product, &query, &given, limits).await;
     let found = tally.counted(found)?;
     let own = match (found.answer.resolved.first(), &found.answer.age) {
-        (Some(read), Some(age)) => own_headers(read.version.number, age, found.notice)?,
+        (Some(read), Some(age)) => own_headers(read.version.number, age, found.notice, None)?,
         _ => HeaderMap::new(),
     };
     let mut response = respond(found.answer, written, reader, tally).await?;
@@ -172,7 +173,7 @@ pub(crate) async fn query_product(
 /// What can be asked of a product
 ///
 /// An OpenAPI 3.1 document of its rows and queries: the columns of its newest version that you may know
-/// of, each with its type and what its contract says it is.
+/// of, each with its type and what its contract says it is, and the queries that have an answer for you.
 #[utoipa::path(get, path = "/v1/products/{namespace}/{name}/openapi.json", tag = "product",
     params(
         ("namespace" = String, Path, description = "The part before the dot"),
@@ -186,6 +187,7 @@ pub(crate) async fn describe_product(
     State(state): State<AppState>,
     Context(ctx): Context,
     DatasetPath(product): DatasetPath,
+    ApiQuery(NoQuery {}): ApiQuery<NoQuery>,
 ) -> Result<Response> {
     let shape = state.lake.product_shape(&ctx, &product).await?;
     let text = document(&product, &shape).to_string();
@@ -225,32 +227,59 @@ fn next_path(product: &DatasetName, query: &[(String, String)], cursor: &str) ->
 }
 
 /// What is said of a product's version besides what is said of every answer.
-fn own_headers(version: u64, age: &Age, notice: Option<NoticeRecord>) -> Result<HeaderMap> {
-    let notice = notice.map(convert::notice);
-    let mut headers = convert::notice_headers(notice.as_ref());
-    put(&mut headers, HeaderName::from_static(media::VERSION), &version.to_string())?;
-    headers.extend(age_headers(age)?);
+fn own_headers(
+    version: u64,
+    age: &Age,
+    notice: Option<ProductNotice>,
+    next: Option<&str>,
+) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    if let Some(next) = next {
+        append(&mut headers, header::LINK, &format!("<{next}>; rel=\"next\""))?;
+    }
+    append(&mut headers, HeaderName::from_static(media::VERSION), &version.to_string())?;
+    // Several of one name stay: links lead to the next page and to what comes after the product.
+    for (name, value) in age_headers(age)?.iter().chain(&notice_headers(notice)?) {
+        headers.append(name, value.clone());
+    }
+    Ok(headers)
+}
+
+/// That a product ends, or has ended, and where to go: RFC 9745, RFC 8594, RFC 5829.
+pub(super) fn notice_headers(notice: Option<ProductNotice>) -> Result<HeaderMap> {
+    let Some(ProductNotice { record, is_followed_by_product }) = notice else {
+        return Ok(HeaderMap::new());
+    };
+    let successor = record.successor.as_ref().map(|successor| match is_followed_by_product {
+        true => product_path(successor),
+        false => dataset_path(successor),
+    });
+    let mut headers = convert::notice_headers(Some(&convert::notice(record)));
+    if let Some(path) = successor {
+        let link = format!("<{path}>; rel=\"successor-version\"");
+        append(&mut headers, header::LINK, &link)?;
+    }
     Ok(headers)
 }
 
 /// As of when rows are, and whether that is stale.
 pub(super) fn age_headers(age: &Age) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
-    put(&mut headers, HeaderName::from_static(media::AS_OF), &age.as_of.to_string())?;
+    append(&mut headers, HeaderName::from_static(media::AS_OF), &age.as_of.to_string())?;
     if let Some(stale) = &age.stale {
         let is_stale = (!stale.is_empty()).to_string();
-        put(&mut headers, HeaderName::from_static(media::STALE), &is_stale)?;
+        append(&mut headers, HeaderName::from_static(media::STALE), &is_stale)?;
         if !stale.is_empty() {
             let why: Vec<_> = stale.iter().map(|why: &Staleness| why.as_str()).collect();
-            put(&mut headers, HeaderName::from_static(media::STALE_BECAUSE), &why.join(", "))?;
+            append(&mut headers, HeaderName::from_static(media::STALE_BECAUSE), &why.join(", "))?;
         }
     }
     Ok(headers)
 }
 
-fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) -> Result<()> {
+fn append(headers: &mut HeaderMap, name: HeaderName, value: &str) -> Result<()> {
     let value =
         HeaderValue::from_str(value).map_err(|error| Failure::internal(error.to_string()))?;
-    headers.insert(name, value);
+    headers.append(name, value);
     Ok(())
 }

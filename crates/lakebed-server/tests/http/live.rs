@@ -32,13 +32,14 @@ id,region,price,note,tag
 
 const SQL: &str = "SELECT id, region, price, note, tag FROM raw.notes WHERE price < 100";
 
-/// Bob may not read what products are made of; dora may read a part of it.
+/// Bob may not read what products are made of, nor hal, who may build them; dora may read a part of it.
 const GRANTS: &str = r#"[
     {"to": "carol", "may": ["read", "ingest"], "on": "lake", "from_stage": "raw"},
     {"to": "alice", "may": ["read"], "on": "lake", "from_stage": "raw"},
     {"to": "bob", "may": ["read"], "on": {"namespace": "shop"}, "from_stage": "raw"},
     {"to": "dora", "may": ["read"], "on": "lake", "from_stage": "raw"},
     {"to": "gus", "may": ["discover"], "on": {"namespace": "shop"}, "from_stage": "raw"},
+    {"to": "hal", "may": ["read", "ingest"], "on": {"namespace": "shop"}, "from_stage": "raw"},
     {"to": "ada", "may": ["audit"], "on": "lake", "from_stage": "raw"}]"#;
 
 struct World {
@@ -300,9 +301,12 @@ async fn the_next_read_sees_what_moved() {
     let world = World::new(live(SQL)).await;
     let rows = "/v1/products/shop/fresh/rows?order=id";
     let first = world.get("bob", &format!("{rows}&limit=2")).await;
-    assert_eq!((first.header("lakebed-version"), first.header("lakebed-stale")), ("1", "false"));
+    // Whether it is stale is for those who may know what it is made of.
+    assert_eq!((first.header("lakebed-version"), first.header("lakebed-stale")), ("1", ""));
     let first = first.json();
-    let old = world.get("alice", rows).await.json()["rows"].clone();
+    let old = world.get("alice", rows).await;
+    assert_eq!(old.header("lakebed-stale"), "false");
+    let old = old.json()["rows"].clone();
 
     world.ingest(&NOTES.replace("1,EU,10,", "0,EU,5,").replace("7,EU,30,", "7,EU,300,")).await;
     assert_eq!(world.version_count("shop.fresh").await, 1, "nobody asked");
@@ -562,18 +566,73 @@ async fn p7_a_failure_below_says_nothing_of_values() {
         }
         // The same of whoever wants files.
         let bob = world.files("bob", "shop.fresh").await;
-        assert_eq!(bob.code(), is(400, "live-failed"));
+        assert_eq!(bob.code(), is(409, "live-failed"));
         assert!(
             !bob.text().contains("HIDDEN") && !bob.text().contains("division"),
             "{}",
             bob.text()
         );
         let alice = world.files("alice", "shop.fresh").await;
-        assert_eq!(alice.code(), is(400, "live-failed"));
+        assert_eq!(alice.code(), is(409, "live-failed"));
         assert!(alice.text().contains(word), "{}", alice.text());
         let rows = world.get("bob", "/v1/products/shop/fresh/rows").await;
         assert!(!rows.status.is_success() && !rows.text().contains("HIDDEN"), "{}", rows.text());
     }
+}
+
+/// P7: what is wrong below is for whoever may read all of it, by every door; to build takes no sight.
+#[tokio::test(flavor = "multi_thread")]
+async fn p7_why_it_fails_is_for_those_who_may_read_below() {
+    let mut products = live("SELECT nope FROM raw.notes");
+    products["shop.above"] =
+        product("shop.above", "materialized", "SELECT id, region FROM shop.fresh");
+    let world = World::new(products).await;
+    let told = async |who: &str| {
+        let refs = json!({ "refs": ["shop.fresh"] });
+        let input = json!({ "ref": "shop.fresh" });
+        let promotion = json!({ "refs": ["shop.fresh"], "to": "validated", "dry_run": true });
+        let sides = json!({ "from": "shop.fresh", "to": "shop.fresh" });
+        [
+            world.sql(who, "SELECT * FROM shop.fresh").await,
+            world.get(who, "/v1/products/shop/fresh/rows").await,
+            world.get(who, "/v1/products/shop/fresh/openapi.json").await,
+            world.get(who, "/v1/versions?ref=shop.fresh").await,
+            world.get(who, "/v1/profiles?ref=shop.fresh").await,
+            world.post(who, "/v1/resolve", refs).await,
+            world.post(who, "/v1/diffs", sides).await,
+            world.post(who, "/v1/promotions", promotion).await,
+            world.post(who, "/v1/contract-checks", input.clone()).await,
+            world.post(who, "/v1/runs", json!({ "inputs": [input] })).await,
+            world.post(who, "/v1/products/shop/fresh/builds", json!({})).await,
+            world.post(who, "/v1/products/shop/above/builds", json!({})).await,
+        ]
+    };
+    for (place, answer) in told("hal").await.iter().enumerate() {
+        let text = answer.text();
+        assert!(!answer.status.is_success(), "{place}: {text}");
+        for word in ["raw", "nope", "region", "price", "note", "carol"] {
+            assert!(!text.contains(word), "{place}: {text}");
+        }
+    }
+    let carol = told("carol").await;
+    let knows = carol.iter().filter(|answer| answer.text().contains("`nope`")).count();
+    let texts: Vec<_> = carol.iter().map(Answer::text).collect();
+    assert!(knows >= 9, "{texts:?}");
+    assert!(texts[11].contains("`shop.fresh`"), "whose statement it is: {}", texts[11]);
+}
+
+/// Columns that share a name are told apart as in a product that was built.
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_of_one_name_are_those_of_a_build() {
+    let sql =
+        "SELECT x.region, x.id, y.id, x.price FROM raw.notes x JOIN raw.notes y ON y.id = x.id + 1";
+    let world = World::new(both(sql)).await;
+    for asked in ["DESCRIBE {}", "SELECT * FROM {} ORDER BY id", "SELECT id FROM {} WHERE id_2 = 3"]
+    {
+        let of = async |name: &str| world.lines("alice", &asked.replace("{}", name)).await;
+        assert_eq!(of("shop.fresh").await, of("shop.built").await, "{asked}");
+    }
+    assert_eq!(world.lines("bob", "SELECT id, id_2 FROM shop.fresh WHERE id = 2").await, ["2,3"]);
 }
 
 /// P7: policies on what it is made of hold for its readers, or nothing of it is theirs.
@@ -608,6 +667,65 @@ async fn p7_policies_below_hold_above() {
         assert_eq!(rows.code(), is(403, "forbidden"), "{}", rows.text());
         assert!(!world.lines("bob", "SELECT * FROM shop.fresh").await.is_empty());
     }
+}
+
+/// P7: a column that was put beside a masked one, or that an order by it made, says what the mask keeps.
+#[tokio::test(flavor = "multi_thread")]
+async fn p7_what_tells_of_a_masked_column_is_hidden() {
+    for made_by in [
+        "g.value AS price FROM raw.notes n JOIN generate_series(1, 100) g ON CAST(g.value AS VARCHAR) = n.note",
+        "g.value AS price FROM raw.notes n, generate_series(1, 100) g WHERE CAST(g.value AS VARCHAR) = n.note",
+        "rank() OVER (PARTITION BY n.region ORDER BY n.note) AS price FROM raw.notes n",
+        "count(*) OVER (PARTITION BY n.region, n.note) AS price FROM raw.notes n",
+    ] {
+        let sql = format!("SELECT n.id, n.region, {made_by}");
+        let world = World::new(both(&sql)).await;
+        for product in ["shop.fresh", "shop.built"] {
+            let all = format!("SELECT * FROM {product}");
+            let columns = async |who: &str| {
+                let answer = world.sql(who, &all).await;
+                answer.text().lines().next().unwrap_or_default().to_owned()
+            };
+            assert_eq!(columns("alice").await, "id,region,price", "{sql}");
+            assert_eq!(columns("dora").await, "id,region", "{sql}");
+            let by_it =
+                world.sql("dora", &format!("SELECT id FROM {product} WHERE price = 17")).await;
+            assert_eq!(by_it.status, 400, "{sql}: {}", by_it.text());
+        }
+    }
+}
+
+/// That a live product cannot be computed is no fault of whoever asks: what is on record stays described,
+/// and no word that they never wrote is mended.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_computed_now_is_a_conflict() {
+    let world = World::new(live("SELECT id, region, price FROM raw.notes")).await;
+    let [rows, document, query] = ["rows", "openapi.json", "queries/of_region?region=EU"]
+        .map(|below| format!("/v1/products/shop/fresh/{below}"));
+    for path in [&rows, &document, &query] {
+        assert_eq!(world.get("alice", path).await.status, 200, "{path}");
+    }
+    let before = world.get("bob", &document).await.json();
+    world.apply(live("SELECT id, region, prize AS price FROM raw.notes")).await;
+    for who in ["alice", "bob"] {
+        for path in [&rows, &query] {
+            let answer = world.get(who, path).await;
+            assert_eq!(answer.code(), is(409, "live-failed"), "{who}: {path}");
+            let problem = answer.problem();
+            assert_eq!(problem.title, "not as things stand");
+            let hint = problem.hint.unwrap_or_default();
+            assert!(!hint.contains("did you mean") && !hint.contains("price"), "{who}: {hint}");
+            assert_eq!(
+                problem.detail.contains("prize"),
+                who == "alice",
+                "{who}: {}",
+                problem.detail
+            );
+        }
+        let pinned = world.get(who, &format!("{rows}?version=1")).await;
+        assert_eq!(pinned.status, 200, "{who}: {}", pinned.text());
+    }
+    assert_eq!(world.get("bob", &document).await.json(), before);
 }
 
 /// Whoever may not read it moves nothing by asking.
@@ -764,11 +882,11 @@ async fn what_tells_time_or_chance_is_not_live() {
         for asked in ["SELECT * FROM shop.fresh", "DESCRIBE shop.fresh"] {
             for who in ["carol", "alice"] {
                 let refused = world.sql(who, asked).await;
-                assert_eq!(refused.code(), is(400, "live-failed"), "{who}");
+                assert_eq!(refused.code(), is(409, "live-failed"), "{who}");
                 assert!(refused.text().contains(word), "{who}: {}", refused.text());
             }
             let bob = world.sql("bob", asked).await;
-            assert_eq!(bob.code(), is(400, "live-failed"));
+            assert_eq!(bob.code(), is(409, "live-failed"));
             assert!(!bob.text().contains(word) && !bob.text().contains("raw"), "{}", bob.text());
         }
         // Before the first build there is nothing, either.
@@ -910,9 +1028,18 @@ async fn an_owner_who_may_not_read_makes_no_version() {
     let mut products = live(SQL);
     products["shop.fresh"]["owner"] = "gus".into();
     world.apply(products).await;
+    // Also where nothing moved: its rows are computed in the owner's name.
+    let unmoved = world.get("bob", rows).await;
+    assert_eq!(unmoved.code(), world.sql("bob", "SELECT * FROM shop.fresh").await.code());
+    let told = world.sql("alice", "SELECT * FROM shop.fresh").await;
+    assert!(
+        told.text().contains("its owner `gus` may not read all of `raw.notes`"),
+        "{}",
+        told.text()
+    );
     world.ingest(&NOTES.replace("1,EU,10", "1,EU,11")).await;
     let refused = world.get("bob", rows).await;
-    assert_eq!(refused.code(), is(400, "live-failed"));
+    assert_eq!(refused.code(), is(409, "live-failed"));
     assert!(
         !refused.text().contains("raw") && !refused.text().contains("gus"),
         "{}",

@@ -58,6 +58,14 @@ async fn a_range_is_sent_as_a_part() {
     assert_eq!(answer.header("content-range"), format!("bytes */{}", text.len()));
     let answer = door.call("GET", &path, &["range: bytes=0-1,4-5"], Body::empty()).await;
     assert_eq!((answer.status.as_u16(), answer.body.len()), (200, text.len()));
+    // A range is of what is sent; with `HEAD` nothing is.
+    for range in ["bytes=0-9", "bytes=9999999-"] {
+        let header = format!("range: {range}");
+        let head = door.call("HEAD", &path, &[&header], Body::empty()).await;
+        assert_eq!(head.status, 200, "{range}");
+        assert_eq!(head.header("content-length"), text.len().to_string(), "{range}");
+        assert_eq!(head.header("content-range"), "", "{range}");
+    }
     for (tag, status) in [(id, 206), (ObjectId::of(b"another"), 200)] {
         let if_range = format!("if-range: \"b3:{tag}\"");
         let answer = door.call("GET", &path, &["range: bytes=0-1", &if_range], Body::empty()).await;

@@ -1,9 +1,11 @@
 //! OpenLineage events over HTTP: taken where OpenLineage's clients send them, refused with every reason,
 //! shown; and sent to others.
 
-use std::sync::Arc;
+use std::{io::Write as _, sync::Arc};
 
 use axum::{Json, Router, extract::State, http::HeaderMap, routing::post};
+use flate2::{Compression, write::GzEncoder};
+use lakebed_core::ObjectId;
 use lakebed_server::{LineageFile, LineageUrl};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::Mutex};
@@ -68,6 +70,62 @@ async fn what_is_wrong_is_told_by_its_place() {
     assert_eq!(door.get("/v1/lineage/events").await.json(), json!({ "events": [] }));
 }
 
+/// Clients can be told to pack what they send; what is kept is the event.
+#[tokio::test]
+async fn packed_events_are_unpacked_once() {
+    let door = Door::remote().await;
+    let pack = |bytes: &[u8]| {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::default());
+        packed.write_all(bytes).unwrap();
+        packed.finish().unwrap()
+    };
+    let send = async |body: Vec<u8>, encoding: &str| {
+        let encoding = format!("content-encoding: {encoding}");
+        let headers = ["content-type: application/json", &encoding];
+        door.call("POST", "/api/v1/lineage", &headers, body).await
+    };
+    let plain = event(&door, RUN).to_string().into_bytes();
+    let taken = send(pack(&plain), "gzip").await;
+    assert_eq!(taken.status, 201, "{}", taken.text());
+    let unpacked = send(plain.clone(), "identity").await;
+    assert_eq!((unpacked.status.as_u16(), &unpacked.body), (201, &taken.body));
+    assert!(taken.text().contains(&ObjectId::of(&plain).to_string()), "what is unpacked is kept");
+    let twice = send(pack(&pack(&plain)), "gzip, gzip").await;
+    assert_eq!(twice.code(), is(415, "unsupported-encoding"));
+    assert_eq!(send(plain.clone(), "zstd").await.code(), is(415, "unsupported-encoding"));
+    let cut = pack(&plain)[..40].to_vec();
+    for broken in [plain, cut] {
+        assert_eq!(send(broken, "gzip").await.code(), is(400, "invalid-gzip"));
+    }
+    // A little that would be a lot.
+    let bomb = pack(&vec![b' '; 64 << 20]);
+    assert!(bomb.len() < 1 << 20);
+    assert_eq!(send(bomb, "gzip").await.code(), is(413, "body-too-large"));
+    let long = format!("[{}]", " ".repeat(4 << 20)).into_bytes();
+    assert_eq!(send(long, "identity").await.code(), is(413, "body-too-large"));
+    // Nobody else's bodies are unpacked.
+    let headers = ["content-type: application/json", "content-encoding: gzip"];
+    let other = door.call("POST", "/v1/resolve", &headers, pack(b"{}")).await;
+    assert_eq!(other.code(), is(415, "unsupported-encoding"));
+}
+
+/// P4: a time that could not be read again would end the lake.
+#[tokio::test]
+async fn p4_an_event_at_an_impossible_time_is_refused() {
+    let door = Door::remote().await;
+    for time in ["9999-12-31T23:59:59-12:00", "0000-01-01T00:00:00+14:00", "9999-12-31T23:59:60Z"] {
+        let mut event = event(&door, RUN);
+        event["eventTime"] = json!(time);
+        let refused = door.post("/api/v1/lineage", event).await;
+        assert_eq!(refused.code(), is(422, "invalid-lineage-event"), "{time}");
+    }
+    let mut last = event(&door, RUN);
+    last["eventTime"] = json!("9999-12-31T23:59:59.999999Z");
+    assert_eq!(door.post("/api/v1/lineage", last).await.status, 201);
+    door.test.ingest("sales.orders", "o.csv", "id\n1\n").await.unwrap();
+    assert_eq!(door.get("/v1/lineage/events").await.json()["events"].as_array().unwrap().len(), 1);
+}
+
 type Heard = Arc<Mutex<Vec<(String, Value)>>>;
 
 async fn hear(
@@ -102,9 +160,14 @@ async fn what_happens_is_sent_with_a_token() {
     while door.lake.tell_some_lineage(&sink).await.unwrap() {}
     let heard = heard.lock().await;
     assert!(heard.iter().all(|(token, _)| token == "Bearer t0ken"), "{heard:?}");
-    let runs: Vec<&Value> = heard.iter().map(|(_, event)| &event["run"]["runId"]).collect();
-    assert_eq!(runs.len(), 3);
-    assert!(runs[0] == runs[1] && runs[1] != runs[2], "{runs:?}");
+    let told = |(_, event): &(String, Value)| {
+        let run = event["run"]["runId"].as_str().unwrap().to_owned();
+        (event["eventType"].as_str().unwrap().to_owned(), run)
+    };
+    let told: Vec<(String, String)> = heard.iter().map(told).collect();
+    let kinds: Vec<&str> = told.iter().map(|(kind, _)| kind.as_str()).collect();
+    assert_eq!(kinds, ["START", "START", "COMPLETE", "START", "COMPLETE"]);
+    assert!(told[0] == told[1] && told[1].1 == told[2].1 && told[2].1 != told[3].1, "{told:?}");
 }
 
 #[tokio::test]
@@ -118,6 +181,6 @@ async fn what_happens_is_appended_to_a_file() {
     while door.lake.tell_some_lineage(&sink).await.unwrap() {}
     let text = std::fs::read_to_string(path).unwrap();
     let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(events.len(), 2);
-    assert_eq!(events[1]["job"]["name"], "ingest:sales.orders");
+    assert_eq!(events.len(), 4);
+    assert!(events.iter().all(|event| event["job"]["name"] == "ingest:sales.orders"));
 }

@@ -97,7 +97,15 @@ impl World {
     }
 
     async fn apply(&self, products: Value, policies: Value) -> lakebed_service::Result<()> {
-        let grants: Value = serde_json::from_str(GRANTS).unwrap();
+        self.apply_with(serde_json::from_str(GRANTS).unwrap(), products, policies).await
+    }
+
+    async fn apply_with(
+        &self,
+        grants: Value,
+        products: Value,
+        policies: Value,
+    ) -> lakebed_service::Result<()> {
         let declared =
             json!({ "format": 1, "grants": grants, "products": products, "policies": policies });
         let declared: Declared = serde_json::from_value(declared).unwrap();
@@ -347,7 +355,9 @@ async fn what_cannot_be_asked_is_refused() {
         (&[("amount", "1.234")], "invalid-value", "type `decimal(9,2)`"),
         (&[("day", "01.02.2024")], "invalid-value", "type `date`"),
         (&[("paid", "yes")], "invalid-value", "type `boolean`"),
-        (&[("rate", "NaN")], "invalid-value", "type `double`"),
+        (&[("rate", "nan")], "invalid-value", "type `double`"),
+        (&[("rate", "inf")], "invalid-value", "type `double`"),
+        (&[("amount", "NaN")], "invalid-value", "type `decimal(9,2)`"),
         (&[("id.null", "1")], "invalid-query", "`id.null`"),
         (&[("id", "1"), ("id", "2")], "invalid-query", "twice"),
         (&[("select", "id,nope")], "unknown-column", "`nope`"),
@@ -381,6 +391,108 @@ async fn what_cannot_be_asked_is_refused() {
     assert_eq!(world.rows("stranger", &[]).await.code(), is(404, "not-found"));
     let raw = world.get("alice", "/v1/products/raw/sales/rows").await;
     assert_eq!(raw.code(), is(404, "not-found"), "it is no product");
+    // What is no text is not read as another one.
+    for bytes in ["%FF", "%C3", "%c3%28", "a%80"] {
+        let rows = world.get("alice", &format!("{ROWS}?region={bytes}")).await;
+        assert_eq!(rows.code(), is(400, "invalid-query"), "{bytes}");
+        let datasets = world.get("alice", &format!("/v1/datasets?namespace={bytes}")).await;
+        assert_eq!(datasets.code(), is(400, "invalid-query"), "{bytes}");
+    }
+    let umlaut = world.get("alice", &format!("{ROWS}?region=%C3%BC%25FF%")).await;
+    assert_eq!(umlaut.json()["row_count"], 0);
+    // Whatever a route does not know is refused, as of rows.
+    let product = "/v1/products/shop/sales";
+    for path in ["/v1/products", product, &format!("{product}/openapi.json")] {
+        assert_eq!(world.get("alice", path).await.status, 200, "{path}");
+        let refused = world.get("alice", &format!("{path}?limit=1")).await;
+        assert_eq!(refused.code(), is(400, "invalid-query"), "{path}");
+    }
+}
+
+/// `raw.times` and the product of it, whose columns hold what is rare.
+async fn with_times() -> World {
+    let world = World::new().await;
+    let rows = "\
+id,ts,tz,d,f,id.eq
+1,0001-01-01T00:00:00,0001-01-01T00:00:00Z,NaN,NaN,7
+2,1969-12-31T23:59:59.999999,1969-12-31T23:59:59.999999Z,-Infinity,-Infinity,1
+3,2300-01-01T00:00:00,2300-01-01T00:00:00Z,Infinity,Infinity,1
+4,9999-12-31T23:59:59,9999-12-31T23:59:59Z,1.5,1.5,7
+5,,,,,
+";
+    let types = json!({ "types": {
+        "id": "long", "ts": "timestamp", "tz": "timestamptz", "d": "string", "f": "string",
+        "id.eq": "long",
+    }});
+    let options: DecodeOptions = serde_json::from_value(types).unwrap();
+    let mode = IngestMode::Replace;
+    world.test.ingest_with("raw.times", "times.csv", rows, mode, options).await.unwrap();
+    let mut products = products();
+    products["shop.times"] = json!({
+        "owner": "carol", "purpose": "What is rare", "input_stage": "raw",
+        "sql": "SELECT id, ts, tz, CAST(d AS DOUBLE) AS d, CAST(f AS REAL) AS f, \"id.eq\" \
+            FROM raw.times",
+    });
+    world.apply(products, policies()).await.unwrap();
+    let headers = ["content-type: application/json"];
+    let path = "/v1/products/shop/times/builds";
+    call(&world.door("carol"), "POST", path, &headers, "{}").await.json();
+    world
+}
+
+/// Columns hold more than nanoseconds can count, and floats that JSON has no number for.
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_take_every_value_of_a_column() {
+    let world = with_times().await;
+    let cases: &[(&str, &str, &[u64])] = &[
+        ("ts", "0001-01-01T00:00:00", &[1]),
+        ("ts.ne", "0001-01-01T00:00:00", &[2, 3, 4]),
+        ("ts.ge", "2300-01-01T00:00:00", &[3, 4]),
+        ("ts.lt", "1969-12-31T23:59:59.999999", &[1]),
+        ("ts.le", "9999-12-31T23:59:59", &[1, 2, 3, 4]),
+        ("ts.gt", "1677-01-01T00:00:00", &[2, 3, 4]),
+        ("ts.in", "9999-12-31T23:59:59,0001-01-01T00:00:00", &[1, 4]),
+        ("tz", "0001-01-01T00:00:00Z", &[1]),
+        ("tz", "2300-01-01T02:00:00+02:00", &[3]),
+        ("tz.lt", "9999-12-31T00:00:00Z", &[1, 2, 3]),
+        ("tz.ge", "2300-01-01", &[3, 4]),
+        ("tz.in", "9999-12-31T23:59:59Z,1969-12-31T23:59:59.999999Z", &[2, 4]),
+        // NaN is equal to itself, and greater than every other.
+        ("d", "NaN", &[1]),
+        ("d.ne", "NaN", &[2, 3, 4]),
+        ("d.lt", "NaN", &[2, 3, 4]),
+        ("d.ge", "NaN", &[1]),
+        ("d.gt", "Infinity", &[1]),
+        ("d.ge", "Infinity", &[1, 3]),
+        ("d.lt", "Infinity", &[2, 4]),
+        ("d", "-Infinity", &[2]),
+        ("d.gt", "1", &[1, 3, 4]),
+        ("d.in", "NaN,1.5,-Infinity", &[1, 2, 4]),
+        ("f", "NaN", &[1]),
+        ("f.gt", "1.5", &[1, 3]),
+        ("f.in", "Infinity,NaN", &[1, 3]),
+        // A column may be called like a comparison of another: then it is that column.
+        ("id.eq", "7", &[1, 4]),
+        ("id.eq.eq", "1", &[2, 3]),
+        ("id", "1", &[1]),
+    ];
+    for (name, value, expected) in cases {
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("order", "id"), ("select", "id"), (name, value)])
+            .finish();
+        let answer = world.get("alice", &format!("/v1/products/shop/times/rows?{query}")).await;
+        assert_eq!(answer.status, 200, "{name}={value}: {}", answer.text());
+        let rows = answer.json()["rows"].clone();
+        let found: Vec<_> =
+            rows.as_array().unwrap().iter().map(|row| row["id"].as_u64().unwrap()).collect();
+        assert_eq!(found, *expected, "{name}={value}");
+    }
+    let document = world.get("alice", "/v1/products/shop/times/openapi.json").await.json();
+    let rows = &document["paths"]["/v1/products/shop/times/rows"]["get"];
+    let names: Vec<_> = rows["parameters"].as_array().unwrap().iter().map(|p| &p["name"]).collect();
+    let distinct: BTreeSet<_> = names.iter().map(|name| name.as_str().unwrap()).collect();
+    assert_eq!(names.len(), distinct.len(), "each is there once: {names:?}");
+    assert!(["id.eq", "id.eq.eq", "id.ne"].iter().all(|name| distinct.contains(name)));
 }
 
 /// A cursor of another question, of another version or of nobody is one refusal.
@@ -418,6 +530,30 @@ async fn a_cursor_is_of_one_question() {
     // It grants nothing: what bob may not see he does not see with alice's.
     let theirs = world.get("bob", &next).await;
     assert_eq!(theirs.code(), is(400, "invalid-cursor"));
+}
+
+/// An order that is declared anew between two pages would repeat rows and miss others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_is_of_one_order() {
+    let world = World::new().await;
+    let following = async |query: &[(&str, &str)]| {
+        let page = world.rows("alice", query).await.json();
+        page["next"].as_str().unwrap().to_owned()
+    };
+    let declared = following(&[("limit", "3"), ("version", "1")]).await;
+    let asked = following(&[("limit", "3"), ("order", "id,secret,day")]).await;
+    let order_by = |columns: &[&str]| {
+        let mut products = products();
+        products["shop.sales"]["order_by"] = json!(columns);
+        products
+    };
+    world.apply(order_by(&["amount"]), policies()).await.unwrap();
+    assert_eq!(world.get("alice", &declared).await.code(), is(400, "invalid-cursor"));
+    // What decides about no row behind the columns that were asked for changes nothing.
+    world.apply(order_by(&["id", "secret", "day"]), policies()).await.unwrap();
+    assert_eq!(world.get("alice", &asked).await.json()["row_count"], 3);
+    world.apply(products(), policies()).await.unwrap();
+    assert_eq!(world.get("alice", &declared).await.json()["row_count"], 3);
 }
 
 /// P7: a filter, an order and a cursor see what their asker sees.
@@ -556,6 +692,200 @@ async fn declared_queries_are_endpoints() {
     }
 }
 
+/// A value has exactly the type of its parameter, wherever it stands in the statement.
+#[tokio::test(flavor = "multi_thread")]
+async fn values_of_declared_queries_have_their_types() {
+    let world = World::new().await;
+    let ask = async |sql: &str, parameters: Value, query: &str| {
+        let mut products = products();
+        products["shop.sales"]["queries"]["by_region"] =
+            json!({ "purpose": "x", "sql": sql, "parameters": parameters });
+        world.apply(products, policies()).await.unwrap();
+        let path = format!("/v1/products/shop/sales/queries/by_region?{query}");
+        let answer = world.get("alice", &path).await;
+        assert_eq!(answer.status, 200, "{sql}: {}", answer.text());
+        answer.json()["rows"].clone()
+    };
+    let less = "SELECT count(*) FROM shop.sales WHERE $lo < $hi";
+    for (data_type, lo, hi) in [
+        ("decimal(9,2)", "9.5", "10"),
+        ("int", "9", "10"),
+        ("double", "9.5", "10"),
+        ("double", "Infinity", "NaN"),
+        ("date", "2024-01-09", "2024-01-10"),
+        ("time", "09:30", "10:00"),
+        ("timestamp", "0099-01-01T00:00:00", "9999-01-01T00:00:00"),
+        ("timestamptz", "2024-01-01T10:00:00%2B02:00", "2024-01-01T09:00:00Z"),
+    ] {
+        let parameters = || json!({ "lo": { "type": data_type }, "hi": { "type": data_type } });
+        let rows = ask(less, parameters(), &format!("lo={lo}&hi={hi}")).await;
+        assert_eq!(rows, json!([[7]]), "{data_type}: {lo} < {hi}");
+        let rows = ask(less, parameters(), &format!("lo={hi}&hi={lo}")).await;
+        assert_eq!(rows, json!([[0]]), "{data_type}: {hi} < {lo}");
+    }
+    let amounts = "SELECT amount * $rate FROM shop.sales WHERE id = 1";
+    let rate = || json!({ "rate": { "type": "decimal(5,4)", "required": true } });
+    assert_eq!(ask(amounts, rate(), "rate=0.25").await, json!([["2.625000"]]));
+    let day = || json!({ "day": { "type": "date", "required": true } });
+    let until = "SELECT count(*) FROM shop.sales WHERE day < $day + INTERVAL '1' DAY";
+    assert_eq!(ask(until, day(), "day=2024-01-01").await, json!([[4]]));
+    let since = "SELECT CAST(day - $day AS VARCHAR) FROM shop.sales WHERE id = 2";
+    let rows = ask(since, day(), "day=2024-02-27").await;
+    assert!(rows[0][0].as_str().unwrap().contains('2'), "{rows}");
+    // Where it stands is told by bytes, and only where it stands for a value.
+    let odd = "-- ä $day\n  SELECT 'ö $day' AS \"$day ü\", /* ß */ $day\r\n, $day = day\n\
+        FROM shop.sales WHERE id = 1 AND region = $region LIMIT $rows";
+    let parameters = json!({
+        "day": { "type": "date" }, "region": { "type": "string" }, "rows": { "type": "int" },
+    });
+    let rows = ask(odd, parameters, "day=2024-01-01&region=EU&rows=1").await;
+    assert_eq!(rows, json!([["ö $day", "2024-01-01", true]]));
+    let bare = "SELECT CAST(TIMESTAMP $at + INTERVAL $days AS VARCHAR), date_trunc($unit, sold_at) \
+        FROM shop.sales WHERE id = 1";
+    let parameters = ["at", "days", "unit"]
+        .map(|name| (name.to_owned(), json!({ "type": "string", "required": true })));
+    let parameters = Value::Object(parameters.into_iter().collect());
+    let query = "at=2024-01-01T00:00:00&days=2%20days&unit=year";
+    let rows = ask(bare, parameters, query).await;
+    assert_eq!(rows[0][1], "2024-01-01T00:00:00Z", "{rows}");
+    // The same with a value and without one.
+    let types = [
+        ("boolean", "true", "Boolean"),
+        ("int", "1", "Int32"),
+        ("long", "1", "Int64"),
+        ("float", "1.5", "Float32"),
+        ("double", "1", "Float64"),
+        ("decimal(9,2)", "1", "Decimal128(9, 2)"),
+        ("date", "2024-01-01", "Date32"),
+        ("timestamp", "2024-01-01T00:00:00", "Timestamp(µs)"),
+        ("timestamptz", "2024-01-01T00:00:00Z", "Timestamp(µs, \"UTC\")"),
+    ];
+    for (data_type, value, expected) in types {
+        let sql = "SELECT arrow_typeof($x), $x IS NULL FROM shop.sales WHERE id = 1";
+        let parameters = || json!({ "x": { "type": data_type } });
+        let rows = ask(sql, parameters(), &format!("x={value}")).await;
+        assert_eq!(rows, json!([[expected, false]]), "{data_type}");
+        assert_eq!(ask(sql, parameters(), "").await, json!([[expected, true]]), "{data_type}");
+    }
+}
+
+/// Who may not know of all inputs is not told that none has moved: they would hear it for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn p7_that_nothing_is_stale_is_said_to_those_who_may_know() {
+    let world = World::new().await;
+    let grant = |to: &str, may: Value, on: Value| json!({ "to": to, "may": may, "on": on, "from_stage": "raw" });
+    let shop = || json!({ "namespace": "shop" });
+    let mut grants: Vec<Value> = serde_json::from_str(GRANTS).unwrap();
+    // All of them may build it; inputs are known to nobody, by name, and whole.
+    grants.push(grant("blind", json!(["read", "ingest"]), shop()));
+    grants.push(grant("knows", json!(["read", "ingest"]), shop()));
+    grants.push(grant("knows", json!(["discover"]), json!({ "namespace": "raw" })));
+    world.apply_with(Value::from(grants), products(), json!([])).await.unwrap();
+    let told = async |who: &str| {
+        let rows = world.rows(who, &[]).await;
+        let header = rows.header("lakebed-stale").to_owned();
+        let because = rows.header("lakebed-stale-because").to_owned();
+        assert_eq!(
+            rows.json()["stale"].as_bool().map_or(String::new(), |stale| stale.to_string()),
+            header
+        );
+        let product = world.get(who, "/v1/products/shop/sales").await.json();
+        assert_eq!(product.get("stale").is_none(), header.is_empty(), "{who}: {product}");
+        (header, because)
+    };
+    let is = |header: &str, because: &str| (header.to_owned(), because.to_owned());
+    for who in ["alice", "knows"] {
+        assert_eq!(told(who).await, is("false", ""), "{who}");
+    }
+    assert_eq!(told("blind").await, is("", ""));
+    world.ingest(&SALES.replace("s-one", "s-new")).await;
+    for who in ["alice", "knows"] {
+        assert_eq!(told(who).await, is("true", "inputs"), "{who}");
+    }
+    assert_eq!(told("blind").await, is("", ""));
+}
+
+/// A product that was declared is there, and says how it comes to have rows; to nobody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_built_yet_says_so() {
+    let world = World::new().await;
+    let mut products = products();
+    products["shop.later"] = products["shop.sales"].clone();
+    products["shop.later"]["queries"] = json!({ "all": {
+        "purpose": "x", "sql": "SELECT * FROM shop.later",
+    }});
+    world.apply(products, json!([])).await.unwrap();
+    let below = ["rows", "rows?version=1", "openapi.json", "queries/all"];
+    for (who, below) in ["alice", "bob", "gus"].iter().flat_map(|who| below.map(|at| (who, at))) {
+        let answer = world.get(who, &format!("/v1/products/shop/later/{below}")).await;
+        assert_eq!(answer.code(), is(404, "not-found"), "{who}: {below}");
+        let problem = answer.problem();
+        assert_eq!(problem.detail, "`shop.later` is declared, and was not built yet", "{below}");
+        let hint = problem.hint.unwrap_or_default();
+        assert!(hint.contains("`lakebed build shop.later`"), "{below}: {hint}");
+    }
+    // Others hear what they hear of one that is not there.
+    for below in below {
+        let words = async |name: &str| {
+            let answer = world.get("stranger", &format!("/v1/products/shop/{name}/{below}")).await;
+            let problem = answer.problem();
+            (problem.status, problem.code, problem.detail.replace(name, "x"), problem.hint)
+        };
+        assert_eq!(words("later").await, words("nosuch").await, "{below}");
+    }
+}
+
+/// Whoever reads a product that ends is told, and led to what comes after it: to what they may know of.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_product_that_ends_leads_to_its_successor() {
+    let world = with_times().await;
+    let ends = async |dataset: &str, successor: &str| {
+        let owner = router(AppState::new(world.test.lake.clone(), Access::Local));
+        let asked = json!({
+            "dataset": dataset, "sunset_at": "2099-01-01T00:00:00Z", "successor": successor,
+        });
+        let headers = ["content-type: application/json"];
+        call(&owner, "POST", "/v1/deprecations", &headers, asked.to_string()).await.json();
+    };
+    ends("shop.sales", "shop.times").await;
+    ends("shop.times", "raw.times").await;
+    let links = |answer: &Answer| -> Vec<String> {
+        let links = answer.headers.get_all("link").iter();
+        links.map(|link| link.to_str().unwrap().to_owned()).collect()
+    };
+    let successor = "</v1/products/shop/times>; rel=\"successor-version\"";
+    let page = world.rows("bob", &[("limit", "1")]).await;
+    let next = format!("<{}>; rel=\"next\"", page.json()["next"].as_str().unwrap());
+    assert_eq!(links(&page), [next.as_str(), successor], "one does not take the other's place");
+    let query = "/v1/products/shop/sales/queries/by_region?region=EU";
+    for path in ["/v1/products/shop/sales", query] {
+        let answer = world.get("bob", path).await;
+        assert_eq!(links(&answer), [successor], "{path}");
+        assert!(answer.header("deprecation").starts_with('@'), "{path}");
+        assert_eq!(answer.header("sunset"), "Thu, 01 Jan 2099 00:00:00 GMT", "{path}");
+    }
+    let product = world.get("bob", "/v1/products/shop/sales").await.json();
+    assert_eq!(product["notice"]["successor"], "shop.times", "{product}");
+    let document = world.get("bob", "/v1/products/shop/sales/openapi.json").await.json();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        assert_eq!(item["get"]["deprecated"], true, "{path}");
+        let link = &item["get"]["responses"]["200"]["headers"]["Link"];
+        assert!(link.to_string().contains("shop.times"), "{path}: {link}");
+    }
+    // Bob may not know of what comes after that; alice may, and it is no product.
+    let after = "</v1/datasets/raw/times>; rel=\"successor-version\"";
+    let at = "/v1/products/shop/times";
+    for below in ["", "/rows", "/openapi.json"] {
+        let theirs = world.get("bob", &format!("{at}{below}")).await;
+        assert!(links(&theirs).is_empty() && !theirs.text().contains("raw"), "{below}");
+        let hers = world.get("alice", &format!("{at}{below}")).await;
+        let expected: &[&str] = if below == "/openapi.json" { &[] } else { &[after] };
+        assert_eq!(links(&hers), expected, "{below}");
+    }
+    let theirs = world.get("bob", at).await.json();
+    assert!(theirs["notice"]["sunset_at"].is_string(), "that it ends they are told: {theirs}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_document_names_what_its_reader_may_ask() {
     let world = World::new().await;
@@ -579,7 +909,16 @@ async fn the_document_names_what_its_reader_may_ask() {
         { "name": "region", "in": "query", "description": "region", "required": true,
           "schema": { "type": "string" } },
     ]);
-    assert_eq!(query["parameters"], parameters);
+    let (own, int64) = (2, &query["parameters"][2]);
+    assert_eq!(Value::from(query["parameters"].as_array().unwrap()[..own].to_vec()), parameters);
+    assert_eq!(
+        (&int64["name"], &int64["schema"]["enum"]),
+        (&json!("int64"), &json!(["number", "string"]))
+    );
+    let header =
+        |path: &str| document["paths"][path]["get"]["responses"]["200"]["headers"]["Link"].clone();
+    assert!(header(ROWS).is_object());
+    assert_eq!(header("/v1/products/shop/sales/queries/by_region"), Value::Null, "it has one page");
     // Everything that it names can be asked.
     let values =
         [("day", "2024-01-01"), ("sold_at", "2024-01-01"), ("paid", "true"), ("version", "1")];
@@ -591,6 +930,7 @@ async fn the_document_names_what_its_reader_may_ask() {
             None if name == "at" => "v1",
             None if ["select", "order"].contains(&name.as_str()) => "id",
             None if name == "cursor" => continue,
+            None if name == "int64" => "string",
             None => "1",
         };
         assert_eq!(world.rows("alice", &[(&name, value)]).await.status, 200, "{name}");
@@ -598,10 +938,10 @@ async fn the_document_names_what_its_reader_may_ask() {
     let theirs = world.get("bob", at).await.json();
     let hidden: BTreeSet<_> = names(&document).difference(&names(&theirs)).cloned().collect();
     assert!(hidden.iter().all(|name| name.starts_with("secret")) && hidden.len() > 5, "{hidden:?}");
-    let mut without = theirs.clone();
-    // The purpose of a query is for everybody who may read the product, its statement for nobody here.
-    without["paths"].as_object_mut().unwrap().retain(|path, _| !path.ends_with("/secrets"));
-    assert!(!without.to_string().contains("secret"), "{without}");
+    // A query that names what bob may not know of has no answer for him, so there is none.
+    let paths: Vec<_> = theirs["paths"].as_object().unwrap().keys().collect();
+    assert_eq!(paths, ["/v1/products/shop/sales/queries/by_region", ROWS]);
+    assert!(!theirs.to_string().contains("secret"), "{theirs}");
     assert!(!theirs.to_string().contains("SELECT"));
     assert_eq!(world.get("stranger", at).await.code(), is(404, "not-found"));
     assert_eq!(world.get("gus", at).await.code(), is(403, "forbidden"));

@@ -242,15 +242,16 @@ async fn p7_a_result_is_for_who_asked_as_they_were() {
         ..alice()
     };
     let group = |name: &str| Identity { groups: [name.parse().unwrap()].into(), ..alice() };
-    let on = Target::Lake;
-    let may = [lakebed_core::Action::Discover].into();
-    let narrow = alice().with_scope(TokenScope(vec![ScopeEntry { may, on }]));
+    let scoped = |action| {
+        let entry = ScopeEntry { may: [action].into(), on: Target::Lake };
+        alice().with_scope(TokenScope(vec![entry]))
+    };
     for (then, now) in [
         (attribute("EU"), attribute("US")),
         (attribute("EU"), alice()),
         (group("analysts"), group("guests")),
         (group("analysts"), alice()),
-        (alice(), narrow),
+        (scoped(lakebed_core::Action::Read), alice()),
         (Identity::owner("alice".parse().unwrap()), alice()),
     ] {
         let was = door_of(&door, then.clone());
@@ -259,6 +260,11 @@ async fn p7_a_result_is_for_who_asked_as_they_were() {
         is_withheld(&door_of(&door, now.clone()), &id, &format!("{then:?} is now {now:?}")).await;
         assert_eq!(chunk(&was, &id, 0, media::CSV).await.status, 200, "who asked still may");
     }
+    // What was asked for with a larger scope is not there for a smaller one.
+    let id = done(&door_of(&door, alice()), "ROWS 10 crm.customers").await.id;
+    let narrow = door_of(&door, scoped(lakebed_core::Action::Discover));
+    assert_eq!(get(&narrow, &id).await.code(), is(404, "not-found"));
+    assert_eq!(chunk(&narrow, &id, 0, media::CSV).await.code(), is(404, "not-found"));
 }
 
 /// P7: whoever takes a token back takes back what was asked for with it, also from who holds another.

@@ -68,7 +68,7 @@ impl From<lakebed_catalog::Error> for Error {
         use lakebed_catalog::Error as Catalog;
         let message = error.to_string();
         let told = told(&error);
-        let rebuild = "move the database away, then run `lakebed rebuild`";
+        let rebuild = "run `lakebed rebuild --replace`: it makes another from the lake's journal";
         let stopped = |hint: &str| Self::Stopped { message: told.clone(), hint: hint.to_owned() };
         match error {
             Catalog::NotFound { .. } => Self::NotFound { message, hint: None },

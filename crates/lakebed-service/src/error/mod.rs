@@ -32,6 +32,15 @@ pub enum Error {
         /// What to ask instead.
         hint: Option<String>,
     },
+    /// Rows that are computed when they are asked for cannot be computed as things stand: no fault of
+    /// whoever asks.
+    #[error("{message}")]
+    NotComputed {
+        /// Whose rows, and why as far as that may be told.
+        message: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
     /// The sources were kept, but make no version.
     #[error("{message}")]
     Refused {
@@ -224,6 +233,7 @@ impl Error {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NotFound { .. } => "not-found",
+            Self::NotComputed { .. } => "live-failed",
             Self::Invalid { code, .. }
             | Self::Refused { code, .. }
             | Self::Bucket { code, .. }
@@ -258,6 +268,7 @@ impl Error {
         let fixed = match self {
             Self::NotFound { hint, .. }
             | Self::Invalid { hint, .. }
+            | Self::NotComputed { hint, .. }
             | Self::Refused { hint, .. }
             | Self::Engine(
                 EngineError::Invalid { hint, .. } | EngineError::NotAllowed { hint, .. },

@@ -213,6 +213,19 @@ impl<'a> Attempt<'a> {
                 hint: Some("leave out `--append`, or add to what it is made of".to_owned()),
             });
         }
+        // Rows of both kinds in one version: nobody could say any more what it was made of.
+        if manifest.derivation.is_some() || manifest.program.is_some() {
+            return Err(Error::Invalid {
+                code: "computed",
+                message: format!(
+                    "`{}` was computed from other versions, and no rows are added to that",
+                    self.request.dataset
+                ),
+                hint: Some(
+                    "add to what it is made of and compute it again, or replace it".to_owned(),
+                ),
+            });
+        }
         if self.request.again.is_some() {
             return Ok(());
         }

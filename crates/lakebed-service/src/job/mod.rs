@@ -29,8 +29,8 @@ use tokio::{sync::watch, task::AbortHandle};
 use tracing::Instrument as _;
 
 use crate::{
-    Ctx, Error, Lake, Progress, ProgressSink, Result, Ticket, admission::Admission,
-    ingest::key_reused, lake::random_id,
+    Ctx, Error, Lake, Progress, ProgressSink, Result, Ticket, access::is_as_much,
+    admission::Admission, ingest::key_reused, lake::random_id,
 };
 
 /// How often servers run one job before it counts as what kills them.
@@ -245,7 +245,7 @@ impl Jobs {
             updated_at: now,
         };
         match server.lake.inner.catalog.create_job(&record).await? {
-            Some(existing) => self.same(existing, &new),
+            Some(existing) => self.same(ctx, existing, &new),
             None => {
                 self.start(record.clone(), Arc::clone(runner), ticket, false);
                 Ok(self.status(record))
@@ -256,22 +256,25 @@ impl Jobs {
     async fn find_same(&self, ctx: &Ctx, new: &NewJob) -> Result<Option<JobStatus>> {
         let Some(key) = &ctx.idempotency_key else { return Ok(None) };
         let found = self.0.lake.inner.catalog.find_job_by_key(ctx.actor(), key).await?;
-        found.map(|record| self.same(record, new)).transpose()
+        found.map(|record| self.same(ctx, record, new)).transpose()
     }
 
-    fn same(&self, record: JobRecord, new: &NewJob) -> Result<JobStatus> {
-        match (&record.kind, &record.request) == (&new.kind, &new.request) {
+    fn same(&self, ctx: &Ctx, record: JobRecord, new: &NewJob) -> Result<JobStatus> {
+        let is_same = (&record.kind, &record.request) == (&new.kind, &new.request);
+        match is_same && is_for(ctx, &record) {
             true => Ok(self.status(record)),
             false => Err(key_reused()),
         }
     }
 
-    /// One of the caller's jobs.
+    /// One of the caller's jobs. What was asked for with a larger scope than that of the credential shown
+    /// is somebody else's to it.
     ///
     /// # Errors
     /// [`Error::NotFound`], also for somebody else's.
     pub async fn get(&self, ctx: &Ctx, id: &str) -> Result<JobStatus> {
         let found = self.0.lake.inner.catalog.find_job(ctx.actor(), id).await?;
+        let found = found.filter(|record| is_for(ctx, record));
         found.map(|record| self.status(record)).ok_or_else(|| Error::NotFound {
             message: "no such job of yours".to_owned(),
             hint: Some("jobs are forgotten a week after their end".to_owned()),
@@ -283,9 +286,11 @@ impl Jobs {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn list(&self, ctx: &Ctx, limit: u32) -> Result<Vec<JobStatus>> {
-        let limit = limit.min(MOST_LISTED);
-        let records = self.0.lake.inner.catalog.jobs(ctx.actor(), limit).await?;
-        Ok(records.into_iter().map(|record| self.status(record)).collect())
+        // Which of them are for a credential with a scope is known when they are read.
+        let read = if ctx.identity.scope.is_some() { MOST_LISTED } else { limit.min(MOST_LISTED) };
+        let records = self.0.lake.inner.catalog.jobs(ctx.actor(), read).await?;
+        let records = records.into_iter().filter(|record| is_for(ctx, record));
+        Ok(records.take(limit as usize).map(|record| self.status(record)).collect())
     }
 
     /// One of the caller's jobs when it is final, or as it is after so long.
@@ -679,6 +684,13 @@ async fn news(live: Option<watch::Receiver<Option<Progress>>>) {
         Some(mut live) => drop(live.changed().await),
         None => std::future::pending().await,
     }
+}
+
+/// Whether a job of the caller's is for the credential that was shown.
+fn is_for(ctx: &Ctx, record: &JobRecord) -> bool {
+    let asked = || identity::from_text(&record.identity);
+    ctx.identity.scope.is_none()
+        || asked().is_some_and(|asked| is_as_much(ctx, asked.identity.scope.as_ref()))
 }
 
 /// The lease that says that a server lives.

@@ -311,13 +311,17 @@ pub(crate) fn foreign<C: Chain>(number: u64, lake: LakeId) -> Error {
 pub(crate) fn forked<C: Chain>(number: u64) -> Error {
     stopped(
         format!("{} segment {number} holds events that this database does not", C::Link::FOLDER),
-        "a second or a stale database is at work: stop it, then run `lakebed rebuild`".to_owned(),
+        "a second or a stale database is at work: stop it, then run `lakebed rebuild --replace`"
+            .to_owned(),
     )
 }
 
 fn ahead<C: Chain>(number: u64) -> Error {
     stopped(
         format!("the {} goes on after segment {number}, where this database ends", C::Link::FOLDER),
-        "the database is missing or older than the lake: run `lakebed rebuild`".to_owned(),
+        match number {
+            0 => "the database is missing or empty: run `lakebed rebuild`".to_owned(),
+            _ => "the database is older than the lake: run `lakebed rebuild --replace`".to_owned(),
+        },
     )
 }

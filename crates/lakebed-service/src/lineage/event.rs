@@ -144,6 +144,8 @@ fn told(lineage: &Lineage, computed: &Columns, sources: &[Source]) -> Lineage {
             .map(|(origin, kinds)| (origin.clone(), kinds.clone()))
             .collect(),
         conditional: output.conditional.iter().filter(|origin| is_told(origin)).cloned().collect(),
+        // OpenLineage tells it once, of all columns.
+        tells_of: BTreeSet::new(),
     });
     let indirect = lineage.indirect().iter().filter(|(origin, _)| is_told(origin));
     let indirect = indirect.map(|(origin, kinds)| (origin.clone(), kinds.clone()));

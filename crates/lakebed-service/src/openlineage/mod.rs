@@ -23,6 +23,7 @@ use crate::{
     ingest::{blocking, key_reused},
 };
 
+pub use lakebed_openlineage::MAX_EVENT_BYTES;
 pub use tell::{LineageSink, LineageToTell};
 
 /// How many events one request looks through at most, seen or not.

@@ -1,22 +1,26 @@
 //! What happened in the lake, told to others as OpenLineage events.
 //!
 //! Told from the journal, after publication: whoever does not listen holds nothing up. Every change of a
-//! dataset's heads is a run: an ingest, a build or a promotion, and so is an ingest that was refused and a build that failed; of
-//! builds it is told as well that they began. In order, at
-//! least once; the same change is the same run, so that hearing it twice is harmless. Who owns a dataset and
-//! what it is for are told as they are declared now.
+//! dataset's heads is a run that begins and ends: an ingest, a build, a promotion, what a program made of
+//! all its inputs; and so is an ingest that was refused, and a build that failed. In order, at least once;
+//! the same change is the same run, so that hearing it twice is harmless. Who owns a dataset and what it is
+//! for are told as they are declared now.
 
 use std::{io, time::Duration};
 
 use async_trait::async_trait;
 use lakebed_core::{
     DatasetName, DatasetRef, Declared, Derivation, Event, EventBody, HeadMoved, IngestRefused,
-    InputVersion, Manifest, ObjectId, VersionCommitted, VersionId, lineage::Lineage,
+    InputVersion, LockedInput, Manifest, ObjectId, RunCommitted, RunOutput, RunRecord,
+    VersionCommitted, VersionId, lineage::Lineage,
 };
-use lakebed_openlineage::{Built, Counted, Told, ToldInput, began, told};
+use lakebed_openlineage::{Built, Counted, Told, ToldInput, ToldOutput, told};
 use serde_json::Value;
 
-use crate::{BUILD, Error, Lake, Result, lake::random_id};
+use crate::{BUILD, Error, Lake, ResolvedVersion, Result, VersionRecord, lake::random_id};
+
+/// What an ingest is called.
+const INGEST: &str = "ingest";
 
 /// How many changes are looked at in one go.
 const AT_ONCE: u32 = 100;
@@ -128,50 +132,80 @@ impl Lake {
             return Ok(LineageToTell::default());
         };
         let in_force = self.in_force().await?;
+        let declared = &in_force.declared;
         let mut run_events = Vec::new();
         for event in &events {
             let told = match &event.body {
                 EventBody::VersionCommitted(version) => {
-                    self.tell_version(event, version, &in_force.declared).await?
+                    self.tell_version(event, version, declared).await?
                 }
+                EventBody::RunCommitted(run) => Some(self.tell_run(event, run, declared).await?),
                 EventBody::HeadMoved(moved) => {
-                    vec![self.tell_promotion(event, moved, &in_force.declared).await?]
+                    Some(self.tell_promotion(event, moved, declared).await?)
                 }
                 EventBody::IngestRefused(refused) => {
-                    self.tell_refusal(event, refused, &in_force.declared)
+                    Some(self.tell_refusal(event, refused, declared))
                 }
-                _ => continue,
+                _ => None,
             };
-            run_events.extend(told.into_iter().map(|told| (event.seq, told)));
+            run_events.extend(told.into_iter().flatten().map(|told| (event.seq, told)));
         }
         Ok(LineageToTell { events: run_events, through: Some(last) })
     }
 
+    /// An ingest or a build; nothing of what a program made, which is told with its run.
     async fn tell_version(
         &self,
         event: &Event,
         version: &VersionCommitted,
         declared: &Declared,
-    ) -> Result<Vec<Value>> {
+    ) -> Result<Option<[Value; 2]>> {
         let read = self.read_version(version.version_id.object()).await?;
-        let derivation = read.as_ref().and_then(|read| read.derivation.as_ref());
-        let is_of_program = read.as_ref().is_some_and(|read| read.manifest.program.is_some());
+        let read = read.as_ref();
+        if read.is_some_and(|read| read.manifest.program.is_some()) {
+            return Ok(None);
+        }
+        let derivation = read.and_then(|read| read.derivation.as_ref());
         let is_computed = derivation.is_some() || !version.derived_from.is_empty();
-        Ok(run_of(&Told {
-            deed: match (is_of_program, is_computed) {
-                (true, _) => "run",
-                (false, true) => BUILD,
-                (false, false) => "ingest",
-            },
-            built: Some(built(
-                read.as_ref(),
-                version.version_id,
-                (!version.live).then_some((version.row_count, version.size_bytes)),
-            )),
-            inputs: read.as_ref().map(|read| read.inputs.clone()).unwrap_or_default(),
+        let counts = (!version.live).then_some((version.row_count, version.size_bytes));
+        Ok(Some(told(&Told {
+            deed: if is_computed { BUILD } else { INGEST },
+            inputs: read.map(|read| read.inputs.clone()).unwrap_or_default(),
+            outputs: vec![ToldOutput {
+                built: Some(built(read, version.version_id, counts)),
+                lineage: read.and_then(|read| read.lineage.as_ref()),
+                ..output(&version.dataset, declared)
+            }],
             sql: derivation.map(|derivation| derivation.sql.as_str()),
-            lineage: read.as_ref().and_then(|read| read.lineage.as_ref()),
-            ..self.about(event, &version.dataset, declared)
+            ..self.about(event)
+        })))
+    }
+
+    /// A program, with all that it read and all that came of it.
+    async fn tell_run(
+        &self,
+        event: &Event,
+        run: &RunCommitted,
+        declared: &Declared,
+    ) -> Result<[Value; 2]> {
+        let record = self.read_named(run.record.id, "run", RunRecord::from_bytes).await;
+        let record = damaged_is_none(record, run.record.id)?;
+        let made = |output: &RunOutput| DatasetRef::pinned(output.dataset.clone(), output.number);
+        let references: Vec<DatasetRef> = run.outputs.iter().map(made).collect();
+        let found = self.resolve_unasked(&references).await?.versions;
+        let mut versions = Vec::with_capacity(found.len());
+        for ResolvedVersion { version, .. } in found {
+            let read = self.read_version(version.manifest.id).await?;
+            versions.push((version, read));
+        }
+        let input =
+            |input: &LockedInput| ToldInput::Version(input.dataset().clone(), input.version_id);
+        Ok(told(&Told {
+            began_at: record.map(|record| record.started_at),
+            deed: "run",
+            inputs: run.inputs.iter().map(input).collect(),
+            outputs: versions.iter().map(|version| of_version(version, declared)).collect(),
+            ..self.about(event)
         }))
     }
 
@@ -180,26 +214,29 @@ impl Lake {
         event: &Event,
         moved: &HeadMoved,
         declared: &Declared,
-    ) -> Result<Value> {
+    ) -> Result<[Value; 2]> {
         let reference = DatasetRef::pinned(moved.dataset.clone(), moved.to);
         let found = self.resolve_unasked(&[reference]).await?.versions.into_iter().next();
-        let version = found.map(|found| found.version);
-        let read = match &version {
-            Some(version) => self.read_version(version.manifest.id).await?,
+        let version = match found {
+            Some(ResolvedVersion { version, .. }) => {
+                let read = self.read_version(version.manifest.id).await?;
+                Some((version, read))
+            }
             None => None,
         };
+        let input = |(version, _): &(VersionRecord, Option<Read>)| {
+            ToldInput::Version(moved.dataset.clone(), version.version_id)
+        };
+        let unknown = || output(&moved.dataset, declared);
         Ok(told(&Told {
             deed: "promote",
             stage: Some(moved.stage.as_str()),
-            built: version.as_ref().map(|version| {
-                let counts = version.counted().map(|rows| (rows, version.size_bytes));
-                built(read.as_ref(), version.version_id, counts)
-            }),
-            inputs: version
-                .iter()
-                .map(|version| ToldInput::Version(moved.dataset.clone(), version.version_id))
-                .collect(),
-            ..self.about(event, &moved.dataset, declared)
+            inputs: version.iter().map(input).collect(),
+            outputs: vec![version.as_ref().map_or_else(unknown, |version| {
+                // What its columns come from was told when it was made.
+                ToldOutput { lineage: None, ..of_version(version, declared) }
+            })],
+            ..self.about(event)
         }))
     }
 
@@ -208,52 +245,38 @@ impl Lake {
         event: &Event,
         refused: &IngestRefused,
         declared: &Declared,
-    ) -> Vec<Value> {
+    ) -> [Value; 2] {
         let original = |source: &lakebed_core::KeptSource| {
             ToldInput::Original(source.name.clone(), source.object.id)
         };
         let input =
             |input: &InputVersion| ToldInput::Version(input.dataset.clone(), input.version_id);
         let is_build = !refused.derived_from.is_empty();
-        run_of(&Told {
-            deed: if is_build { BUILD } else { "ingest" },
+        let product = declared.products.get(&refused.dataset).filter(|_| is_build);
+        told(&Told {
+            deed: if is_build { BUILD } else { INGEST },
             inputs: match is_build {
                 true => refused.derived_from.iter().map(input).collect(),
                 false => refused.sources.iter().take(MOST_ORIGINALS).map(original).collect(),
             },
-            sql: declared
-                .products
-                .get(&refused.dataset)
-                .filter(|_| is_build)
-                .map(|product| product.sql.as_str()),
+            outputs: vec![output(&refused.dataset, declared)],
+            sql: product.map(|product| product.sql.as_str()),
             failure: Some(&refused.message),
-            ..self.about(event, &refused.dataset, declared)
+            ..self.about(event)
         })
     }
 
-    /// What is known of every change, and who answers for its dataset.
-    fn about<'a>(
-        &self,
-        event: &'a Event,
-        dataset: &'a DatasetName,
-        declared: &'a Declared,
-    ) -> Told<'a> {
-        let product = declared.products.get(dataset);
-        let contract = declared.contracts.get(dataset);
-        let owner = contract.and_then(|contract| contract.owners.first());
-        let description = contract.and_then(|contract| contract.description.as_deref());
+    /// What is known of every change.
+    fn about<'a>(&self, event: &'a Event) -> Told<'a> {
         Told {
             lake: self.id(),
             event,
-            deed: "ingest",
+            began_at: None,
+            deed: INGEST,
             stage: None,
-            dataset,
-            built: None,
             inputs: Vec::new(),
+            outputs: Vec::new(),
             sql: None,
-            lineage: None,
-            owner: product.map(|product| product.owner.as_str()).or(owner.map(String::as_str)),
-            description: product.map(|product| product.purpose.as_str()).or(description),
             failure: None,
         }
     }
@@ -261,16 +284,7 @@ impl Lake {
     /// What the store has of the version with this manifest; nothing where it is damaged, which must
     /// not keep what came after it from being told.
     async fn read_version(&self, id: ObjectId) -> Result<Option<Read>> {
-        match self.try_read_version(id).await {
-            Ok(read) => Ok(Some(read)),
-            Err(
-                error @ (Error::Corrupt { .. } | Error::Stopped { .. } | Error::NotFound { .. }),
-            ) => {
-                tracing::warn!(manifest = %id, %error, "lineage is told with less");
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
+        damaged_is_none(self.try_read_version(id).await, id)
     }
 
     async fn try_read_version(&self, id: ObjectId) -> Result<Read> {
@@ -319,11 +333,43 @@ impl Lake {
     }
 }
 
-/// The events of a run: of a build, that it began as well.
-fn run_of(ended: &Told<'_>) -> Vec<Value> {
-    match ended.deed {
-        BUILD => vec![began(ended), told(ended)],
-        _ => vec![told(ended)],
+/// What was read; nothing where it is damaged, which is logged.
+fn damaged_is_none<T>(read: Result<T>, id: ObjectId) -> Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error @ (Error::Corrupt { .. } | Error::Stopped { .. } | Error::NotFound { .. })) => {
+            tracing::warn!(object = %id, %error, "lineage is told with less");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A dataset, and who answers for it.
+fn output<'a>(dataset: &'a DatasetName, declared: &'a Declared) -> ToldOutput<'a> {
+    let product = declared.products.get(dataset);
+    let contract = declared.contracts.get(dataset);
+    let owner = contract.and_then(|contract| contract.owners.first());
+    let description = contract.and_then(|contract| contract.description.as_deref());
+    ToldOutput {
+        dataset,
+        built: None,
+        lineage: None,
+        owner: product.map(|product| product.owner.as_str()).or(owner.map(String::as_str)),
+        description: product.map(|product| product.purpose.as_str()).or(description),
+    }
+}
+
+/// A version on record, and who answers for its dataset.
+fn of_version<'a>(
+    (version, read): &'a (VersionRecord, Option<Read>),
+    declared: &'a Declared,
+) -> ToldOutput<'a> {
+    let counts = version.counted().map(|rows| (rows, version.size_bytes));
+    ToldOutput {
+        built: Some(built(read.as_ref(), version.version_id, counts)),
+        lineage: read.as_ref().and_then(|read| read.lineage.as_ref()),
+        ..output(&version.dataset, declared)
     }
 }
 

@@ -3,7 +3,9 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use lakebed_catalog::{HeadRecord, ReviewRecord, VersionState};
-use lakebed_core::{Gate, GateName, InputVersion, Stage, StageName, contract::Contract};
+use lakebed_core::{
+    Gate, GateName, InputVersion, PrincipalName, Stage, StageName, contract::Contract,
+};
 use lakebed_govern::{
     ContractFacts, FreshnessFacts, HeadFacts, InputFacts, MeasuredFacts, PromotionFacts, Review,
 };
@@ -44,6 +46,7 @@ impl Lake {
             number: version.number,
             version_id: version.version_id,
             author: version.actor.clone(),
+            owner: owner_of(in_force, version).cloned(),
             head,
             reached: reached(&state.reached),
             reviews: state.reviews.iter().map(review).collect(),
@@ -125,6 +128,14 @@ struct Measuring<'a> {
     is_sound: bool,
 }
 
+/// Who answers for the product that a version is of.
+pub(super) fn owner_of<'a>(
+    in_force: &'a InForce,
+    version: &VersionRecord,
+) -> Option<&'a PrincipalName> {
+    in_force.declared.products.get(&version.dataset).map(|product| &product.owner)
+}
+
 /// Every version enters at `raw`, and is head there when it comes.
 fn reached(stages: &BTreeSet<StageName>) -> BTreeSet<StageName> {
     stages.iter().cloned().chain([StageName::raw()]).collect()
@@ -150,6 +161,7 @@ fn measured(report: &VersionReport, sets_rows_aside: bool) -> MeasuredFacts {
             None => Some(report.version.at),
         },
         is_fresh: finding.passed,
+        is_ahead: finding.problem.is_some(),
     });
     MeasuredFacts {
         findings: report.findings.findings.clone(),

@@ -6,8 +6,8 @@ use lakebed_core::{
 };
 use lakebed_govern::PlannedPromotion;
 
-use super::{Planned, PromotionAnswer, PromotionRequest, Purpose};
-use crate::{Ctx, Error, Lake, Result, Seen, ingest::key_reused};
+use super::{Planned, PromotionAnswer, PromotionRequest, Purpose, facts::owner_of};
+use crate::{Ctx, Error, Lake, Result, Seen, VersionRecord, ingest::key_reused};
 
 /// How long a reason may be, in bytes.
 const MAX_REASON: usize = 255;
@@ -192,18 +192,27 @@ fn check_approves(ctx: &Ctx, planned: &Planned) -> Result<()> {
         let message = format!("`{}` is a service, and services approve nothing", ctx.actor());
         return Err(Error::Forbidden { message });
     }
-    let own = planned.versions.iter().find(|version| version.actor == ctx.actor());
-    match own {
-        Some(own) if !planned.solo => Err(Error::Forbidden {
-            message: format!(
-                "`{}` made `{}@v{}`, and nobody approves what they made",
-                ctx.actor(),
-                own.dataset,
-                own.number
-            ),
-        }),
-        _ => Ok(()),
+    if planned.solo {
+        return Ok(());
     }
+    let owns = |version: &VersionRecord| {
+        owner_of(&planned.in_force, version) == Some(&ctx.identity.principal)
+    };
+    for version in &planned.versions {
+        let (verb, verbs) = match (version.actor == ctx.actor(), owns(version)) {
+            (true, _) => ("made", "made"),
+            (false, true) => ("owns", "own"),
+            (false, false) => continue,
+        };
+        let VersionRecord { dataset, number, .. } = version;
+        return Err(Error::Forbidden {
+            message: format!(
+                "`{}` {verb} `{dataset}@v{number}`, and nobody approves what they {verbs}",
+                ctx.actor()
+            ),
+        });
+    }
+    Ok(())
 }
 
 fn no_approvals(stage: &StageName) -> Error {

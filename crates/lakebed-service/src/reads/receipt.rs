@@ -3,7 +3,12 @@
 use lakebed_core::{Action, DatasetName, ObjectId, Target, Timestamp, VersionId};
 
 use super::{Asked, ReadBody, ReadColumns, ReadEnding, ReadIntent, ReadOutcome};
-use crate::{Ctx, Error, Lake, Result, engine::Parameters, job::StoredAsker};
+use crate::{
+    Ctx, Error, Lake, Result,
+    access::{is_as_much, scope_allows},
+    engine::Parameters,
+    job::StoredAsker,
+};
 
 /// What one statement read, for whom, under what, and what it gave.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,7 +75,8 @@ pub(super) struct Recorded {
 }
 
 impl Lake {
-    /// The receipt of a statement: for whoever asked it, and whoever may `audit` the lake.
+    /// The receipt of a statement: for whoever asked it, and whoever may `audit` the lake. A credential
+    /// with a scope stands for who asked only where it could have been asked with it.
     ///
     /// # Errors
     /// [`Error::NotFound`], also for a statement of somebody else.
@@ -78,8 +84,14 @@ impl Lake {
         let recorded = self.recorded(statement_id).await?;
         let rights = self.rights(ctx).await?;
         let is_theirs = |recorded: &Recorded| {
-            let asker = &recorded.intent.asker;
+            let ReadIntent { asker, versions, .. } = &recorded.intent;
+            let reads = |dataset: &DatasetName| {
+                scope_allows(ctx, Action::Read, &Target::Dataset(dataset.clone()))
+            };
+            let reads_all =
+                !versions.is_empty() && versions.iter().all(|version| reads(&version.dataset));
             asker.principal == ctx.identity.principal
+                && (reads_all || is_as_much(ctx, asker.scope.as_ref()))
         };
         let may_audit = rights.allows(Action::Audit, &Target::Lake);
         let recorded = recorded.filter(|recorded| may_audit || is_theirs(recorded));

@@ -3,12 +3,12 @@
 //! A version is as of its commit, and what reads several as of the oldest of them. It is stale when
 //! something that it was made of means another version now, or when its contract promises rows that
 //! are newer. Both tell of what it is made of: they are for those who may see that, and only as far as
-//! they may.
+//! they may. That nothing is stale is said to those alone who may know all that decides it.
 
 use std::collections::BTreeSet;
 
 use lakebed_contract::freshness_finding;
-use lakebed_core::{DatasetName, DatasetRef, Derivation, Manifest, Product, Timestamp};
+use lakebed_core::{DatasetName, DatasetRef, Derivation, Manifest, Product, Served, Timestamp};
 use lakebed_govern::Rights;
 
 use crate::{Ctx, Lake, ResolvedVersion, Result, SeenProduct, VersionRecord, cache::InForce};
@@ -18,13 +18,15 @@ use crate::{Ctx, Lake, ResolvedVersion, Result, SeenProduct, VersionRecord, cach
 pub struct Age {
     /// When it was committed.
     pub as_of: Timestamp,
-    /// Why it is stale, in order; nothing if it is not. None where that is not for the asker.
+    /// Why it is stale, in order; nothing if it is not. None where the asker may not know.
     pub stale: Option<Vec<Staleness>>,
 }
 
 /// Why a version is stale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Staleness {
+    /// It is served live, and cannot be computed now.
+    NotComputed,
     /// An input has another version by now.
     Inputs,
     /// Its contract promises newer rows.
@@ -36,6 +38,7 @@ impl Staleness {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::NotComputed => "not-computed",
             Self::Inputs => "inputs",
             Self::Contract => "contract",
         }
@@ -83,12 +86,19 @@ impl Lake {
     pub async fn age_of_product(&self, ctx: &Ctx, product: &SeenProduct) -> Result<Option<Age>> {
         let Some(newest) = &product.newest else { return Ok(None) };
         let rights = self.rights(ctx).await?;
-        let age = self.age_of(&rights, &product.name, &product.declared, &newest.record);
-        age.await.map(Some)
+        let mut age =
+            self.age_of(&rights, &product.name, &product.declared, &newest.record).await?;
+        // Whoever asks for its rows is told as much.
+        if product.declared.served == Served::Live
+            && self.declared_lineage(&product.declared).await?.is_none()
+        {
+            age.stale.get_or_insert_default().insert(0, Staleness::NotComputed);
+        }
+        Ok(Some(age))
     }
 
-    /// The age of `version`, as far as somebody with these rights may know it: inputs that they may not
-    /// discover count for nothing.
+    /// The age of `version`, as far as somebody with these rights may know it: why it is stale, of what
+    /// they may know; that it is not, only where they may know of all its inputs and promises.
     pub(crate) async fn age_of(
         &self,
         rights: &Rights,
@@ -102,18 +112,31 @@ impl Lake {
             return Ok(Age { as_of, stale: None });
         }
         let manifest = self.inner.cache.manifest(&self.inner.store, version).await?;
-        let mut stale = Vec::new();
+        let (mut stale, mut is_known) = (Vec::new(), true);
         if let Some(object) = &manifest.derivation {
             let derivation = self.inner.cache.derivation(&self.inner.store, object).await?;
+            is_known &=
+                derivation.inputs.iter().all(|input| rights.discovers(&input.reference.dataset));
             if !self.moved_inputs(rights, &derivation, product).await?.is_empty() {
                 stale.push(Staleness::Inputs);
             }
         }
         // What was measured of the rows is for those who may see all of them.
-        if reads && self.is_late(version, &manifest).await? {
-            stale.push(Staleness::Contract);
+        match reads {
+            true if self.is_late(version, &manifest).await? => stale.push(Staleness::Contract),
+            true => {}
+            false => is_known &= !self.promises_freshness(&manifest).await?,
         }
-        Ok(Age { as_of, stale: Some(stale) })
+        let stale = (is_known || !stale.is_empty()).then_some(stale);
+        Ok(Age { as_of, stale })
+    }
+
+    /// Whether the contract in force of a version says how new its rows are.
+    async fn promises_freshness(&self, manifest: &Manifest) -> Result<bool> {
+        let Some(contract) = manifest.contract else { return Ok(false) };
+        let (cache, store) = (&self.inner.cache, &self.inner.store);
+        let contract = cache.contract(store, &self.inner.catalog, contract).await?;
+        Ok(!contract.freshness.is_empty())
     }
 
     /// Whether the contract in force of a version promises newer rows. Of one whose rows nobody has

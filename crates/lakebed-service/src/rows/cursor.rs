@@ -5,6 +5,7 @@
 
 use lakebed_core::{DatasetName, Field, ObjectId};
 
+use super::question::Direction;
 use crate::Error;
 
 /// How much of a question's digest is in a cursor: enough that no two are taken for each other.
@@ -66,14 +67,23 @@ fn number(text: Option<&str>) -> Option<u64> {
     (format!("{number:x}") == text && i64::try_from(number).is_ok()).then_some(number)
 }
 
-/// The digest of a question: what is asked of what columns. The same columns in another order are
-/// another question, since they decide the order of rows.
-pub(crate) fn question(product: &DatasetName, asked: &[(&str, &str)], columns: &[Field]) -> String {
+/// The digest of a question: what is asked of what columns, and the order of the rows, of which a
+/// declaration that changes between two pages may be a part.
+pub(crate) fn question(
+    product: &DatasetName,
+    asked: &[(&str, &str)],
+    columns: &[Field],
+    order: &[(&Field, Direction)],
+) -> String {
     let mut asked = asked.to_vec();
     asked.sort_unstable();
     let columns: Vec<_> =
         columns.iter().map(|field| (&field.name, field.data_type.to_string())).collect();
-    let text = serde_json::to_vec(&(product, asked, columns));
+    let order: Vec<_> = order
+        .iter()
+        .map(|(field, direction)| (&field.name, *direction == Direction::Down))
+        .collect();
+    let text = serde_json::to_vec(&(product, asked, columns, order));
     let text = text.expect("plain values always serialise");
     ObjectId::of(&text).to_string()[..DIGITS].to_owned()
 }

@@ -14,7 +14,7 @@ mod value;
 use arrow::record_batch::RecordBatch;
 use futures::{StreamExt as _, stream};
 use lakebed_core::{
-    DatasetName, DatasetRef, Product, Selector, TablePart, TableSchema, contract::Contract,
+    DatasetName, DatasetRef, Product, Selector, Served, TablePart, TableSchema, contract::Contract,
 };
 use lakebed_govern::Rights;
 
@@ -60,7 +60,7 @@ pub struct RowsPage {
     /// How old it is.
     pub age: Age,
     /// That the product ends, or has ended.
-    pub notice: Option<NoticeRecord>,
+    pub notice: Option<ProductNotice>,
     /// The rows, all of them here already.
     pub stream: QueryStream,
     /// The cursor of the page after it; none where this is the last.
@@ -78,6 +78,17 @@ pub struct ProductShape {
     pub columns: TableSchema,
     /// What its contract says of them; none where there is none.
     pub contract: Option<Contract>,
+    /// That it ends, or has ended.
+    pub notice: Option<ProductNotice>,
+}
+
+/// That a product ends, or has ended.
+#[derive(Debug, Clone)]
+pub struct ProductNotice {
+    /// What was said; what comes after it only for those who may know of that.
+    pub record: NoticeRecord,
+    /// Whether that is a product, too.
+    pub is_followed_by_product: bool,
 }
 
 impl Lake {
@@ -100,12 +111,13 @@ impl Lake {
         };
         let reference = DatasetRef { dataset: request.product.clone(), selector };
         let found = self.visible(ctx, &reference).await;
-        let (resolved, columns) = found.map_err(|error| match (&cursor, error) {
-            (Some(_), Error::NotFound { .. }) => invalid_cursor(),
-            (_, error) => error,
-        })?;
+        let (resolved, columns) = match (found, &cursor) {
+            (Ok(found), _) => found,
+            (Err(Error::NotFound { .. }), Some(_)) => return Err(invalid_cursor()),
+            (Err(error), _) => return Err(self.unbuilt(&request.product, &product, error).await?),
+        };
         let asked = words.about(&columns.fields, &product.order_by)?;
-        let digest = question(&request.product, &words.question, &columns.fields);
+        let digest = question(&request.product, &words.question, &columns.fields, &asked.order);
         let offset = match &cursor {
             None => 0,
             Some(cursor) => cursor.offset_in(&digest)?,
@@ -132,23 +144,83 @@ impl Lake {
             statement_id: answer.statement_id,
             snapshot: answer.snapshot,
             age,
-            notice: self.dataset(ctx, &request.product).await?.record.notice,
+            notice: self.notice_of_product(ctx, &request.product).await?,
             resolved,
             stream,
             next: has_more.then(|| next.to_string()),
         })
     }
 
-    /// What the newest version of a product looks like to the asker.
+    /// What the newest version of a product looks like to the asker: the newest on record, where it is
+    /// live and cannot be computed now. Queries that have no answer for the asker are left out.
     ///
     /// # Errors
     /// As [`Lake::rows`].
     pub async fn product_shape(&self, ctx: &Ctx, name: &DatasetName) -> Result<ProductShape> {
-        let (_, declared) = self.served_product(ctx, name).await?;
-        let reference = DatasetRef { dataset: name.clone(), selector: Selector::Default };
-        let (resolved, columns) = self.visible(ctx, &reference).await?;
+        let (rights, mut declared) = self.served_product(ctx, name).await?;
+        let newest = DatasetRef { dataset: name.clone(), selector: Selector::Default };
+        let (resolved, columns) = match self.visible(ctx, &newest).await {
+            Err(Error::NotComputed { message, hint }) => match self.newest_number(name).await? {
+                Some(number) => {
+                    self.visible(ctx, &DatasetRef::pinned(name.clone(), number)).await?
+                }
+                None => return Err(Error::NotComputed { message, hint }),
+            },
+            Err(error) => return Err(self.unbuilt(name, &declared, error).await?),
+            Ok(found) => found,
+        };
+        if !rights.reads(name) {
+            for (query, asked) in std::mem::take(&mut declared.queries) {
+                if self.has_answer(ctx, &asked).await? {
+                    declared.queries.insert(query, asked);
+                }
+            }
+        }
         let contract = self.in_force().await?.declared.contracts.get(name).cloned();
-        Ok(ProductShape { declared, resolved, columns, contract })
+        let notice = self.notice_of_product(ctx, name).await?;
+        Ok(ProductShape { declared, resolved, columns, contract, notice })
+    }
+
+    /// That a product ends, or has ended, as the asker may know it; none of one without versions.
+    ///
+    /// # Errors
+    /// When the catalog cannot be read.
+    pub async fn notice_of_product(
+        &self,
+        ctx: &Ctx,
+        name: &DatasetName,
+    ) -> Result<Option<ProductNotice>> {
+        let record = match self.dataset(ctx, name).await {
+            Ok(found) => found.record.notice,
+            Err(Error::NotFound { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let Some(record) = record else { return Ok(None) };
+        let is_followed_by_product = match &record.successor {
+            Some(successor) => self.in_force().await?.declared.products.contains_key(successor),
+            None => false,
+        };
+        Ok(Some(ProductNotice { record, is_followed_by_product }))
+    }
+
+    /// What is said instead of `error` of a product that has no version yet, to whoever may know of it.
+    async fn unbuilt(&self, name: &DatasetName, product: &Product, error: Error) -> Result<Error> {
+        if !matches!(error, Error::NotFound { .. }) || self.newest_number(name).await?.is_some() {
+            return Ok(error);
+        }
+        let hint = match product.served {
+            Served::Materialized => {
+                format!("`lakebed build {name}` builds it, by whoever may ingest into it")
+            }
+            Served::Live => "it is made when somebody asks for it who may read it".to_owned(),
+        };
+        let message = format!("`{name}` is declared, and was not built yet");
+        Ok(Error::NotFound { message, hint: Some(hint) })
+    }
+
+    async fn newest_number(&self, name: &DatasetName) -> Result<Option<u64>> {
+        let state = self.inner.catalog.newest_state(name).await?;
+        Ok(state.and_then(|state| state.newest).map(|newest| newest.number))
     }
 
     /// The product, for whoever may know of it.

@@ -1,17 +1,24 @@
 //! Queries that are declared with a product: parameters in, the rows that the asker may see out.
 
+use std::ops::Range;
+
 use lakebed_contract::yaml::shown;
-use lakebed_core::{DatasetName, Product, ProductQuery, QueryParameter};
+use lakebed_core::{
+    DataType, DatasetName, DatasetRef, Product, ProductQuery, QueryParameter, TableRef,
+};
 use serde_json::{Map, Value};
 
 use super::{
     question::invalid_query,
-    value::{has_values, value_of},
+    value::{has_values, typed, value_of},
 };
 use crate::{
-    Ctx, Error, Lake, NoticeRecord, QueryAnswer, QueryRequest, Result,
+    Ctx, Error, Lake, ProductNotice, QueryAnswer, QueryRequest, Result,
     build::check_statement,
-    engine::{Engine, EngineError, Parameters, QueryLimits},
+    engine::{
+        BoundTable, Engine, EngineError, Parameters, Placeholder, Prepared, QueryJob, QueryLimits,
+    },
+    resolve::RowsFound,
 };
 
 /// The answer to a declared query.
@@ -20,7 +27,7 @@ pub struct QueryOfProduct {
     /// The rows, as they come.
     pub answer: QueryAnswer,
     /// That the product ends, or has ended.
-    pub notice: Option<NoticeRecord>,
+    pub notice: Option<ProductNotice>,
 }
 
 impl Lake {
@@ -39,19 +46,96 @@ impl Lake {
     ) -> Result<QueryOfProduct> {
         let (rights, product) = self.served_product(ctx, name).await?;
         let declared = product.queries.get(query).ok_or_else(|| no_query(name, query))?;
-        let parameters = Parameters::Named(values(declared, given)?);
-        let request = QueryRequest { sql: declared.sql.clone(), parameters, limits };
-        let answer = self.query(ctx, request).await.map_err(|error| match error {
+        let values = values(declared, given)?;
+        let answer = async {
+            let prepared = self.inner.engine.prepare(&declared.sql)?;
+            let sql = typed_sql(declared, &prepared, &values);
+            let parameters = Parameters::Named(values);
+            self.query(ctx, QueryRequest { sql, parameters, limits }).await
+        };
+        let answer = match answer.await {
+            Ok(answer) => answer,
             // The statement may name columns that the asker may not know of.
-            Error::Engine(EngineError::Invalid { .. } | EngineError::Failed { .. })
+            Err(Error::Engine(EngineError::Invalid { .. } | EngineError::Failed { .. }))
                 if !rights.reads(name) =>
             {
-                not_for_you(name, query)
+                return Err(not_for_you(name, query));
             }
-            error => error,
-        })?;
-        let notice = self.dataset(ctx, name).await?.record.notice;
+            Err(error) => return Err(self.unbuilt(name, &product, error).await?),
+        };
+        let notice = self.notice_of_product(ctx, name).await?;
         Ok(QueryOfProduct { answer, notice })
+    }
+
+    /// Whether what is kept from the asker leaves a query an answer: planned, not run.
+    pub(super) async fn has_answer(&self, ctx: &Ctx, query: &ProductQuery) -> Result<bool> {
+        let prepared = self.inner.engine.prepare(&query.sql)?;
+        let mut references: Vec<DatasetRef> = Vec::new();
+        for TableRef { reference, .. } in &prepared.references {
+            if !references.contains(reference) {
+                references.push(reference.clone());
+            }
+        }
+        // Of what cannot be read now, nothing is known to be kept from them.
+        let Ok(RowsFound { resolution, in_force, .. }) = self.resolve_rows(ctx, &references).await
+        else {
+            return Ok(true);
+        };
+        let (mut seen, mut whole) = (Vec::new(), Vec::new());
+        for TableRef { reference, part } in &prepared.references {
+            for resolved in resolution.versions.iter().filter(|r| r.reference == *reference) {
+                match self.bind(ctx, resolved, *part, &in_force).await {
+                    Ok(table) => seen.push(table),
+                    Err(Error::Forbidden { .. }) => return Ok(false),
+                    Err(error) => return Err(error),
+                }
+                whole.push(self.bind_whole(resolved, *part).await?);
+            }
+        }
+        // What fails for everybody is no matter of what is kept from one.
+        Ok(self.can_be_planned(query, &prepared, seen).await?
+            || !self.can_be_planned(query, &prepared, whole).await?)
+    }
+
+    async fn can_be_planned(
+        &self,
+        query: &ProductQuery,
+        prepared: &Prepared,
+        tables: Vec<BoundTable>,
+    ) -> Result<bool> {
+        let values = query.parameters.iter().map(|(name, parameter)| {
+            let text = parameter.default.as_deref().unwrap_or_else(|| example(parameter));
+            (name.clone(), value_of(&parameter.data_type, text).unwrap_or(Value::Null))
+        });
+        let values: Map<String, Value> = values.collect();
+        let job = QueryJob {
+            sql: typed_sql(query, prepared, &values),
+            parameters: Parameters::Named(values),
+            tables,
+            listing: Vec::new(),
+            system: Vec::new(),
+            limits: QueryLimits::default(),
+            now: self.inner.clock.now(),
+            fixed: None,
+        };
+        match self.inner.engine.lineage(job).await {
+            Err(EngineError::Invalid { .. } | EngineError::Failed { .. }) => Ok(false),
+            // Of some statements there is only no lineage.
+            Ok(_) | Err(EngineError::NotAllowed { .. } | EngineError::Exhausted { .. }) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// A value of a parameter's type.
+fn example(parameter: &QueryParameter) -> &'static str {
+    match parameter.data_type {
+        DataType::Boolean => "true",
+        DataType::Date => "2000-01-01",
+        DataType::Time => "00:00:00",
+        DataType::Timestamp => "2000-01-01T00:00:00",
+        DataType::Timestamptz => "2000-01-01T00:00:00Z",
+        _ => "0",
     }
 }
 
@@ -99,6 +183,24 @@ fn values(query: &ProductQuery, given: &[(String, String)]) -> Result<Map<String
     query.parameters.iter().map(value).collect()
 }
 
+/// The query's statement, where every value has its parameter's type.
+fn typed_sql(query: &ProductQuery, prepared: &Prepared, values: &Map<String, Value>) -> String {
+    let mut places: Vec<(&Range<usize>, String)> = Vec::new();
+    for Placeholder { name, places: found } in &prepared.placeholders {
+        let Some(parameter) = query.parameters.get(name) else { continue };
+        let value = values.get(name).unwrap_or(&Value::Null);
+        let typed = typed(&parameter.data_type, value, &format!("${name}"));
+        places.extend(found.iter().map(|place| (place, typed.clone())));
+    }
+    // From the end, so that those before it stay where they are.
+    places.sort_by_key(|(place, _)| std::cmp::Reverse(place.start));
+    let mut sql = query.sql.clone();
+    for (place, typed) in places {
+        sql.replace_range(place.clone(), &typed);
+    }
+    sql
+}
+
 /// Refuses queries that cannot be admitted, and those that read something else than their product: whom
 /// they are for may not know of that.
 pub(crate) fn check_queries(
@@ -123,11 +225,13 @@ pub(crate) fn check_queries(
             return Err(flaw(why, Some(format!("a query of a product reads `{name}` alone"))));
         }
         let names: Vec<_> = declared.parameters.keys().cloned().collect();
-        if let Some(unknown) = prepared.placeholders.iter().find(|name| !names.contains(name)) {
+        let mut placeholders = prepared.placeholders.iter().map(|found| &found.name);
+        if let Some(unknown) = placeholders.find(|name| !names.contains(name)) {
             let why = format!("`${unknown}` is none of its parameters");
             return Err(flaw(why, Some("declare it under `parameters`, with its type".to_owned())));
         }
-        if let Some(unused) = names.iter().find(|name| !prepared.placeholders.contains(name)) {
+        let is_used = |name: &String| prepared.placeholders.iter().any(|found| found.name == *name);
+        if let Some(unused) = names.iter().find(|name| !is_used(name)) {
             return Err(flaw(format!("it does not use its parameter `{unused}`"), None));
         }
         for (parameter, QueryParameter { data_type, default, .. }) in &declared.parameters {
@@ -141,6 +245,11 @@ pub(crate) fn check_queries(
                 return Err(flaw(why, None));
             }
         }
+        // As it is run; its types make it longer.
+        engine.prepare(&typed_sql(declared, &prepared, &Map::new())).map_err(|error| {
+            let error = Error::from(error);
+            flaw(error.to_string(), error.hint())
+        })?;
     }
     Ok(())
 }

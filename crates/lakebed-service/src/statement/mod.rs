@@ -34,7 +34,7 @@ pub const STATEMENT: &str = "statement";
 
 /// The most chunks that one result may have: 2³¹ rows, or 32 GiB before they are compressed.
 const MOST_CHUNKS: usize = 4096;
-/// How often it is looked whether a statement should stop, while it gives no rows.
+/// How often it is told how far a statement is, while it gives no rows.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// When to come back if there is no room.
 const RETRY_AFTER: Duration = Duration::from_secs(60);
@@ -242,13 +242,13 @@ impl Lake {
         self.check_room(ctx).await?;
         let turn = || Ok(ticket);
         let answer = self.query_in_turn(ctx, request, turn, |before| meter.queued(before));
-        let answer = unless_cancelled(meter, answer).await?;
+        let answer = meter.unless_cancelled(answer).await?;
         meter.begin("answering", None);
         let QueryStream { schema, mut batches, .. } = answer.stream;
         let mut cutter = Cutter::new(&schema);
         let mut kept = KeptResult { run: run.to_owned(), chunks: Vec::new() };
         // Only waiting is broken off: nothing is written once it was forgotten.
-        while let Some(batch) = unless_cancelled(meter, next(&mut batches, meter)).await? {
+        while let Some(batch) = meter.unless_cancelled(next(&mut batches, meter)).await? {
             meter.add_rows(batch.num_rows() as u64);
             let push = move || cutter.push(batch).map(|full| (full, cutter));
             let full;
@@ -456,18 +456,6 @@ const fn may_have_result(job: &JobOutline) -> bool {
         JobState::Queued | JobState::Running => true,
         JobState::Done => job.has_outcome,
         JobState::Failed | JobState::Cancelled => false,
-    }
-}
-
-/// What comes of `work`, which is dropped when the statement should stop.
-async fn unless_cancelled<T>(meter: &Meter, work: impl Future<Output = Result<T>>) -> Result<T> {
-    let mut work = std::pin::pin!(work);
-    loop {
-        meter.check_cancelled()?;
-        tokio::select! {
-            done = &mut work => return done,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
     }
 }
 

@@ -1,28 +1,30 @@
 //! Builds of products: several at once make one version of the same inputs (P4), cut off anywhere they
 //! leave old or new, and what they read is on record however they end (P12).
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::Poll,
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream};
-use lakebed_core::{DatasetName, LockedInput};
+use lakebed_core::{DatasetName, Declared, Grant, LockedInput, Served, Target};
 use lakebed_service::{
-    Asked, BuildOutcome, BuildRequest, Detail, Error, IngestStatus, Lake, NoProbe, NoProgress,
+    ApplyCatalog, Asked, BuildOutcome, BuildRequest, Detail, Error, IngestStatus, Lake, NoProgress,
     Progress, ProgressSink, ReadBody, ReadEnding, Result,
     engine::{Described, Engine, EngineError, Prepared, QueryJob, QueryStream},
 };
 use lakebed_store::Store;
-use lakebed_testkit::{
-    CrashingProbe, TestLake,
-    fault::{Fault, FaultBackend},
-};
+use lakebed_testkit::TestLake;
 
 use crate::{
+    cut_off::{self, Change},
     lineage::{PRODUCTS, Toy, World, ctx},
-    promotions::Meanwhile,
+    promotions::{Meanwhile, promotion},
 };
 
 const DAILY: &str = "products.daily";
@@ -207,72 +209,43 @@ async fn p4_many_who_build_at_once_make_one_version() {
     assert_eq!(report.unwrap().findings, []);
 }
 
-/// The lake as the next process finds it: the product is the old or the new one, a second build makes it
-/// the new one, and all of it verifies.
-async fn check_aftermath(test: &TestLake, made: &str, what: &str) {
-    let lake = test.reopen_with(Arc::new(Toy)).await.unwrap_or_else(|e| panic!("{what}: {e}"));
-    let seen = lake.dataset(&test.ctx(), &daily()).await.unwrap().record.newest.unwrap();
-    let is_new = seen.number == 2 && seen.version_id.to_string() == made;
-    assert!(seen.number == 1 || is_new, "{what}: {seen:?}");
-    let again = build(&lake, None).await.unwrap_or_else(|error| panic!("{what}: {error}")).made;
-    assert_eq!((again.version.number, again.version.version_id.to_string()), (2, made.to_owned()));
-    let expected = if is_new { IngestStatus::Unchanged } else { IngestStatus::Committed };
-    assert_eq!(again.status, expected, "{what}");
-    let report = lake.verify(&test.ctx(), &[], Arc::new(NoProgress)).await.unwrap();
-    assert_eq!(report.findings, [], "{what}");
-    let (asked, _) = builds_on_record(&lake, 2).await;
-    assert!(!asked.is_empty(), "{what}: nothing says what was read");
-    lake.close().await;
+/// A build of what moved.
+struct Building;
+
+impl Change for Building {
+    type World = World;
+
+    async fn world(&self) -> World {
+        stale().await
+    }
+
+    fn lake(world: &World) -> &TestLake {
+        &world.test
+    }
+
+    async fn make(&self, _: &World, lake: &Lake) -> Result<String> {
+        Ok(build(lake, None).await?.made.version.version_id.to_string())
+    }
+
+    async fn check(&self, world: &World, lake: &Lake, made: &str, what: &str) {
+        let seen = lake.dataset(&world.test.ctx(), &daily()).await.unwrap().record.newest.unwrap();
+        let is_new = seen.number == 2 && seen.version_id.to_string() == made;
+        assert!(seen.number == 1 || is_new, "{what}: {seen:?}");
+        let again = build(lake, None).await.unwrap_or_else(|error| panic!("{what}: {error}")).made;
+        assert_eq!((again.version.number, &*again.version.version_id.to_string()), (2, made));
+        let expected = if is_new { IngestStatus::Unchanged } else { IngestStatus::Committed };
+        assert_eq!(again.status, expected, "{what}");
+        let (asked, _) = builds_on_record(lake, 2).await;
+        assert!(!asked.is_empty(), "{what}: nothing says what was read");
+    }
 }
 
 /// P4: whatever dies when, a product is the old version or the new one.
 #[tokio::test(flavor = "multi_thread")]
 async fn p4_a_build_cut_off_anywhere_leaves_old_or_new() {
-    let (made, writes, points) = {
-        let world = stale().await;
-        let probe = Arc::new(CrashingProbe::at_point(None));
-        let mut faults = None;
-        let count = |backend| {
-            let wrapped = FaultBackend::new(backend);
-            faults = Some(wrapped.clone());
-            Arc::new(wrapped) as _
-        };
-        let engine = Arc::new(Toy);
-        let lake = world.test.failing_with(engine, count, Arc::clone(&probe) as _).await.unwrap();
-        let made = build(&lake, None).await.unwrap().made.version.version_id.to_string();
-        // Closing writes what is on record.
-        let (writes, points) = (faults.expect("wrapped").points(), probe.points().len());
-        lake.close().await;
-        (made, writes, points)
-    };
+    let (writes, points) = cut_off::everywhere(&Building).await;
     let journaled = writes.iter().position(|write| write.starts_with("create journal/"));
-    assert!(journaled.expect("a segment") >= 4 && points >= 4, "{writes:?} {points}");
-    for point in 0..points {
-        let world = stale().await;
-        let probe = Arc::new(CrashingProbe::at_point(Some(point)));
-        let engine = Arc::new(Toy);
-        let lake = world.test.failing_with(engine, |b| b, Arc::clone(&probe) as _).await.unwrap();
-        let what = format!("{:?}", probe.points().get(point));
-        assert!(build(&lake, None).await.is_err(), "{what}: a crash was not noticed");
-        lake.close().await;
-        check_aftermath(&world.test, &made, &what).await;
-    }
-    for (point, write) in writes.iter().enumerate() {
-        for fault in Fault::ALL {
-            let world = stale().await;
-            let arm = |backend| {
-                let wrapped = FaultBackend::new(backend);
-                wrapped.crash_at(point, fault);
-                Arc::new(wrapped) as _
-            };
-            let engine = Arc::new(Toy);
-            let lake = world.test.failing_with(engine, arm, Arc::new(NoProbe)).await.unwrap();
-            let what = format!("{write}, {fault:?}");
-            assert!(build(&lake, None).await.is_err(), "{what}: a crash was not noticed");
-            lake.close().await;
-            check_aftermath(&world.test, &made, &what).await;
-        }
-    }
+    assert!(journaled.expect("a segment") >= 4 && points.len() >= 4, "{writes:?} {points:?}");
 }
 
 /// What is on record of builds of the product from this version of the orders: who asked, and how each
@@ -368,3 +341,241 @@ async fn p12_however_a_build_ends_it_is_on_record() {
 /// A contract of the product that promises a column it does not have.
 pub(crate) const REFUSES: &str = r#","contracts":{"products.daily":{"id":"d","version":"1.0.0","status":"active",
     "object":"daily","columns":[{"name":"total"},{"name":"area"},{"name":"gone"}]}}"#;
+
+/// What is declared, changed.
+async fn redeclare(test: &TestLake, change: impl FnOnce(&mut Declared)) {
+    let owner = test.ctx();
+    let before = test.lake.declared_catalog(&owner).await.unwrap();
+    let mut declared = before.declared;
+    change(&mut declared);
+    let expected = before.declaration.map(|declaration| declaration.digest);
+    let request = ApplyCatalog { declared, expected, without_admin: true };
+    test.lake.apply_catalog(&owner, request).await.unwrap();
+}
+
+fn grant(to: &str, may: &str, on: &str) -> Grant {
+    let on: Target = on.parse().unwrap();
+    let (may, on) = (serde_json::json!([may]), serde_json::to_value(on).unwrap());
+    let grant = serde_json::json!({ "to": to, "may": may, "on": on, "from_stage": "raw" });
+    serde_json::from_value(grant).unwrap()
+}
+
+fn pin(reference: &str, version_id: &str) -> LockedInput {
+    let version_id = version_id.parse().unwrap();
+    LockedInput { reference: reference.parse().unwrap(), version: 0, version_id }
+}
+
+/// P7: which versions there are of inputs that one may not read is confirmed to nobody who guesses.
+#[tokio::test]
+async fn p7_pins_are_for_those_who_may_read_them() {
+    let world = stale().await;
+    let test = &world.test;
+    let grants = [
+        grant("ines", "ingest", "products.*"),
+        grant("dan", "ingest", "products.*"),
+        grant("dan", "discover", "sales.*"),
+    ];
+    redeclare(test, |declared| declared.grants.extend(grants)).await;
+    let regions = world.version_id("sales.regions").await;
+    let (old, new) =
+        (world.version_id("sales.orders@v1").await, world.version_id("sales.orders").await);
+    for who in ["ines", "dan"] {
+        let mut answers = Vec::new();
+        for orders in [&old, &new, &regions] {
+            let locked = vec![pin("sales.orders", orders), pin("sales.regions", &regions)];
+            let request = BuildRequest { product: daily(), locked: Some(locked) };
+            let told = test.lake.build(&ctx(who), request, Arc::new(NoProgress)).await;
+            answers.push(told.unwrap_err());
+        }
+        let words: Vec<String> = answers.iter().map(ToString::to_string).collect();
+        assert!(words.iter().all(|told| *told == words[0] && !told.contains(&old)), "{words:?}");
+        let code = if who == "ines" { "not-found" } else { "forbidden" };
+        assert_eq!(answers[0].code(), code);
+        assert_eq!(newest(test).await, (1, 1), "{who}");
+    }
+    let locked = vec![pin("sales.orders", &old), pin("sales.regions", &regions)];
+    let built = build(&test.lake, Some(locked)).await.unwrap();
+    assert_eq!(built.made.status, IngestStatus::Unchanged);
+    // Who builds of what there is needs no sight of it, and is told nothing of it.
+    let request = BuildRequest { product: daily(), locked: None };
+    let made = test.lake.build(&ctx("ines"), request, Arc::new(NoProgress)).await.unwrap();
+    assert!(made.inputs.is_empty());
+}
+
+/// A product is made of what came to its stage, also by a lock: of versions that are or were head there.
+#[tokio::test]
+async fn p8_pins_came_to_the_stage_of_the_product() {
+    let world = World::new().await;
+    let test = &world.test;
+    let ladder = r#"{"stages":[{"name":"raw"},{"name":"validated"},{"name":"product"}]}"#;
+    redeclare(test, |declared| {
+        declared.stages = serde_json::from_str(ladder).unwrap();
+        let product = declared.products.get_mut(&daily()).unwrap();
+        product.input_stage = "validated".parse().unwrap();
+    })
+    .await;
+    let first = promotion(&["sales.orders", "sales.regions"], "validated");
+    test.lake.promote(&test.ctx(), &first).await.unwrap();
+    world.orders("1,10,2,a\n2,20,3,b\n").await;
+    let regions = world.version_id("sales.regions").await;
+    let (old, new) =
+        (world.version_id("sales.orders@v1").await, world.version_id("sales.orders").await);
+
+    let locked = vec![pin("sales.orders", &new), pin("sales.regions", &regions)];
+    let refused = build(&test.lake, Some(locked)).await.unwrap_err();
+    assert_eq!(refused.code(), "stage-not-reached");
+    assert_eq!(
+        refused.to_string(),
+        "the lock pins `sales.orders` to v2, which never came to `validated`: `products.daily` is made \
+         of what did"
+    );
+    let unlocked = vec![pin("sales.regions", &regions)];
+    let refused = build(&test.lake, Some(unlocked)).await.unwrap_err();
+    assert_eq!(refused.code(), "not-locked");
+    assert_eq!(refused.hint().unwrap(), "`lakebed lock sales.orders@validated` adds it");
+
+    // A lock that says at which stage is what such a product reads, whatever else is pinned.
+    let locked = vec![
+        pin("sales.orders", &new),
+        pin("sales.orders@validated", &old),
+        pin("sales.regions@validated", &regions),
+    ];
+    build(&test.lake, Some(locked)).await.unwrap();
+    assert_eq!(newest(test).await.1, 1);
+    let second = promotion(&["sales.orders"], "validated");
+    test.lake.promote(&test.ctx(), &second).await.unwrap();
+    build(&test.lake, None).await.unwrap();
+    assert_eq!(newest(test).await.1, 2);
+    // What was head there once is as good, also where the reference says no stage.
+    let locked = vec![pin("sales.orders", &old), pin("sales.regions", &regions)];
+    build(&test.lake, Some(locked)).await.unwrap();
+    assert_eq!(newest(test).await.1, 1);
+}
+
+/// An engine whose statements give no row, and do not end; it knows whether one is under way.
+#[derive(Debug, Default)]
+struct Endless(Arc<AtomicBool>);
+
+#[async_trait]
+impl Engine for Endless {
+    fn prepare(&self, sql: &str) -> Result<Prepared, EngineError> {
+        Toy.prepare(sql)
+    }
+
+    async fn run(&self, job: QueryJob, store: &Store) -> Result<QueryStream, EngineError> {
+        let QueryStream { schema, columns, unstable, .. } = Toy.run(job, store).await?;
+        let is_under_way = UnderWay(Arc::clone(&self.0));
+        self.0.store(true, Ordering::SeqCst);
+        let batches = stream::poll_fn(move |_| {
+            let _held = &is_under_way;
+            Poll::Pending
+        });
+        Ok(QueryStream { schema, batches: batches.boxed(), columns, unstable })
+    }
+
+    async fn lineage(&self, job: QueryJob) -> Result<Described, EngineError> {
+        Toy.lineage(job).await
+    }
+}
+
+/// A statement, until it is dropped.
+struct UnderWay(Arc<AtomicBool>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Wants to go on until the statement is under way.
+struct OnceUnderWay(Arc<AtomicBool>);
+
+impl ProgressSink for OnceUnderWay {
+    fn report(&self, _progress: Progress) {}
+
+    fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Whoever gives a build up ends its statement, also while that gives no row.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_is_given_up_ends_its_statement() {
+    let world = stale().await;
+    let is_under_way = Arc::<AtomicBool>::default();
+    let engine = Endless(Arc::clone(&is_under_way));
+    let lake = world.test.reopen_with(Arc::new(engine)).await.unwrap();
+    let request = BuildRequest { product: daily(), locked: None };
+    let sink = Arc::new(OnceUnderWay(Arc::clone(&is_under_way)));
+    let carol = ctx("carol");
+    let built = lake.build(&carol, request, sink);
+    let built = tokio::time::timeout(Duration::from_secs(30), built).await.expect("it ends");
+    assert!(matches!(built, Err(Error::Cancelled)), "{built:?}");
+    assert!(!is_under_way.load(Ordering::SeqCst), "the statement goes on");
+    lake.close().await;
+    flush(&world.test).await;
+    let (asked, endings) = builds_on_record(&world.test.lake, 2).await;
+    assert_eq!((asked.len(), endings), (1, vec![(ReadEnding::Cancelled, 0)]));
+}
+
+/// What refuses a build is told by product, column and rule, with what helps there: it has no file that
+/// could be read otherwise.
+#[tokio::test]
+async fn what_refuses_a_build_is_told_as_of_a_build() {
+    let world = stale().await;
+    world.declare(&PRODUCTS, REFUSES).await;
+    let refused = build(&world.test.lake, None).await.unwrap_err();
+    let (told, hint) = (refused.to_string(), refused.hint().unwrap());
+    let unfit = "`products.daily` was not built: contract `d` 1.0.0 does not fit the columns";
+    assert!(told.starts_with(unfit) && !hint.contains("file"), "{told}: {hint}");
+    let text = "apiVersion: v3.1.0\nkind: DataContract\nid: d\nversion: 2.0.0\n\
+        status: active\nschema:\n- name: daily\n  properties:\n  - { name: total, logicalType: integer, \
+        logicalTypeOptions: { maximum: 0 } }\n  - { name: area, logicalType: integer }\n";
+    let contract = lakebed_contract::read_contract("c.yaml", text, None).unwrap().contract;
+    redeclare(&world.test, |declared| {
+        declared.contracts.insert(daily(), contract);
+    })
+    .await;
+    let refused = build(&world.test.lake, None).await.unwrap_err();
+    let (told, hint) = (refused.to_string(), refused.hint().unwrap());
+    for word in ["`products.daily` was not built: all 1 rows", " of the answer", "total.maximum"] {
+        assert!(told.contains(word), "{told}");
+    }
+    assert!(hint.starts_with("`lakebed quarantine --event ") && !hint.contains("--plan"), "{hint}");
+}
+
+/// P7: what is wrong below is told to whoever may read all of it, by the name of whose statement it is; to
+/// build takes no such right.
+#[tokio::test]
+async fn p7_why_nothing_was_built_is_for_those_who_may_read_it() {
+    let world = stale().await;
+    redeclare(&world.test, |declared| {
+        declared.grants.insert(grant("ines", "ingest", "products.*"));
+        declared.grants.insert(grant("ines", "read", "products.*"));
+        declared.products.get_mut(&daily()).unwrap().served = Served::Live;
+    })
+    .await;
+    // The live version was made when it was declared: something moves again.
+    world.orders("3,30,4,c\n").await;
+    let lake = world.test.reopen_with(Arc::new(Broken(Breaks::Planning))).await.unwrap();
+    let told = async |who: &str, name: &str| {
+        let request = BuildRequest { product: name.parse().unwrap(), locked: None };
+        lake.build(&ctx(who), request, Arc::new(NoProgress)).await.unwrap_err()
+    };
+    assert_eq!(
+        told("carol", "products.best").await.to_string(),
+        "`products.best` was not built: `products.daily` is served live, and cannot be computed now: \
+         `4711` is no number"
+    );
+    let own = told("carol", DAILY).await.to_string();
+    assert_eq!(own, "`products.daily` was not built: `4711` is no number");
+    for name in ["products.best", DAILY] {
+        let (ines, hint) = (told("ines", name).await, told("ines", name).await.hint());
+        assert_eq!(
+            ines.to_string(),
+            format!("`{name}` was not built: the statement of this product could not be computed")
+        );
+        assert_eq!(hint.unwrap(), "whoever may read all that it is made of is told why");
+    }
+    lake.close().await;
+}

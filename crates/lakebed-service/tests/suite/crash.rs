@@ -1,18 +1,14 @@
-//! P4: a version is visible completely or not at all, whatever dies when.
-//!
-//! An ingest is cut off before, after and in the middle of every single write it makes, to the
-//! store and to the catalog. Whatever is left: every listed version reads and verifies, the same
-//! ingest run again makes the version it would have made, and the journal rebuilds the database.
+//! P4: a version is visible completely or not at all, whatever dies when: of an ingest that was cut off
+//! anywhere every listed version reads and verifies, and run again it makes the version that it would
+//! have made.
 
 use std::sync::Arc;
 
 use lakebed_core::{DecodeOptions, FormatName, IngestMode};
-use lakebed_service::{Lake, NoProbe, NoProgress, SourceInput};
-use lakebed_testkit::{
-    CrashingProbe, TestLake,
-    fault::{Fault, FaultBackend},
-    request_of,
-};
+use lakebed_service::{Error, Lake, NoProgress, Result, SourceInput};
+use lakebed_testkit::{CrashingProbe, TestLake, request_of};
+
+use crate::cut_off::{self, Change};
 
 const FIRST: &str = "id,name\n1,one\n2,two\n";
 const SECOND: &str = "id,name\n1,one\n2,two\n3,three\nx,bad\n";
@@ -27,12 +23,21 @@ enum Case {
     Refused,
 }
 
-const CASES: [Case; 5] =
-    [Case::Replace, Case::Append, Case::NewDataset, Case::Files, Case::Refused];
+impl Change for Case {
+    type World = TestLake;
 
-impl Case {
+    async fn world(&self) -> TestLake {
+        let test = TestLake::new().await;
+        test.ingest("a.b", "first.csv", FIRST).await.expect("the first version");
+        test
+    }
+
+    fn lake(world: &TestLake) -> &TestLake {
+        world
+    }
+
     /// The id of the version the case makes, or the code it is refused with.
-    async fn run(self, test: &TestLake, lake: &Lake) -> Result<String, lakebed_service::Error> {
+    async fn make(&self, test: &TestLake, lake: &Lake) -> Result<String> {
         let mut options = DecodeOptions::default();
         let (dataset, mode, bytes) = match self {
             Self::Replace => ("a.b", IngestMode::Replace, SECOND),
@@ -41,112 +46,64 @@ impl Case {
             Self::Files => ("a.files", IngestMode::Replace, "any bytes"),
             Self::Refused => ("a.b", IngestMode::Replace, "id,\"name\n1,unclosed\n"),
         };
-        if matches!(self, Self::Files) {
-            options.format = Some(FormatName::Files);
-        } else {
-            options.max_quarantined = Some(0.9);
+        match self {
+            Self::Files => options.format = Some(FormatName::Files),
+            _ => options.max_quarantined = Some(0.9),
         }
         let path = test.file("case.csv", bytes);
         let request = request_of(dataset, "case.csv", &path, mode, options);
         match lake.ingest(&test.ctx(), request, Arc::new(NoProgress)).await {
             Ok(outcome) => Ok(outcome.version.version_id.to_string()),
-            Err(lakebed_service::Error::Refused { code, .. }) => Ok(code.to_owned()),
+            Err(Error::Refused { code, .. }) => Ok(code.to_owned()),
             Err(error) => Err(error),
         }
     }
-}
 
-async fn lake_with_one_version() -> TestLake {
-    let test = TestLake::new().await;
-    test.ingest("a.b", "first.csv", FIRST).await.expect("the first version");
-    test
-}
-
-/// What the case makes when nothing goes wrong, and how many points of each kind it passes.
-async fn undisturbed(case: Case) -> (String, usize, usize) {
-    let test = lake_with_one_version().await;
-    let probe = Arc::new(CrashingProbe::at_point(None));
-    let mut faults = None;
-    let lake = test
-        .failing(
-            |backend| {
-                let wrapped = FaultBackend::new(backend);
-                faults = Some(wrapped.clone());
-                Arc::new(wrapped)
-            },
-            Arc::clone(&probe) as _,
-        )
-        .await
-        .expect("the lake opens");
-    let made = case.run(&test, &lake).await.expect("nothing went wrong");
-    lake.close().await;
-    (made, faults.expect("wrapped").points().len(), probe.points().len())
-}
-
-/// The lake as the next process finds it: everything listed is whole, and the case, run again,
-/// makes what it would have made.
-async fn check_aftermath(test: &TestLake, case: Case, made: &str, what: &str) {
-    let lake = test.reopen().await.unwrap_or_else(|error| panic!("{what}: cannot reopen: {error}"));
-    let report = lake.verify(&test.ctx(), &[], Arc::new(NoProgress)).await.expect("it verifies");
-    assert_eq!(report.findings, [], "{what}: something half-done is visible");
-    let again = case.run(test, &lake).await.unwrap_or_else(|error| panic!("{what}: {error}"));
-    assert_eq!(again, made, "{what}: the second run made something else");
-    let report = lake.verify(&test.ctx(), &[], Arc::new(NoProgress)).await.expect("it verifies");
-    assert_eq!(report.findings, [], "{what}: the second run left something wrong");
-    lake.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn p4_cut_off_at_any_store_write_leaves_old_or_new() {
-    for case in CASES {
-        let (made, writes, _) = undisturbed(case).await;
-        assert!(writes >= 2, "{case:?} writes to the store");
-        for point in 0..writes {
-            for fault in Fault::ALL {
-                let test = lake_with_one_version().await;
-                let arm = |backend| {
-                    let wrapped = FaultBackend::new(backend);
-                    wrapped.crash_at(point, fault);
-                    Arc::new(wrapped) as _
-                };
-                let lake = test.failing(arm, Arc::new(NoProbe)).await.expect("the lake opens");
-                let what = format!("{case:?}, store write {point}, {fault:?}");
-                let outcome = case.run(&test, &lake).await;
-                assert!(outcome.is_err(), "{what}: a crash was not noticed: {outcome:?}");
-                lake.close().await;
-                check_aftermath(&test, case, &made, &what).await;
-            }
-        }
+    async fn check(&self, test: &TestLake, lake: &Lake, made: &str, what: &str) {
+        cut_off::check_whole(test, lake, what).await;
+        let again = self.make(test, lake).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!(again, made, "{what}: the second run made something else");
     }
 }
 
+/// A test for each case, so that they run beside each other.
+async fn cut_off_anywhere(case: Case) {
+    let (writes, points) = cut_off::everywhere(&case).await;
+    assert!(writes.len() >= 2 && points.len() >= 2, "{case:?}: {writes:?} {points:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn p4_cut_off_around_any_catalog_write_leaves_old_or_new() {
-    for case in CASES {
-        let (made, _, points) = undisturbed(case).await;
-        for point in 0..points {
-            let test = lake_with_one_version().await;
-            let probe = Arc::new(CrashingProbe::at_point(Some(point)));
-            let lake = test
-                .failing(|backend| backend, Arc::clone(&probe) as _)
-                .await
-                .expect("the lake opens");
-            let outcome = case.run(&test, &lake).await;
-            let what = format!("{case:?}, {:?}", probe.points().get(point));
-            assert!(outcome.is_err(), "{what}: a crash was not noticed");
-            lake.close().await;
-            check_aftermath(&test, case, &made, &what).await;
-        }
-    }
+async fn p4_a_replacement_cut_off_anywhere_leaves_old_or_new() {
+    cut_off_anywhere(Case::Replace).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_an_append_cut_off_anywhere_leaves_old_or_new() {
+    cut_off_anywhere(Case::Append).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_new_dataset_cut_off_anywhere_is_there_or_not() {
+    cut_off_anywhere(Case::NewDataset).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_files_cut_off_anywhere_are_there_or_not() {
+    cut_off_anywhere(Case::Files).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_a_refusal_cut_off_anywhere_is_on_record_or_not() {
+    cut_off_anywhere(Case::Refused).await;
 }
 
 /// Between commit and journal nobody sees the version; the next process publishes it.
 #[tokio::test]
 async fn p4_what_is_not_journaled_is_not_visible() {
-    let test = lake_with_one_version().await;
+    let test = Case::Replace.world().await;
     let probe = Arc::new(CrashingProbe::at_point(Some(1)));
     let lake = test.failing(|backend| backend, probe).await.expect("the lake opens");
-    Case::Replace.run(&test, &lake).await.expect_err("it crashes after the catalog commit");
+    Case::Replace.make(&test, &lake).await.expect_err("it crashes after the catalog commit");
     let name = "a.b".parse().expect("a name");
     let seen = lake.dataset(&test.ctx(), &name).await.expect("it exists");
     assert_eq!(seen.record.newest.expect("a version").number, 1);

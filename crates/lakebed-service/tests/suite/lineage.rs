@@ -116,7 +116,7 @@ impl Engine for Toy {
             };
             let direct = made_of.iter().map(|of| (origin(of), BTreeSet::from([kind])));
             let (name, direct) = (name.clone(), direct.collect());
-            OutputColumn { name, direct, conditional: BTreeSet::new() }
+            OutputColumn { name, direct, conditional: BTreeSet::new(), tells_of: BTreeSet::new() }
         });
         let filter = |of: &Origin| (origin(of), BTreeSet::from([Indirect::Filter]));
         let indirect: BTreeMap<_, _> = rows.iter().map(filter).collect();
@@ -245,8 +245,11 @@ impl World {
         let answer = self.impact(who, dataset, column).await.unwrap();
         let line = |found: &lakebed_service::ImpactProduct| {
             let columns: Vec<&str> = found.columns.iter().map(String::as_str).collect();
+            let marks = [(found.anything, " anything"), (found.is_broken, " broken")];
+            let marks: String =
+                marks.iter().filter(|(is_so, _)| *is_so).map(|(_, mark)| *mark).collect();
             format!(
-                "{} +{} declared={} built={:?} [{}] rows={}",
+                "{} +{} declared={} built={:?} [{}] rows={}{marks}",
                 found.product,
                 found.steps,
                 found.is_declared,
@@ -419,8 +422,8 @@ async fn what_a_program_made_is_followed() {
     insta::assert_snapshot!(world.products("carol", "sales.orders", Some("rate")).await, @"
     products.best +2 declared=true built=Some(1) [best] rows=false
     products.daily +1 declared=true built=Some(1) [total] rows=false
-    products.model +1 declared=false built=Some(1) [] rows=true
-    products.scores +2 declared=false built=Some(1) [] rows=true
+    products.model +1 declared=false built=Some(1) [] rows=false anything
+    products.scores +2 declared=false built=Some(1) [] rows=true anything
     ");
     insta::assert_snapshot!(world.products("carol", "products.model", None).await, @"products.scores +1 declared=false built=Some(1) [] rows=false");
     let event = world.event("carol", "products.scores").await;

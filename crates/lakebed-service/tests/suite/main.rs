@@ -7,6 +7,7 @@ mod builds;
 mod cancel;
 mod contracts;
 mod crash;
+mod cut_off;
 mod ingest;
 mod journal;
 mod lineage;

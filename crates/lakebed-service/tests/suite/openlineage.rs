@@ -280,23 +280,29 @@ async fn what_happens_is_told_in_order_and_holds_to_the_schemas() {
     test.ingest("crm.people", "p.csv", "id\n1\n").await.unwrap();
     let sink = Sink::default();
     while test.lake.tell_some_lineage(&sink).await.unwrap() {}
-    let expected =
-        ["COMPLETE ingest:sales.orders", "FAIL ingest:sales.orders", "COMPLETE ingest:crm.people"];
+    let expected = [
+        "START ingest:sales.orders",
+        "COMPLETE ingest:sales.orders",
+        "START ingest:sales.orders",
+        "FAIL ingest:sales.orders",
+        "START ingest:crm.people",
+        "COMPLETE ingest:crm.people",
+    ];
     assert_eq!(sink.jobs(), expected);
     {
         let heard = sink.heard.lock().unwrap();
         for event in heard.iter() {
             assert_eq!(lakebed_openlineage::check(event), Vec::new(), "{event}");
         }
-        let output = &heard[0]["outputs"][0];
+        let output = &heard[1]["outputs"][0];
         assert_eq!(output["outputFacets"]["outputStatistics"]["rowCount"], 2);
         assert_eq!(output["facets"]["schema"]["fields"][0]["name"], "id");
-        assert_eq!(heard[0]["inputs"][0]["name"], "o.csv");
+        assert_eq!(heard[1]["inputs"][0]["name"], "o.csv");
     }
     // Nothing is told twice, by another process either.
     let again = test.reopen().await.unwrap();
     assert!(!again.tell_some_lineage(&sink).await.unwrap());
-    assert_eq!(sink.jobs().len(), 3);
+    assert_eq!(sink.jobs().len(), 6);
     again.close().await;
     // What we tell could be told to us.
     let event = sink.heard.lock().unwrap()[0].to_string();
@@ -317,7 +323,8 @@ async fn a_deaf_sink_is_told_again() {
             .unwrap();
     }
     assert!(test.lake.tell_some_lineage(&sink).await.unwrap());
-    assert_eq!(sink.jobs(), ["COMPLETE ingest:sales.orders"; 3]);
+    let told = ["START ingest:sales.orders", "COMPLETE ingest:sales.orders"];
+    assert_eq!(sink.jobs(), [told; 3].concat());
     let versions = |event: &Value| event["run"]["runId"].as_str().unwrap().to_owned();
     let mut runs: Vec<String> = sink.heard.lock().unwrap().iter().map(versions).collect();
     runs.dedup();
@@ -346,7 +353,9 @@ async fn builds_are_told_from_their_beginning() {
     assert_eq!(
         sink.jobs(),
         [
+            "START ingest:sales.orders",
             "COMPLETE ingest:sales.orders",
+            "START ingest:sales.regions",
             "COMPLETE ingest:sales.regions",
             "START build:products.daily",
             "COMPLETE build:products.daily",
@@ -358,9 +367,9 @@ async fn builds_are_told_from_their_beginning() {
     for event in &heard {
         assert_eq!(lakebed_openlineage::check(event), Vec::new(), "{event}");
     }
-    let (began, ended) = (&heard[2], &heard[3]);
+    let (began, ended) = (&heard[4], &heard[5]);
     assert_eq!(began["run"]["runId"], ended["run"]["runId"]);
-    assert_ne!(ended["run"]["runId"], heard[5]["run"]["runId"]);
+    assert_ne!(ended["run"]["runId"], heard[7]["run"]["runId"]);
     assert_eq!(began["inputs"], ended["inputs"]);
     assert_eq!(began["job"], ended["job"]);
     assert_eq!(ended["job"]["facets"]["sql"]["query"], PRODUCTS[0].1);
@@ -455,4 +464,28 @@ async fn promotions_and_owners_are_told() {
     let facets = &event["outputs"][0]["facets"];
     assert_eq!(facets["ownership"]["owners"][0]["name"], "olga");
     assert_eq!(facets["version"], event["inputs"][0]["facets"]["version"]);
+}
+
+/// A program is one run, with all that it read and all that came of it, from when it began.
+#[tokio::test]
+async fn a_program_is_told_as_one_run() {
+    let test = crate::runs::lake().await;
+    crate::runs::run(&test, crate::runs::SCORES, "weights").await.unwrap();
+    let sink = Sink::default();
+    while test.lake.tell_some_lineage(&sink).await.unwrap() {}
+    let job = "run:ml.scores,ml.model";
+    assert_eq!(sink.jobs()[4..], [format!("START {job}"), format!("COMPLETE {job}")]);
+    let heard = sink.heard.lock().unwrap();
+    let [began, ended] = &heard[4..] else { panic!("{heard:?}") };
+    for event in [began, ended] {
+        assert_eq!(lakebed_openlineage::check(event), Vec::new(), "{event}");
+        assert_eq!(event["inputs"].as_array().unwrap().len(), 1);
+        assert_eq!(event["inputs"][0]["name"], "sales.orders");
+    }
+    assert_eq!(began["run"], ended["run"]);
+    assert!(began["eventTime"].as_str() < ended["eventTime"].as_str(), "{began} {ended}");
+    let outputs = ended["outputs"].as_array().unwrap();
+    let rows = outputs.iter().map(|output| &output["outputFacets"]["outputStatistics"]["rowCount"]);
+    assert_eq!(rows.collect::<Vec<_>>(), [&json!(2), &json!(1)]);
+    assert!(outputs.iter().all(|output| output["facets"]["version"].is_object()), "{ended}");
 }

@@ -1,10 +1,18 @@
 //! Who may do what, in the use cases: what is hidden, what is refused, and when.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use lakebed_core::{Declared, DecodeOptions, Identity, IngestMode, ScopeEntry, TokenScope};
-use lakebed_service::{AppliedCatalog, ApplyCatalog, Ctx, Detail, Error, NoProgress, Result};
+use async_trait::async_trait;
+use futures::TryStreamExt as _;
+use lakebed_core::{Action, Declared, DecodeOptions, Identity, IngestMode, ScopeEntry, TokenScope};
+use lakebed_service::{
+    AbortRun, AppliedCatalog, ApplyCatalog, BeginRun, Ctx, Detail, Error, JobOutcome, JobQueue,
+    JobRun, JobRunner, JobRunners, JobTimes, Jobs, NewJob, NoProgress, QueryRequest, Result,
+    RunInput, RunStanding, ShownToken, TokenRecord, TokenRequest,
+};
 use lakebed_testkit::{TestLake, request_of};
+
+use crate::lineage::World;
 
 fn ctx(name: &str) -> Ctx {
     Ctx::new(Identity::of(name.parse().expect("a principal")), "request-1")
@@ -60,7 +68,7 @@ async fn a_token_does_no_more_than_its_scope() {
     test.ingest("hr.people", "p.csv", "id\n1\n").await.unwrap();
     apply(&test, declared(&grant("alice", "read", r#""lake""#))).await.unwrap();
     let on = "crm.*".parse().expect("a target");
-    let scope = TokenScope(vec![ScopeEntry { may: [lakebed_core::Action::Read].into(), on }]);
+    let scope = TokenScope(vec![ScopeEntry { may: [Action::Read].into(), on }]);
     let mut scoped = ctx("alice");
     scoped.identity.scope = Some(scope);
     assert_eq!(reads(&test, &scoped, "crm.customers").await.unwrap(), 1);
@@ -213,4 +221,160 @@ async fn events_are_paged_over_what_is_hidden() {
     let all = test.lake.events(&ctx("alice"), 0, 1000).await.unwrap();
     assert_eq!(all.events.len(), 5);
     assert!(test.lake.events(&ctx("nobody"), 0, 1000).await.unwrap().events.is_empty());
+}
+
+/// The same asker, with a credential of this scope.
+fn scoped(asker: &Ctx, may: &str, on: &str) -> Ctx {
+    let entry = ScopeEntry { may: [may.parse().unwrap()].into(), on: on.parse().unwrap() };
+    let mut asker = asker.clone();
+    asker.identity.scope = Some(TokenScope(vec![entry]));
+    asker
+}
+
+/// The same asker, with a credential that is good for nothing.
+fn useless(asker: &Ctx) -> Ctx {
+    let mut asker = asker.clone();
+    asker.identity.scope = Some(TokenScope(Vec::new()));
+    asker
+}
+
+/// A token with a scope is listed and revoked with itself, and with what made it; it has no power over the
+/// other tokens of its holder.
+#[tokio::test]
+async fn p7_a_scope_holds_for_tokens() {
+    let test = TestLake::new().await;
+    let alice = ctx("alice");
+    let shown = |asker: &Ctx, record: &TokenRecord| {
+        let token = ShownToken { id: record.id, expires_at: record.expires_at };
+        let mut asker = asker.clone();
+        (asker.token, asker.identity.scope) = (Some(token), record.scope.clone());
+        asker
+    };
+    let make = async |asker: &Ctx, scope: Option<TokenScope>| {
+        let request = TokenRequest { scope, ..TokenRequest::default() };
+        test.lake.create_token(asker, request).await.unwrap().1
+    };
+    let other = make(&alice, None).await;
+    let narrow = make(&alice, Some(TokenScope(Vec::new()))).await;
+    let narrow_asks = shown(&alice, &narrow);
+    let child = make(&narrow_asks, None).await;
+    let grandchild = make(&shown(&alice, &child), None).await;
+    let listed = async |asker: &Ctx| {
+        let tokens = test.lake.tokens(asker, false).await.unwrap();
+        tokens.into_iter().map(|token| token.id).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(listed(&narrow_asks).await, [narrow.id, child.id, grandchild.id].into());
+    assert_eq!(listed(&shown(&alice, &child)).await, [child.id, grandchild.id].into());
+    assert_eq!(listed(&shown(&alice, &other)).await.len(), 4);
+    let revoke = async |asker: &Ctx, id| test.lake.revoke_token(asker, id, false).await;
+    let hidden = revoke(&narrow_asks, other.id).await.unwrap_err().to_string();
+    let stranger = revoke(&ctx("bob"), other.id).await.unwrap_err().to_string();
+    assert_eq!(hidden, stranger);
+    assert!(revoke(&shown(&alice, &child), narrow.id).await.is_err(), "it made it");
+    assert!(revoke(&narrow_asks, grandchild.id).await.unwrap().revoked_at.is_some());
+    assert!(revoke(&narrow_asks, narrow.id).await.unwrap().revoked_at.is_some());
+    assert!(revoke(&alice, other.id).await.unwrap().revoked_at.is_some());
+}
+
+/// A credential with a scope has the receipts of what it could have asked, and no others.
+#[tokio::test]
+async fn p7_a_scope_holds_for_receipts() {
+    let world = World::new().await;
+    let lake = &world.test.lake;
+    let carol = ctx("carol");
+    let asks = async |asker: &Ctx, sql: &str| {
+        let request = QueryRequest { sql: sql.to_owned(), ..QueryRequest::default() };
+        let answer = lake.query(asker, request).await.unwrap();
+        answer.stream.batches.try_collect::<Vec<_>>().await.unwrap();
+        answer.statement_id
+    };
+    let (sales, products) =
+        (asks(&carol, "sales.orders").await, asks(&carol, "products.daily").await);
+    let reads_sales = scoped(&carol, "read", "sales.*");
+    assert!(lake.receipt(&reads_sales, &sales).await.is_ok());
+    let hidden = lake.receipt(&reads_sales, &products).await.unwrap_err().to_string();
+    let missing = lake.receipt(&reads_sales, "0123").await.unwrap_err().to_string();
+    assert_eq!(hidden.replace(&products, "0123"), missing);
+    for asker in [useless(&carol), scoped(&carol, "ingest", "sales.*")] {
+        assert!(lake.receipt(&asker, &sales).await.is_err());
+    }
+    let own = asks(&reads_sales, "sales.orders").await;
+    for asker in [&reads_sales, &carol, &scoped(&carol, "read", "lake")] {
+        assert!(lake.receipt(asker, &own).await.is_ok());
+    }
+}
+
+/// Runs are for credentials that are good for all that they read and make.
+#[tokio::test]
+async fn p7_a_scope_holds_for_runs() {
+    let world = World::new().await;
+    let lake = &world.test.lake;
+    let carol = ctx("carol");
+    let input = RunInput { reference: "sales.orders".parse().unwrap(), version_id: None };
+    let outputs = vec!["ml.model".parse().unwrap()];
+    let begin = BeginRun { inputs: vec![input], outputs, ..BeginRun::default() };
+    let run = lake.begin_run(&carol, begin).await.unwrap().run;
+    let why = AbortRun::default();
+    for asker in [useless(&carol), scoped(&carol, "read", "lake"), scoped(&carol, "ingest", "lake")]
+    {
+        let missing = lake.run(&asker, "0123").await.unwrap_err().to_string();
+        assert_eq!(lake.run(&asker, &run).await.unwrap_err().to_string(), missing);
+        assert_eq!(lake.abort_run(&asker, &run, &why).await.unwrap_err().to_string(), missing);
+        assert_eq!(lake.hear_of_run(&asker, &run).await.unwrap_err().to_string(), missing);
+        assert_eq!(lake.runs(&asker, 10).await.unwrap(), []);
+    }
+    let mut enough = scoped(&carol, "read", "sales.*");
+    let makes = ScopeEntry { may: [Action::Ingest].into(), on: "ml.*".parse().unwrap() };
+    enough.identity.scope.as_mut().unwrap().0.push(makes);
+    assert_eq!(lake.runs(&enough, 10).await.unwrap().len(), 1);
+    assert_eq!(lake.abort_run(&enough, &run, &why).await.unwrap().standing, RunStanding::Aborted);
+}
+
+/// Does nothing, and says so.
+#[derive(Debug)]
+struct Idle;
+
+#[async_trait]
+impl JobRunner for Idle {
+    fn queue(&self) -> JobQueue {
+        JobQueue::Statements
+    }
+
+    async fn run(&self, _: JobRun) -> JobOutcome {
+        JobOutcome::Done("done".to_owned())
+    }
+
+    fn lost(&self, why: &str) -> String {
+        why.to_owned()
+    }
+}
+
+/// A job is for credentials that are good for as much as that with which it was asked for.
+#[tokio::test]
+async fn p7_a_scope_holds_for_jobs() {
+    let test = TestLake::new().await;
+    let runners = JobRunners::from([("idle", Arc::new(Idle) as Arc<dyn JobRunner>)]);
+    let jobs = Jobs::new(test.lake.clone(), runners, JobTimes::default()).unwrap();
+    let alice = ctx("alice");
+    let new = || NewJob { kind: "idle".to_owned(), request: "x".to_owned() };
+    let (reads, narrow) =
+        (scoped(&alice, "read", "crm.*"), scoped(&alice, "read", "crm.customers"));
+    let mut keyed = alice.clone();
+    keyed.idempotency_key = Some("k".to_owned());
+    let full = jobs.submit(&keyed, new()).await.unwrap().record.id;
+    let own = jobs.submit(&reads, new()).await.unwrap().record.id;
+    let ids = async |asker: &Ctx| {
+        let listed = jobs.list(asker, 10).await.unwrap();
+        listed.into_iter().map(|job| job.record.id).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(ids(&alice).await, [full.clone(), own.clone()].into());
+    assert_eq!(ids(&reads).await, [own.clone()].into());
+    assert_eq!(ids(&narrow).await, [].into());
+    let missing = jobs.get(&reads, "0123").await.unwrap_err().to_string();
+    assert_eq!(jobs.get(&reads, &full).await.unwrap_err().to_string(), missing);
+    assert_eq!(jobs.cancel(&reads, &full).await.unwrap_err().to_string(), missing);
+    assert!(jobs.get(&narrow, &own).await.is_err() && jobs.get(&reads, &own).await.is_ok());
+    let mut reused = reads.clone();
+    reused.idempotency_key = Some("k".to_owned());
+    assert!(jobs.submit(&reused, new()).await.is_err(), "another one's job");
 }

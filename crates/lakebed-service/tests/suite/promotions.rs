@@ -12,11 +12,9 @@ use lakebed_service::{
     ApplyCatalog, Ctx, DeprecateRequest, Detail, Error, Lake, NoProbe, NoProgress, Probe,
     PromotionAnswer, PromotionRequest, Result, ReviewRequest,
 };
-use lakebed_testkit::{
-    CrashingProbe, TestLake,
-    fault::{Fault, FaultBackend},
-    request_of,
-};
+use lakebed_testkit::{TestLake, fault::FaultBackend, request_of};
+
+use crate::cut_off::{self, Change};
 
 pub(crate) fn ctx(name: &str) -> Ctx {
     Ctx::new(Identity::of(name.parse().expect("a principal")), "request-1")
@@ -152,7 +150,7 @@ async fn p8_a_product_has_passed_its_gates() {
     let lake = &test.lake;
     assert_snapshot!(reasons(lake, "dan", ORDERS, "product").await, @"
     `sales.orders@v1` cannot come to `product`
-    `validated` comes before `product`; it lacks contract, quarantine
+    `validated` comes before `product`: promote it to `validated` first
     lineage: never at `product`: `sales.customers@v1`
     approvals(1): 0 of 1 given
     ");
@@ -550,58 +548,41 @@ async fn what_changes_meanwhile_stops_a_promotion() {
     assert_eq!(outcome.unwrap_err().code(), "not-found", "dora may nothing any more");
 }
 
-/// P4: whatever dies when, the head is the old one or the new one, and asking again makes it new.
-#[tokio::test(flavor = "multi_thread")]
-async fn p4_cut_off_anywhere_a_head_is_old_or_new() {
-    let ready = async || {
+/// A promotion that everybody consents to.
+struct Promoting;
+
+impl Change for Promoting {
+    type World = TestLake;
+
+    async fn world(&self) -> TestLake {
         let test = lake().await;
         promote(&test.lake, "dan", CUSTOMERS, "validated").await.unwrap();
         say(&test.lake, "amy", &[CUSTOMERS], "product", YES).await.unwrap();
         test
-    };
-    let aftermath = async |test: &TestLake, what: &str| {
-        let lake = test.reopen().await.unwrap();
-        let seen = heads(&lake, test).await;
-        assert!(!seen.contains("product") || seen.contains("product v1"), "{what}: {seen}");
-        promote(&lake, "dan", CUSTOMERS, "product").await.unwrap();
-        assert!(heads(&lake, test).await.contains("product v1"), "{what}");
-        let report = lake.verify(&test.ctx(), &[], Arc::new(NoProgress)).await.unwrap();
-        assert_eq!(report.findings, [], "{what}");
-        lake.close().await;
-    };
-    let probe = Arc::new(CrashingProbe::at_point(None));
-    let mut faults = None;
-    let test = ready().await;
-    let count = |backend| {
-        let wrapped = FaultBackend::new(backend);
-        faults = Some(wrapped.clone());
-        Arc::new(wrapped) as _
-    };
-    let lake = test.failing(count, Arc::clone(&probe) as _).await.unwrap();
-    promote(&lake, "dan", CUSTOMERS, "product").await.unwrap();
-    lake.close().await;
-    let (writes, points) = (faults.unwrap().points().len(), probe.points().len());
-    assert!(writes >= 1 && points >= 4, "{writes} {points}");
-    for point in 0..points {
-        let test = ready().await;
-        let probe = Arc::new(CrashingProbe::at_point(Some(point)));
-        let lake = test.failing(|backend| backend, Arc::clone(&probe) as _).await.unwrap();
-        assert!(promote(&lake, "dan", CUSTOMERS, "product").await.is_err(), "point {point}");
-        lake.close().await;
-        aftermath(&test, &format!("{:?}", probe.points().get(point))).await;
     }
-    for point in 0..writes {
-        for fault in Fault::ALL {
-            let test = ready().await;
-            let arm = |backend| {
-                let wrapped = FaultBackend::new(backend);
-                wrapped.crash_at(point, fault);
-                Arc::new(wrapped) as _
-            };
-            let lake = test.failing(arm, Arc::new(NoProbe)).await.unwrap();
-            assert!(promote(&lake, "dan", CUSTOMERS, "product").await.is_err(), "{fault:?}");
-            lake.close().await;
-            aftermath(&test, &format!("store write {point}, {fault:?}")).await;
-        }
+
+    fn lake(world: &TestLake) -> &TestLake {
+        world
     }
+
+    async fn make(&self, _: &TestLake, lake: &Lake) -> Result<String> {
+        let answer = promote(lake, "dan", CUSTOMERS, "product").await?;
+        Ok(answer.to.to_string())
+    }
+
+    async fn check(&self, test: &TestLake, lake: &Lake, made: &str, what: &str) {
+        let seen = heads(lake, test).await;
+        let is_new = seen.contains(&format!("{made} v1"));
+        assert!(is_new || !seen.contains(made), "{what}: {seen}");
+        let again = promote(lake, "dan", CUSTOMERS, made).await.unwrap();
+        assert_eq!(again.event.is_none(), is_new, "{what}: {again:?}");
+        assert!(heads(lake, test).await.contains(&format!("{made} v1")), "{what}");
+    }
+}
+
+/// P4: whatever dies when, the head is the old one or the new one, and asking again makes it new.
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_cut_off_anywhere_a_head_is_old_or_new() {
+    let (writes, points) = cut_off::everywhere(&Promoting).await;
+    assert!(!writes.is_empty() && points.len() >= 4, "{writes:?} {points:?}");
 }

@@ -5,18 +5,17 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use lakebed_core::{DecodeOptions, EventBody, FormatName, GitState, Identity, Invocation, Program};
 use lakebed_service::{
-    AbortRun, BeginRun, CommitRun, Ctx, Error, IngestStatus, Lake, NoProbe, NoProgress, Result,
-    RunInput, RunOutcome, RunOutputs, RunStanding, SeenRun, SourceInput,
+    AbortRun, BeginRun, CommitRun, Ctx, Error, IngestStatus, Lake, NoProgress, Result, RunInput,
+    RunOutcome, RunOutputs, RunStanding, SeenRun, SourceInput,
 };
-use lakebed_testkit::{
-    CrashingProbe, TestLake,
-    fault::{Fault, FaultBackend},
-};
+use lakebed_testkit::TestLake;
+
+use crate::cut_off::{self, Change};
 
 const ORDERS: &str = "id,amount\n1,10\n2,20\n";
-const SCORES: &str = "id,score\n1,0.5\n2,0.25\n";
+pub(crate) const SCORES: &str = "id,score\n1,0.5\n2,0.25\n";
 
-async fn lake() -> TestLake {
+pub(crate) async fn lake() -> TestLake {
     let test = TestLake::new().await;
     test.ingest("sales.orders", "orders.csv", ORDERS).await.unwrap();
     test.ingest("ml.scores", "scores.csv", "id,score\n1,0.125\n").await.unwrap();
@@ -70,7 +69,7 @@ async fn commit(lake: &Lake, ctx: &Ctx, run: &str, made: CommitRun) -> Result<Ru
     lake.commit_run(ctx, run, made, Arc::new(NoProgress)).await
 }
 
-async fn run(test: &TestLake, scores: &str, model: &str) -> Result<RunOutcome> {
+pub(crate) async fn run(test: &TestLake, scores: &str, model: &str) -> Result<RunOutcome> {
     let begun = test.lake.begin_run(&test.ctx(), asked()).await?;
     commit(&test.lake, &test.ctx(), &begun.run, made(test, scores, model)).await
 }
@@ -341,63 +340,43 @@ fn renamed(test: &TestLake, mut made: CommitRun, folder: &str) -> CommitRun {
     made
 }
 
+/// The end of a run that was begun, with a table and a model.
+struct Ending;
+
+impl Change for Ending {
+    type World = (TestLake, String);
+
+    async fn world(&self) -> Self::World {
+        let test = lake().await;
+        let run = test.lake.begin_run(&test.ctx(), asked()).await.unwrap().run;
+        (test, run)
+    }
+
+    fn lake((test, _): &Self::World) -> &TestLake {
+        test
+    }
+
+    async fn make(&self, (test, run): &Self::World, lake: &Lake) -> Result<String> {
+        commit(lake, &test.ctx(), run, made(test, SCORES, "weights")).await?;
+        Ok("ml.scores v2, ml.model v1".to_owned())
+    }
+
+    async fn check(&self, world: &Self::World, lake: &Lake, new: &str, what: &str) {
+        let (test, _) = world;
+        let found = newest(lake, test).await;
+        assert!(found == "ml.scores v1, ml.model v0" || found == new, "{what}: {found}");
+        // Whoever asks again has it done, once.
+        self.make(world, lake).await.unwrap();
+        assert_eq!(newest(lake, test).await, new, "{what}");
+        assert_eq!(lake.runs(&test.ctx(), 10).await.unwrap().len(), 1, "{what}");
+    }
+}
+
+/// P4: whatever dies when, all outputs of a run are old, or all are new.
 #[tokio::test(flavor = "multi_thread")]
 async fn p4_cut_off_anywhere_all_outputs_are_old_or_all_are_new() {
-    let begin =
-        async |test: &TestLake| test.lake.begin_run(&test.ctx(), asked()).await.unwrap().run;
-    let aftermath = async |test: &TestLake, run: &str, what: &str| {
-        let lake = test.reopen().await.unwrap();
-        let found = newest(&lake, test).await;
-        let (old, new) = ("ml.scores v1, ml.model v0", "ml.scores v2, ml.model v1");
-        assert!(found == old || found == new, "{what}: {found}");
-        let report = lake.verify(&test.ctx(), &[], Arc::new(NoProgress)).await.unwrap();
-        assert_eq!(report.findings, [], "{what}");
-        // Whoever asks again has it done, once.
-        commit(&lake, &test.ctx(), run, made(test, SCORES, "weights")).await.unwrap();
-        assert_eq!(newest(&lake, test).await, new, "{what}");
-        assert_eq!(lake.runs(&test.ctx(), 10).await.unwrap().len(), 1, "{what}");
-        lake.close().await;
-    };
-    let probe = Arc::new(CrashingProbe::at_point(None));
-    let mut faults = None;
-    let test = lake().await;
-    let run = begin(&test).await;
-    let count = |backend| {
-        let wrapped = FaultBackend::new(backend);
-        faults = Some(wrapped.clone());
-        Arc::new(wrapped) as _
-    };
-    let failing = test.failing(count, Arc::clone(&probe) as _).await.unwrap();
-    commit(&failing, &test.ctx(), &run, made(&test, SCORES, "weights")).await.unwrap();
-    failing.close().await;
-    let (writes, points) = (faults.unwrap().points().len(), probe.points().len());
-    assert!(writes >= 8 && points >= 4, "{writes} {points}");
-    for point in 0..points {
-        let test = lake().await;
-        let run = begin(&test).await;
-        let probe = Arc::new(CrashingProbe::at_point(Some(point)));
-        let failing = test.failing(|backend| backend, Arc::clone(&probe) as _).await.unwrap();
-        let outcome = commit(&failing, &test.ctx(), &run, made(&test, SCORES, "weights")).await;
-        assert!(outcome.is_err(), "point {point}");
-        failing.close().await;
-        aftermath(&test, &run, &format!("{:?}", probe.points().get(point))).await;
-    }
-    for point in 0..writes {
-        for fault in Fault::ALL {
-            let test = lake().await;
-            let run = begin(&test).await;
-            let arm = |backend| {
-                let wrapped = FaultBackend::new(backend);
-                wrapped.crash_at(point, fault);
-                Arc::new(wrapped) as _
-            };
-            let failing = test.failing(arm, Arc::new(NoProbe)).await.unwrap();
-            let outcome = commit(&failing, &test.ctx(), &run, made(&test, SCORES, "weights")).await;
-            assert!(outcome.is_err(), "store write {point}, {fault:?}");
-            failing.close().await;
-            aftermath(&test, &run, &format!("store write {point}, {fault:?}")).await;
-        }
-    }
+    let (writes, points) = cut_off::everywhere(&Ending).await;
+    assert!(writes.len() >= 8 && points.len() >= 4, "{writes:?} {points:?}");
 }
 
 /// An upload is whose it is, and waits no longer once a run has made a version of it.
@@ -421,4 +400,25 @@ async fn outputs_may_be_uploads() {
     assert_eq!(done.outputs[1].version.row_count, 1);
     let printed = test.lake.run_log(&test.ctx(), &done.run.run).await.unwrap();
     assert_eq!(&printed[..], b"printed\n");
+}
+
+/// P7, P8: rows that are added to what was computed would hide what that was computed from.
+#[tokio::test]
+async fn p7_nothing_is_appended_to_what_a_program_made() {
+    let test = lake().await;
+    run(&test, SCORES, "weights").await.unwrap();
+    let path = test.file("more.csv", "id,score\n9,0.5\n");
+    let append = |mode| {
+        let options = DecodeOptions::default();
+        lakebed_testkit::request_of("ml.scores", "more.csv", &path, mode, options)
+    };
+    let appended = append(lakebed_core::IngestMode::Append);
+    let refused = test.lake.ingest(&test.ctx(), appended, Arc::new(NoProgress)).await.unwrap_err();
+    assert_eq!(refused.code(), "computed", "{refused}");
+    assert_eq!(newest(&test.lake, &test).await, "ml.scores v2, ml.model v1");
+    // What is replaced has nothing to do with it, and grows as before.
+    let replaced = append(lakebed_core::IngestMode::Replace);
+    test.lake.ingest(&test.ctx(), replaced, Arc::new(NoProgress)).await.unwrap();
+    test.ingest("ml.scores", "again.csv", "id,score\n1,1.0\n").await.unwrap();
+    assert_eq!(newest(&test.lake, &test).await, "ml.scores v4, ml.model v1");
 }

@@ -53,7 +53,8 @@ pub(crate) async fn run(app: &App, args: BuildArgs) -> Result<Exit> {
         let request = BuildRequest { locked: locked.clone() };
         let key = args.idempotency_key.as_deref();
         let mut bar = Bar::new(&app.terminal);
-        let outcome = send(app, &session, product, &request, key, &mut bar).await?;
+        let outcome = send(app, &session, product, &request, key, &mut bar).await;
+        let outcome = outcome.map_err(without_sources)?;
         drop(bar);
         for input in &outcome.inputs {
             app.terminal.note(format!("{} is v{}", input.reference, input.version));
@@ -62,6 +63,17 @@ pub(crate) async fn run(app: &App, args: BuildArgs) -> Result<Exit> {
     }
     session.close().await;
     Ok(Exit::Ok)
+}
+
+/// What is computed has no sources that were kept: its problem says where the rows are.
+fn without_sources(error: ClientError) -> ClientError {
+    match error {
+        ClientError::Problem(mut problem) => {
+            problem.event = None;
+            ClientError::Problem(problem)
+        }
+        error => error,
+    }
 }
 
 fn locked(app: &App, file: &Path) -> Result<Vec<LockedReference>> {

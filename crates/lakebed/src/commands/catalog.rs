@@ -86,8 +86,10 @@ pub(crate) async fn plan(app: &App, args: PlanArgs) -> Result<Exit> {
     let session = Session::open(app).await?;
     let plan = session.client.plan_catalog(&CatalogPlanRequest { declared }).await;
     let plan = plan.map_err(|error| with_places(error.into(), &args.folder, &files))?;
+    let counted_on = counted_on(app, &session, &plan).await;
     session.close().await;
     report(app, &plan)?;
+    counted_on.iter().for_each(|text| app.terminal.warn(text));
     if !app.terminal.json && plan.is_change {
         app.terminal.hint(format!("`lakebed apply {}` does it", args.folder.display()));
     }
@@ -107,16 +109,45 @@ pub(crate) async fn apply(app: &App, args: ApplyArgs) -> Result<Exit> {
     };
     let request = CatalogApplyRequest { declared, expected, without_admin: args.without_admin };
     let applied = session.client.apply_catalog(&request, None).await.map_err(placed)?;
+    let counted_on = counted_on(app, &session, &applied.plan).await;
     session.close().await;
     if app.terminal.json {
         app.terminal.print_json(&applied)?;
         return Ok(Exit::Ok);
     }
     report(app, &applied.plan)?;
+    counted_on.iter().for_each(|text| app.terminal.warn(text));
     if let Some(event) = applied.event {
         app.terminal.note(format!("applied as {}, event {event}", applied.plan.after.short()));
     }
     Ok(Exit::Ok)
+}
+
+/// Who counts on the products that are declared no more, as far as the asker may know: a sentence each.
+async fn counted_on(app: &App, session: &Session, plan: &CatalogPlan) -> Vec<String> {
+    let mut told = Vec::new();
+    let removed = plan.products.iter().filter(|change| change.after.is_none());
+    for change in removed.filter(|_| !app.terminal.json) {
+        // Where they may not ask, there is nothing to tell.
+        let Ok(answer) = session.client.impact(&change.product, None).await else { continue };
+        let readers = answer.products.iter().filter(|product| product.declared);
+        let readers: Vec<String> =
+            readers.map(|product| format!("`{}`", product.product)).collect();
+        let locks = answer.locks.iter();
+        let locks: Vec<String> =
+            locks.map(|lock| format!("`{}` of `{}`", lock.name, lock.actor)).collect();
+        let mut parts = Vec::new();
+        if !readers.is_empty() {
+            parts.push(format!("is read by {}", readers.join(", ")));
+        }
+        if !locks.is_empty() {
+            parts.push(format!("is locked by {}", locks.join(", ")));
+        }
+        if !parts.is_empty() {
+            told.push(format!("`{}` {}", change.product, parts.join(", and ")));
+        }
+    }
+    told
 }
 
 /// Reads and checks the folder.

@@ -298,7 +298,8 @@ async fn rows_of(app: &App, reference: &DatasetRef, scratch: &Path) -> Result<Ve
     let session = Session::open(app).await?;
     let refs = vec![reference.to_string()];
     let request = ResolveRequest { refs, files: true, ..ResolveRequest::default() };
-    let version = session.client.resolve(&request).await?.versions.pop();
+    let mut answer = session.client.resolve(&request).await?;
+    let version = answer.versions.pop();
     let version = version.ok_or_else(|| Problem::internal("the lake answered nothing"))?;
     if version.version.kind != DatasetKind::Table {
         session.close().await;
@@ -310,7 +311,8 @@ async fn rows_of(app: &App, reference: &DatasetRef, scratch: &Path) -> Result<Ve
     let counter = bar.counter();
     let on_bytes: OnBytes = Arc::new(move |bytes| counter.add(bytes));
     let folders = [folder];
-    let fetched = fetch::fetch(&session, scratch, &folders, Existing::Keep, 4, &on_bytes).await?;
+    let place = (answer.lake, scratch);
+    let fetched = fetch::fetch(&session, place, &folders, Existing::Keep, 4, &on_bytes).await?;
     drop(bar);
     session.close().await;
     let files = fetched.into_iter().flat_map(|fetched| {

@@ -7,17 +7,17 @@ use std::{
 
 use clap::{Args, ValueHint};
 use lakebed_api::{ResolveRequest, ResolvedVersion};
-use lakebed_core::{DatasetRef, LakeId, LockedInput, ObjectId, Selector};
+use lakebed_core::{DatasetRef, LakeId, LockedInput, ObjectId};
 use serde::Serialize;
 
 use crate::{
     app::App,
-    commands::lock::BATCH,
+    commands::lock::{BATCH, pin_of},
+    config::Target,
     connect::Session,
     fetch::{
         self, Fetched,
         layout::{self, What},
-        note,
         place::Existing,
         transfer::OnBytes,
     },
@@ -33,9 +33,10 @@ const JOBS: usize = 4;
 /// Bring verified files of versions into a folder.
 ///
 /// Tables come as Parquet, `<namespace>/<name>/part-00000.parquet` …; a reference with a selector
-/// has a folder of its own, as in `<namespace>/<name>@v1/`. Files that are there already are
-/// verified and kept; an interrupted fetch goes on where it stopped. What they are is noted in the
-/// folder, for `lakebed run --offline`.
+/// has a folder of its own, as in `<namespace>/<name>@v1/`, which holds the files of that version and
+/// nothing else. Files that are there already are verified and kept, those of a version fetched before
+/// are replaced; an interrupted fetch goes on where it stopped. What they are is noted in the folder,
+/// for `lakebed run --offline`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -58,7 +59,7 @@ pub(crate) struct FetchArgs {
     /// How many files at a time
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     jobs: u16,
-    /// Replace files that differ
+    /// Replace files that somebody changed, and remove those that somebody added
     #[arg(long)]
     force: bool,
 }
@@ -71,6 +72,12 @@ struct Wish {
     pinned: DatasetRef,
 }
 
+impl Wish {
+    fn of(input: &LockedInput) -> Self {
+        Self { reference: input.reference.clone(), pinned: pin_of(input) }
+    }
+}
+
 #[derive(Serialize)]
 struct Report {
     lake: LakeId,
@@ -79,12 +86,14 @@ struct Report {
 }
 
 pub(crate) async fn run(app: &App, args: FetchArgs) -> Result<Exit> {
+    check_outside(app, &args.into)?;
     let (wishes, expected) = wishes(app, &args)?;
     let session = Session::open(app).await?;
     if let Some((lock, path)) = &expected {
         lockfile::check_lake(lock, path, session.client.lake().await?.lake)?;
     }
-    let (lake, versions) = resolve(&session, &wishes).await?;
+    let inputs = expected.as_ref().map(|(lock, path)| (lock.inputs(), path.as_path()));
+    let (lake, versions) = resolve(&session, &wishes, inputs).await?;
     let what = if args.sources { What::Originals } else { What::Tables };
     let existing = if args.force { Existing::Replace } else { Existing::Keep };
     let (wanted, into) = ((&wishes[..], versions), (args.into.as_path(), what));
@@ -95,17 +104,32 @@ pub(crate) async fn run(app: &App, args: FetchArgs) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
+/// Nothing of ours but the lake writes into a lake's own folder.
+///
+/// # Errors
+/// Exit code 2 when `folder` is that, or in it.
+pub(crate) fn check_outside(app: &App, folder: &Path) -> Result<()> {
+    let Target::Folder(lake) = app.settings.lake()? else { return Ok(()) };
+    let folder = app.current.join(folder);
+    let existing = folder.ancestors().find_map(|above| above.canonicalize().ok());
+    match (existing, app.current.join(lake).canonicalize()) {
+        (Some(existing), Ok(lake)) if existing.starts_with(&lake) => {
+            let message = format!("`{}` is the lake's own folder", folder.display());
+            Err(Problem::usage(message).hint("name a folder that is not in the lake's"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Brings the tables and files of pinned versions below `into`, several at a time, verified.
 pub(crate) async fn bring(
     app: &App,
     session: &Session,
-    inputs: &[LockedInput],
+    (inputs, lock): (&[LockedInput], &Path),
     into: &Path,
 ) -> Result<Vec<Fetched>> {
-    let wish =
-        |input: &LockedInput| Wish { reference: input.reference.clone(), pinned: pin(input) };
-    let wishes: Vec<Wish> = inputs.iter().map(wish).collect();
-    let (lake, versions) = resolve(session, &wishes).await?;
+    let wishes: Vec<Wish> = inputs.iter().map(Wish::of).collect();
+    let (lake, versions) = resolve(session, &wishes, Some((inputs, lock))).await?;
     let how = How { lake, existing: Existing::Keep, jobs: JOBS };
     bring_all(app, session, (&wishes, versions), (into, What::Tables), how).await
 }
@@ -115,10 +139,8 @@ pub(crate) async fn objects(
     session: &Session,
     inputs: &[LockedInput],
 ) -> Result<Vec<Vec<ObjectId>>> {
-    let wish =
-        |input: &LockedInput| Wish { reference: input.reference.clone(), pinned: pin(input) };
-    let wishes: Vec<Wish> = inputs.iter().map(wish).collect();
-    let (_, versions) = resolve(session, &wishes).await?;
+    let wishes: Vec<Wish> = inputs.iter().map(Wish::of).collect();
+    let (_, versions) = resolve(session, &wishes, None).await?;
     let mut objects = Vec::with_capacity(wishes.len());
     for (wish, version) in wishes.iter().zip(versions) {
         let folder = layout::plan(&wish.reference, version, What::Tables)?;
@@ -151,11 +173,7 @@ async fn bring_all(
     bar.start("fetching", total);
     let counter = bar.counter();
     let on_bytes: OnBytes = Arc::new(move |bytes| counter.add(bytes));
-    let fetched = fetch::fetch(session, into, &folders, existing, jobs, &on_bytes).await?;
-    if what == What::Tables {
-        tokio::task::block_in_place(|| note::note(into, lake, &folders))?;
-    }
-    Ok(fetched)
+    fetch::fetch(session, (lake, into), &folders, existing, jobs, &on_bytes).await
 }
 
 type Expected = Option<(lakebed_core::Lock, PathBuf)>;
@@ -181,9 +199,7 @@ fn wishes(app: &App, args: &FetchArgs) -> Result<(Vec<Wish>, Expected)> {
         .inputs()
         .iter()
         .filter(|input| args.references.is_empty() || args.references.contains(&input.reference));
-    let wishes =
-        wanted.map(|input| Wish { reference: input.reference.clone(), pinned: pin(input) });
-    Ok((wishes.collect(), Some((lock, path))))
+    Ok((wanted.map(Wish::of).collect(), Some((lock, path))))
 }
 
 fn lock_path(app: &App, args: &FetchArgs) -> Result<Option<PathBuf>> {
@@ -205,13 +221,12 @@ fn find<'a>(inputs: &'a [LockedInput], reference: &DatasetRef) -> Option<&'a Loc
     inputs.iter().find(|input| input.reference == *reference)
 }
 
-/// By its whole id: whatever the reference means by now.
-fn pin(input: &LockedInput) -> DatasetRef {
-    let selector = Selector::Digest(input.version_id.to_string());
-    DatasetRef { dataset: input.dataset().clone(), selector }
-}
-
-async fn resolve(session: &Session, wishes: &[Wish]) -> Result<(LakeId, Vec<ResolvedVersion>)> {
+/// What the wishes mean; those for `inputs` of a lock file as that file has them.
+async fn resolve(
+    session: &Session,
+    wishes: &[Wish],
+    inputs: Option<(&[LockedInput], &Path)>,
+) -> Result<(LakeId, Vec<ResolvedVersion>)> {
     let mut versions = Vec::with_capacity(wishes.len());
     let mut lake = session.client.lake().await?.lake;
     for batch in wishes.chunks(BATCH) {
@@ -219,12 +234,23 @@ async fn resolve(session: &Session, wishes: &[Wish]) -> Result<(LakeId, Vec<Reso
         let answer = session
             .client
             .resolve(&ResolveRequest { refs, files: true, ..ResolveRequest::default() })
-            .await?;
+            .await
+            .map_err(|error| match inputs {
+                Some((inputs, path)) => lockfile::explain(path, inputs, error.into()),
+                None => error.into(),
+            })?;
         lake = answer.lake;
         versions.extend(answer.versions);
     }
     if versions.len() != wishes.len() {
         return Err(Problem::internal("the lake answered fewer references than it was asked"));
+    }
+    for (wish, version) in wishes.iter().zip(&versions) {
+        if let Some((inputs, path)) = inputs
+            && let Some(input) = find(inputs, &wish.reference)
+        {
+            lockfile::check_number(path, input, version.version.version)?;
+        }
     }
     Ok((lake, versions))
 }

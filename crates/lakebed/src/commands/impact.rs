@@ -131,8 +131,13 @@ fn products(answer: &ImpactAnswer) -> Table {
 
 fn changes(product: &ImpactProduct) -> String {
     let columns = product.columns.iter().cloned();
-    let rows = product.other_rows.then(|| "which rows there are".to_owned());
-    columns.chain(rows).collect::<Vec<_>>().join(", ")
+    let told = [
+        (product.other_rows && !product.anything, "which rows there are"),
+        (product.anything, "anything in it"),
+        (product.broken, "it cannot be computed any more"),
+    ];
+    let told = told.into_iter().filter(|(is_so, _)| *is_so).map(|(_, text)| text.to_owned());
+    columns.chain(told).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use clap::{Args, ValueHint};
 use lakebed_api::{
     LockAnswer, LockRequest, LockedReference, ResolveRequest, ResolveResponse, ResolvedVersion,
 };
-use lakebed_core::{DatasetRef, LakeId, Lock, LockedInput, VersionId};
+use lakebed_core::{DatasetRef, LakeId, Lock, LockedInput, Selector, VersionId};
 use serde::Serialize;
 
 use crate::{
@@ -93,9 +93,9 @@ async fn register(app: &App, file: LockFile, name: &str) -> Result<LockAnswer> {
         version_id: input.version_id,
     };
     let request = LockRequest { inputs: lock.inputs().iter().map(input).collect() };
-    let answer = session.client.register_lock(name, &request).await?;
+    let answer = session.client.register_lock(name, &request).await;
     session.close().await;
-    Ok(answer)
+    answer.map_err(|error| lockfile::explain(&path, lock.inputs(), error.into()))
 }
 
 async fn unregister(app: &App, name: &str) -> Result<Exit> {
@@ -132,18 +132,17 @@ async fn pin(app: &App, file: LockFile, args: &LockArgs) -> Result<Exit> {
     let session = Session::open(app).await?;
     let (lake, resolved) = resolve(&session, &references).await?;
     session.close().await;
-    let locked = match &file.lock {
-        Some(lock) => {
+    // Others may have pinned something since we looked.
+    let change = |file: &LockFile| {
+        if let Some(lock) = &file.lock {
             lockfile::check_lake(lock, &file.path, lake)?;
-            lock.inputs().to_vec()
         }
-        None => Vec::new(),
+        let locked = file.lock.as_ref().map(Lock::inputs).unwrap_or_default();
+        let moved = compare(locked, &resolved);
+        let lock = Lock::new(lake, locked.iter().chain(&resolved).cloned());
+        Ok((lock.clone(), (lock, moved)))
     };
-    let moved = compare(&locked, &resolved);
-    let lock = Lock::new(lake, locked.into_iter().chain(resolved));
-    if file.lock.as_ref() != Some(&lock) {
-        file.write(&lock)?;
-    }
+    let (lock, moved) = tokio::task::block_in_place(|| LockFile::change(&file.path, change))?;
     report_pinned(app, &args.lock, &lock, &moved)?;
     Ok(Exit::Ok)
 }
@@ -273,9 +272,10 @@ async fn check(app: &App, file: LockFile, args: &LockArgs) -> Result<Exit> {
     let lock = file.existing()?;
     let session = Session::open(app).await?;
     let (lake, now) = resolve(&session, &references).await?;
-    session.close().await;
     lockfile::check_lake(&lock, &path, lake)?;
     let drifted = compare(lock.inputs(), &now);
+    check_pins(&session, &path, &lock, &drifted).await?;
+    session.close().await;
     if app.terminal.json {
         let (lock, checked) = (args.lock.as_path(), now.len());
         app.terminal.print_json(&Checked { lock, checked, drifted: &drifted })?;
@@ -290,6 +290,30 @@ async fn check(app: &App, file: LockFile, args: &LockArgs) -> Result<Exit> {
         app.terminal.hint("`lakebed fetch` still brings what is locked; `lakebed lock --update` pins what is there now");
     }
     Ok(if drifted.is_empty() { Exit::Ok } else { Exit::No })
+}
+
+/// What has another id and the same number is no drift: one of the two is false.
+async fn check_pins(session: &Session, path: &Path, lock: &Lock, drifted: &[Moved]) -> Result<()> {
+    let is_odd = |input: &&LockedInput| {
+        let mut moved = drifted.iter().filter(|moved| moved.reference == input.reference);
+        moved.any(|moved| moved.from == Some(moved.to))
+    };
+    let odd: Vec<LockedInput> = lock.inputs().iter().filter(is_odd).cloned().collect();
+    if odd.is_empty() {
+        return Ok(());
+    }
+    let pins: Vec<DatasetRef> = odd.iter().map(pin_of).collect();
+    let (_, found) =
+        resolve(session, &pins).await.map_err(|problem| lockfile::explain(path, &odd, problem))?;
+    odd.iter()
+        .zip(found)
+        .try_for_each(|(input, found)| lockfile::check_number(path, input, found.version))
+}
+
+/// By its whole id: whatever the reference means by now.
+pub(crate) fn pin_of(input: &LockedInput) -> DatasetRef {
+    let selector = Selector::Digest(input.version_id.to_string());
+    DatasetRef { dataset: input.dataset().clone(), selector }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use lakebed_core::{DatasetName, Served};
 
 use crate::{
     app::App,
+    commands::show::ends,
     connect::Session,
     output::{Cell, Table, escaped, human, style},
     problem::{Exit, Result},
@@ -80,7 +81,10 @@ fn facts(answer: &ProductAnswer) -> String {
         facts.push(("served", "live: its rows are computed whenever it is read".to_owned()));
     }
     facts.extend(answer.as_of.map(|at| ("as of", format!("{} UTC", human::time(at)))));
-    facts.extend(answer.stale.as_ref().map(|why| ("stale", stale(why))));
+    if product.newest.is_some() {
+        facts.push(("stale", answer.stale.as_deref().map_or_else(unknown, stale)));
+    }
+    facts.extend(answer.notice.as_ref().map(|notice| ("ends", ends(notice))));
     for name in ["rows", "openapi"] {
         facts.extend(product.links.get(name).map(|path| (name, format!("GET {path}"))));
     }
@@ -93,9 +97,15 @@ fn facts(answer: &ProductAnswer) -> String {
     text
 }
 
+/// It is not told to everybody.
+fn unknown() -> String {
+    "unknown: not all that it is made of is known to you".to_owned()
+}
+
 /// `no`, or why.
 fn stale(why: &[String]) -> String {
     let reason = |why: &String| match why.as_str() {
+        "not-computed" => "it cannot be computed now: asking for its rows says why".to_owned(),
         "inputs" => "an input has another version by now".to_owned(),
         "contract" => "its contract promises newer rows".to_owned(),
         other => other.to_owned(),

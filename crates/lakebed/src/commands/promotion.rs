@@ -1,10 +1,10 @@
-//! `lakebed promote`, `approve`, `reject`, `waive`, `deprecate`, `retire`: from raw data to products, and
-//! to their end.
+//! `lakebed promote`, `approve`, `reject`, `waive`, `reviews`, `deprecate`, `retire`: from raw data to
+//! products, and to their end.
 
 use clap::Args;
 use lakebed_api::{
     DeprecationRequest, GateOutcome, NoticeAnswer, PlannedPromotion, PromotionAnswer,
-    PromotionRequest, RetirementRequest, ReviewRequest, Verdict,
+    PromotionRequest, RetirementRequest, Review as Reviewed, ReviewRequest, Verdict,
 };
 use lakebed_core::{DatasetName, DatasetRef, GateName, ObjectId, Selector, StageName, Timestamp};
 
@@ -102,6 +102,20 @@ pub(crate) struct WaiveArgs {
     reason: String,
 }
 
+/// Show what people said of a version's promotions, the oldest first.
+///
+/// A word counts while the gates find what was looked at, and of each person's approvals and rejections
+/// the last: `promote --dry-run` says which count now.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  lakebed reviews sales.orders\n  lakebed reviews sales.orders@product --json"
+)]
+pub(crate) struct ReviewsArgs {
+    /// A reference, `namespace.name[@selector]`
+    #[arg(value_name = "REF")]
+    reference: DatasetRef,
+}
+
 /// Say that a dataset will end, and what to read instead.
 ///
 /// It is read as before; answers about it say when it ends. The last word holds.
@@ -191,6 +205,40 @@ async fn review(app: &App, args: Review, verdict: Verdict, gate: Option<GateName
         Some(event) => format!("on record as event {event}"),
         None => "you said so before".to_owned(),
     });
+    Ok(Exit::Ok)
+}
+
+pub(crate) async fn reviews(app: &App, args: ReviewsArgs) -> Result<Exit> {
+    let session = Session::open(app).await?;
+    let list = session.client.reviews(&args.reference.to_string()).await?;
+    session.close().await;
+    if app.terminal.json {
+        app.terminal.print_json(&list)?;
+        return Ok(Exit::Ok);
+    }
+    if list.reviews.is_empty() {
+        app.terminal.note("nobody has said anything of it");
+        return Ok(Exit::Ok);
+    }
+    let mut table = Table::new([">event", "said (UTC)", "by", "stage", "what", "reason"]);
+    for review in list.reviews {
+        let Reviewed { event, at, by, stage, verdict, gate, reason, .. } = review;
+        let (word, style) = match verdict {
+            Verdict::Approved => ("approved", style::GOOD),
+            Verdict::Rejected => ("rejected", style::ERROR),
+            Verdict::Waived => ("waived", style::WARN),
+        };
+        let what = gate.map_or_else(|| word.to_owned(), |gate| format!("{word} {gate}"));
+        table.push([
+            event.to_string().into(),
+            human::time(at).into(),
+            by.into(),
+            stage.to_string().into(),
+            Cell::styled(what, style),
+            reason.unwrap_or_default().into(),
+        ]);
+    }
+    app.terminal.print_table(&table)?;
     Ok(Exit::Ok)
 }
 

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Say what needs somebody: datasets without an owner, without descriptions, older than they could be or
-/// were promised to be, or read by nobody.
+/// were promised to be, or read by nobody, and products that cannot be computed any more.
 ///
 /// About the datasets that you may read or are steward of. What nobody read in 90 days is told to whoever
 /// may audit the lake.

@@ -4,6 +4,7 @@ mod offline;
 
 use std::{
     ffi::OsString,
+    fmt,
     future::Future,
     path::{Path, PathBuf},
     pin::Pin,
@@ -213,12 +214,48 @@ struct Ran {
     ended_at: Timestamp,
 }
 
+/// What came of what was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Came {
+    Nothing,
+    /// It was being committed, and the lake has not said that it was not.
+    Unknown,
+}
+
+/// How a program ended that failed.
+#[derive(Debug, Clone, Copy)]
+enum Failure {
+    /// With this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl Failure {
+    /// As shells have it.
+    const fn code(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "the program ended with {code}"),
+            Self::Signal(signal) => write!(f, "the program was killed by signal {signal}"),
+        }
+    }
+}
+
 /// How a run ended that made nothing.
 enum Nothing {
     /// The program failed.
-    Failed(i32),
+    Failed(Failure),
     /// Somebody stopped us.
-    Stopped(Exit),
+    Stopped(Exit, Came),
     /// This is in the way.
     Problem(Problem),
     /// The program is done, and this, which may pass, is in the way of committing what it wrote.
@@ -244,6 +281,9 @@ pub(crate) async fn run(app: &App, args: RunArgs) -> Result<Exit> {
         true => None,
         false => Some(LockFile::open(&app.current.join(&args.lock))?.existing()?),
     };
+    for folder in args.into.iter().chain(&args.outputs) {
+        fetch::check_outside(app, folder)?;
+    }
     let folders = Folders::make(app, &args)?;
     folders.check_absent(app, &outputs)?;
     let stop = signals::received();
@@ -271,7 +311,13 @@ fn finish<T>(
 ) -> Result<Exit> {
     match ended {
         Ok(made) => show(made).map(|()| Exit::Ok),
-        Err(Nothing::Stopped(exit)) => Ok(exit),
+        Err(Nothing::Stopped(exit, came)) => {
+            app.terminal.warn(match came {
+                Came::Nothing => "stopped: nothing was committed",
+                Came::Unknown => "stopped: `lakebed runs` says whether anything was committed",
+            });
+            Ok(exit)
+        }
         Err(Nothing::Problem(problem)) => Err(problem),
         Err(Nothing::Uncommitted(problem, unsaved)) => {
             let (ended, ran) = *unsaved;
@@ -281,18 +327,18 @@ fn finish<T>(
                 .detail(format!("what the program wrote is in {kept}"))
                 .hint(format!("`lakebed runs commit {kept}` makes versions of it, later")))
         }
-        Err(Nothing::Failed(code)) => {
-            tell_failed(app, code);
+        Err(Nothing::Failed(failure)) => {
+            tell_failed(app, failure);
             drop(folders);
             // The program's own, whatever it means.
-            std::process::exit(code)
+            std::process::exit(failure.code())
         }
     }
 }
 
 /// The program's own exit code is none of ours, so that this is no [`Problem`].
-fn tell_failed(app: &App, code: i32) {
-    let message = format!("the program ended with {code}: nothing was committed");
+fn tell_failed(app: &App, failure: Failure) {
+    let (message, code) = (format!("{failure}: nothing was committed"), failure.code());
     match app.terminal.json {
         true => {
             let told =
@@ -335,10 +381,16 @@ async fn whole(
         }
     };
     let ended = work.await;
-    if let Err(why) = &ended {
-        give_up(&session.client, &begun.run, why).await;
+    match ended {
+        Ok(answer) => Ok(answer),
+        Err(why) => {
+            let is_given_up = give_up(&session.client, &begun.run, &why).await;
+            Err(match why {
+                Nothing::Stopped(exit, _) if !is_given_up => Nothing::Stopped(exit, Came::Unknown),
+                why => why,
+            })
+        }
     }
-    ended
 }
 
 /// What may pass leaves what the program wrote worth keeping.
@@ -375,7 +427,7 @@ async fn unless_stopped<T>(
 ) -> Result<T, Nothing> {
     tokio::select! {
         biased;
-        exit = stop => Err(Nothing::Stopped(exit)),
+        exit = stop => Err(Nothing::Stopped(exit, Came::Nothing)),
         done = work => done.map_err(Nothing::Problem),
     }
 }
@@ -392,7 +444,10 @@ async fn begin(
         lockfile::check_lake(lock, &args.lock, session.client.lake().await?.lake)?;
     }
     let request = request(app, args, lock, outputs).await?;
-    let begun = session.client.begin_run(&request, key).await?;
+    let begun = session.client.begin_run(&request, key).await.map_err(|error| {
+        let inputs = lock.map(Lock::inputs).unwrap_or_default();
+        lockfile::explain(&app.current.join(&args.lock), inputs, error.into())
+    })?;
     Ok((request, begun))
 }
 
@@ -456,7 +511,7 @@ async fn bring(
     let inputs = lock.map(Lock::inputs).unwrap_or_default();
     let fetched = match inputs {
         [] => Vec::new(),
-        inputs => fetch::bring(app, session, inputs, &folders.inputs).await?,
+        inputs => fetch::bring(app, session, (inputs, &args.lock), &folders.inputs).await?,
     };
     write_index(app, args, inputs, fetched, folders)
 }
@@ -518,8 +573,9 @@ async fn start(
     let (ending, log) = child::run(start, stopped).await?;
     match ending {
         Ending::Code(0) => Ok(Ran { log, started_at, ended_at: now() }),
-        Ending::Code(code) => Err(Nothing::Failed(code)),
-        Ending::Stopped(Why::Told(exit)) => Err(Nothing::Stopped(exit)),
+        Ending::Code(code) => Err(Nothing::Failed(Failure::Code(code))),
+        Ending::Killed(signal) => Err(Nothing::Failed(Failure::Signal(signal))),
+        Ending::Stopped(Why::Told(exit)) => Err(Nothing::Stopped(exit, Came::Nothing)),
         Ending::Stopped(Why::Lost(problem)) => Err(Nothing::Problem(problem)),
     }
 }
@@ -581,14 +637,14 @@ async fn send_log(client: &Client, log: Vec<u8>) -> Result<Option<IngestSource>>
     Ok(Some(IngestSource::upload("log", uploaded.upload)))
 }
 
-/// Tells the lake that nothing will come of a run. If it does not hear, it will find out by itself.
-async fn give_up(client: &Client, run: &str, why: &Nothing) {
+/// Tells the lake that nothing will come of a run, and whether it heard. If it does not, it will find out by
+/// itself.
+async fn give_up(client: &Client, run: &str, why: &Nothing) -> bool {
     let why = match why {
-        Nothing::Failed(code) => RunAbortRequest {
-            exit_code: Some(*code),
-            reason: Some("the program failed".to_owned()),
-        },
-        Nothing::Stopped(_) => {
+        Nothing::Failed(failure) => {
+            RunAbortRequest { exit_code: Some(failure.code()), reason: Some(failure.to_string()) }
+        }
+        Nothing::Stopped(..) => {
             RunAbortRequest { exit_code: None, reason: Some("it was stopped".to_owned()) }
         }
         Nothing::Problem(problem) | Nothing::Uncommitted(problem, _) => {
@@ -598,10 +654,11 @@ async fn give_up(client: &Client, run: &str, why: &Nothing) {
     };
     let client = client.clone().with_patience(ABORT_PATIENCE);
     match tokio::time::timeout(ABORT_PATIENCE, client.abort_run(run, &why)).await {
-        Ok(Ok(_)) => {}
+        Ok(Ok(_)) => return true,
         Ok(Err(error)) => tracing::warn!(%error, "could not give the run up"),
         Err(_elapsed) => tracing::warn!("the lake did not hear in time that the run is given up"),
     }
+    false
 }
 
 impl Folders {

@@ -10,8 +10,13 @@ use crate::{
     app::App,
     connect::Session,
     output::{Cell, Plain, Table, escaped, human, stdout_problem, style},
-    problem::{Exit, Result},
+    problem::{Exit, Problem, Result},
 };
+
+/// How long an id is.
+const WHOLE: usize = 32;
+/// How many runs are looked through for one that begins so.
+const MOST: u32 = 1000;
 
 /// List runs: programs that made versions, or are about to.
 ///
@@ -22,7 +27,7 @@ use crate::{
     after_help = "\
 Examples:
   lakebed runs
-  lakebed runs show 0123456789abcdef0123456789abcdef
+  lakebed runs show 01234567
   lakebed runs show 0123456789abcdef0123456789abcdef --log
   lakebed runs commit ./made"
 )]
@@ -56,7 +61,7 @@ struct CommitArgs {
 
 #[derive(Debug, Args)]
 struct ShowArgs {
-    /// The run
+    /// The run, or how its id begins
     #[arg(value_name = "RUN")]
     run: String,
     /// Print what it printed, and nothing else
@@ -85,6 +90,7 @@ async fn list(app: &App, limit: Option<u32>) -> Result<Exit> {
 
 async fn show(app: &App, ShowArgs { run, log }: ShowArgs) -> Result<Exit> {
     let session = Session::open(app).await?;
+    let run = whole_id(&session, run).await?;
     if log {
         write_log(app, &session.client.run_log(&run).await?)?;
     } else {
@@ -96,6 +102,24 @@ async fn show(app: &App, ShowArgs { run, log }: ShowArgs) -> Result<Exit> {
     }
     session.close().await;
     Ok(Exit::Ok)
+}
+
+/// The id that begins so, among the newest runs; what is whole already, or begins none, as it is.
+async fn whole_id(session: &Session, given: String) -> Result<String> {
+    if given.len() >= WHOLE || given.is_empty() {
+        return Ok(given);
+    }
+    let runs = session.client.runs(Some(MOST)).await?.runs;
+    let found: Vec<&str> =
+        runs.iter().map(|run| run.run.as_str()).filter(|run| run.starts_with(&given)).collect();
+    match found[..] {
+        [] => Ok(given),
+        [one] => Ok(one.to_owned()),
+        [one, other, ..] => {
+            let message = format!("several runs begin with `{given}`: `{one}`, `{other}`");
+            Err(Problem::not_found(message).hint("give more digits"))
+        }
+    }
 }
 
 /// As it was printed; on a terminal without what could move a cursor.
@@ -133,7 +157,10 @@ fn print_list(app: &App, runs: &[Run]) -> Result<()> {
 
 /// What came of it, or why nothing did.
 fn what(run: &Run) -> String {
-    if let Some(code) = run.exit_code.filter(|_| run.state == RunState::Aborted) {
+    let says_how = |reason: &&String| reason.starts_with("the program was killed");
+    if let Some(code) = run.exit_code.filter(|_| run.state == RunState::Aborted)
+        && run.reason.as_ref().filter(says_how).is_none()
+    {
         return format!("the program ended with {code}");
     }
     if let Some(reason) = &run.reason {

@@ -173,7 +173,7 @@ fn facts(answer: &VersionAnswer) -> String {
 }
 
 /// When a dataset ends, and what follows it.
-fn ends(notice: &Notice) -> String {
+pub(crate) fn ends(notice: &Notice) -> String {
     let when = match notice.sunset_at {
         Some(sunset_at) => format!("at {} UTC", human::time(sunset_at)),
         None => format!("it has ended, at {} UTC", human::time(notice.at)),

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 
 use lakebed_api::{FileLink, ResolvedVersion};
-use lakebed_core::{DatasetRef, ObjectId, Selector, VersionId};
+use lakebed_core::{DatasetKind, DatasetRef, ObjectId, Selector, VersionId};
 
 use crate::problem::{Problem, Result};
 
@@ -24,6 +24,8 @@ pub(crate) struct Folder {
     pub(crate) files: Vec<Wanted>,
     /// Whether its files are ours to name (`part-…`).
     pub(crate) is_table: bool,
+    /// Whether they are what a table was made of, and not the table.
+    pub(crate) originals: bool,
 }
 
 /// A file that is to be there.
@@ -55,6 +57,7 @@ pub(crate) fn plan(reference: &DatasetRef, version: ResolvedVersion, what: What)
         }
     };
     let is_table = links.iter().all(|link| link.name.is_none());
+    let originals = what == What::Originals && version.version.kind == DatasetKind::Table;
     let files = if is_table { numbered(links) } else { named(links)? };
     Ok(Folder {
         reference: reference.clone(),
@@ -63,6 +66,7 @@ pub(crate) fn plan(reference: &DatasetRef, version: ResolvedVersion, what: What)
         parts: folder_parts(reference),
         files,
         is_table,
+        originals,
     })
 }
 

@@ -3,7 +3,11 @@
 //!
 //! The digests are those that the lake told. They are no secret in this folder: the bytes are beside them.
 
-use std::{fs::File, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+};
 
 use lakebed_api::FileLink;
 use lakebed_core::{DatasetRef, LakeId, Lock, LockedInput, ObjectId, VersionId};
@@ -38,7 +42,13 @@ pub(crate) struct Noted {
     pub(crate) version: u64,
     pub(crate) version_id: VersionId,
     is_table: bool,
+    /// Whether they are what a table was made of.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    originals: bool,
     pub(crate) files: Vec<NotedFile>,
+    /// Files of versions before that may still be there: a fetch has begun and not ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    former: Vec<NotedFile>,
 }
 
 /// One file.
@@ -51,18 +61,64 @@ pub(crate) struct NotedFile {
     size_bytes: u64,
 }
 
-/// Notes that `folders` of `lake` are below `into`; of equal references the last counts. Blocking.
+/// The files that were written for a reference, below its folder, and what they were then.
+pub(crate) type Written = BTreeMap<PathBuf, Vec<ObjectId>>;
+
+/// What is noted in `into`, of whichever lake. Blocking.
+pub(crate) fn known(into: &Path) -> Result<Vec<Noted>> {
+    Ok(read(into)?.map(|note| note.fetched).unwrap_or_default())
+}
+
+/// What of `known` was written for `reference`, of whichever version.
+pub(crate) fn written(known: &[Noted], reference: &DatasetRef) -> Written {
+    let mut written = Written::new();
+    for noted in known.iter().filter(|noted| noted.reference == *reference) {
+        for file in noted.files.iter().chain(&noted.former) {
+            // We write nothing under a name that is none.
+            let Ok(parts) = safe_parts(&file.path) else { continue };
+            written.entry(parts.iter().collect()).or_default().push(file.object);
+        }
+    }
+    written
+}
+
+/// Notes that `folders` of `lake` are about to be filled. What was written for their references before is
+/// still known for ours, whatever becomes of this fetch. The caller holds the folder. Blocking.
+pub(crate) fn begin(into: &Path, lake: LakeId, folders: &[Folder]) -> Result<()> {
+    let before = known(into)?;
+    let former = |reference: &DatasetRef| {
+        let of = before.iter().filter(|noted| noted.reference == *reference);
+        let mut former: Vec<NotedFile> =
+            of.flat_map(|noted| noted.files.iter().chain(&noted.former)).cloned().collect();
+        former.sort_by(|a, b| (&a.path, a.object).cmp(&(&b.path, b.object)));
+        former.dedup();
+        former
+    };
+    write(into, lake, folders, former)
+}
+
+/// Notes that `folders` of `lake` are below `into`, and nothing of before; of equal references the last
+/// counts. The caller holds the folder. Blocking.
 pub(crate) fn note(into: &Path, lake: LakeId, folders: &[Folder]) -> Result<()> {
-    let failed = |error: &io::Error| Problem::io("open folder", into, error);
-    let folder = File::open(into).map_err(|error| failed(&error))?;
-    // Another fetch may be about to do the same.
-    folder.lock().map_err(|error| failed(&error))?;
-    let before = read(into)?.filter(|note| note.lake == lake);
-    let mut fetched = before.map(|note| note.fetched).unwrap_or_default();
+    write(into, lake, folders, |_| Vec::new())
+}
+
+fn write(
+    into: &Path,
+    lake: LakeId,
+    folders: &[Folder],
+    former: impl Fn(&DatasetRef) -> Vec<NotedFile>,
+) -> Result<()> {
+    let before = read(into)?;
+    let kept = before.clone().filter(|note| note.lake == lake);
+    let mut fetched = kept.map(|note| note.fetched).unwrap_or_default();
     fetched.retain(|noted| folders.iter().all(|folder| folder.reference != noted.reference));
-    fetched.extend(folders.iter().filter_map(Noted::of));
+    fetched.extend(folders.iter().filter_map(|folder| Noted::of(folder, &former)));
     fetched.sort_by_key(|noted| noted.reference.to_string());
     let note = Note { format: FORMAT, lake, fetched };
+    if before.as_ref() == Some(&note) {
+        return Ok(());
+    }
     let text = serde_json::to_string_pretty(&note)
         .map_err(|error| Problem::internal(error.to_string()))?;
     atomic::replace(&into.join(FILE), format!("{text}\n").as_bytes())
@@ -79,7 +135,8 @@ pub(crate) fn find(into: &Path, lock: &Lock, path: &Path) -> Result<Vec<Noted>> 
     };
     check_lake(lock, path, note.lake)?;
     let is = |noted: &Noted, input: &LockedInput| {
-        noted.reference == input.reference && noted.version_id == input.version_id
+        let is_version = noted.version_id == input.version_id && !noted.originals;
+        noted.reference == input.reference && is_version
     };
     let found = |input: &LockedInput| {
         note.fetched.iter().find(|noted| is(noted, input)).cloned().ok_or_else(|| {
@@ -116,7 +173,7 @@ fn read(into: &Path) -> Result<Option<Note>> {
 }
 
 impl Noted {
-    fn of(folder: &Folder) -> Option<Self> {
+    fn of(folder: &Folder, former: impl Fn(&DatasetRef) -> Vec<NotedFile>) -> Option<Self> {
         let file = |wanted: &Wanted| NotedFile {
             path: wanted.parts.join("/"),
             object: wanted.link.object,
@@ -127,7 +184,9 @@ impl Noted {
             version: folder.version,
             version_id: folder.version_id?,
             is_table: folder.is_table,
+            originals: folder.originals,
             files: folder.files.iter().map(file).collect(),
+            former: former(&folder.reference),
         })
     }
 
@@ -153,6 +212,7 @@ impl Noted {
             parts: folder_parts(&self.reference),
             files: self.files.iter().map(wanted).collect::<Result<_>>()?,
             is_table: self.is_table,
+            originals: self.originals,
         })
     }
 }
@@ -169,6 +229,8 @@ mod tests {
             version: 1,
             version_id: VersionId::new(object),
             is_table: false,
+            originals: false,
+            former: Vec::new(),
             files: vec![NotedFile { path: "a/b.csv".to_owned(), object, size_bytes: 1 }],
         };
         noted.folder().expect("safe names")
@@ -204,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_note_cannot_lead_out_of_its_folder() {
-        let mut noted = Noted::of(&folder("a.b", "1")).expect("its id is known");
+        let mut noted = Noted::of(&folder("a.b", "1"), |_| Vec::new()).expect("its id is known");
         noted.files[0].path = "../x".to_owned();
         noted.folder().expect_err("it would leave");
     }

@@ -11,7 +11,6 @@ use std::{
 
 use lakebed_core::ObjectId;
 
-use super::layout::Folder;
 use crate::problem::{Problem, Result};
 
 /// Where unfinished files wait.
@@ -22,7 +21,7 @@ const SCRATCH: &str = ".lakebed-fetch";
 pub(crate) enum Existing {
     /// Refuse.
     Keep,
-    /// Replace it, and remove parts of an earlier fetch that are no longer part of the version.
+    /// Replace it, and remove what is no part of the version.
     Replace,
 }
 
@@ -63,39 +62,47 @@ impl Destination {
         &self,
         parts: impl IntoIterator<Item = &'a String>,
     ) -> Result<PathBuf> {
-        let mut path = self.root.clone();
-        for part in parts {
-            path.push(part);
-            make_folder(&path)?;
-        }
-        Ok(path)
-    }
-
-    /// Files in the place of `folder` that look like parts of a table and are not of this version:
-    /// whoever reads `*.parquet` would read them too.
-    pub(crate) fn left_overs(&self, folder: &Folder) -> Result<Vec<PathBuf>> {
-        let path = folder.parts.iter().fold(self.root.clone(), |path, part| path.join(part));
-        if !folder.is_table || !path.is_dir() {
-            return Ok(Vec::new());
-        }
-        let mut found = Vec::new();
-        let failed = |error: &io::Error| Problem::io("read folder", &path, error);
-        for entry in fs::read_dir(&path).map_err(|error| failed(&error))? {
-            let name = entry.map_err(|error| failed(&error))?.file_name();
-            let Some(name) = name.to_str() else { continue };
-            let is_wanted = folder.files.iter().any(|wanted| wanted.parts[0] == name);
-            if looks_like_part(name) && !is_wanted {
-                found.push(path.join(name));
-            }
-        }
-        found.sort();
-        Ok(found)
+        make_folders(&self.root, parts)
     }
 
     /// Moves a finished, verified file into its place.
     pub(crate) fn place(&self, finished: &Path, target: &Path) -> Result<()> {
-        fs::rename(finished, target).map_err(|error| Problem::io("write", target, &error))
+        match fs::symlink_metadata(target) {
+            Ok(found) if found.is_dir() => Err(in_the_way(target, "it is not a file")),
+            _ => fs::rename(finished, target).map_err(|error| Problem::io("write", target, &error)),
+        }
     }
+}
+
+/// Everything below `folder` that is no folder, as paths below it, in order: links and all, and none is
+/// followed. Blocking.
+pub(crate) fn present(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(below) = folders.pop() {
+        let path = folder.join(&below);
+        let failed = |error: &io::Error| Problem::io("read folder", &path, error);
+        for entry in fs::read_dir(&path).map_err(|error| failed(&error))? {
+            let entry = entry.map_err(|error| failed(&error))?;
+            let is_folder = entry.file_type().map_err(|error| failed(&error))?.is_dir();
+            let name = below.join(entry.file_name());
+            if is_folder { folders.push(name) } else { found.push(name) }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Removes the file `below` from `folder`, and folders that are empty then. Blocking.
+pub(crate) fn remove(folder: &Path, below: &Path) -> Result<()> {
+    let path = folder.join(below);
+    fs::remove_file(&path).map_err(|error| Problem::io("remove", &path, &error))?;
+    for above in below.ancestors().skip(1).filter(|above| *above != Path::new("")) {
+        if fs::remove_dir(folder.join(above)).is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Destination {
@@ -105,9 +112,17 @@ impl Drop for Destination {
     }
 }
 
-fn looks_like_part(name: &str) -> bool {
-    let number = name.strip_prefix("part-").and_then(|rest| rest.strip_suffix(".parquet"));
-    number.is_some_and(|digits| digits.len() >= 5 && digits.bytes().all(|b| b.is_ascii_digit()))
+/// Creates the folders `parts` below `root`, one below the other, and returns the last.
+pub(crate) fn make_folders<'a>(
+    root: &Path,
+    parts: impl IntoIterator<Item = &'a String>,
+) -> Result<PathBuf> {
+    let mut path = root.to_owned();
+    for part in parts {
+        path.push(part);
+        make_folder(&path)?;
+    }
+    Ok(path)
 }
 
 fn make_folder(path: &Path) -> Result<()> {
@@ -136,6 +151,18 @@ pub(crate) enum Found {
     /// Exactly these bytes.
     Same,
     Other,
+}
+
+/// Whether the file `path` holds one of `objects`. Blocking.
+pub(crate) fn is_one_of(path: &Path, objects: &[ObjectId]) -> Result<bool> {
+    let metadata =
+        fs::symlink_metadata(path).map_err(|error| Problem::io("look at", path, &error))?;
+    if objects.is_empty() || !metadata.is_file() {
+        return Ok(false);
+    }
+    let mut hasher = blake3::Hasher::new();
+    hash_file(path, &mut hasher)?;
+    Ok(objects.contains(&ObjectId::from_bytes(*hasher.finalize().as_bytes())))
 }
 
 /// Looks at `target`, and hashes it when its length is right. Blocking.
@@ -212,11 +239,15 @@ mod tests {
     }
 
     #[test]
-    fn only_parts_of_tables_are_left_overs() {
-        let names = ["part-00000.parquet", "part-123456.parquet"];
-        assert!(names.into_iter().all(looks_like_part));
-        let others =
-            ["part-0.parquet", "part-0000a.parquet", "notes.txt", "part-00000.parquet.bak"];
-        assert!(!others.into_iter().any(looks_like_part));
+    fn what_is_removed_leaves_no_empty_folder() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::create_dir_all(folder.path().join("a/b")).expect("writable");
+        for name in ["a/b/x", "a/y", "z"] {
+            fs::write(folder.path().join(name), "").expect("writable");
+        }
+        remove(folder.path(), Path::new("a/b/x")).expect("removed");
+        assert!(!folder.path().join("a/b").exists());
+        remove(folder.path(), Path::new("z")).expect("removed");
+        assert_eq!(present(folder.path()), Ok(vec![PathBuf::from("a/y")]));
     }
 }

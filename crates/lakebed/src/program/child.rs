@@ -37,8 +37,10 @@ pub(crate) struct Start<'a> {
 /// How a program ended.
 #[derive(Debug)]
 pub(crate) enum Ending<T> {
-    /// By itself, with this code; 128 and more where a signal did it.
+    /// By itself, with this code.
     Code(i32),
+    /// By this signal, of somebody else's.
+    Killed(i32),
     /// Because we were told to stop it.
     Stopped(T),
 }
@@ -75,7 +77,7 @@ pub(crate) async fn run<T: Into<Option<Exit>> + Clone>(
         }
         ended = child.wait() => {
             let status = ended.map_err(|error| Problem::io("wait for", Path::new(program), &error))?;
-            Ending::Code(code_of(status))
+            ending_of(status)
         }
     };
     // What it left behind may hold its pipes open for ever.
@@ -86,11 +88,11 @@ pub(crate) async fn run<T: Into<Option<Exit>> + Clone>(
     Ok((ending, log.into_bytes()))
 }
 
-fn code_of(status: ExitStatus) -> i32 {
+fn ending_of<T>(status: ExitStatus) -> Ending<T> {
     use std::os::unix::process::ExitStatusExt as _;
     match (status.code(), status.signal()) {
-        (Some(code), _) => code,
-        (None, signal) => 128 + signal.unwrap_or(0),
+        (Some(code), _) => Ending::Code(code),
+        (None, signal) => Ending::Killed(signal.unwrap_or(0)),
     }
 }
 
