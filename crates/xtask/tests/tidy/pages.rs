@@ -143,9 +143,9 @@ fn shown_command(line: &str) -> Option<&str> {
     }
 }
 
-/// The variants of `enum Command` in the binary's command line, as clap spells them.
+/// The variants of `enum Command` in the binary's command line, as clap spells them, and clap's own.
 fn subcommands() -> BTreeSet<String> {
-    let mut commands = BTreeSet::new();
+    let mut commands = BTreeSet::from(["help".to_owned()]);
     for file in rust_files() {
         if !file.path.starts_with("crates/lakebed/src/") {
             continue;
@@ -160,7 +160,7 @@ fn subcommands() -> BTreeSet<String> {
             }
         }
     }
-    assert!(!commands.is_empty(), "no `enum Command` was found in the binary");
+    assert!(commands.len() > 1, "no `enum Command` was found in the binary");
     commands
 }
 
