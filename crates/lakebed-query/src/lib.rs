@@ -38,6 +38,7 @@ mod guard;
 mod lineage;
 mod memory;
 mod objects;
+mod orders;
 mod output;
 mod parameters;
 mod plan;

@@ -36,6 +36,7 @@ use crate::{
     functions::{FunctionNames, Functions, GovernFunctions},
     memory::StatementMemory,
     objects::{Nowhere, OnlyOurs},
+    orders::KeysOnce,
     plans::Plans,
     pushdown,
     statements::Statements,
@@ -100,6 +101,7 @@ impl Template {
             .with_table_function_list(table_functions)
             .with_analyzer_rules(analyzer)
             .with_analyzer_rule(govern)
+            .with_optimizer_rule(Arc::new(KeysOnce))
             .with_physical_optimizer_rules(pushdown::rules())
             .with_physical_optimizer_rule(Arc::new(YieldAfterJoins))
             .build();
@@ -297,6 +299,8 @@ fn config(target_partitions: usize) -> SessionConfig {
     options.execution.spill_compression = SpillCompression::Lz4Frame;
     options.execution.enable_recursive_ctes = false;
     options.optimizer.skip_failed_rules = false;
+    // It takes every NaN for another value, and panics.
+    options.optimizer.enable_topk_aggregation = false;
     config
 }
 

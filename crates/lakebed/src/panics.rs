@@ -26,9 +26,15 @@ pub(crate) fn install() {
 fn describe(info: &PanicHookInfo<'_>) -> String {
     let what = info.payload_as_str().unwrap_or("no message").lines().next().unwrap_or_default();
     match info.location() {
-        Some(place) => format!("{what} ({}:{})", place.file(), place.line()),
+        Some(place) => format!("{what} ({}:{})", short(place.file()), place.line()),
         None => what.to_owned(),
     }
+}
+
+/// A source file without the folder of whoever built us: from its package on.
+fn short(file: &str) -> &str {
+    let (_, behind) = file.split_once("/registry/src/").unwrap_or_default();
+    behind.split_once('/').map_or(file, |(_, package)| package)
 }
 
 /// What panicked, if anything did.
@@ -46,5 +52,18 @@ pub(crate) fn guard(body: impl FnOnce() -> Exit) -> Exit {
             Terminal::new(json, false).print_problem(&Problem::internal(format!("defect: {what}")));
             Exit::Internal
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_named_from_their_package_on() {
+        let file =
+            "/home/x/.cargo/registry/src/index.crates.io-1949cf8c6b5b557f/arrow-59.0.0/src/a.rs";
+        assert_eq!(short(file), "arrow-59.0.0/src/a.rs");
+        assert_eq!(short("crates/lakebed/src/main.rs"), "crates/lakebed/src/main.rs");
     }
 }
