@@ -267,17 +267,36 @@ pub(crate) enum By<'a> {
 pub(crate) fn many(asked: &[Asked<'_>]) -> Statement {
     let mut statement =
         Statement::one_off("WITH asked (place, namespace, name, stage, number) AS (VALUES ");
+    let mut bound = HashMap::new();
     for (index, Asked { place, dataset, by }) in asked.iter().enumerate() {
         let (stage, number) = match by {
             By::Head(stage) => (Some(*stage), None),
             By::Number(number) => (None, Some(saturate(*number))),
         };
-        statement.push(if index == 0 { "(CAST(" } else { ", (CAST(" });
-        statement.push_bind(saturate(*place as u64)).push(" AS BIGINT), CAST(");
-        statement.push_bind(dataset.namespace()).push(" AS TEXT), CAST(");
-        statement.push_bind(dataset.name()).push(" AS TEXT), CAST(");
-        statement.push_bind(stage).push(" AS TEXT), CAST(");
-        statement.push_bind(number).push(" AS BIGINT))");
+        // PostgreSQL takes the types of the first row for all.
+        let [open, number_ends, text_ends, close] = match index {
+            0 => ["(CAST(", " AS BIGINT), CAST(", " AS TEXT), CAST(", " AS BIGINT))"],
+            _ => [", (", ", ", ", ", ")"],
+        };
+        statement.push(open).push_number(saturate(*place as u64)).push(number_ends);
+        for text in [Some(dataset.namespace()), Some(dataset.name()), stage] {
+            match text {
+                None => statement.push("NULL"),
+                Some(text) => match bound.get(text) {
+                    Some(place) => statement.push_bound(*place),
+                    None => {
+                        bound.insert(text, bound.len() + 1);
+                        statement.push_bind(text)
+                    }
+                },
+            };
+            statement.push(text_ends);
+        }
+        match number {
+            None => statement.push("NULL"),
+            Some(number) => statement.push_number(number),
+        };
+        statement.push(close);
     }
     statement.push(MANY);
     statement

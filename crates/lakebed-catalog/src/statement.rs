@@ -35,7 +35,7 @@ pub(crate) const fn query(sql: &'static str) -> Statement {
 }
 
 impl Statement {
-    /// A text that is put together as it is bound, from constants and placeholders alone.
+    /// A text that is put together as it is bound, from constants, numbers and placeholders alone.
     pub(crate) fn one_off(start: &'static str) -> Self {
         Self { sql: Cow::Owned(start.to_owned()), values: Vec::new(), is_kept: false }
     }
@@ -52,10 +52,22 @@ impl Statement {
         self
     }
 
+    /// Appends a number as it is.
+    pub(crate) fn push_number(&mut self, number: i64) -> &mut Self {
+        self.sql.to_mut().push_str(&number.to_string());
+        self
+    }
+
     /// Appends a placeholder and binds it.
     pub(crate) fn push_bind(&mut self, value: impl Into<Value>) -> &mut Self {
         self.values.push(value.into());
-        let placeholder = format!("${}", self.values.len());
+        self.push_bound(self.values.len())
+    }
+
+    /// Appends a placeholder that was bound before, the first being 1. SQLite looks for each among all
+    /// there are, so many of them take long.
+    pub(crate) fn push_bound(&mut self, place: usize) -> &mut Self {
+        let placeholder = format!("${place}");
         self.sql.to_mut().push_str(&placeholder);
         self
     }

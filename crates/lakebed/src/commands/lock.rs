@@ -1,6 +1,9 @@
 //! `lakebed lock`: pins references, or says which of them mean something else by now.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, ValueHint};
 use lakebed_api::{
@@ -202,9 +205,10 @@ fn pins(answer: ResolveResponse) -> Result<Vec<LockedInput>> {
 
 /// Those of `now` that are not in `locked`, or are there with another version.
 fn compare(locked: &[LockedInput], now: &[LockedInput]) -> Vec<Moved> {
+    let locked: HashMap<_, _> = locked.iter().map(|input| (&input.reference, input)).collect();
     let mut moved = Vec::new();
     for input in now {
-        let before = locked.iter().find(|other| other.reference == input.reference);
+        let before = locked.get(&input.reference);
         if before.is_none_or(|before| before.version_id != input.version_id) {
             moved.push(Moved {
                 reference: input.reference.clone(),
