@@ -2,6 +2,7 @@
 //! the old one is as it was, whatever dies when.
 
 use std::{
+    fmt,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -60,8 +61,8 @@ impl Beside {
         &self.url
     }
 
-    /// Puts the new database, which nobody may have open, in the old one's place. Gives what the old one
-    /// is called now; none if there was none.
+    /// Puts the new database, which nobody may have open, in the old one's place. Gives where the old one
+    /// is now; none if there was none.
     ///
     /// In PostgreSQL that is one transaction, with files one renaming: only where the old file has a log
     /// that SQLite cannot take in, or the file system no hard links, are there two, and no database between
@@ -69,15 +70,35 @@ impl Beside {
     ///
     /// # Errors
     /// When the database cannot be changed; the old one is in its place then.
-    pub async fn put_in_place(self) -> Result<Option<String>> {
+    pub async fn put_in_place(self) -> Result<Option<Aside>> {
         match self.place {
-            Place::Schema { new, address } => postgres::put_in_place(&address, &new).await,
+            Place::Schema { new, address } => {
+                Ok(postgres::put_in_place(&address, &new).await?.map(Aside::Schema))
+            }
             Place::File { new, old, _held } => {
                 sqlite::settle(&old).await;
                 let aside = swap(&new, &old)
                     .map_err(|source| Error::CannotOpen { path: old, source: source.into() })?;
-                Ok(aside.map(|aside| aside.display().to_string()))
+                Ok(aside.map(Aside::File))
             }
+        }
+    }
+}
+
+/// Where a database is that gave way to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Aside {
+    /// In a file.
+    File(PathBuf),
+    /// In a schema of the same database.
+    Schema(String),
+}
+
+impl fmt::Display for Aside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Schema(name) => write!(f, "schema {name}"),
         }
     }
 }

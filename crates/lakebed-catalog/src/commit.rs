@@ -94,6 +94,7 @@ impl Catalog {
             }
         }
         let events = place(commit.clone(), &meta)?;
+        events.iter().try_for_each(event::check_reads_back)?;
         run::close(write.connection(), &events).await?;
         projection::apply_all(write.connection(), &events).await.map_err(|failed| failed.error)?;
         match write.commit().await {

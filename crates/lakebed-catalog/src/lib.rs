@@ -75,7 +75,7 @@ mod tries;
 mod upload;
 mod version;
 
-pub use beside::Beside;
+pub use beside::{Aside, Beside};
 pub use commit::{Commit, Committed};
 pub use database::Catalog;
 pub use dataset::{DatasetFilter, DatasetRecord, NewestState};

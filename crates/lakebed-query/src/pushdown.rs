@@ -23,9 +23,10 @@ use datafusion::{
         PhysicalOptimizerRule, filter_pushdown::FilterPushdown, optimizer::PhysicalOptimizer,
     },
     physical_plan::{
-        DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
-        aggregates::AggregateExec, execution_plan::replace_children_if_necessary,
-        filter::FilterExec, joins::HashJoinExec, union::UnionExec,
+        ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties,
+        ReplaceChildrenOptions, aggregates::AggregateExec,
+        execution_plan::replace_children_if_necessary, filter::FilterExec, joins::HashJoinExec,
+        union::UnionExec,
     },
 };
 
@@ -199,12 +200,12 @@ impl ExecutionPlan for Fence {
 
     fn with_new_children(
         self: Arc<Self>,
-        mut children: Vec<Arc<dyn ExecutionPlan>>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        match (children.pop(), children.is_empty()) {
-            (Some(inner), true) => Ok(Arc::new(Self(inner))),
-            _ => internal_err!("a fence is around one input"),
-        }
+        self.replace_children(
+            children,
+            ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute),
+        )
     }
 
     fn execute(

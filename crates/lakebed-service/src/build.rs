@@ -28,10 +28,7 @@ use crate::{
     ResolvedVersion, Result, Seen, Snapshot, SourceInput, Ticket, VersionRecord,
     access::{self, check_reads, forbidden, no_dataset, restricted},
     cache::InForce,
-    engine::{
-        BoundTable, EngineError, FixedOrder, Parameters, Prepared, QueryJob, QueryLimits,
-        StatementKind,
-    },
+    engine::{BoundTable, EngineError, FixedOrder, Parameters, Prepared, QueryJob, StatementKind},
     ingest::{Attempt, Computed, Sources, Target, blocking, key_reused, not_the_source, record_of},
     live::sees_all,
     progress::Meter,
@@ -128,14 +125,8 @@ impl Computation {
     /// What the engine is asked for.
     fn job(&self, now: Timestamp) -> QueryJob {
         QueryJob {
-            sql: self.derivation.sql.clone(),
-            parameters: Parameters::default(),
-            tables: self.tables.clone(),
-            listing: Vec::new(),
-            system: Vec::new(),
-            limits: QueryLimits::default(),
-            now,
             fixed: Some(FixedOrder { by: self.derivation.order_by.clone() }),
+            ..QueryJob::over(self.tables.clone(), &self.derivation.sql, now)
         }
     }
 }

@@ -164,6 +164,23 @@ pub struct QueryJob {
     pub fixed: Option<FixedOrder>,
 }
 
+impl QueryJob {
+    /// A statement over `tables` and nothing else, without parameters, under the usual limits.
+    #[must_use]
+    pub fn over(tables: Vec<BoundTable>, sql: impl Into<String>, now: Timestamp) -> Self {
+        Self {
+            sql: sql.into(),
+            parameters: Parameters::default(),
+            tables,
+            listing: Vec::new(),
+            system: Vec::new(),
+            limits: QueryLimits::default(),
+            now,
+            fixed: None,
+        }
+    }
+}
+
 /// An order of rows that leaves nothing open: by these columns, then by all others from left to right;
 /// ascending, nulls first.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

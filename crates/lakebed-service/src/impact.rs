@@ -18,7 +18,7 @@ use lakebed_govern::Rights;
 use crate::{
     Ctx, Error, Lake, Result, VersionRecord,
     build::references_of,
-    engine::{EngineError, Parameters, QueryJob, QueryLimits},
+    engine::{EngineError, QueryJob},
     lineage::{Columns, Sees, no_column},
     reads::{Asked, ReadBody, ReadEnding, ReadIntent, StoredRead},
 };
@@ -341,16 +341,7 @@ impl Lake {
         let references = references_of(&prepared);
         let found = self.resolve_at(&references, &product.input_stage).await?;
         let tables = self.bind_all(&prepared, &found.versions).await?;
-        let job = QueryJob {
-            sql: product.sql.clone(),
-            parameters: Parameters::default(),
-            tables,
-            listing: Vec::new(),
-            system: Vec::new(),
-            limits: QueryLimits::default(),
-            now: self.inner.clock.now(),
-            fixed: None,
-        };
+        let job = QueryJob::over(tables, &product.sql, self.inner.clock.now());
         Ok(self.inner.engine.lineage(job).await?.lineage)
     }
 

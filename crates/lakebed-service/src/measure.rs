@@ -22,7 +22,7 @@ use lakebed_core::{
 
 use crate::{
     Error, Lake, Result,
-    engine::{BoundTable, EngineError, Parameters, QueryJob, QueryLimits},
+    engine::{BoundTable, EngineError, QueryJob, QueryLimits},
 };
 
 /// How long a check may take, in milliseconds.
@@ -114,16 +114,8 @@ impl Lake {
             memory_bytes: MEMORY,
             ..QueryLimits::default()
         };
-        let job = QueryJob {
-            sql: sql.to_owned(),
-            parameters: Parameters::default(),
-            tables: prepared.references.iter().map(bound).collect(),
-            listing: Vec::new(),
-            system: Vec::new(),
-            limits,
-            now: self.inner.clock.now(),
-            fixed: None,
-        };
+        let tables = prepared.references.iter().map(bound).collect();
+        let job = QueryJob { limits, ..QueryJob::over(tables, sql, self.inner.clock.now()) };
         let stream = match self.inner.engine.run(job, &self.inner.store).await {
             Ok(stream) => stream,
             Err(error) => return problem(error).map(Err),

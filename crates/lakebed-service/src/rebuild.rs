@@ -1,6 +1,6 @@
 //! The database, made again from the journal.
 
-use lakebed_catalog::{Beside, Catalog, DatasetFilter, JournalMark};
+use lakebed_catalog::{Aside, Beside, Catalog, DatasetFilter, JournalMark};
 use lakebed_core::{Event, LakeId, ObjectId};
 use lakebed_store::Store;
 
@@ -53,7 +53,7 @@ pub async fn rebuild(config: LakeConfig, clock: &dyn Clock) -> Result<RebuildRep
         });
     }
     let (report, empty) = make_beside(&config, &store, file.lake).await?;
-    if let Some(empty) = empty.filter(|_| !is_shared(&config)) {
+    if let Some(Aside::File(empty)) = empty {
         let _ = std::fs::remove_file(empty);
     }
     Ok(report)
@@ -73,23 +73,14 @@ pub async fn rebuild_replacing(
     let (store, file) = open_store(&config, clock).await?;
     check_journal(&store, file.lake).await?;
     let (report, aside) = make_beside(&config, &store, file.lake).await?;
-    let aside = aside.map(|aside| match is_shared(&config) {
-        true => format!("schema {aside}"),
-        false => aside,
-    });
-    Ok((report, aside))
-}
-
-/// Whether the database is one that other machines can use, too.
-fn is_shared(config: &LakeConfig) -> bool {
-    config.catalog_url.as_ref().is_some_and(|url| !url.starts_with("sqlite:"))
+    Ok((report, aside.map(|aside| aside.to_string())))
 }
 
 async fn make_beside(
     config: &LakeConfig,
     store: &Store,
     lake: LakeId,
-) -> Result<(RebuildReport, Option<String>)> {
+) -> Result<(RebuildReport, Option<Aside>)> {
     let beside = Beside::begin(&catalog_url(config)?).await?;
     let catalog = Catalog::open(beside.url(), lake).await?;
     let report = replay(store, &catalog, lake).await;

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Ctx, Detail, Error, IngestOutcome, IngestRequest, IngestStatus, Lake, ProgressSink, Result,
     SourceInput, VersionRecord,
+    access::scope_allows,
     cache::unreadable,
     event::reads_run,
     ingest::{Attempt, Prepared, Ran, Sources, blocking, check_names, key_reused, record_of},
@@ -726,8 +727,9 @@ fn is_in_scope<'a>(
     outputs: impl Iterator<Item = &'a DatasetName>,
 ) -> bool {
     let Some(scope) = &ctx.identity.scope else { return true };
-    let may =
-        |action, dataset: &DatasetName| scope.allows(action, &Target::Dataset(dataset.clone()));
+    let may = |action, dataset: &DatasetName| {
+        scope_allows(ctx, action, &Target::Dataset(dataset.clone()))
+    };
     let mut outputs = outputs.peekable();
     let makes = match outputs.peek() {
         Some(_) => outputs.all(|dataset| may(Action::Ingest, dataset)),

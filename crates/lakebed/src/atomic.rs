@@ -42,9 +42,7 @@ impl Draft {
             Err(error) => Err(Problem::io("write", &self.target, &error.error)),
         }
     }
-}
 
-impl Draft {
     /// The same, unless something is there by now; says whether it did.
     fn publish_new(self) -> Result<bool> {
         let failed = |error: &io::Error| Problem::io("write", &self.target, error);

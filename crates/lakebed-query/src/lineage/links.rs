@@ -7,34 +7,40 @@
 use std::collections::BTreeSet;
 
 use datafusion::{
-    common::tree_node::{TreeNode as _, TreeNodeRecursion},
-    logical_expr::{Expr, Join, JoinType},
+    common::{
+        Column, JoinType,
+        tree_node::{TreeNode as _, TreeNodeRecursion},
+    },
+    logical_expr::{Expr, Join, utils::split_conjunction},
 };
 use lakebed_core::lineage::Indirect;
 use lakebed_service::engine::EngineError;
 
 use super::{
     Walker,
-    parts::{Names, Outer, Scope, Source, Traced},
+    parts::{Names, Outer, Scope, Traced},
 };
 use crate::errors::from_datafusion;
 
-/// Conditions that all have to hold, taken apart.
-pub(super) fn conjuncts(condition: &Expr) -> Vec<&Expr> {
-    datafusion::logical_expr::utils::split_conjunction(condition)
-}
-
 /// What one condition is about.
-struct Condition {
+pub(super) struct Condition<'e> {
     /// The columns that it names.
-    named: Vec<Traced>,
+    here: Vec<(&'e Column, Traced)>,
+    /// Those that it names of queries around it.
+    around: Vec<Traced>,
     /// What else it asks: a value that a subquery finds.
     asked: Traced,
 }
 
-impl Condition {
+impl Condition<'_> {
     fn all(&self) -> impl Iterator<Item = &Traced> {
-        self.named.iter().chain([&self.asked])
+        self.here.iter().map(|(_, about)| about).chain(&self.around).chain([&self.asked])
+    }
+
+    /// What it is about on one side of a join, and around it.
+    fn on(&self, side: &Scope<'_>) -> Vec<&Traced> {
+        let here = self.here.iter().filter(|(column, _)| side.find(column).is_some());
+        here.map(|(_, about)| about).chain(&self.around).collect()
     }
 
     /// Whether it is about rows of several sources.
@@ -44,153 +50,93 @@ impl Condition {
     }
 }
 
-impl Walker<'_> {
-    /// Which rows there are depends on `condition`, and what `columns` tell of where it is about several
-    /// sources.
-    pub(super) fn filter(
-        &mut self,
-        condition: &Expr,
-        columns: &mut [Traced],
-        names: Names<'_>,
-    ) -> Result<(), EngineError> {
-        for condition in conjuncts(condition) {
-            let condition = self.condition(condition, Indirect::Filter, names)?;
-            if !condition.links() {
-                continue;
-            }
-            for column in columns.iter_mut().filter(|column| !column.sources.is_empty()) {
-                for about in condition.all() {
-                    let is_of_the_same =
-                        column.sources.len() == 1 && column.sources == about.sources;
-                    if !is_of_the_same {
-                        column.tell_of(about);
-                    }
-                }
+/// Each of `columns` tells of whatever it was put beside.
+pub(super) fn link(columns: &mut [Traced], links: &[Condition<'_>]) {
+    // Constants tell of nothing.
+    for column in columns.iter_mut().filter(|column| !column.sources.is_empty()) {
+        for about in links.iter().flat_map(Condition::all) {
+            let is_of_the_same = column.sources.len() == 1 && column.sources == about.sources;
+            if !is_of_the_same {
+                column.tell_of(about);
             }
         }
-        Ok(())
+    }
+}
+
+impl Walker<'_> {
+    /// Which rows there are depends on `condition`; gives the parts of it that are about several sources.
+    pub(super) fn filter<'e>(
+        &mut self,
+        condition: &'e Expr,
+        names: Names<'_>,
+    ) -> Result<Vec<Condition<'e>>, EngineError> {
+        let parts = split_conjunction(condition).into_iter();
+        let parts = parts.map(|part| self.condition(part, Indirect::Filter, names));
+        let mut links = parts.collect::<Result<Vec<_>, _>>()?;
+        links.retain(Condition::links);
+        Ok(links)
     }
 
-    /// Which rows there are depends on the keys and the condition of a join, and what the columns of each
-    /// side tell of on what the other side was found by.
-    pub(super) fn join_conditions(
+    /// Which rows there are depends on the keys and the condition of a join; gives what the columns of its
+    /// left side tell of because of the right one, and the other way round.
+    pub(super) fn across(
         &mut self,
         node: &Join,
-        left: &mut [Traced],
-        right: &mut [Traced],
+        sides: &[Scope<'_>; 2],
         outer: &Outer<'_>,
-    ) -> Result<(), EngineError> {
-        let mut told_left = Traced::default();
-        let mut told_right = Traced::default();
-        {
-            let (left, right): (&[Traced], &[Traced]) = (left, right);
-            let scopes =
-                [Scope::new(node.left.schema(), left), Scope::new(node.right.schema(), right)];
-            for (left_key, right_key) in &node.on {
-                for (key, scope, told) in [
-                    (left_key, &scopes[..1], &mut told_right),
-                    (right_key, &scopes[1..], &mut told_left),
-                ] {
-                    let key = self.expression(key, Names::new(scope, outer))?;
-                    self.depends(&key, Indirect::Join);
-                    told.tell_of(&key);
-                }
-            }
-            let names = Names::new(&scopes, outer);
-            for condition in node.filter.iter().flat_map(conjuncts) {
-                let of_left = self.condition_of(condition, &scopes[0], outer)?;
-                let of_right = self.condition_of(condition, &scopes[1], outer)?;
-                let Condition { asked, .. } = self.condition(condition, Indirect::Join, names)?;
-                // Of an inner join, what is about one side says which of its rows there are.
-                let is_one_sided = of_left.is_empty() || of_right.is_empty();
-                if node.join_type == JoinType::Inner && is_one_sided && asked.is_nothing() {
-                    continue;
-                }
-                of_left.iter().for_each(|about| told_right.tell_of(about));
-                of_right.iter().for_each(|about| told_left.tell_of(about));
-                told_left.tell_of(&asked);
-                told_right.tell_of(&asked);
-            }
+    ) -> Result<[Traced; 2], EngineError> {
+        let (mut told_left, mut told_right) = (Traced::default(), Traced::default());
+        for (left_key, right_key) in &node.on {
+            let left_key = self.expression(left_key, Names::new(&sides[..1], outer))?;
+            let right_key = self.expression(right_key, Names::new(&sides[1..], outer))?;
+            self.depends(&left_key, Indirect::Join);
+            self.depends(&right_key, Indirect::Join);
+            told_left.tell_of(&right_key);
+            told_right.tell_of(&left_key);
         }
-        left.iter_mut().for_each(|column| column.tell_of(&told_left));
-        right.iter_mut().for_each(|column| column.tell_of(&told_right));
-        Ok(())
+        for part in node.filter.iter().flat_map(split_conjunction) {
+            let part = self.condition(part, Indirect::Join, Names::new(sides, outer))?;
+            let [of_left, of_right] = sides.each_ref().map(|side| part.on(side));
+            // Of an inner join, what is about one side says which of its rows there are.
+            let is_one_sided = of_left.is_empty() || of_right.is_empty();
+            if node.join_type == JoinType::Inner && is_one_sided && part.asked.is_nothing() {
+                continue;
+            }
+            of_right.into_iter().chain([&part.asked]).for_each(|about| told_left.tell_of(about));
+            of_left.into_iter().chain([&part.asked]).for_each(|about| told_right.tell_of(about));
+        }
+        Ok([told_left, told_right])
     }
 
-    /// The columns of one side that a condition names, and all that it names of queries around it.
-    fn condition_of(
-        &self,
-        condition: &Expr,
-        side: &Scope<'_>,
-        outer: &Outer<'_>,
-    ) -> Result<Vec<Traced>, EngineError> {
-        let mut found = Vec::new();
-        condition
-            .apply(|part| {
-                if let Expr::Column(column) = part {
-                    found.extend(side.find(column).cloned());
-                }
-                Ok(TreeNodeRecursion::Continue)
-            })
-            .map_err(from_datafusion)?;
-        let around = Names::new(&[], outer);
-        for column in outer_columns(condition)? {
-            found.push(around.outer_column(column)?.clone());
-        }
-        Ok(found)
-    }
-
-    fn condition(
+    fn condition<'e>(
         &mut self,
-        condition: &Expr,
+        condition: &'e Expr,
         how: Indirect,
         names: Names<'_>,
-    ) -> Result<Condition, EngineError> {
+    ) -> Result<Condition<'e>, EngineError> {
         let whole = self.expression(condition, names)?;
         self.depends(&whole, how);
-        let (mut named, mut asks) = (Vec::new(), false);
-        let mut missing = None;
+        let (mut columns, mut outer, mut asks) = (Vec::new(), Vec::new(), false);
         condition
             .apply(|part| {
-                let found = match part {
-                    Expr::Column(column) => names.column(column),
-                    Expr::OuterReferenceColumn(_, column) => names.outer_column(column),
-                    Expr::ScalarSubquery(_) => {
-                        asks = true;
-                        return Ok(TreeNodeRecursion::Continue);
-                    }
-                    _ => return Ok(TreeNodeRecursion::Continue),
-                };
-                match found {
-                    Ok(traced) => named.push(traced.clone()),
-                    Err(error) => missing = Some(error),
+                match part {
+                    Expr::Column(column) => columns.push(column),
+                    Expr::OuterReferenceColumn(_, column) => outer.push(column),
+                    Expr::ScalarSubquery(_) => asks = true,
+                    _ => {}
                 }
                 Ok(TreeNodeRecursion::Continue)
             })
             .map_err(from_datafusion)?;
-        if let Some(missing) = missing {
-            return Err(missing);
-        }
+        let here = columns.into_iter().map(|column| Ok((column, names.column(column)?.clone())));
+        let here: Vec<_> = here.collect::<Result<_, EngineError>>()?;
+        let around = outer.into_iter().map(|column| names.outer_column(column).cloned());
+        let around: Vec<_> = around.collect::<Result<_, _>>()?;
         // Whether a row is among those that a subquery finds is about which rows there are.
-        let asked = if asks { whole.without(&named) } else { Traced::default() };
-        Ok(Condition { named, asked })
+        let asked = match asks {
+            true => whole.without(here.iter().map(|(_, about)| about).chain(&around)),
+            false => Traced::default(),
+        };
+        Ok(Condition { here, around, asked })
     }
-}
-
-fn outer_columns(condition: &Expr) -> Result<Vec<&datafusion::common::Column>, EngineError> {
-    let mut found = Vec::new();
-    condition
-        .apply(|part| {
-            if let Expr::OuterReferenceColumn(_, column) = part {
-                found.push(column);
-            }
-            Ok(TreeNodeRecursion::Continue)
-        })
-        .map_err(from_datafusion)?;
-    Ok(found)
-}
-
-/// The sides of a join, each a place of its own.
-pub(super) fn sides(node: &Join) -> [Source; 2] {
-    [Source::of(&node.left), Source::of(&node.right)]
 }

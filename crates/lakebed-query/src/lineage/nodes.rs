@@ -17,7 +17,7 @@ use lakebed_service::engine::{BoundTable, EngineError};
 
 use super::{
     Walker,
-    links::sides,
+    links::link,
     parts::{List, Names, Origin, Outer, Scope, Source, Traced, check_size},
     unknown,
 };
@@ -48,10 +48,10 @@ impl Walker<'_> {
                 self.each(&node.expr, Names::new(&here, outer))
             }
             LogicalPlan::Filter(node) => {
-                let input = self.columns(&node.input, outer)?;
-                let here = [Scope::new(node.input.schema(), &input)];
-                let mut columns = input.clone();
-                self.filter(&node.predicate, &mut columns, Names::new(&here, outer))?;
+                let mut columns = self.columns(&node.input, outer)?;
+                let here = [Scope::new(node.input.schema(), &columns)];
+                let links = self.filter(&node.predicate, Names::new(&here, outer))?;
+                link(&mut columns, &links);
                 Ok(columns)
             }
             LogicalPlan::Window(node) => self.windows(node, outer),
@@ -252,14 +252,13 @@ impl Walker<'_> {
     /// Whatever the kind of join, which rows there are depends on its keys, and so does where the
     /// columns of a side are null.
     fn join(&mut self, node: &Join, outer: &Outer<'_>) -> Columns {
-        let [left_side, right_side] = sides(node);
         let before_left = self.common.mark();
         let mut left = self.columns(&node.left, outer)?;
-        left.iter_mut().for_each(|column| column.move_into(left_side));
+        left.iter_mut().for_each(|column| column.move_into(Source::of(&node.left)));
         let before_right = self.common.mark();
         let left_scope = Scope::new(node.left.schema(), &left);
         let mut right = self.columns(&node.right, &outer.beside(left_scope))?;
-        right.iter_mut().for_each(|column| column.move_into(right_side));
+        right.iter_mut().for_each(|column| column.move_into(Source::of(&node.right)));
         match node.join_type {
             JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {}
             JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => {
@@ -270,27 +269,27 @@ impl Walker<'_> {
                 self.common.mix(before_left);
             }
         }
-        // What only asks whether there is another row is about which rows there are.
-        let (mut told_left, mut told_right) = (left.clone(), right.clone());
-        let look = |walker: &mut Self| {
-            walker.join_conditions(node, &mut told_left, &mut told_right, outer)
+        let here = [left_scope, Scope::new(node.right.schema(), &right)];
+        let [told_left, told_right] = self.across(node, &here, outer)?;
+        let mark = || {
+            let mut mark = Traced::of(Source::of(node));
+            mark.tell_of(&told_left);
+            mark.tell_of(&told_right);
+            mark
         };
-        let ((), deciding) = self.with_deciding(look)?;
-        if matches!(
-            node.join_type,
-            JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full
-        ) {
-            (left, right) = (told_left, told_right);
-        }
         Ok(match node.join_type {
             JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {
+                left.iter_mut().for_each(|column| column.tell_of(&told_left));
+                right.iter_mut().for_each(|column| column.tell_of(&told_right));
                 left.extend(right);
                 left
             }
+            // What only asks whether there is another row is about which rows there are.
             JoinType::LeftSemi | JoinType::LeftAnti => left,
             JoinType::RightSemi | JoinType::RightAnti => right,
-            JoinType::LeftMark => with_mark(left, Source::of(node), deciding),
-            JoinType::RightMark => with_mark(right, Source::of(node), deciding),
+            // Whether the other side has a row.
+            JoinType::LeftMark => with(left, mark()),
+            JoinType::RightMark => with(right, mark()),
         })
     }
 
@@ -392,8 +391,7 @@ fn add_by_position(columns: &mut [Traced], more: &[Traced]) {
     }
 }
 
-/// The columns of a side, and whether the other side has a row for it.
-fn with_mark(mut columns: Vec<Traced>, place: Source, told: BTreeSet<Origin>) -> Vec<Traced> {
-    columns.push(Traced { tells_of: told, ..Traced::of(place) });
+fn with(mut columns: Vec<Traced>, last: Traced) -> Vec<Traced> {
+    columns.push(last);
     columns
 }

@@ -96,7 +96,7 @@ impl Traced {
     }
 
     /// What is left of it besides `parts`.
-    pub(super) fn without(&self, parts: &[Self]) -> Self {
+    pub(super) fn without<'p>(&self, parts: impl IntoIterator<Item = &'p Self>) -> Self {
         let mut left = self.clone();
         for part in parts {
             left.direct.retain(|origin, _| !part.direct.contains_key(origin));

@@ -218,7 +218,7 @@ impl<'a> Attempt<'a> {
             return Err(Error::Invalid {
                 code: "computed",
                 message: format!(
-                    "`{}` was computed from other versions, and no rows are added to that",
+                    "a statement or a program made `{}`, and no rows are added to that",
                     self.request.dataset
                 ),
                 hint: Some(

@@ -3,9 +3,7 @@
 use std::ops::Range;
 
 use lakebed_contract::yaml::shown;
-use lakebed_core::{
-    DataType, DatasetName, DatasetRef, Product, ProductQuery, QueryParameter, TableRef,
-};
+use lakebed_core::{DataType, DatasetName, Product, ProductQuery, QueryParameter, TableRef};
 use serde_json::{Map, Value};
 
 use super::{
@@ -14,7 +12,7 @@ use super::{
 };
 use crate::{
     Ctx, Error, Lake, ProductNotice, QueryAnswer, QueryRequest, Result,
-    build::check_statement,
+    build::{check_statement, references_of},
     engine::{
         BoundTable, Engine, EngineError, Parameters, Placeholder, Prepared, QueryJob, QueryLimits,
     },
@@ -70,18 +68,13 @@ impl Lake {
     /// Whether what is kept from the asker leaves a query an answer: planned, not run.
     pub(super) async fn has_answer(&self, ctx: &Ctx, query: &ProductQuery) -> Result<bool> {
         let prepared = self.inner.engine.prepare(&query.sql)?;
-        let mut references: Vec<DatasetRef> = Vec::new();
-        for TableRef { reference, .. } in &prepared.references {
-            if !references.contains(reference) {
-                references.push(reference.clone());
-            }
-        }
+        let references = references_of(&prepared);
         // Of what cannot be read now, nothing is known to be kept from them.
         let Ok(RowsFound { resolution, in_force, .. }) = self.resolve_rows(ctx, &references).await
         else {
             return Ok(true);
         };
-        let (mut seen, mut whole) = (Vec::new(), Vec::new());
+        let mut seen = Vec::new();
         for TableRef { reference, part } in &prepared.references {
             for resolved in resolution.versions.iter().filter(|r| r.reference == *reference) {
                 match self.bind(ctx, resolved, *part, &in_force).await {
@@ -89,12 +82,14 @@ impl Lake {
                     Err(Error::Forbidden { .. }) => return Ok(false),
                     Err(error) => return Err(error),
                 }
-                whole.push(self.bind_whole(resolved, *part).await?);
             }
         }
+        if self.can_be_planned(query, &prepared, seen).await? {
+            return Ok(true);
+        }
         // What fails for everybody is no matter of what is kept from one.
-        Ok(self.can_be_planned(query, &prepared, seen).await?
-            || !self.can_be_planned(query, &prepared, whole).await?)
+        let whole = self.bind_all(&prepared, &resolution.versions).await?;
+        Ok(!self.can_be_planned(query, &prepared, whole).await?)
     }
 
     async fn can_be_planned(
@@ -108,15 +103,10 @@ impl Lake {
             (name.clone(), value_of(&parameter.data_type, text).unwrap_or(Value::Null))
         });
         let values: Map<String, Value> = values.collect();
+        let sql = typed_sql(query, prepared, &values);
         let job = QueryJob {
-            sql: typed_sql(query, prepared, &values),
             parameters: Parameters::Named(values),
-            tables,
-            listing: Vec::new(),
-            system: Vec::new(),
-            limits: QueryLimits::default(),
-            now: self.inner.clock.now(),
-            fixed: None,
+            ..QueryJob::over(tables, sql, self.inner.clock.now())
         };
         match self.inner.engine.lineage(job).await {
             Err(EngineError::Invalid { .. } | EngineError::Failed { .. }) => Ok(false),

@@ -452,7 +452,7 @@ async fn p8_pins_came_to_the_stage_of_the_product() {
     assert_eq!(newest(test).await.1, 1);
 }
 
-/// An engine whose statements give no row, and do not end; it knows whether one is under way.
+/// An engine whose statements give no row, and do not end; it knows whether one is waited for.
 #[derive(Debug, Default)]
 struct Endless(Arc<AtomicBool>);
 
@@ -465,9 +465,9 @@ impl Engine for Endless {
     async fn run(&self, job: QueryJob, store: &Store) -> Result<QueryStream, EngineError> {
         let QueryStream { schema, columns, unstable, .. } = Toy.run(job, store).await?;
         let is_under_way = UnderWay(Arc::clone(&self.0));
-        self.0.store(true, Ordering::SeqCst);
+        // Not before somebody waits for a row: what ends it then is no look between two.
         let batches = stream::poll_fn(move |_| {
-            let _held = &is_under_way;
+            is_under_way.0.store(true, Ordering::SeqCst);
             Poll::Pending
         });
         Ok(QueryStream { schema, batches: batches.boxed(), columns, unstable })

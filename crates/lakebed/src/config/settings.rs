@@ -316,7 +316,7 @@ pub(crate) const OPENLINEAGE_URL: Described = Described {
     variables: &["LAKEBED_OPENLINEAGE_URL"],
     default: "none: nothing is sent",
     example: "\"https://marquez.example.org/api/v1/lineage\"",
-    meaning: "Where `serve` sends an OpenLineage event for every ingest, build and promotion: https, or http on this machine. They show the token in the variable LAKEBED_OPENLINEAGE_TOKEN, if there is one.",
+    meaning: "Where `serve` sends an OpenLineage event for every ingest, build, promotion and program: https, or http on this machine. They show the token in the variable LAKEBED_OPENLINEAGE_TOKEN, if there is one.",
     ..PLAIN
 };
 
