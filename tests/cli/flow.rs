@@ -161,6 +161,10 @@ fn a_lock_pins_notices_drift_and_moves_on_when_told() {
     let updated = world.read("lakebed.lock");
     world.ok(&["lock", "--update"]);
     assert_eq!(world.read("lakebed.lock"), updated, "equal inputs, equal bytes");
+    // A number that is not the id's is no drift.
+    world.write("lakebed.lock", updated.replacen("version = 3", "version = 99", 1));
+    world.refused(4, &["lock", "--check"]);
+    world.write("lakebed.lock", &updated);
     world.refused(3, &["lock", "--update", "nyc.airlines@v2"]);
     assert_snapshot!(world.told());
 }

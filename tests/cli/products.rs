@@ -139,6 +139,83 @@ schema:
       - { name: rate, logicalType: number }
 ";
 
+/// With `--json` everything is one document: several products are a list of what was built, also where
+/// one of them was not.
+#[test]
+fn several_builds_are_one_document() {
+    let world = world();
+    world.write(
+        "catalog/products/products/regions.yaml",
+        "owner: carol\npurpose: x\nsql: SELECT region FROM products.by_region\n",
+    );
+    world.ok(&["apply"]);
+    let built = build(&world, &["products.regions"]);
+    let names: Vec<&Value> =
+        built.as_array().unwrap().iter().map(|built| &built["version"]["dataset"]).collect();
+    assert_eq!(names, ["products.by_region", "products.regions"]);
+    assert_eq!(build(&world, &[])["status"], "unchanged", "one is an object");
+    let ran = world.run(&["build", "products.regions", "sales.orders", "--json"]);
+    assert_eq!(ran.code, Some(3), "{ran}");
+    let built: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(built.as_array().unwrap().len(), 1, "{ran}");
+    assert_eq!(built[0]["version"]["dataset"], "products.regions");
+    assert!(ran.stderr.contains("not-found"), "{ran}");
+}
+
+/// When a product is built is told by what it is declared with, and what may be declared by what cannot.
+#[test]
+fn when_a_product_is_built_is_told() {
+    let world = world();
+    let plan = |refresh: &str| {
+        let text = format!("{BY_REGION}refresh: {refresh}\n");
+        world.write("catalog/products/products/by_region.yaml", text);
+        world.run(&["plan"])
+    };
+    for (refresh, when) in [
+        ("manual", "built when it is asked for"),
+        ("on_change", "built by a server when what it is made of changes"),
+        (
+            "{ every_minutes: 30 }",
+            "built by a server every 30 minutes, if what it is made of changed",
+        ),
+    ] {
+        let ran = plan(refresh);
+        assert_eq!(ran.code, Some(1), "{ran}");
+        let line = format!("+ product products.by_region: {when}\n");
+        assert!(ran.text().contains(&line), "{ran}");
+    }
+    for refresh in ["{ every_minutes: -1 }", "{ every_hours: 1 }", "30", "[on_change]"] {
+        let ran = plan(refresh);
+        assert_eq!(ran.code, Some(4), "{ran}");
+        for told in [
+            "by_region.yaml:6:",
+            " is no way to refresh",
+            "hint: write `manual`, `on_change` or, in whole minutes, `{ every_minutes: 30 }`",
+        ] {
+            assert!(ran.stderr.contains(told), "{refresh}: {told}\n{ran}");
+        }
+    }
+}
+
+/// A span of time is no column of a table: the statement says what it should be.
+#[test]
+fn a_column_of_a_type_that_cannot_be_kept_is_refused() {
+    let world = world();
+    let declare = |what: &str| {
+        let text = format!(
+            "owner: carol\npurpose: x\nsql: SELECT region, {what} AS i FROM sales.orders\n"
+        );
+        world.write("catalog/products/products/by_region.yaml", text);
+        world.ok(&["apply"]);
+    };
+    declare("INTERVAL '1 day'");
+    let ran = world.refused(4, &["build", "products.by_region"]);
+    assert!(ran.stderr.contains("column `i` has a type that cannot be kept"), "{ran}");
+    assert!(ran.stderr.contains("hint: cast it in the statement"), "{ran}");
+    declare("CAST(INTERVAL '1 day' AS VARCHAR)");
+    build(&world, &[]);
+}
+
 /// Whoever is built of a product is named when its promise would be broken.
 #[test]
 fn a_promise_is_broken_with_a_major_version_alone() {

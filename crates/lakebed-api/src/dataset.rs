@@ -1,6 +1,6 @@
 //! Datasets, as listings show them.
 
-use lakebed_core::{DatasetKind, DatasetName, StageName, Timestamp};
+use lakebed_core::{DatasetKind, DatasetName, GateName, StageName, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -58,4 +58,11 @@ pub struct Head {
     /// The version number.
     #[schema(minimum = 1)]
     pub version: u64,
+    /// Whoever made it or asked for it was needed to approve it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub self_approved: bool,
+    /// The gates that it came through although they were closed, as somebody waived them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub waived: Vec<GateName>,
 }

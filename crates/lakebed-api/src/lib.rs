@@ -89,8 +89,9 @@ pub use job::{Job, JobList, JobState};
 pub use lake::{Health, LakeInfo, Snapshot};
 pub use line::{Line, Progress};
 pub use lineage::{
-    ColumnEdge, ImpactAnswer, ImpactLock, ImpactProduct, ImpactReader, LakeFinding, LakeReport,
-    LineageAnswer, LineageEdge, LineageVersion, LockAnswer, LockRequest, Original, RowsEdge,
+    ColumnEdge, ExternalNode, ImpactAnswer, ImpactLock, ImpactProduct, ImpactReader, LakeFinding,
+    LakeReport, LineageAnswer, LineageEdge, LineageVersion, LockAnswer, LockRequest, Original,
+    RowsEdge,
 };
 pub use openlineage::{LineageEvent, LineageEventAnswer, LineageEventNode, LineageEventPage};
 pub use problem::{BrokenStream, Problem};

@@ -40,6 +40,33 @@ pub struct LineageVersion {
     /// How many they are.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub original_count: u64,
+    /// What pipelines elsewhere told of its dataset, at most the newest 100 events: with the first of its
+    /// versions, where no column was asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub external: Vec<ExternalNode>,
+}
+
+/// What somebody told that a dataset was made of, or was made into, by OpenLineage. A claim: nothing
+/// hangs on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExternalNode {
+    /// Where it is, as it was told.
+    #[schema(example = "postgres://warehouse:5432")]
+    pub namespace: String,
+    /// What it is called there.
+    #[schema(example = "shop.public.orders")]
+    pub name: String,
+    /// The name of the job that is said to have read or made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    /// Who told it.
+    #[schema(example = "airflow")]
+    pub told_by: String,
+    /// When, RFC 3339, UTC.
+    #[schema(value_type = String, format = DateTime)]
+    pub told_at: Timestamp,
+    /// The event's number: `/v1/lineage/events` has it.
+    pub event: u64,
 }
 
 /// A file that a version was read from.
@@ -126,6 +153,9 @@ pub struct ImpactAnswer {
     /// Who read it in the last 90 days, the last one first: for whoever may `audit` the lake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readers: Option<Vec<ImpactReader>>,
+    /// What pipelines elsewhere say they made of the dataset.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub external: Vec<ExternalNode>,
 }
 
 /// A product that would be another.

@@ -37,7 +37,7 @@ pub const VERSION: &str = "lakebed-version";
 pub const AS_OF: &str = "lakebed-as-of";
 /// Whether that is stale: `true` or `false`.
 pub const STALE: &str = "lakebed-stale";
-/// Why: `inputs`, `contract`, or both with a comma between.
+/// Why: `statement`, `inputs`, `contract`, or several with a comma between.
 pub const STALE_BECAUSE: &str = "lakebed-stale-because";
 /// The digest an upload must have: `b3=<64 hex digits>`.
 pub const DIGEST: &str = "lakebed-digest";

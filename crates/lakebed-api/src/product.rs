@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    Job, Notice, ResolvedInput, Snapshot, VersionSummary,
+    Head, Job, Notice, ResolvedInput, Snapshot, VersionSummary,
     schemas::{ProductSchema, ServedSchema},
 };
 
@@ -36,8 +36,11 @@ pub struct ProductSummary {
     /// Its newest version; none before the first build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<VersionSummary>,
-    /// What belongs to it: `self`, `dataset`, `versions`, `rows`, `openapi`, `builds`; `newest`, the
-    /// newest version, for those who may read all of it.
+    /// The versions that its stages above `raw` have, and how they came there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heads: Vec<Head>,
+    /// What belongs to it: `self` and `builds`; once it has a version `dataset`, `versions`, `rows` and
+    /// `openapi`, and `newest`, its newest version, for those who may read all of it.
     #[serde(default, skip_serializing_if = "Links::is_empty")]
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     pub links: Links,
@@ -60,8 +63,9 @@ pub struct RowsPage {
     /// As of when the data is: when the version was committed.
     #[schema(value_type = String, format = DateTime)]
     pub as_of: Timestamp,
-    /// Whether an input has another version by now, or the contract promises newer rows. Absent where
-    /// it is not known to you: `false` is for those who may know of all that the product is made of.
+    /// Whether the product is declared with another statement or order by now, an input has another
+    /// version, or the contract promises newer rows. Absent where it is not known to you: `false` is for
+    /// those who may know of all that the product is made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale: Option<bool>,
     /// The page after this one; absent where this is the last.
@@ -93,9 +97,10 @@ pub struct ProductAnswer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub as_of: Option<Timestamp>,
-    /// Why that is stale: `inputs` where one has another version by now, `contract` where it promises
-    /// newer rows; nothing if it is not. Absent where that is not known to you: that it is not stale is
-    /// for those who may know of all that it is made of.
+    /// Why that is stale: `not-computed` where it is served live and cannot be computed now, `statement`
+    /// where it is declared with another statement or order by now, `inputs` where one has another
+    /// version, `contract` where it promises newer rows; nothing if it is not. Absent where that is not
+    /// known to you: that it is not stale is for those who may know of all that it is made of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale: Option<Vec<String>>,
     /// That it ends, or has ended; absent if neither.

@@ -9,20 +9,20 @@ use lakebed_api::{
     CatalogPlan, CatalogPlanRequest, CellChange, CellCount, ChangedRow, ColumnChange, ColumnDiff,
     ColumnEdge, ColumnProfile, ContractChange, ContractCheckRequest, ContractReason,
     ContractReport, DatasetAnswer, DatasetList, DatasetSummary, DeprecationRequest, DiffAnswer,
-    DiffRequest, DistinctCount, Distribution, EventEntry, EventPage, FileLink, Finding,
-    FirstBroken, FrequentValue, GateOutcome, GitState, Head, Health, ImpactAnswer, ImpactLock,
-    ImpactProduct, ImpactReader, IngestPlan, IngestRequest, IngestResponse, IngestSource,
-    IngestStatus, InputVersion, Invocation, JobState, LadderChange, LakeFinding, LakeInfo,
-    LakeReport, Line, LineageAnswer, LineageEdge, LineageVersion, Links, LockAnswer, LockRequest,
-    LockedReference, NewRunOutput, NewToken, Notice, NoticeAnswer, Original, PinnedInput,
-    PlannedPromotion, PlannedSource, PolicyChange, Problem, ProductAnswer, ProductChange,
-    ProductList, ProductSummary, ProfileAnswer, Progress, PromotionAnswer, PromotionRequest,
-    Quantile, Reach, ResolveRequest, ResolveResponse, ResolvedInput, ResolvedVersion,
-    RetirementRequest, Review, ReviewAnswer, ReviewList, ReviewRequest, ReviewedColumn,
-    RightChange, RowDiff, RowsEdge, RowsPage, RuleFinding, Run, RunAbortRequest, RunCommitAnswer,
-    RunCommitRequest, RunEnvironment, RunInput, RunList, RunOutput, RunRequest, RunState,
-    SchemaChange, SchemaChangeKind, SightChange, Snapshot, SourceFile, SqlColumn, SqlLimits,
-    SqlParameters, SqlRequest, SqlResult, Statement, StatementChunk, StatementRequest,
+    DiffRequest, DistinctCount, Distribution, EventEntry, EventPage, ExternalNode, FileLink,
+    Finding, FirstBroken, FrequentValue, GateOutcome, GitState, Head, Health, ImpactAnswer,
+    ImpactLock, ImpactProduct, ImpactReader, IngestPlan, IngestRequest, IngestResponse,
+    IngestSource, IngestStatus, InputVersion, Invocation, JobState, LadderChange, LakeFinding,
+    LakeInfo, LakeReport, Line, LineageAnswer, LineageEdge, LineageVersion, Links, LockAnswer,
+    LockRequest, LockedReference, NewRunOutput, NewToken, Notice, NoticeAnswer, Original,
+    PinnedInput, PlannedPromotion, PlannedSource, PolicyChange, Problem, ProductAnswer,
+    ProductChange, ProductList, ProductSummary, ProfileAnswer, Progress, PromotionAnswer,
+    PromotionRequest, Quantile, Reach, ResolveRequest, ResolveResponse, ResolvedInput,
+    ResolvedVersion, RetirementRequest, Review, ReviewAnswer, ReviewList, ReviewRequest,
+    ReviewedColumn, RightChange, RowDiff, RowsEdge, RowsPage, RuleFinding, Run, RunAbortRequest,
+    RunCommitAnswer, RunCommitRequest, RunEnvironment, RunInput, RunList, RunOutput, RunRequest,
+    RunState, SchemaChange, SchemaChangeKind, SightChange, Snapshot, SourceFile, SqlColumn,
+    SqlLimits, SqlParameters, SqlRequest, SqlResult, Statement, StatementChunk, StatementRequest,
     StatementResult, TokenList, TokenRequest, TokenSummary, Uploaded, Verdict, VerifyReport,
     VerifyRequest, VersionAnswer, VersionPage, VersionSummary, Waiver, WhoAmI, decode_resolved,
     encode_resolved, format_snapshot, parse_snapshot, schemas,
@@ -315,7 +315,8 @@ fn ladder() -> Value {
 }
 
 fn heads() -> Vec<Head> {
-    vec![Head { stage: "product".parse().unwrap(), version: 1 }]
+    let (stage, waived) = ("product".parse().unwrap(), vec!["fresh".parse().unwrap()]);
+    vec![Head { stage, version: 1, self_approved: true, waived }]
 }
 
 fn notice() -> Notice {
@@ -446,6 +447,7 @@ fn lineage_and_what_belongs_to_it_read_back() {
         columns: vec!["total".to_owned()],
         originals: Vec::new(),
         original_count: 0,
+        external: Vec::new(),
     };
     let original = Original {
         name: "orders.csv".to_owned(),
@@ -454,7 +456,20 @@ fn lineage_and_what_belongs_to_it_read_back() {
         accepted_rows: 2,
         quarantined_rows: 1,
     };
-    let second = LineageVersion { originals: vec![original], original_count: 1, ..first.clone() };
+    let external = vec![ExternalNode {
+        namespace: "s3://bucket".to_owned(),
+        name: "orders".to_owned(),
+        job: Some("copy".to_owned()),
+        told_by: "airflow".to_owned(),
+        told_at: at(),
+        event: 3,
+    }];
+    let second = LineageVersion {
+        originals: vec![original],
+        original_count: 1,
+        external: external.clone(),
+        ..first.clone()
+    };
     let edge = LineageEdge {
         computed: 0,
         source: 1,
@@ -495,6 +510,7 @@ fn lineage_and_what_belongs_to_it_read_back() {
         }],
         all_locks: true,
         readers: Some(vec![ImpactReader { principal: "bob".to_owned(), reads: 3, last_at: at() }]),
+        external,
     });
     reads_back(LakeReport {
         findings: vec![LakeFinding {
@@ -694,6 +710,7 @@ fn every_type_reads_back_what_it_wrote() {
         contract: Some(object("contract")),
         report: Some(contract_report()),
         stages: vec!["product".parse().unwrap()],
+        self_approved: vec!["product".parse().unwrap()],
         notice: Some(notice()),
         inputs: vec![InputVersion {
             dataset: "sales.customers".parse().unwrap(),
@@ -730,6 +747,7 @@ fn every_type_reads_back_what_it_wrote() {
         purpose: "so".to_owned(),
         served: Served::Live,
         newest: Some(version()),
+        heads: heads(),
         links: links(),
     };
     reads_back(ProductAnswer {

@@ -1,11 +1,11 @@
 //! Datasets as the catalog knows them: with their newest version and the heads of their stages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use lakebed_core::{DatasetKind, DatasetName, StageName, Timestamp};
+use lakebed_core::{DatasetKind, DatasetName, EventBody, GateName, StageName, Timestamp};
 
 use crate::{
-    Catalog, NoticeRecord, Result, Snapshot, VersionRecord,
+    Catalog, Error, NoticeRecord, Result, Snapshot, VersionRecord,
     connection::{Connection, Row},
     meta, projection, promotion,
     statement::query,
@@ -30,10 +30,21 @@ pub struct DatasetRecord {
     pub created_at: Timestamp,
     /// Its newest version, whatever its stage.
     pub newest: Option<VersionRecord>,
-    /// The version number at each stage that has one, `raw` included.
-    pub heads: BTreeMap<StageName, u64>,
+    /// The head of each stage that has one, `raw` included.
+    pub heads: BTreeMap<StageName, StageHead>,
     /// Whether it ends.
     pub notice: Option<NoticeRecord>,
+}
+
+/// The head of a stage, and how it came there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageHead {
+    /// The version's number.
+    pub number: u64,
+    /// Whether whoever made it or asked for it was needed to approve it.
+    pub is_self_approved: bool,
+    /// The gates that it came through although they were closed.
+    pub waived: BTreeSet<GateName>,
 }
 
 /// A dataset as the next commit will find it, above the journaled mark too: for planning, never for
@@ -64,15 +75,18 @@ macro_rules! datasets_sql {
     };
 }
 
-/// The heads of those datasets; `$1` is the mark. `heads` says which stages there are, and
-/// `head_moves` which version each had then (none, if it came later).
+/// The heads of those datasets, and of those above `raw` the event that made them so; `$1` is the mark.
+/// `heads` says which stages there are, and `head_moves` which version each had then (none, if it came
+/// later).
 macro_rules! heads_sql {
     ($condition:literal) => {
         concat!(
-            "SELECT s.dataset_id, s.stage, (SELECT h.number FROM head_moves h \
-             WHERE h.dataset_id = s.dataset_id AND h.stage = s.stage AND h.seq <= $1 \
-             ORDER BY h.seq DESC LIMIT 1) AS number \
-             FROM datasets d JOIN heads s ON s.dataset_id = d.id WHERE d.id <= $1",
+            "SELECT s.dataset_id, s.stage, h.number, e.body FROM datasets d \
+             JOIN heads s ON s.dataset_id = d.id \
+             JOIN head_moves h ON h.dataset_id = s.dataset_id AND h.stage = s.stage AND h.seq = \
+             (SELECT n.seq FROM head_moves n WHERE n.dataset_id = s.dataset_id \
+             AND n.stage = s.stage AND n.seq <= $1 ORDER BY n.seq DESC LIMIT 1) \
+             LEFT JOIN events e ON e.seq = h.seq AND s.stage <> 'raw' WHERE d.id <= $1",
             $condition
         )
     };
@@ -213,15 +227,29 @@ async fn read_heads(
     snapshot: Snapshot,
     listing: &Listing,
     names: &[&str],
-) -> Result<BTreeMap<u64, BTreeMap<StageName, u64>>> {
-    let mut heads: BTreeMap<u64, BTreeMap<StageName, u64>> = BTreeMap::new();
+) -> Result<BTreeMap<u64, BTreeMap<StageName, StageHead>>> {
+    let mut heads: BTreeMap<u64, BTreeMap<StageName, StageHead>> = BTreeMap::new();
     for row in select(connection, snapshot, listing.heads, names).await? {
-        if let Some(number) = row.optional_number("number")? {
-            let stages = heads.entry(row.number("dataset_id")?).or_default();
-            stages.insert(row.parsed("stage")?, number);
-        }
+        let stages = heads.entry(row.number("dataset_id")?).or_default();
+        stages.insert(row.parsed("stage")?, head_from_row(&row)?);
     }
     Ok(heads)
+}
+
+fn head_from_row(row: &Row) -> Result<StageHead> {
+    let number = row.number("number")?;
+    let body = row.optional_text("body")?.map(|body| serde_json::from_str(&body)).transpose();
+    let body = body.map_err(|error| Error::damaged("the body of a head's event", error))?;
+    let promotion = match body {
+        Some(EventBody::HeadMoved(moved)) => moved.promotion,
+        _ => None,
+    };
+    let Some(promotion) = promotion else {
+        return Ok(StageHead { number, is_self_approved: false, waived: BTreeSet::new() });
+    };
+    let waived = promotion.gates.iter().filter(|outcome| outcome.waiver.is_some());
+    let waived = waived.map(|outcome| outcome.gate.name()).collect();
+    Ok(StageHead { number, is_self_approved: promotion.self_approved, waived })
 }
 
 async fn select(

@@ -78,7 +78,7 @@ mod version;
 pub use beside::{Aside, Beside};
 pub use commit::{Commit, Committed};
 pub use database::Catalog;
-pub use dataset::{DatasetFilter, DatasetRecord, NewestState};
+pub use dataset::{DatasetFilter, DatasetRecord, NewestState, StageHead};
 pub use declaration::Declaration;
 pub use error::{BoxError, Entity, Error, Result};
 pub use findings::FindingsRecord;

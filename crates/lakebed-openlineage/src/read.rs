@@ -200,12 +200,14 @@ fn nodes<'a>(datasets: impl Iterator<Item = &'a Value>, lake: LakeId) -> Vec<Lin
     nodes
 }
 
-/// The dataset of the lake with this `namespace` that is called `name`; its quarantine is a part of it.
+/// The dataset of the lake with this `namespace` that is called `name`; its versions and its quarantine are
+/// parts of it, `name@selector!quarantine`, whether there are such ones or not.
 fn dataset_of(name: &LineageName, namespace: &str) -> Option<DatasetName> {
     if name.namespace != namespace {
         return None;
     }
-    let dataset = name.name.split_once('!').map_or(name.name.as_str(), |(dataset, _)| dataset);
+    // Neither sign is in the name of a dataset.
+    let dataset = name.name.split(['@', '!']).next()?;
     dataset.parse().ok()
 }
 

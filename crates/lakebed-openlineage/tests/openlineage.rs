@@ -287,6 +287,26 @@ fn datasets_of_this_lake_are_found_wherever_they_are_named() {
     assert_eq!(names(&received.datasets), ["people.secret", "sales.mirror", "sales.orders"]);
 }
 
+/// Whatever stands behind the name, and whether it means anything.
+#[test]
+fn versions_and_parts_are_of_their_dataset() {
+    let orders: DatasetName = "sales.orders".parse().unwrap();
+    let parts =
+        ["@v1", "@latest", "@b3:0123", "@2026-01-01", "@v1!quarantine", "!quarantine@v1", "@"];
+    for part in parts {
+        let name = format!("sales.orders{part}");
+        let named = json!([{ "namespace": format!("lakebed://{LAKE}"), "name": name }]);
+        let mut event = run();
+        (event["inputs"], event["outputs"]) = (named.clone(), named);
+        let received = read(&event, LAKE, stored()).unwrap();
+        let (input, output) = (&received.inputs[0], &received.outputs[0]);
+        assert_eq!((&input.name.name, &output.name.name), (&name, &name), "as it was told");
+        for datasets in [&input.datasets, &output.datasets, &received.datasets] {
+            assert!(datasets.iter().eq([&orders]), "{name}: {datasets:?}");
+        }
+    }
+}
+
 #[test]
 fn jobs_and_datasets_have_events_too() {
     let mut job = run();

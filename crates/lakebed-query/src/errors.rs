@@ -42,7 +42,7 @@ pub(crate) fn from_panic(panic: &(dyn std::any::Any + Send)) -> EngineError {
     let text = panic_text(panic);
     match text.ends_with("overflow") && !text.contains("attempt to") {
         true => exhausted("one step of the statement makes more than 2 GiB of text or lists"),
-        false => internal(text),
+        false => about_patterns(internal(text)),
     }
 }
 
@@ -91,6 +91,28 @@ fn strip_prefixes(mut text: &str) -> &str {
 
 /// The one conversion.
 pub(crate) fn from_datafusion(error: DataFusionError) -> EngineError {
+    about_patterns(converted(error))
+}
+
+/// A pattern that is no regular expression is what was given, and may be a value: neither a defect, nor to
+/// be repeated.
+fn about_patterns(error: EngineError) -> EngineError {
+    const SAID: [&str; 3] =
+        ["regex parse error", "egular expression did not compile", "ompiled regex exceeds size"];
+    let text = match &error {
+        EngineError::Failed { message } => message.clone(),
+        EngineError::Internal { source } => source.to_string(),
+        _ => return error,
+    };
+    match SAID.iter().any(|said| text.contains(said)) {
+        true => EngineError::Failed {
+            message: "a pattern is no regular expression, or one that is too large".to_owned(),
+        },
+        false => error,
+    }
+}
+
+fn converted(error: DataFusionError) -> EngineError {
     match error {
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
             from_datafusion(*inner)
@@ -134,9 +156,9 @@ fn from_reference(error: &DataFusionError) -> Option<EngineError> {
         DataFusionError::Plan(message) => {
             wrong_types(message).unwrap_or_else(|| invalid(sentence(message), None))
         }
-        DataFusionError::NotImplemented(message) => {
-            not_allowed(format!("not supported: {}", sentence(message)), None)
-        }
+        DataFusionError::NotImplemented(message) => no_plan(message)
+            .unwrap_or_else(|| not_allowed(format!("not supported: {}", sentence(message)), None)),
+        DataFusionError::Internal(message) => unfit_size(message)?,
         DataFusionError::Execution(message) => EngineError::Failed { message: sentence(message) },
         DataFusionError::ResourcesExhausted(message) => {
             tracing::debug!(message, "a statement met a limit");
@@ -144,6 +166,32 @@ fn from_reference(error: &DataFusionError) -> Option<EngineError> {
         }
         _ => return None,
     })
+}
+
+/// An expression that there is no plan for where it stands. The planner tells its tree.
+fn no_plan(message: &str) -> Option<EngineError> {
+    const HINT: &str = "write it as a join, or in WHERE";
+    let what = message.strip_prefix("Physical plan does not support ")?;
+    let expression = what.strip_prefix("logical expression ").unwrap_or(what);
+    let name = expression.split(|char: char| !char.is_alphanumeric()).next().unwrap_or_default();
+    let (what, hint) = match name {
+        "OuterReferenceColumn" | "ScalarSubquery" | "undecorrelated" => {
+            ("a subquery that names columns around it", Some(HINT))
+        }
+        "Exists" => ("EXISTS", Some(HINT)),
+        "InSubquery" => ("IN with a subquery", Some(HINT)),
+        "SetComparison" => ("ANY or ALL of a subquery", Some(HINT)),
+        _ => ("an expression", None),
+    };
+    let message = format!("{what} is not supported in this place");
+    Some(not_allowed(message, hint.map(str::to_owned)))
+}
+
+/// A size that a function takes for a defect of its own.
+fn unfit_size(message: &str) -> Option<EngineError> {
+    const SIZE: &str = "array_resize: failed to convert size";
+    let failed = || EngineError::Failed { message: "`array_resize` takes no negative size".into() };
+    message.starts_with(SIZE).then(failed)
 }
 
 /// A call with arguments that its function does not take. The planner tells each form of the function
@@ -354,6 +402,49 @@ mod tests {
             ("Duration(ms)", "Duration(ms)"),
         ] {
             assert_eq!(plain_types(arrow), plain);
+        }
+    }
+
+    /// A pattern may be a value, and its error repeats it, whoever brings it.
+    #[test]
+    fn a_pattern_is_not_repeated() {
+        let text = "regex parse error:\n    secret(\n          ^\nerror: unclosed group";
+        let debug = format!("Regular expression did not compile: Syntax({text})");
+        let external = || DataFusionError::External(text.into());
+        let errors = [
+            from_datafusion(external()),
+            from_datafusion(DataFusionError::Context(
+                "Invalid regex".to_owned(),
+                external().into(),
+            )),
+            from_datafusion(DataFusionError::Shared(external().into())),
+            from_datafusion(DataFusionError::External(external().into())),
+            from_datafusion(DataFusionError::Execution(debug.clone())),
+            from_datafusion(DataFusionError::Internal(format!("failed to call 'x' {debug}"))),
+            from_datafusion(ArrowError::ComputeError(debug).into()),
+            from_datafusion(ArrowError::ExternalError(text.into()).into()),
+            from_panic(&text.to_owned()),
+        ];
+        for error in errors {
+            assert!(matches!(error, EngineError::Failed { .. }), "{error:?}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn trees_of_the_planner_are_not_told() {
+        for (tree, words) in [
+            ("logical expression OuterReferenceColumn(Field { name: \"a\" }, b)", "around it"),
+            ("logical expression Exists(Exists { subquery: <subquery> })", "EXISTS"),
+            ("logical expression InSubquery(InSubquery { expr: a })", "IN with a subquery"),
+            ("logical expression GroupingSet(Rollup([]))", "an expression"),
+            ("undecorrelated Subquery", "around it"),
+        ] {
+            let text = format!("Physical plan does not support {tree}");
+            let error = from_datafusion(DataFusionError::NotImplemented(text));
+            assert!(matches!(error, EngineError::NotAllowed { .. }), "{error:?}");
+            let message = error.to_string();
+            assert!(message.contains(words) && !message.contains(['{', '(']), "{message}");
         }
     }
 

@@ -19,7 +19,7 @@ use datafusion::{
     logical_expr::{
         AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF,
         TableSource, WindowUDF,
-        planner::{ContextProvider, ExprPlanner, RelationPlanner},
+        planner::{ContextProvider, ExprPlanner, RelationPlanner, TypePlanner},
         simplify::SimplifyContext,
     },
     optimizer::simplify_expressions::ExprSimplifier,
@@ -39,7 +39,7 @@ use crate::{
     guard::{Named, named_in},
     lineage,
     session::Planner,
-    times,
+    times::{self, TimesOfDay},
     using::{self, MergedKeys},
 };
 
@@ -210,6 +210,10 @@ struct Names<'a> {
 }
 
 impl ContextProvider for Names<'_> {
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        Some(Arc::new(TimesOfDay))
+    }
+
     fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
         let named = named_in(&name).map_err(|error| plan_datafusion_err!("{error}"))?;
         let found = self.tables.get(&named).cloned();

@@ -5,7 +5,7 @@
 //! columns of an input are named alike (`a.id` and `b.id` behind a join), or a name means another
 //! column there, the condition is put to the wrong one, and rows are missing. Such an input is
 //! [fenced](Fence) while the rule runs: nothing passes, the condition stays above, and all else goes
-//! down as it did.
+//! down as it did. Conditions on floats end above the files.
 
 use std::{collections::HashSet, fmt, sync::Arc};
 
@@ -17,8 +17,14 @@ use datafusion::{
         internal_err,
         tree_node::{Transformed, TreeNode as _, TreeNodeRecursion},
     },
+    datasource::{
+        physical_plan::{FileScanConfigBuilder, FileSource as _, ParquetSource},
+        source::DataSourceExec,
+    },
     execution::{SendableRecordBatchStream, TaskContext},
-    physical_expr::{PhysicalExpr, expressions::Column},
+    physical_expr::{
+        PhysicalExpr, conjunction, expressions::Column, split_conjunction, utils::collect_columns,
+    },
     physical_optimizer::{
         PhysicalOptimizerRule, filter_pushdown::FilterPushdown, optimizer::PhysicalOptimizer,
     },
@@ -56,10 +62,11 @@ impl PhysicalOptimizerRule for Fenced {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let fenced = plan.transform_up(fence)?;
         let pushed = self.0.optimize(fenced.data, config)?;
-        match fenced.transformed {
-            true => Ok(pushed.transform_up(unfence)?.data),
-            false => Ok(pushed),
-        }
+        let pushed = match fenced.transformed {
+            true => pushed.transform_up(unfence)?.data,
+            false => pushed,
+        };
+        Ok(pushed.transform_up(ask_no_floats)?.data)
     }
 
     fn name(&self) -> &str {
@@ -99,6 +106,31 @@ fn unfence(plan: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn Execution
         Some(Fence(inner)) => Transformed::yes(Arc::clone(inner)),
         None => Transformed::no(plan),
     })
+}
+
+/// Takes from a scan's condition the parts that ask for floats: the bounds that are kept of files leave NaN
+/// out, so that a row with one would be missing where those beside it are small. All of it is evaluated
+/// again above.
+fn ask_no_floats(plan: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
+    let scan = plan.downcast_ref::<DataSourceExec>();
+    let source =
+        scan.and_then(|scan| Some((scan, scan.downcast_to_file_source::<ParquetSource>()?)));
+    let Some((scan, (config, source))) = source else { return Ok(Transformed::no(plan)) };
+    let Some(condition) = source.filter() else { return Ok(Transformed::no(plan)) };
+    let schema = source.table_schema().table_schema();
+    let is_float = |column: &Column| {
+        let field = schema.field_with_name(column.name());
+        field.is_ok_and(|field| field.data_type().is_floating())
+    };
+    let parts = split_conjunction(&condition);
+    let asks_float = |part: &Arc<dyn PhysicalExpr>| collect_columns(part).iter().any(is_float);
+    if !parts.iter().copied().any(asks_float) {
+        return Ok(Transformed::no(plan));
+    }
+    let rest = conjunction(parts.into_iter().filter(|part| !asks_float(part)).cloned());
+    let source = Arc::new(source.with_predicate(rest));
+    let config = FileScanConfigBuilder::from(config.clone()).with_source(source).build();
+    Ok(Transformed::yes(Arc::new(scan.clone().with_data_source(Arc::new(config)))))
 }
 
 /// Whether two columns have the same name.

@@ -7,8 +7,8 @@ use std::{
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use lakebed_api::{
-    Approval, ColumnEdge, ContractReport, DatasetAnswer, DatasetSummary, EventEntry, Finding,
-    FirstBroken, GateOutcome, Head, ImpactAnswer, ImpactLock, ImpactProduct, ImpactReader,
+    Approval, ColumnEdge, ContractReport, DatasetAnswer, DatasetSummary, EventEntry, ExternalNode,
+    Finding, FirstBroken, GateOutcome, Head, ImpactAnswer, ImpactLock, ImpactProduct, ImpactReader,
     IngestPlan, IngestResponse, IngestStatus, InputVersion, Job, JobState, LakeFinding, LakeReport,
     LineageAnswer, LineageEdge, LineageVersion, Notice, Original, PlannedPromotion, PlannedSource,
     Problem, Progress, PromotionAnswer, ResolvedInput, ResolvedVersion, Review, RowsEdge,
@@ -71,8 +71,14 @@ pub(crate) fn dataset_answer(dataset: DatasetSummary) -> DatasetAnswer {
     DatasetAnswer { dataset, links }
 }
 
-pub(crate) fn heads(heads: BTreeMap<StageName, u64>) -> Vec<Head> {
-    heads.into_iter().map(|(stage, version)| Head { stage, version }).collect()
+pub(crate) fn heads(heads: BTreeMap<StageName, service::StageHead>) -> Vec<Head> {
+    let head = |(stage, head): (StageName, service::StageHead)| Head {
+        stage,
+        version: head.number,
+        self_approved: head.is_self_approved,
+        waived: head.waived.into_iter().collect(),
+    };
+    heads.into_iter().map(head).collect()
 }
 
 /// The last second that an HTTP date can tell: the end of the year 9999.
@@ -123,8 +129,12 @@ pub(crate) fn version_answer(
     report: Option<service::VersionReport>,
     dataset: service::DatasetRecord,
 ) -> VersionAnswer {
-    let is_head = |(_, number): &(StageName, u64)| *number == found.version.number;
-    let stages = dataset.heads.into_iter().filter(is_head).map(|(stage, _)| stage).collect();
+    let number = found.version.number;
+    let mut heads = dataset.heads;
+    heads.retain(|_, head| head.number == number);
+    let stages = heads.keys().cloned().collect();
+    let own = heads.into_iter().filter(|(_, head)| head.is_self_approved);
+    let self_approved = own.map(|(stage, _)| stage).collect();
     let (manifest, quarantine) = match &mut found.detail {
         Some(detail) => (Some(detail.manifest.clone()), std::mem::take(&mut detail.quarantine)),
         None => (None, Vec::new()),
@@ -142,6 +152,7 @@ pub(crate) fn version_answer(
         links: of_version(&found.version.dataset, found.version.number),
         report: report.map(contract_report),
         stages,
+        self_approved,
         notice: dataset.notice.map(notice),
         contract: manifest.as_ref().and_then(|manifest| manifest.contract),
         schema: manifest.and_then(|manifest| manifest.schema),
@@ -492,12 +503,24 @@ pub(crate) fn lineage(answer: service::LineageAnswer) -> LineageAnswer {
         columns: found.columns.into_iter().collect(),
         originals: found.originals.iter().map(original).collect(),
         original_count: found.original_count,
+        external: found.external.into_iter().map(external).collect(),
     });
     LineageAnswer {
         snapshot: snapshot(answer.snapshot),
         versions: versions.collect(),
         edges: answer.edges.into_iter().map(lineage_edge).collect(),
         is_cut: answer.is_cut,
+    }
+}
+
+fn external(node: service::ExternalNode) -> ExternalNode {
+    ExternalNode {
+        namespace: node.name.namespace,
+        name: node.name.name,
+        job: node.job.map(|job| job.name),
+        told_by: node.told_by,
+        told_at: node.told_at,
+        event: node.seq,
     }
 }
 
@@ -569,6 +592,7 @@ pub(crate) fn impact(
         locks: locks.collect(),
         all_locks: answer.all_locks,
         readers,
+        external: answer.external.into_iter().map(external).collect(),
     }
 }
 

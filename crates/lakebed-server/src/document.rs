@@ -220,9 +220,10 @@ fn responses(schema: &str, link: Option<&str>) -> Value {
         "headers": {
             "Lakebed-Version": header("The number of the version that was read"),
             "Lakebed-As-Of": header("When it was committed"),
-            "Lakebed-Stale": header("Whether an input has another version by now, or the contract \
-                promises newer rows; absent where that is not known to you"),
-            "Lakebed-Stale-Because": header("`inputs`, `contract`, or both"),
+            "Lakebed-Stale": header("Whether the product is declared with another statement or \
+                order by now, an input has another version, or the contract promises newer rows; absent \
+                where that is not known to you"),
+            "Lakebed-Stale-Because": header("`statement`, `inputs`, `contract`, or several"),
             "Deprecation": header("Since when the product is to end"),
             "Sunset": header("When it ends"),
         },

@@ -16,7 +16,7 @@ use lakebed_core::{
 use lakebed_govern::Rights;
 
 use crate::{
-    Ctx, DatasetRecord, Error, Lake, Result, Seen, Snapshot, VersionRecord,
+    Ctx, DatasetRecord, Error, Lake, Result, Seen, Snapshot, StageHead, VersionRecord,
     access::{no_dataset, refused},
     ingest::blocking,
     reads::{Asked, Reading},
@@ -76,7 +76,7 @@ impl Lake {
         name: &DatasetName,
         before: Option<u64>,
         limit: u32,
-    ) -> Result<Seen<(Vec<VersionRecord>, BTreeMap<StageName, u64>)>> {
+    ) -> Result<Seen<(Vec<VersionRecord>, BTreeMap<StageName, StageHead>)>> {
         let found = self.inner.catalog.history(name, before, limit).await;
         // Says first that there is nothing, in the same words for everybody.
         let Seen { is_readable, record } = self.dataset(ctx, name).await?;

@@ -12,8 +12,8 @@ use std::{
 };
 
 use futures::StreamExt as _;
-use lakebed_catalog::Commit;
-use lakebed_contract::Level;
+use lakebed_catalog::{Commit, DatasetRecord, StageHead};
+use lakebed_contract::{Level, check_version, classify};
 use lakebed_core::{
     Action, DatasetName, DatasetRef, Declared, DecodeOptions, Derivation, DerivedFrom, EventBody,
     FormatName, Identity, IngestKey, IngestMode, IngestRefused, InputVersion, Ladder, LockedInput,
@@ -81,6 +81,8 @@ pub struct SeenProduct {
     pub is_told: bool,
     /// Its newest version; none before the first build.
     pub newest: Option<Seen<VersionRecord>>,
+    /// The heads of its stages.
+    pub heads: BTreeMap<StageName, StageHead>,
 }
 
 /// What a product would be made of now.
@@ -158,22 +160,25 @@ impl Lake {
     /// When the catalog cannot be read.
     pub async fn products(&self, ctx: &Ctx) -> Result<(Snapshot, Vec<SeenProduct>)> {
         let (snapshot, datasets) = self.datasets(ctx, None).await?;
-        let mut newest: BTreeMap<DatasetName, Seen<VersionRecord>> = BTreeMap::new();
-        for Seen { record, is_readable } in datasets {
-            if let Some(version) = record.newest {
-                newest.insert(record.name, Seen { record: version, is_readable });
-            }
-        }
+        let mut found: BTreeMap<DatasetName, Seen<DatasetRecord>> =
+            datasets.into_iter().map(|seen| (seen.record.name.clone(), seen)).collect();
         let rights = self.rights(ctx).await?;
         let in_force = self.in_force().await?;
         let mut products = Vec::new();
         for (name, declared) in &in_force.declared.products {
             if rights.discovers(name) {
+                let (newest, heads) = match found.remove(name) {
+                    Some(Seen { record: DatasetRecord { newest, heads, .. }, is_readable }) => {
+                        (newest.map(|record| Seen { record, is_readable }), heads)
+                    }
+                    None => (None, BTreeMap::new()),
+                };
                 products.push(SeenProduct {
                     name: name.clone(),
                     is_told: self.is_told(&rights, name, declared),
                     declared: declared.clone(),
-                    newest: newest.remove(name),
+                    newest,
+                    heads,
                 });
             }
         }
@@ -215,7 +220,8 @@ impl Lake {
     }
 
     /// Refuses a contract of a product that breaks what its consumers rely on, unless its version says
-    /// so: `after` instead of `before`, by `plan`.
+    /// so: `after` instead of `before`, by `plan`. What was promised of the newest version of a product
+    /// outlives its declaration: who declares it anew is held to it.
     ///
     /// Those who would notice are named, as far as the asker may know of them.
     pub(crate) async fn check_promises(
@@ -224,10 +230,13 @@ impl Lake {
         plan: &CatalogPlan,
         after: &Declared,
     ) -> Result<()> {
-        for change in &plan.contracts {
-            if !after.products.contains_key(&change.dataset) {
-                continue;
-            }
+        let is_product = |change: &&ContractChange| after.products.contains_key(&change.dataset);
+        let mut changes: Vec<ContractChange> =
+            plan.contracts.iter().filter(is_product).cloned().collect();
+        for change in plan.products.iter().filter(|change| change.before.is_none()) {
+            changes.extend(self.change_since_newest(&change.product, after).await?);
+        }
+        for change in &changes {
             let Some(why) = broken_promise(change) else { continue };
             let noticed = self.who_notices_promise(ctx, after, &change.dataset).await?;
             let readers = told_of(&noticed);
@@ -241,6 +250,32 @@ impl Lake {
             });
         }
         Ok(())
+    }
+
+    /// What the contract that `after` has for a dataset changes of the one that its newest version was
+    /// made under; none where that promised nothing.
+    async fn change_since_newest(
+        &self,
+        dataset: &DatasetName,
+        after: &Declared,
+    ) -> Result<Option<ContractChange>> {
+        let lake = &self.inner;
+        let Some(newest) = lake.catalog.newest(dataset).await? else { return Ok(None) };
+        let manifest = lake.cache.manifest(&lake.store, &newest).await?;
+        let Some(promised) = manifest.contract else { return Ok(None) };
+        let before = lake.cache.contract(&lake.store, &lake.catalog, promised).await?;
+        let after = after.contracts.get(dataset);
+        let change = after.map(|after| classify(&before, after));
+        let version_flaw = after
+            .zip(change.as_ref())
+            .and_then(|(after, change)| check_version(&before, after, change).err());
+        Ok(Some(ContractChange {
+            dataset: dataset.clone(),
+            before: Some(before.version.clone()),
+            after: after.map(|after| after.version.clone()),
+            change,
+            version_flaw,
+        }))
     }
 
     /// What each declared product is made of.
@@ -685,7 +720,7 @@ impl Lake {
         };
         let (schema, mut batches) = (stream.schema, stream.batches);
         let created = blocking(move || Ok(ComputedRows::create(&answer, schema))).await?;
-        let mut rows = created.map_err(not_the_source)?;
+        let mut rows = created.map_err(no_answer)?;
         // Rows may be long in coming: whoever does not wait for them any more ends the statement.
         let mut next =
             async || meter.unless_cancelled(async { Ok(batches.next().await.transpose()?) }).await;
@@ -710,7 +745,7 @@ impl Lake {
         let written = blocking(move || {
             Ok(ComputedRows::create(&answer, schema).and_then(ComputedRows::finish))
         });
-        written.await?.map_err(not_the_source)?;
+        written.await?.map_err(no_answer)?;
         Ok(lineage)
     }
 
@@ -1053,6 +1088,14 @@ pub(crate) fn ingest_of(
         repairs: None,
         sources: vec![SourceInput::Path { name: ANSWER.to_owned(), path: answer }],
         options,
+    }
+}
+
+/// An answer that cannot be written: columns that no file holds are for the statement to mend.
+fn no_answer(refusal: Refusal) -> Error {
+    match refusal.is_about_the_source() {
+        false => not_the_source(refusal),
+        true => Error::Invalid { code: refusal.code, message: refusal.message, hint: refusal.hint },
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
     Ctx, Error, Lake, Result, VersionRecord,
     build::references_of,
     engine::{EngineError, QueryJob},
-    lineage::{Columns, Sees, no_column},
+    lineage::{Columns, Direction, ExternalNode, Sees, no_column},
     reads::{Asked, ReadBody, ReadEnding, ReadIntent, StoredRead},
 };
 
@@ -39,6 +39,8 @@ pub struct ImpactAnswer {
     pub all_locks: bool,
     /// Who read it in the last 90 days, the last one first; told to whoever may `audit` the lake.
     pub readers: Option<Vec<ImpactReader>>,
+    /// What pipelines elsewhere say they made of it.
+    pub external: Vec<ExternalNode>,
 }
 
 /// A product that would be another.
@@ -173,14 +175,10 @@ impl Lake {
         let knows = |rights: &Rights, name: &DatasetName, product: &Product| {
             rights.discovers(name) && self.is_told(rights, name, product)
         };
-        self.who_notices(
-            ctx,
-            &mut sees,
-            Declarations { declared: &in_force.declared, knows: &knows },
-            dataset,
-            column,
-        )
-        .await
+        let declarations = Declarations { declared: &in_force.declared, knows: &knows };
+        let noticed = self.who_notices(ctx, &mut sees, declarations, dataset, column).await?;
+        let external = self.external(ctx, dataset, Direction::Down).await?;
+        Ok(ImpactAnswer { external, ..noticed })
     }
 
     /// Who would notice that a promise about `dataset` is broken, once `after` is declared: its
@@ -222,7 +220,7 @@ impl Lake {
             true => Some(readers_of(&self.recent_reads().await?, dataset, column)),
             false => None,
         };
-        Ok(ImpactAnswer { products, locks, all_locks, readers })
+        Ok(ImpactAnswer { products, locks, all_locks, readers, external: Vec::new() })
     }
 
     async fn products_of(

@@ -76,12 +76,13 @@ pub use lake::{
 };
 pub use lakebed_catalog::{
     DatasetRecord, Declaration, JobState, LineageFilter, NoticeRecord, PoolState, ReviewRecord,
-    Snapshot, TokenRecord, VersionRecord,
+    Snapshot, StageHead, TokenRecord, VersionRecord,
 };
 pub use lakebed_contract::consequence_of;
 pub use lakebed_ingest::LocalSource;
 pub use lineage::{
-    ColumnEdge, Direction, LineageAnswer, LineageEdge, LineageRequest, LineageVersion, RowsEdge,
+    ColumnEdge, Direction, ExternalNode, LineageAnswer, LineageEdge, LineageRequest,
+    LineageVersion, RowsEdge,
 };
 pub use observe::{IngestEnded, IngestEnding, Observer, SegmentOrigin};
 pub use openlineage::{

@@ -2,8 +2,9 @@
 //! made of has another head, or every so many minutes.
 //!
 //! A refresh acts as the product's owner, who needs the right to ingest into it, and is a build like
-//! any other. What is due has a word that is the same for the same inputs, on every server: so it is
-//! built once, whoever sees it first, and what failed is tried again the next hour and not at once.
+//! any other. What is due has a word that is the same for the same inputs after the same version, on every
+//! server: so it is built once, whoever sees it first, and what failed is tried again the next hour and
+//! not at once.
 
 use std::collections::BTreeMap;
 
@@ -94,7 +95,9 @@ impl Lake {
             return Ok(None);
         }
         let hour = self.inner.clock.now().as_micros() / HOUR_MICROS;
-        ctx.idempotency_key = Some(format!("refresh:{}:{hour}", key.digest()));
+        // What was made of these inputs before may have given way to something else since.
+        let since = target.newest.as_ref().map_or(0, |(newest, _)| newest.number);
+        ctx.idempotency_key = Some(format!("refresh:{}:{since}:{hour}", key.digest()));
         Ok(Some((ctx, request)))
     }
 }

@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use lakebed_contract::is_ahead;
 use lakebed_core::{Action, DatasetName, Product, Served, Target, contract::Contract};
 
-use crate::{Ctx, DatasetRecord, Lake, Result, Seen, VersionRecord, lineage::Sees};
+use crate::{
+    Ctx, DatasetRecord, Lake, Result, Seen, VersionRecord, lineage::Sees, rows::is_declared_anew,
+};
 
 /// How many names a text lists at most.
 const NAMED: usize = 5;
@@ -46,7 +48,7 @@ pub enum ReportKind {
     Undocumented,
     /// It is a product, and cannot be computed any more of what is there now.
     Broken,
-    /// It is a product, and what it is made of has newer heads.
+    /// It is a product, and declared anew since, or what it is made of has newer heads.
     Stale,
     /// It is older than its contract allows.
     Late,
@@ -215,8 +217,8 @@ impl Lake {
         }
         let derivation = cache.derivation(store, object).await?;
         let is_told = self.is_told(&sees.rights, name, product);
-        if is_told && derivation.sql != product.sql {
-            return Ok(Some("its statement is another one by now".to_owned()));
+        if is_told && is_declared_anew(product, &derivation) {
+            return Ok(Some("its statement, or its order, is another one by now".to_owned()));
         }
         let moved = self.moved_inputs(&sees.rights, &derivation, product).await?;
         let newer: BTreeSet<String> = moved

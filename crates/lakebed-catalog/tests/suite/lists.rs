@@ -17,8 +17,11 @@ pub(crate) async fn datasets_come_with_their_newest_version_and_heads(databases:
         let (snapshot, records) = catalog.datasets(&filter).await.unwrap();
         assert_eq!((snapshot.seq, snapshot.at), (6, at(3)));
         let line = |record: &lakebed_catalog::DatasetRecord| {
-            let heads: Vec<_> =
-                record.heads.iter().map(|(stage, number)| format!("{stage}=v{number}")).collect();
+            let heads: Vec<_> = record
+                .heads
+                .iter()
+                .map(|(stage, head)| format!("{stage}=v{}", head.number))
+                .collect();
             let newest = record.newest.as_ref().map(|version| version.number);
             format!("{} {} {newest:?} [{}]", record.name, record.kind, heads.join(" "))
         };

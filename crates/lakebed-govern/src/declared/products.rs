@@ -7,7 +7,7 @@ use lakebed_core::{
     DatasetName, PrincipalName, Product, ProductQuery, QueryParameter, Refresh, Served, StageName,
     contract::Value,
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_saphyr::{Location, Spanned};
 
 use super::yaml::{Entries, Text};
@@ -67,12 +67,13 @@ struct ParameterEntry {
 /// The parameter that every query has: how an answer writes 64-bit integers.
 const RESERVED: &str = "int64";
 
-/// `manual`, `on_change`, or `{ every_minutes: 30 }`.
+/// `manual`, `on_change`, or `{ every_minutes: 30 }`; else anything, so that what may be written is told.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum RefreshEntry {
     Word(String),
     Every(Every),
+    Other(IgnoredAny),
 }
 
 #[derive(Deserialize)]
@@ -99,17 +100,18 @@ impl ProductFile {
     /// When it is built; or where that is not said, and what to write instead.
     pub(super) fn refresh(&self) -> Result<Refresh, (Location, String, String)> {
         let Some(entry) = &self.refresh else { return Ok(Refresh::Manual) };
+        let mistake = |what: String| {
+            let hint = "write `manual`, `on_change` or, in whole minutes, `{ every_minutes: 30 }`";
+            Err((entry.referenced, format!("{what} is no way to refresh"), hint.to_owned()))
+        };
         match &entry.value {
             RefreshEntry::Every(Every { every_minutes }) => {
                 Ok(Refresh::EveryMinutes(*every_minutes))
             }
             RefreshEntry::Word(word) if word == "manual" => Ok(Refresh::Manual),
             RefreshEntry::Word(word) if word == "on_change" => Ok(Refresh::OnChange),
-            RefreshEntry::Word(word) => Err((
-                entry.referenced,
-                format!("`{}` is no way to refresh", shown(word)),
-                "write `manual`, `on_change` or `{ every_minutes: 30 }`".to_owned(),
-            )),
+            RefreshEntry::Word(word) => mistake(format!("`{}`", shown(word))),
+            RefreshEntry::Other(IgnoredAny) => mistake("this".to_owned()),
         }
     }
 

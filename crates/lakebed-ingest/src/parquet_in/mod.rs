@@ -66,6 +66,15 @@ pub(crate) fn columns(source: &LocalSource) -> Result<Vec<(String, DataType)>, R
     Ok(names.names.into_iter().zip(types).collect())
 }
 
+/// The first column of `schema` whose type no lake type holds, and what that is called.
+pub(crate) fn unkept(schema: &Schema) -> Option<(&str, String)> {
+    let mut fields = schema.fields().iter();
+    fields.find_map(|field| {
+        let what = types::lake_type(field.data_type()).err()?;
+        Some((field.name().as_str(), what))
+    })
+}
+
 /// The rows a file holds by its footer.
 pub(crate) fn row_count(source: &LocalSource) -> Result<u64, Refusal> {
     let file = OpenParquet::open(&source.name, &source.path)?;

@@ -5,8 +5,8 @@
 
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, Expr, Function, FunctionArguments, GroupByExpr, LimitClause, Query, Select,
-    SelectFlavor, SelectItem, SetExpr, TableFactor, TableWithJoins, Value,
-    WildcardAdditionalOptions,
+    SelectFlavor, SelectItem, SetExpr, SetOperator, SetQuantifier, TableFactor, TableWithJoins,
+    Value, WildcardAdditionalOptions,
 };
 use lakebed_service::engine::EngineError;
 
@@ -63,7 +63,8 @@ fn check_body(body: &SetExpr) -> Result<(), EngineError> {
     while let Some(body) = waiting.pop() {
         match body {
             SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::Values(_) => {}
-            SetExpr::SetOperation { left, right, op: _, set_quantifier: _ } => {
+            SetExpr::SetOperation { left, right, op, set_quantifier } => {
+                check_counts(*op, *set_quantifier)?;
                 waiting.extend([&**left, &**right]);
             }
             SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
@@ -73,6 +74,23 @@ fn check_body(body: &SetExpr) -> Result<(), EngineError> {
         }
     }
     Ok(())
+}
+
+/// The planner takes `INTERSECT ALL` and `EXCEPT ALL` for semi-joins, which count nothing.
+fn check_counts(op: SetOperator, quantifier: SetQuantifier) -> Result<(), EngineError> {
+    let what = match (op, quantifier) {
+        (SetOperator::Intersect, SetQuantifier::All | SetQuantifier::AllByName) => "INTERSECT ALL",
+        (
+            SetOperator::Except | SetOperator::Minus,
+            SetQuantifier::All | SetQuantifier::AllByName,
+        ) => "EXCEPT ALL",
+        _ => return Ok(()),
+    };
+    refuse(
+        what,
+        "number equal rows on both sides, `row_number() OVER (PARTITION BY …)` of all columns, and leave \
+         out ALL",
+    )
 }
 
 /// What stands in a `SELECT`.

@@ -11,14 +11,14 @@ use datafusion::{
         Column, JoinType,
         tree_node::{TreeNode as _, TreeNodeRecursion},
     },
-    logical_expr::{Expr, Join, utils::split_conjunction},
+    logical_expr::{Expr, Join, Subquery, utils::split_conjunction},
 };
 use lakebed_core::lineage::Indirect;
 use lakebed_service::engine::EngineError;
 
 use super::{
     Walker,
-    parts::{Names, Outer, Scope, Traced},
+    parts::{Names, Outer, Scope, Source, Traced},
 };
 use crate::errors::from_datafusion;
 
@@ -26,7 +26,7 @@ use crate::errors::from_datafusion;
 pub(super) struct Condition<'e> {
     /// The columns that it names.
     here: Vec<(&'e Column, Traced)>,
-    /// Those that it names of queries around it.
+    /// Those that it names of queries around it, and that what it asks names of it.
     around: Vec<Traced>,
     /// What else it asks: a value that a subquery finds.
     asked: Traced,
@@ -63,29 +63,59 @@ pub(super) fn link(columns: &mut [Traced], links: &[Condition<'_>]) {
     }
 }
 
+/// What a subquery, or the other side of a join, is asked with.
+#[derive(Debug, Default)]
+pub(super) struct Asks {
+    sources: BTreeSet<Source>,
+    /// Whether something is of no column: a constant, or a number that was counted.
+    is_made_up: bool,
+}
+
+impl Asks {
+    fn add(&mut self, with: &Traced) {
+        self.sources.extend(&with.sources);
+        self.is_made_up |= with.origins().next().is_none();
+    }
+
+    /// Rows of one source are there or not. A value that is put beside them, or made up, is found.
+    pub(super) fn finds_values(&self) -> bool {
+        self.is_made_up || self.sources.len() > 1
+    }
+}
+
+/// What a join puts beside each other.
+#[derive(Debug, Default)]
+pub(super) struct Across {
+    /// What the columns of either side tell of because of the other.
+    pub(super) told: [Traced; 2],
+    /// What either side asks the other with.
+    pub(super) asks: [Asks; 2],
+}
+
 impl Walker<'_> {
-    /// Which rows there are depends on `condition`; gives the parts of it that are about several sources.
-    pub(super) fn filter<'e>(
+    /// Which rows there are, or are first, depends on all `parts`; gives those that are about several
+    /// sources.
+    pub(super) fn conditions<'e>(
         &mut self,
-        condition: &'e Expr,
+        parts: impl IntoIterator<Item = &'e Expr>,
+        how: Indirect,
         names: Names<'_>,
     ) -> Result<Vec<Condition<'e>>, EngineError> {
-        let parts = split_conjunction(condition).into_iter();
-        let parts = parts.map(|part| self.condition(part, Indirect::Filter, names));
+        let parts = parts.into_iter().map(|part| self.condition(part, how, names));
         let mut links = parts.collect::<Result<Vec<_>, _>>()?;
         links.retain(Condition::links);
         Ok(links)
     }
 
-    /// Which rows there are depends on the keys and the condition of a join; gives what the columns of its
-    /// left side tell of because of the right one, and the other way round.
+    /// Which rows there are depends on the keys and the condition of a join.
     pub(super) fn across(
         &mut self,
         node: &Join,
         sides: &[Scope<'_>; 2],
         outer: &Outer<'_>,
-    ) -> Result<[Traced; 2], EngineError> {
-        let (mut told_left, mut told_right) = (Traced::default(), Traced::default());
+    ) -> Result<Across, EngineError> {
+        let Across { told: [mut told_left, mut told_right], asks: [mut asks_left, mut asks_right] } =
+            Across::default();
         for (left_key, right_key) in &node.on {
             let left_key = self.expression(left_key, Names::new(&sides[..1], outer))?;
             let right_key = self.expression(right_key, Names::new(&sides[1..], outer))?;
@@ -93,10 +123,14 @@ impl Walker<'_> {
             self.depends(&right_key, Indirect::Join);
             told_left.tell_of(&right_key);
             told_right.tell_of(&left_key);
+            asks_left.add(&left_key);
+            asks_right.add(&right_key);
         }
         for part in node.filter.iter().flat_map(split_conjunction) {
             let part = self.condition(part, Indirect::Join, Names::new(sides, outer))?;
             let [of_left, of_right] = sides.each_ref().map(|side| part.on(side));
+            of_left.iter().for_each(|about| asks_left.add(about));
+            of_right.iter().for_each(|about| asks_right.add(about));
             // Of an inner join, what is about one side says which of its rows there are.
             let is_one_sided = of_left.is_empty() || of_right.is_empty();
             if node.join_type == JoinType::Inner && is_one_sided && part.asked.is_nothing() {
@@ -105,7 +139,7 @@ impl Walker<'_> {
             of_right.into_iter().chain([&part.asked]).for_each(|about| told_left.tell_of(about));
             of_left.into_iter().chain([&part.asked]).for_each(|about| told_right.tell_of(about));
         }
-        Ok([told_left, told_right])
+        Ok(Across { told: [told_left, told_right], asks: [asks_left, asks_right] })
     }
 
     fn condition<'e>(
@@ -116,27 +150,58 @@ impl Walker<'_> {
     ) -> Result<Condition<'e>, EngineError> {
         let whole = self.expression(condition, names)?;
         self.depends(&whole, how);
-        let (mut columns, mut outer, mut asks) = (Vec::new(), Vec::new(), false);
+        let (mut columns, mut outer, mut is_value) = (Vec::new(), Vec::new(), false);
+        let mut asking: Vec<(&Expr, &Subquery)> = Vec::new();
         condition
             .apply(|part| {
                 match part {
                     Expr::Column(column) => columns.push(column),
                     Expr::OuterReferenceColumn(_, column) => outer.push(column),
-                    Expr::ScalarSubquery(_) => asks = true,
+                    Expr::ScalarSubquery(_) => is_value = true,
+                    Expr::Exists(exists) => asking.push((part, &exists.subquery)),
+                    Expr::InSubquery(within) => asking.push((&within.expr, &within.subquery)),
+                    Expr::SetComparison(compared) => {
+                        asking.push((&compared.expr, &compared.subquery));
+                    }
                     _ => {}
                 }
                 Ok(TreeNodeRecursion::Continue)
             })
             .map_err(from_datafusion)?;
+        // Whether a row is among those that a subquery finds is about which rows there are.
+        let mut asked_with = Vec::new();
+        for (with, subquery) in asking {
+            let (mut asks, mut correlated) = (Asks::default(), Vec::new());
+            if !matches!(with, Expr::Exists(_)) {
+                asks.add(&self.expression(with, names)?);
+            }
+            for column in outer_columns(subquery) {
+                let column = names.nearest(column)?;
+                asks.add(column);
+                correlated.push(column.clone());
+            }
+            if asks.finds_values() {
+                is_value = true;
+                asked_with.extend(correlated);
+            }
+        }
         let here = columns.into_iter().map(|column| Ok((column, names.column(column)?.clone())));
         let here: Vec<_> = here.collect::<Result<_, EngineError>>()?;
         let around = outer.into_iter().map(|column| names.outer_column(column).cloned());
-        let around: Vec<_> = around.collect::<Result<_, _>>()?;
-        // Whether a row is among those that a subquery finds is about which rows there are.
-        let asked = match asks {
+        let around = around.chain(asked_with.into_iter().map(Ok));
+        let around: Vec<_> = around.collect::<Result<_, EngineError>>()?;
+        let asked = match is_value {
             true => whole.without(here.iter().map(|(_, about)| about).chain(&around)),
             false => Traced::default(),
         };
         Ok(Condition { here, around, asked })
     }
+}
+
+/// The columns around it that a subquery names.
+fn outer_columns(subquery: &Subquery) -> impl Iterator<Item = &Column> {
+    subquery.outer_ref_columns.iter().filter_map(|expr| match expr {
+        Expr::OuterReferenceColumn(_, column) => Some(column),
+        _ => None,
+    })
 }

@@ -8,8 +8,9 @@ use datafusion::{
     datasource::source_as_provider,
     functions_table::generate_series::GenerateSeriesTable,
     logical_expr::{
-        Aggregate, Distinct, DistinctOn, Expr, Join, LogicalPlan, RecursiveQuery, SortExpr,
-        TableScan, Union, Unnest, Values, Window, utils::grouping_set_to_exprlist,
+        Aggregate, Distinct, DistinctOn, Expr, Join, LogicalPlan, RecursiveQuery, TableScan, Union,
+        Unnest, Values, Window,
+        utils::{grouping_set_to_exprlist, split_conjunction},
     },
 };
 use lakebed_core::lineage::{Direct, Indirect};
@@ -17,7 +18,7 @@ use lakebed_service::engine::{BoundTable, EngineError};
 
 use super::{
     Walker,
-    links::link,
+    links::{Across, Asks, link},
     parts::{List, Names, Origin, Outer, Scope, Source, Traced, check_size},
     unknown,
 };
@@ -50,7 +51,8 @@ impl Walker<'_> {
             LogicalPlan::Filter(node) => {
                 let mut columns = self.columns(&node.input, outer)?;
                 let here = [Scope::new(node.input.schema(), &columns)];
-                let links = self.filter(&node.predicate, Names::new(&here, outer))?;
+                let parts = split_conjunction(&node.predicate);
+                let links = self.conditions(parts, Indirect::Filter, Names::new(&here, outer))?;
                 link(&mut columns, &links);
                 Ok(columns)
             }
@@ -58,13 +60,16 @@ impl Walker<'_> {
             LogicalPlan::Aggregate(node) => self.aggregate(node, outer),
             LogicalPlan::Sort(node) => {
                 let mark = self.common.mark();
-                let input = self.columns(&node.input, outer)?;
+                let mut columns = self.columns(&node.input, outer)?;
                 if node.fetch.is_some() {
                     self.common.mix(mark);
                 }
-                let here = [Scope::new(node.input.schema(), &input)];
-                self.depends_on_keys(&node.expr, Indirect::Sort, Names::new(&here, outer))?;
-                Ok(input)
+                // Which rows are first is asked by a limit, here or above.
+                let here = [Scope::new(node.input.schema(), &columns)];
+                let keys = node.expr.iter().map(|key| &key.expr);
+                let links = self.conditions(keys, Indirect::Sort, Names::new(&here, outer))?;
+                link(&mut columns, &links);
+                Ok(columns)
             }
             LogicalPlan::Limit(node) => {
                 let mark = self.common.mark();
@@ -115,7 +120,7 @@ impl Walker<'_> {
         Ok(list.into_columns())
     }
 
-    pub(super) fn depends_on(
+    fn depends_on(
         &mut self,
         expr: &Expr,
         how: Indirect,
@@ -124,15 +129,6 @@ impl Walker<'_> {
         let traced = self.expression(expr, names)?;
         self.depends(&traced, how);
         Ok(())
-    }
-
-    pub(super) fn depends_on_keys(
-        &mut self,
-        keys: &[SortExpr],
-        how: Indirect,
-        names: Names<'_>,
-    ) -> Result<(), EngineError> {
-        keys.iter().try_for_each(|key| self.depends_on(&key.expr, how, names))
     }
 
     fn depends_on_all(&mut self, columns: &[Traced], how: Indirect) {
@@ -215,9 +211,11 @@ impl Walker<'_> {
         self.depends_on_all(&columns, Indirect::GroupBy);
         match node.group_expr.as_slice() {
             [Expr::GroupingSet(_)] => {
-                // In some rows, all have been put together.
+                // In some rows, all have been put together; which keys are null says of which set a row is.
                 self.common.mix(mark);
-                columns.push(Traced::default());
+                let set = Source::of(&node.group_expr);
+                columns.iter_mut().for_each(|key| key.sources.extend([set]));
+                columns.push(Traced::of(set));
             }
             _ => self.common.keep(mark, &columns),
         }
@@ -249,15 +247,18 @@ impl Walker<'_> {
         Ok(columns)
     }
 
-    /// Whatever the kind of join, which rows there are depends on its keys, and so does where the
-    /// columns of a side are null.
+    /// Whatever the kind of join, which rows there are depends on its keys. Where the columns of a side
+    /// are null, nothing there was found, and so they tell of what decides there.
     fn join(&mut self, node: &Join, outer: &Outer<'_>) -> Columns {
         let before_left = self.common.mark();
-        let mut left = self.columns(&node.left, outer)?;
+        let (mut left, decides_left) =
+            self.with_deciding(|walker| walker.columns(&node.left, outer))?;
         left.iter_mut().for_each(|column| column.move_into(Source::of(&node.left)));
         let before_right = self.common.mark();
         let left_scope = Scope::new(node.left.schema(), &left);
-        let mut right = self.columns(&node.right, &outer.beside(left_scope))?;
+        let beside = outer.beside(left_scope);
+        let (mut right, decides_right) =
+            self.with_deciding(|walker| walker.columns(&node.right, &beside))?;
         right.iter_mut().for_each(|column| column.move_into(Source::of(&node.right)));
         match node.join_type {
             JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {}
@@ -270,13 +271,20 @@ impl Walker<'_> {
             }
         }
         let here = [left_scope, Scope::new(node.right.schema(), &right)];
-        let [told_left, told_right] = self.across(node, &here, outer)?;
+        let Across { told: [told_left, told_right], asks: [asks_left, asks_right] } =
+            self.across(node, &here, outer)?;
         let mark = || {
             let mut mark = Traced::of(Source::of(node));
             mark.tell_of(&told_left);
             mark.tell_of(&told_right);
             mark
         };
+        if matches!(node.join_type, JoinType::Right | JoinType::Full) {
+            left.iter_mut().for_each(|column| column.tells_of.extend(&decides_left));
+        }
+        if matches!(node.join_type, JoinType::Left | JoinType::Full) {
+            right.iter_mut().for_each(|column| column.tells_of.extend(&decides_right));
+        }
         Ok(match node.join_type {
             JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full => {
                 left.iter_mut().for_each(|column| column.tell_of(&told_left));
@@ -284,9 +292,12 @@ impl Walker<'_> {
                 left.extend(right);
                 left
             }
-            // What only asks whether there is another row is about which rows there are.
-            JoinType::LeftSemi | JoinType::LeftAnti => left,
-            JoinType::RightSemi | JoinType::RightAnti => right,
+            JoinType::LeftSemi | JoinType::LeftAnti => {
+                found_by(left, asks_left, &told_left, &decides_right)
+            }
+            JoinType::RightSemi | JoinType::RightAnti => {
+                found_by(right, asks_right, &told_right, &decides_left)
+            }
             // Whether the other side has a row.
             JoinType::LeftMark => with(left, mark()),
             JoinType::RightMark => with(right, mark()),
@@ -303,10 +314,23 @@ impl Walker<'_> {
         for key in &node.on_expr {
             self.depends_on(key, Indirect::GroupBy, names)?;
         }
-        if let Some(keys) = &node.sort_expr {
-            self.depends_on_keys(keys, Indirect::Sort, names)?;
+        // Which row of a group is there is what the others of its columns tell, as of `first_value`.
+        let mut first = Traced::default();
+        let orders = node.sort_expr.iter().flatten().map(|key| &key.expr);
+        for key in orders {
+            let order = self.expression(key, names)?;
+            self.depends(&order, Indirect::Sort);
+            if !node.on_expr.contains(key) {
+                first.tell_of(&order);
+                first.sources.extend(order.sources);
+            }
         }
-        self.each(&node.select_expr, names)
+        let mut columns = self.each(&node.select_expr, names)?;
+        let chosen = columns.iter_mut().zip(&node.select_expr);
+        for (column, _) in chosen.filter(|(_, expr)| !node.on_expr.contains(expr)) {
+            column.add(&first, Direct::Identity);
+        }
+        Ok(columns)
     }
 
     /// What is found once more may be made of what was found before: until nothing is added.
@@ -336,16 +360,22 @@ impl Walker<'_> {
         for (list, _) in &node.list_type_columns {
             self.depends(&input[*list], Indirect::Join);
         }
-        let lists = node.list_type_columns.iter().map(|(place, _)| place);
-        let taken_apart: Vec<&usize> = lists.chain(&node.struct_type_columns).collect();
+        let lists: Vec<&usize> = node.list_type_columns.iter().map(|(place, _)| place).collect();
         let mut columns = List::default();
         for place in &node.dependency_indices {
-            let kind = match taken_apart.contains(&place) {
+            let kind = match lists.contains(&place) || node.struct_type_columns.contains(place) {
                 true => Direct::Transformation,
                 false => Direct::Identity,
             };
             let mut column = Traced::default();
             column.add(&input[*place], kind);
+            // Which element it is hangs on more than the row that has the list.
+            if lists.contains(&place) {
+                if column.sources.len() < 2 {
+                    column.sources.clear();
+                }
+                column.sources.insert(Source::of(node));
+            }
             columns.push(column)?;
         }
         Ok(columns.into_columns())
@@ -362,6 +392,23 @@ impl Walker<'_> {
         }
         Ok(columns)
     }
+}
+
+/// What only asks whether there is another row is about which rows there are, unless what it `asks` with
+/// is of several sources, or of none: then it finds a value.
+fn found_by(
+    mut columns: Vec<Traced>,
+    asks: Asks,
+    told: &Traced,
+    deciding: &BTreeSet<Origin>,
+) -> Vec<Traced> {
+    if asks.finds_values() {
+        for column in &mut columns {
+            column.tell_of(told);
+            column.tells_of.extend(deciding);
+        }
+    }
+    columns
 }
 
 /// Values that were computed over `rows`: how many of them there are is in each, and tells of what they

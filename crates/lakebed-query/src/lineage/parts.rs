@@ -228,6 +228,12 @@ impl<'a> Names<'a> {
         found.ok_or_else(|| missing(column))
     }
 
+    /// What a query within the expression calls a column around it.
+    pub(super) fn nearest(&self, column: &Column) -> Result<&'a Traced, EngineError> {
+        let found = self.here.iter().find_map(|scope| scope.find(column));
+        found.map_or_else(|| self.outer_column(column), Ok)
+    }
+
     /// For a query within the expression.
     pub(super) fn within(&self) -> Outer<'a> {
         let around = self.outer.around.iter().chain(self.here).copied().collect();

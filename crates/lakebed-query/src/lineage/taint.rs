@@ -275,8 +275,6 @@ const CORPUS: &[&str] = &[
     "SELECT note AS x FROM a.b UNION SELECT kind FROM a.n",
     "SELECT note AS x FROM a.b INTERSECT SELECT kind FROM a.n",
     "SELECT note AS x FROM a.b EXCEPT SELECT kind FROM a.n",
-    "SELECT note AS x FROM a.b INTERSECT ALL SELECT kind FROM a.n",
-    "SELECT note AS x FROM a.b EXCEPT ALL SELECT kind FROM a.n",
     "WITH c AS (SELECT id, amount * 2 AS d, note FROM a.b) SELECT x.d, y.note FROM c x JOIN c y ON x.id = y.d",
     "WITH c AS (SELECT id AS x, region AS r FROM a.b), d AS (WITH e AS (SELECT r AS y FROM c) SELECT y AS z FROM e) SELECT z FROM d",
     "SELECT id, (SELECT max(amount) FROM a.b) AS m FROM a.n",

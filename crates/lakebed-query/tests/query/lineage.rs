@@ -230,6 +230,77 @@ async fn p7_columns_tell_of_what_they_were_joined_by() {
     .await;
 }
 
+/// P7: what is null where nothing was found, chosen among others or found among values says by what.
+#[tokio::test(flavor = "multi_thread")]
+async fn p7_columns_tell_of_what_they_were_found_by() {
+    check_told_beside(&[
+        // Whether the other side has a row.
+        (
+            "SELECT o.id, h.big FROM l.o o LEFT JOIN (SELECT id AS k, true AS big FROM l.o WHERE price > 10) h \
+             ON h.k = o.id",
+            &["id < l.o.id", "big < l.o.id, l.o.price"],
+        ),
+        (
+            "SELECT h.big, o.id FROM (SELECT id AS k, true AS big FROM l.o WHERE price > 10) h RIGHT JOIN l.o o \
+             ON h.k = o.id",
+            &["big < l.o.id, l.o.price", "id < l.o.id"],
+        ),
+        (
+            "SELECT o.id, t.one FROM l.o o LEFT JOIN LATERAL (SELECT 1 AS one WHERE o.price > 10) t ON true",
+            &["one < l.o.price"],
+        ),
+        // Which element of a list.
+        (
+            "SELECT id, x FROM (SELECT *, unnest(range(1, 9)) AS x FROM l.o) t WHERE x = units",
+            &["x < l.o.units"],
+        ),
+        ("SELECT id, tag FROM (SELECT id, unnest(tags) AS tag FROM l.n) t WHERE tag = 'new'", &[]),
+        // Which row of a group, and which rows are first.
+        (
+            "SELECT DISTINCT ON (o.id) o.id, s.value FROM l.o o CROSS JOIN generate_series(1, 9) s \
+             ORDER BY o.id, abs(s.value - o.units)",
+            &["value < l.o.units"],
+        ),
+        (
+            "SELECT o.id, s.value FROM l.o o CROSS JOIN generate_series(1, 9) s \
+             ORDER BY abs(s.value - o.units) LIMIT 1",
+            &["value < l.o.units"],
+        ),
+        // Of which grouping set.
+        (
+            "SELECT region, g FROM (SELECT region, grouping(region) AS g, max(price) AS m FROM l.o \
+             GROUP BY GROUPING SETS ((region), ())) t WHERE g = CASE WHEN m > 4 THEN 1 ELSE 0 END",
+            &["region < l.o.price", "g < l.o.price"],
+        ),
+        // Whether a value that was made up, or one beside another, is there.
+        (
+            "SELECT s.value FROM generate_series(1, 9) s WHERE s.value IN (SELECT o.units FROM l.o o)",
+            &["value < l.o.units"],
+        ),
+        (
+            "SELECT o.id, s.value FROM l.o o CROSS JOIN generate_series(1, 9) s \
+             WHERE s.value IN (SELECT b.units FROM l.o b WHERE b.id = o.id)",
+            &["id < l.o.id, l.o.units", "value < l.o.id, l.o.units"],
+        ),
+        (
+            "SELECT o.id, s.value FROM l.o o CROSS JOIN generate_series(1, 9) s \
+             WHERE EXISTS (SELECT 1 FROM l.o b WHERE b.id = o.id AND b.units = s.value)",
+            &["id < l.o.id, l.o.units", "value < l.o.id, l.o.units"],
+        ),
+        (
+            "SELECT value FROM generate_series(1, 9) INTERSECT SELECT units FROM l.o",
+            &["value < l.o.units"],
+        ),
+        (
+            "SELECT o.id, s.value FROM l.o o CROSS JOIN generate_series(1, 9) s \
+             INTERSECT SELECT id, units FROM l.o",
+            &["id < l.o.id, l.o.units", "value < l.o.id, l.o.units"],
+        ),
+        ("SELECT id, units FROM l.o INTERSECT SELECT id, boss FROM l.c", &[]),
+    ])
+    .await;
+}
+
 /// P7: what is computed by an order says what the order is of, and the answer of a query what it asked.
 #[tokio::test(flavor = "multi_thread")]
 async fn p7_values_tell_of_what_they_are_ordered_by_and_asked_for() {
@@ -531,8 +602,8 @@ async fn rows_of_several_queries() {
             &["region = l.o.region identity", "rows: l.c.region join, l.o.region join+groupby"],
         ),
         (
-            "SELECT region FROM l.o EXCEPT ALL SELECT region FROM l.c",
-            &["region = l.o.region identity", "rows: l.c.region join, l.o.region join"],
+            "SELECT region FROM l.o EXCEPT SELECT region FROM l.c",
+            &["region = l.o.region identity", "rows: l.c.region join, l.o.region join+groupby"],
         ),
         ("VALUES (1, 'a'), (2, 'b')", &["column1 =", "column2 ="]),
         ("SELECT n FROM generate_series(1, 3) AS s(n)", &["n ="]),

@@ -4,7 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use arrow::{
     array::{
-        Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+        Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, Time64MicrosecondArray,
+        TimestampMicrosecondArray,
     },
     util::display::{ArrayFormatter, FormatOptions},
 };
@@ -57,6 +58,28 @@ async fn lake() -> World {
     )
     .unwrap();
     world.table("geo.regions", &regions, &[names]).await;
+    let readings = schema(&[("id", DataType::Long), ("value", DataType::Double)]);
+    let values = RecordBatch::try_new(
+        Arc::new(lakebed_ingest::arrow_schema(&readings)),
+        vec![
+            Arc::new(Int64Array::from(vec![1, 2, 3])),
+            Arc::new(Float64Array::from(vec![1.5, f64::NAN, 2.5])),
+        ],
+    )
+    .unwrap();
+    world.table("lab.readings", &readings, &[values]).await;
+    let hours = schema(&[("id", DataType::Long), ("opens", DataType::Time)]);
+    let minutes = |minutes: i64| minutes * 60_000_000;
+    let opens = [Some(minutes(8 * 60 + 30)), Some(minutes(9 * 60)), Some(minutes(17 * 60)), None];
+    let values = RecordBatch::try_new(
+        Arc::new(lakebed_ingest::arrow_schema(&hours)),
+        vec![
+            Arc::new(Int64Array::from(vec![1, 2, 3, 4])),
+            Arc::new(Time64MicrosecondArray::from(opens.to_vec())),
+        ],
+    )
+    .unwrap();
+    world.table("shop.hours", &hours, &[values]).await;
     world
 }
 

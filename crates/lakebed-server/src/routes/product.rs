@@ -5,7 +5,7 @@ use http::HeaderMap;
 use lakebed_api::{
     BuildList, BuildRequest, IngestResponse, Job, Line, ProductAnswer, ProductList, ProductSummary,
 };
-use lakebed_core::{DatasetName, LockedInput};
+use lakebed_core::{DatasetName, LockedInput, StageName};
 use lakebed_service::{self as service, BUILD, NewJob};
 use serde::{Deserialize, Serialize};
 
@@ -183,14 +183,16 @@ impl Build {
     }
 }
 
-fn summary(product: service::SeenProduct) -> ProductSummary {
-    let readable = product.newest.as_ref().filter(|newest| newest.is_readable);
+fn summary(mut product: service::SeenProduct) -> ProductSummary {
+    // The newest is the head of `raw`, always.
+    product.heads.remove(&StageName::raw());
     ProductSummary {
-        links: of_product(&product.name, readable.map(|newest| newest.record.number)),
+        links: of_product(&product.name, product.newest.as_ref()),
         product: product.name,
         owner: product.declared.owner.to_string(),
         purpose: product.declared.purpose,
         served: product.declared.served,
         newest: product.newest.map(|newest| convert::version(newest.record, newest.is_readable)),
+        heads: convert::heads(product.heads),
     }
 }

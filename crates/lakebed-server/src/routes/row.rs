@@ -74,10 +74,12 @@ use crate::{
                     `rel=\"successor-version\"`: what is there to be read instead"),
                 ("lakebed-version" = u64, description = "The version's number"),
                 ("lakebed-as-of" = String, description = "When that was committed"),
-                ("lakebed-stale" = String, description = "`true` where an input has another version \
-                    by now, or the contract promises newer rows; `false` is for those who may know of \
-                    all that the product is made of, and absent is unknown"),
-                ("lakebed-stale-because" = String, description = "`inputs`, `contract`, or both"),
+                ("lakebed-stale" = String, description = "`true` where the product is declared with \
+                    another statement or order by now, an input has another version, or the contract \
+                    promises newer rows; `false` is for those who may know of all that the product is \
+                    made of, and absent is unknown"),
+                ("lakebed-stale-because" = String,
+                    description = "`statement`, `inputs`, `contract`, or several"),
             )
         ),
         BadRequest, NotFound, NotAcceptable, TooMany, Changes, Always

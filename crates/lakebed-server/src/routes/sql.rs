@@ -80,9 +80,11 @@ enum Int64Query {
                 ("lakebed-as-of" = String, description = "Of a statement that reads products: when \
                     the oldest version of one was committed"),
                 ("lakebed-stale" = String, description = "Of a statement that reads products: `true` \
-                    where an input of one has another version by now, or its contract promises newer \
-                    rows; absent for those who may not know what they are made of"),
-                ("lakebed-stale-because" = String, description = "`inputs`, `contract`, or both"),
+                    where one is declared with another statement or order by now, an input of one has \
+                    another version, or its contract promises newer rows; absent for those who may not \
+                    know what they are made of"),
+                ("lakebed-stale-because" = String,
+                    description = "`statement`, `inputs`, `contract`, or several"),
             )
         ),
         BadBody, NotFound, NotAcceptable, TooMany, Changes, Always

@@ -27,6 +27,34 @@ fn event(door: &Door, run: &str) -> Value {
 
 const RUN: &str = "3f5e83fa-3480-44ff-99c5-ff943904e5e8";
 
+/// What others told stands beside the dataset that it was told of: up what it was made of, down what was
+/// made of it.
+#[tokio::test]
+async fn what_others_told_stands_in_lineage_and_impact() {
+    let door = Door::remote().await;
+    door.test.ingest("sales.orders", "orders.csv", "a\n1\n").await.unwrap();
+    let path = "/v1/datasets/sales/orders";
+    let before = door.get(&format!("{path}/lineage")).await.json();
+    assert!(before["versions"][0].get("external").is_none());
+    let mut down = event(&door, "3f5e83fa-3480-44ff-99c5-ff943904e5e9");
+    let (inputs, outputs) = (down["inputs"].take(), down["outputs"].take());
+    (down["inputs"], down["outputs"]) = (outputs, inputs);
+    for event in [event(&door, RUN), event(&door, RUN), down] {
+        assert_eq!(door.post("/api/v1/lineage", event).await.status, 201);
+    }
+    for question in ["lineage", "lineage?direction=down"] {
+        let told = door.get(&format!("{path}/{question}")).await.json();
+        let external = told["versions"][0]["external"].as_array().unwrap();
+        assert_eq!(external.len(), 1, "{question}");
+        let node = &external[0];
+        assert_eq!((&node["namespace"], &node["name"]), (&json!("s3://bucket"), &json!("a b/c")));
+        assert_eq!(node["job"], "j");
+    }
+    let impact = door.get(&format!("{path}/impact")).await.json();
+    assert_eq!(impact["external"].as_array().unwrap().len(), 1);
+    assert_eq!(impact["external"][0]["name"], "a b/c");
+}
+
 #[tokio::test]
 async fn events_are_taken_and_shown() {
     let door = Door::remote().await;

@@ -240,6 +240,50 @@ async fn pages_are_of_one_version() {
     assert_eq!(product["as_of"], newest.header("lakebed-as-of"));
 }
 
+/// What was made of another statement, or in another order, is stale wherever that is told. Whoever may
+/// not know how a product is declared is told neither that nor that nothing is stale.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_declared_anew_is_stale() {
+    let world = World::new().await;
+    let told = async |who: &str| {
+        let rows = world.rows(who, &[]).await;
+        let product = world.get(who, "/v1/products/shop/sales").await.json();
+        let report = world.get(who, "/v1/report").await.json();
+        let is_stale = |found: &Value| found["dataset"] == "shop.sales" && found["kind"] == "stale";
+        let is_reported = report["findings"].as_array().unwrap().iter().any(is_stale);
+        let because = rows.header("lakebed-stale-because").to_owned();
+        (rows.header("lakebed-stale").to_owned(), because, product["stale"].clone(), is_reported)
+    };
+    let is = |stale: &str, because: &str, why: Value, is_reported: bool| {
+        (stale.to_owned(), because.to_owned(), why, is_reported)
+    };
+    let unknown = is("", "", Value::Null, false);
+    assert_eq!(told("alice").await, is("false", "", json!([]), false));
+    let mut anew = products();
+    anew["shop.sales"]["sql"] = json!("SELECT * FROM raw.sales WHERE id > 1");
+    world.apply(anew.clone(), policies()).await.unwrap();
+    assert_eq!(told("alice").await, is("true", "statement", json!(["statement"]), true));
+    assert_eq!(told("bob").await, unknown);
+    world.ingest(&SALES.replace("s-two", "s-new")).await;
+    let both = is("true", "statement, inputs", json!(["statement", "inputs"]), true);
+    assert_eq!(told("alice").await, both);
+    world.build().await;
+    assert_eq!(told("alice").await, is("false", "", json!([]), false));
+    anew["shop.sales"]["order_by"] = json!(["id"]);
+    world.apply(anew.clone(), policies()).await.unwrap();
+    assert_eq!(told("alice").await, is("true", "statement", json!(["statement"]), true));
+    // She may read all of it, and know what it is made of by name: not how it is declared.
+    let mut grants: Vec<Value> = serde_json::from_str(GRANTS).unwrap();
+    for (may, namespace) in [("read", "shop"), ("discover", "raw")] {
+        let on = json!({ "namespace": namespace });
+        grants.push(json!({ "to": "dora", "may": [may], "on": on, "from_stage": "raw" }));
+    }
+    for products in [anew, products()] {
+        world.apply_with(Value::from(grants.clone()), products, json!([])).await.unwrap();
+        assert_eq!(told("dora").await, unknown);
+    }
+}
+
 /// SQL says as of when the products are that it reads, as rows do: to those who may know.
 #[tokio::test(flavor = "multi_thread")]
 async fn sql_says_how_old_products_are() {
@@ -430,8 +474,8 @@ id,ts,tz,d,f,id.eq
     let mut products = products();
     products["shop.times"] = json!({
         "owner": "carol", "purpose": "What is rare", "input_stage": "raw",
-        "sql": "SELECT id, ts, tz, CAST(d AS DOUBLE) AS d, CAST(f AS REAL) AS f, \"id.eq\" \
-            FROM raw.times",
+        "sql": "SELECT id, ts, tz, CAST(d AS DOUBLE) AS d, CAST(f AS REAL) AS f, \"id.eq\", \
+            CAST(CASE id WHEN 1 THEN '09:00:00' WHEN 2 THEN '17:30:00.5' END AS TIME) AS t FROM raw.times",
     });
     world.apply(products, policies()).await.unwrap();
     let headers = ["content-type: application/json"];
@@ -468,6 +512,13 @@ async fn filters_take_every_value_of_a_column() {
         ("d", "-Infinity", &[2]),
         ("d.gt", "1", &[1, 3, 4]),
         ("d.in", "NaN,1.5,-Infinity", &[1, 2, 4]),
+        ("t", "09:00", &[1]),
+        ("t.ne", "09:00:00", &[2]),
+        ("t.ge", "17:30:00.5", &[2]),
+        ("t.lt", "17:30:00.5", &[1]),
+        ("t.le", "17:30:00.5", &[1, 2]),
+        ("t.gt", "09:00", &[2]),
+        ("t.in", "17:30:00.5,09:00", &[1, 2]),
         ("f", "NaN", &[1]),
         ("f.gt", "1.5", &[1, 3]),
         ("f.in", "Infinity,NaN", &[1, 3]),
@@ -692,6 +743,38 @@ async fn declared_queries_are_endpoints() {
     }
 }
 
+/// P7: a value that a query has no answer to is blamed on no policy, and the engine's words for it may tell
+/// of the statement. What a policy keeps is for no value.
+#[tokio::test(flavor = "multi_thread")]
+async fn p7_a_wrong_value_is_not_blamed_on_a_policy() {
+    let world = World::new().await;
+    let number = || json!({ "n": { "type": "long" } });
+    let query = |sql: &str| json!({ "purpose": "x", "sql": sql, "parameters": number() });
+    let mut products = products();
+    let queries = &mut products["shop.sales"]["queries"];
+    queries["some"] = query("SELECT id FROM shop.sales ORDER BY id LIMIT $n");
+    queries["hidden"] = query("SELECT secret FROM shop.sales LIMIT $n");
+    world.apply(products, policies()).await.unwrap();
+    let ask = async |who: &str, query: &str| {
+        world.get(who, &format!("/v1/products/shop/sales/queries/{query}")).await
+    };
+    for who in ["alice", "bob"] {
+        let rows = ask(who, "some?n=3").await.json()["rows"].clone();
+        assert_eq!(rows.as_array().unwrap().len(), 3, "{who}");
+    }
+    let hers = ask("alice", "some?n=-1").await;
+    assert_eq!(hers.status, 400);
+    assert!(hers.text().contains("LIMIT"), "{}", hers.text());
+    let his = ask("bob", "some?n=-1").await;
+    assert_eq!(his.code(), is(400, "invalid-value"));
+    assert!(!his.text().contains("LIMIT") && !his.text().contains("policy"), "{}", his.text());
+    for query in ["hidden?n=3", "hidden?n=-1"] {
+        let refused = ask("bob", query).await;
+        assert_eq!(refused.code(), is(403, "forbidden"), "{query}");
+        assert!(!refused.text().contains("secret"), "{}", refused.text());
+    }
+}
+
 /// A value has exactly the type of its parameter, wherever it stands in the statement.
 #[tokio::test(flavor = "multi_thread")]
 async fn values_of_declared_queries_have_their_types() {
@@ -757,6 +840,7 @@ async fn values_of_declared_queries_have_their_types() {
         ("double", "1", "Float64"),
         ("decimal(9,2)", "1", "Decimal128(9, 2)"),
         ("date", "2024-01-01", "Date32"),
+        ("time", "09:30", "Time64(µs)"),
         ("timestamp", "2024-01-01T00:00:00", "Timestamp(µs)"),
         ("timestamptz", "2024-01-01T00:00:00Z", "Timestamp(µs, \"UTC\")"),
     ];
@@ -946,6 +1030,39 @@ async fn the_document_names_what_its_reader_may_ask() {
     assert_eq!(world.get("stranger", at).await.code(), is(404, "not-found"));
     assert_eq!(world.get("gus", at).await.code(), is(403, "forbidden"));
     insta::assert_json_snapshot!(document);
+}
+
+/// Before the first build there is nothing to be led to but builds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_product_that_was_never_built_leads_to_no_rows() {
+    let world = World::new().await;
+    let mut products = products();
+    products["shop.later"] = json!({
+        "owner": "carol", "purpose": "What comes later", "input_stage": "raw",
+        "sql": "SELECT id FROM raw.sales",
+    });
+    world.apply(products, json!([])).await.unwrap();
+    let at = "/v1/products/shop/later";
+    let linked = async || {
+        let product = world.get("carol", at).await.json();
+        let list = world.get("carol", "/v1/products").await.json();
+        assert_eq!(list["products"][0]["product"], "shop.later");
+        assert_eq!(list["products"][0]["links"], product["links"]);
+        let mut names = Vec::new();
+        for (name, path) in product["links"].as_object().unwrap() {
+            let answer = world.get("carol", path.as_str().unwrap()).await;
+            assert_eq!(answer.status, 200, "{name}: {path}");
+            names.push(name.clone());
+        }
+        names.sort();
+        names
+    };
+    assert_eq!(linked().await, ["builds", "self"]);
+    let headers = ["content-type: application/json"];
+    let built = call(&world.door("carol"), "POST", &format!("{at}/builds"), &headers, "{}").await;
+    built.json();
+    let all = ["builds", "dataset", "newest", "openapi", "rows", "self", "versions"];
+    assert_eq!(linked().await, all);
 }
 
 /// From a product to the bytes that came: every address is one that an answer gave.

@@ -7,6 +7,7 @@
 //! of a dataset. The limits count what is told, so that nobody learns from a cut what was left out.
 
 mod event;
+mod external;
 mod sight;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -21,6 +22,7 @@ use crate::{
     reads::{Asked, ReadVersion, Reading},
 };
 
+pub use external::ExternalNode;
 pub(crate) use sight::{Columns, Sees};
 
 /// How many versions are told at once.
@@ -76,6 +78,9 @@ pub struct LineageVersion {
     pub originals: Vec<SourceEntry>,
     /// How many they are.
     pub original_count: u64,
+    /// What pipelines elsewhere told of its dataset: with the first of its versions, where no column was
+    /// asked for.
+    pub external: Vec<ExternalNode>,
 }
 
 /// That a version was computed from another.
@@ -157,7 +162,10 @@ impl Lake {
         while let Some((place, columns)) = walk.next.pop_front() {
             walk.step(place, &columns).await?;
         }
-        let answer = walk.finish(snapshot).await?;
+        let mut answer = walk.finish(snapshot).await?;
+        if column.is_none() {
+            self.add_external(ctx, &mut answer.versions, *direction).await?;
+        }
         reading.about(|intent| {
             let readable = answer.versions.iter().filter(|version| version.is_readable);
             intent.versions = readable.map(|version| whole(&version.record)).collect();
@@ -343,7 +351,15 @@ impl<'a> Walk<'a> {
                 true => lake.originals(&record).await?,
                 false => (Vec::new(), 0),
             };
-            told.push(LineageVersion { record, is_readable, columns, originals, original_count });
+            let external = Vec::new();
+            told.push(LineageVersion {
+                record,
+                is_readable,
+                columns,
+                originals,
+                original_count,
+                external,
+            });
         }
         Ok(LineageAnswer { snapshot, versions: told, edges: edges.into_values().collect(), is_cut })
     }

@@ -1,9 +1,10 @@
 //! As of when a product's data is, and whether it is stale.
 //!
-//! A version is as of its commit, and what reads several as of the oldest of them. It is stale when
-//! something that it was made of means another version now, or when its contract promises rows that
-//! are newer. Both tell of what it is made of: they are for those who may see that, and only as far as
-//! they may. That nothing is stale is said to those alone who may know all that decides it.
+//! A version is as of its commit, and what reads several as of the oldest of them. It is stale when its
+//! product is declared anew, when something that it was made of means another version now, or when its
+//! contract promises rows that are newer. All of it tells of what it is made of: it is for those who may
+//! see that, and only as far as they may. That nothing is stale is said to those alone who may know all
+//! that decides it.
 
 use std::collections::BTreeSet;
 
@@ -27,6 +28,8 @@ pub struct Age {
 pub enum Staleness {
     /// It is served live, and cannot be computed now.
     NotComputed,
+    /// Its product is declared with another statement, or another order, by now.
+    Statement,
     /// An input has another version by now.
     Inputs,
     /// Its contract promises newer rows.
@@ -39,6 +42,7 @@ impl Staleness {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NotComputed => "not-computed",
+            Self::Statement => "statement",
             Self::Inputs => "inputs",
             Self::Contract => "contract",
         }
@@ -117,6 +121,12 @@ impl Lake {
             let derivation = self.inner.cache.derivation(&self.inner.store, object).await?;
             is_known &=
                 derivation.inputs.iter().all(|input| rights.discovers(&input.reference.dataset));
+            match (is_declared_anew(product, &derivation), self.is_told(rights, name, product)) {
+                (false, _) => {}
+                (true, true) => stale.push(Staleness::Statement),
+                // How it is declared is not for them.
+                (true, false) => is_known = false,
+            }
             if !self.moved_inputs(rights, &derivation, product).await?.is_empty() {
                 stale.push(Staleness::Inputs);
             }
@@ -182,4 +192,11 @@ impl Lake {
         });
         Ok(moved.collect())
     }
+}
+
+/// Whether a version that was made like this is not what its product declares by now. What is served live
+/// follows what is declared.
+pub(crate) fn is_declared_anew(product: &Product, derivation: &Derivation) -> bool {
+    let is_same = derivation.sql == product.sql && derivation.order_by == product.order_by;
+    product.served != Served::Live && !is_same
 }

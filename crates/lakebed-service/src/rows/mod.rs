@@ -18,6 +18,7 @@ use lakebed_core::{
 };
 use lakebed_govern::Rights;
 
+pub(crate) use age::is_declared_anew;
 pub use age::{Age, Staleness};
 pub use query::QueryOfProduct;
 pub(crate) use query::check_queries;

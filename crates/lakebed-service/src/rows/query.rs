@@ -57,7 +57,7 @@ impl Lake {
             Err(Error::Engine(EngineError::Invalid { .. } | EngineError::Failed { .. }))
                 if !rights.reads(name) =>
             {
-                return Err(not_for_you(name, query));
+                return Err(self.unanswered(ctx, name, query, declared).await?);
             }
             Err(error) => return Err(self.unbuilt(name, &product, error).await?),
         };
@@ -65,31 +65,67 @@ impl Lake {
         Ok(QueryOfProduct { answer, notice })
     }
 
+    /// What is said to whoever may not read all of a product, where a query of it has no answer: that
+    /// their values are to blame, if it has one for them with others.
+    ///
+    /// P7: what they see of the product decides that, and nothing else.
+    async fn unanswered(
+        &self,
+        ctx: &Ctx,
+        name: &DatasetName,
+        query: &str,
+        declared: &ProductQuery,
+    ) -> Result<Error> {
+        let Ok(prepared) = self.inner.engine.prepare(&declared.sql) else {
+            return Ok(not_for_you(name, query));
+        };
+        let found = self.resolve_rows(ctx, &references_of(&prepared)).await?;
+        let has_answer = match self.seen_tables(ctx, &prepared, &found).await? {
+            Some(seen) => self.can_be_planned(declared, &prepared, seen).await?,
+            None => false,
+        };
+        Ok(match has_answer && !declared.parameters.is_empty() {
+            true => no_answer_to_values(name, query),
+            false => not_for_you(name, query),
+        })
+    }
+
     /// Whether what is kept from the asker leaves a query an answer: planned, not run.
     pub(super) async fn has_answer(&self, ctx: &Ctx, query: &ProductQuery) -> Result<bool> {
         let prepared = self.inner.engine.prepare(&query.sql)?;
         let references = references_of(&prepared);
         // Of what cannot be read now, nothing is known to be kept from them.
-        let Ok(RowsFound { resolution, in_force, .. }) = self.resolve_rows(ctx, &references).await
-        else {
-            return Ok(true);
+        let Ok(found) = self.resolve_rows(ctx, &references).await else { return Ok(true) };
+        let Some(seen) = self.seen_tables(ctx, &prepared, &found).await? else {
+            return Ok(false);
         };
-        let mut seen = Vec::new();
-        for TableRef { reference, part } in &prepared.references {
-            for resolved in resolution.versions.iter().filter(|r| r.reference == *reference) {
-                match self.bind(ctx, resolved, *part, &in_force).await {
-                    Ok(table) => seen.push(table),
-                    Err(Error::Forbidden { .. }) => return Ok(false),
-                    Err(error) => return Err(error),
-                }
-            }
-        }
         if self.can_be_planned(query, &prepared, seen).await? {
             return Ok(true);
         }
         // What fails for everybody is no matter of what is kept from one.
-        let whole = self.bind_all(&prepared, &resolution.versions).await?;
+        let whole = self.bind_all(&prepared, &found.resolution.versions).await?;
         Ok(!self.can_be_planned(query, &prepared, whole).await?)
+    }
+
+    /// The tables of a statement, as the asker may see them; none where one of them is not for them.
+    async fn seen_tables(
+        &self,
+        ctx: &Ctx,
+        prepared: &Prepared,
+        found: &RowsFound,
+    ) -> Result<Option<Vec<BoundTable>>> {
+        let RowsFound { resolution, in_force, .. } = found;
+        let mut seen = Vec::new();
+        for TableRef { reference, part } in &prepared.references {
+            for resolved in resolution.versions.iter().filter(|r| r.reference == *reference) {
+                match self.bind(ctx, resolved, *part, in_force).await {
+                    Ok(table) => seen.push(table),
+                    Err(Error::Forbidden { .. }) => return Ok(None),
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(Some(seen))
     }
 
     async fn can_be_planned(
@@ -248,6 +284,18 @@ fn no_query(product: &DatasetName, query: &str) -> Error {
     Error::NotFound {
         message: format!("`{product}` has no query `{}`", shown(query)),
         hint: Some("its `openapi.json` lists them".to_owned()),
+    }
+}
+
+/// The engine's own words may tell of the statement, which is not theirs.
+fn no_answer_to_values(product: &DatasetName, query: &str) -> Error {
+    Error::Invalid {
+        code: "invalid-value",
+        message: format!(
+            "query `{query}` of `{product}` has no answer to the values that its parameters were given, \
+             or have by default"
+        ),
+        hint: Some("give others; its `openapi.json` says what they are".to_owned()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! A question as a statement: names are quoted in one place, values are parameters.
 
-use lakebed_core::{DataType, DatasetRef, Field};
+use lakebed_core::{DatasetRef, Field};
 use serde_json::Value;
 
 use super::{
@@ -54,7 +54,7 @@ fn test(condition: &Condition<'_>, values: &mut Vec<Value>) -> String {
         values.push(value.clone());
         typed(&column.data_type, value, &format!("${}", values.len()))
     };
-    let told = match test {
+    match test {
         Test::Compare(sign, value) => format!("{} {sign} {}", name(column), place(value)),
         Test::In(list) => {
             let list: Vec<_> = list.iter().map(place).collect();
@@ -62,26 +62,6 @@ fn test(condition: &Condition<'_>, values: &mut Vec<Value>) -> String {
         }
         Test::IsNull(true) => format!("{} IS NULL", name(column)),
         Test::IsNull(false) => format!("{} IS NOT NULL", name(column)),
-    };
-    match matches!(column.data_type, DataType::Float | DataType::Double) && takes_nan(test) {
-        true => format!("({told} OR isnan({}))", name(column)),
-        false => told,
-    }
-}
-
-/// Whether NaN passes a test of floats, and could be missed: it is greater than every other, and the
-/// bounds that are kept of files leave it out.
-fn takes_nan(test: &Test) -> bool {
-    let is_nan = |value: &Value| value.as_str() == Some("NaN");
-    match test {
-        Test::Compare(sign, value) => match *sign {
-            ">=" => true,
-            "=" => is_nan(value),
-            ">" | "<>" => !is_nan(value),
-            _ => false,
-        },
-        Test::In(list) => list.iter().any(is_nan),
-        Test::IsNull(_) => false,
     }
 }
 

@@ -10,12 +10,13 @@ use std::{
     time::Duration,
 };
 
+use arrow::datatypes::{DataType, Field, IntervalUnit, Schema};
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream};
-use lakebed_core::{DatasetName, Declared, Grant, LockedInput, Served, Target};
+use lakebed_core::{DatasetName, Declared, Grant, LockedInput, Refresh, Served, Target};
 use lakebed_service::{
-    ApplyCatalog, Asked, BuildOutcome, BuildRequest, Detail, Error, IngestStatus, Lake, NoProgress,
-    Progress, ProgressSink, ReadBody, ReadEnding, Result,
+    ApplyCatalog, Asked, BuildOutcome, BuildRequest, Detail, Error, IngestStatus, Lake, Looked,
+    NoProgress, Progress, ProgressSink, ReadBody, ReadEnding, Result,
     engine::{Described, Engine, EngineError, Prepared, QueryJob, QueryStream},
 };
 use lakebed_store::Store;
@@ -576,6 +577,140 @@ async fn p7_why_nothing_was_built_is_for_those_who_may_read_it() {
             format!("`{name}` was not built: the statement of this product could not be computed")
         );
         assert_eq!(hint.unwrap(), "whoever may read all that it is made of is told why");
+    }
+    lake.close().await;
+}
+
+/// A product that follows its inputs follows them back, too, within the hour: what was made of the same
+/// before gave way to something else.
+#[tokio::test]
+async fn a_refresh_follows_its_inputs_back() {
+    let world = World::new().await;
+    let test = &world.test;
+    let ladder = r#"{"stages":[{"name":"raw"},{"name":"validated"},{"name":"product"}]}"#;
+    redeclare(test, |declared| {
+        declared.stages = serde_json::from_str(ladder).unwrap();
+        let product = declared.products.get_mut(&daily()).unwrap();
+        product.input_stage = "validated".parse().unwrap();
+        product.refresh = Refresh::OnChange;
+    })
+    .await;
+    let promote = async |references: &[&str]| {
+        let promotion = promotion(references, "validated");
+        test.lake.promote(&test.ctx(), &promotion).await.unwrap();
+    };
+    // As a server does it; the clock of the test stands still.
+    let follow = async |looked: &mut Looked| {
+        for (by, request) in test.lake.due_builds(looked).await.unwrap() {
+            let made = test.lake.build(&by, request, Arc::new(NoProgress)).await.unwrap().made;
+            assert_eq!(made.status, IngestStatus::Committed, "{:?}", by.idempotency_key);
+        }
+        newest(test).await
+    };
+    let mut looked = Looked::default();
+    promote(&["sales.orders@v1", "sales.regions"]).await;
+    let (first, orders) = follow(&mut looked).await;
+    assert_eq!(orders, 1);
+    world.orders("1,10,2,a\n2,20,3,b\n").await;
+    assert_eq!(follow(&mut looked).await, (first, 1), "it has not come to the stage");
+    for (number, orders) in (first + 1..).zip([2, 1, 2, 1]) {
+        promote(&[&format!("sales.orders@v{orders}")]).await;
+        assert_eq!(follow(&mut looked).await, (number, orders));
+        assert_eq!(follow(&mut looked).await, (number, orders), "once");
+    }
+    assert!(test.lake.due_builds(&mut Looked::default()).await.unwrap().is_empty());
+}
+
+/// What was promised of a product's newest version outlives its declaration: who declares it anew, with
+/// less, is told who counts on it.
+#[tokio::test]
+async fn a_product_that_is_declared_anew_keeps_its_promise() {
+    let world = World::new().await;
+    let lake = &world.test.lake;
+    let promise = |version: &str, columns: serde_json::Value| {
+        serde_json::json!({"id": "d", "version": version, "status": "active", "object": "daily",
+            "columns": columns})
+    };
+    let all = || serde_json::json!([{"name": "total"}, {"name": "area"}]);
+    let contracts = serde_json::json!({"products.daily": promise("1.0.0", all())});
+    world.declare(&PRODUCTS, &format!(r#","contracts":{contracts}"#)).await;
+    world.build(DAILY).await;
+    let owner = world.test.ctx();
+    let before = lake.declared_catalog(&owner).await.unwrap().declared.products[&daily()].clone();
+    world.declare(&PRODUCTS[1..], "").await;
+
+    let anew = async |contract: Option<serde_json::Value>| {
+        let mut declared = lake.declared_catalog(&owner).await.unwrap().declared;
+        declared.products.insert(daily(), before.clone());
+        if let Some(contract) = contract {
+            declared.contracts.insert(daily(), serde_json::from_value(contract).unwrap());
+        }
+        lake.plan_catalog(&owner, &declared).await
+    };
+    let less = || serde_json::json!([{"name": "total"}]);
+    for (contract, why) in [
+        (Some(promise("1.1.0", less())), "breaks a promise (`area` was removed)"),
+        (None, "goes, and with it all that it promised"),
+    ] {
+        let refused = anew(contract).await.unwrap_err();
+        assert_eq!(refused.code(), "breaks-consumers");
+        let told = refused.to_string();
+        for word in ["the contract of `products.daily`", why, "made of it are `products.best`"] {
+            assert!(told.contains(word), "{word}: {told}");
+        }
+    }
+    for contract in [promise("1.0.0", all()), promise("2.0.0", less())] {
+        anew(Some(contract)).await.unwrap();
+    }
+}
+
+/// An engine whose answers have a column of spans of time.
+#[derive(Debug)]
+struct Spans;
+
+#[async_trait]
+impl Engine for Spans {
+    fn prepare(&self, sql: &str) -> Result<Prepared, EngineError> {
+        Toy.prepare(sql)
+    }
+
+    async fn run(&self, job: QueryJob, store: &Store) -> Result<QueryStream, EngineError> {
+        let QueryStream { columns, unstable, .. } = Toy.run(job, store).await?;
+        let span = Field::new("total", DataType::Interval(IntervalUnit::MonthDayNano), true);
+        let schema = Arc::new(Schema::new(vec![span]));
+        Ok(QueryStream { schema, batches: stream::empty().boxed(), columns, unstable })
+    }
+
+    async fn lineage(&self, job: QueryJob) -> Result<Described, EngineError> {
+        Toy.lineage(job).await
+    }
+}
+
+/// A column that no file holds is refused, by its name and without a word of where the lake is; and so
+/// it is of a product that is served live.
+#[tokio::test]
+async fn a_column_that_cannot_be_kept_is_refused() {
+    let world = stale().await;
+    let lake = world.test.reopen_with(Arc::new(Spans)).await.unwrap();
+    let count = async || lake.catalog().history(&daily(), None, 100).await.unwrap().len();
+    for served in [Served::Materialized, Served::Live] {
+        if served == Served::Live {
+            redeclare(&world.test, |declared| {
+                declared.products.get_mut(&daily()).unwrap().served = Served::Live;
+            })
+            .await;
+            world.orders("3,30,4,c\n").await;
+        }
+        let before = count().await;
+        let refused = build(&lake, None).await.unwrap_err();
+        assert_eq!(refused.code(), "unsupported-type", "{served:?}: {refused}");
+        assert_eq!(
+            refused.to_string(),
+            "`products.daily` was not built: column `total` has a type that cannot be kept: \
+             Interval(MonthDayNano)"
+        );
+        assert_eq!(refused.hint().unwrap(), "cast it in the statement");
+        assert_eq!(count().await, before, "{served:?}");
     }
     lake.close().await;
 }

@@ -13,14 +13,14 @@ use arrow::{
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use lakebed_core::{
-    DatasetName, Declared, DecodeOptions, EventBody, FormatName, Identity, LockedInput, Refresh,
-    TablePart,
+    DatasetName, Declared, DecodeOptions, EventBody, FormatName, Identity, LockedInput, Product,
+    Refresh, TablePart,
     lineage::{ColumnOrigin, Direct, Indirect, Input, Lineage, OutputColumn},
 };
 use lakebed_service::{
     ApplyCatalog, BeginRun, BuildRequest, CommitRun, Ctx, Detail, Direction, Error, ImpactAnswer,
-    LineageAnswer, LineageRequest, Looked, NoProgress, QueryRequest, Result, RunInput, RunOutputs,
-    SeenEvent, Sight, SourceInput,
+    IngestStatus, LineageAnswer, LineageRequest, Looked, NoProgress, QueryRequest, Result,
+    RunInput, RunOutputs, SeenEvent, Sight, SourceInput,
     engine::{Described, Engine, EngineError, Prepared, QueryJob, QueryStream, StatementKind},
 };
 use lakebed_store::Store;
@@ -843,13 +843,16 @@ async fn the_report_says_what_needs_somebody() {
 async fn what_moved_is_due_until_something_comes_of_it() {
     let world = World::new().await;
     let (owner, lake) = (world.test.ctx(), &world.test.lake);
-    let before = lake.declared_catalog(&owner).await.unwrap();
-    let mut declared = before.declared;
     let daily: DatasetName = "products.daily".parse().unwrap();
-    declared.products.get_mut(&daily).unwrap().refresh = Refresh::OnChange;
-    let expected = before.declaration.map(|declaration| declaration.digest);
-    let request = ApplyCatalog { declared, expected, without_admin: true };
-    lake.apply_catalog(&owner, request).await.unwrap();
+    let declare = async |change: &dyn Fn(&mut Product)| {
+        let before = lake.declared_catalog(&owner).await.unwrap();
+        let mut declared = before.declared;
+        change(declared.products.get_mut(&daily).unwrap());
+        let expected = before.declaration.map(|declaration| declaration.digest);
+        let request = ApplyCatalog { declared, expected, without_admin: true };
+        lake.apply_catalog(&owner, request).await.unwrap();
+    };
+    declare(&|product| product.refresh = Refresh::OnChange).await;
     let mut looked = Looked::default();
     let due = async |looked: &mut Looked| lake.due_builds(looked).await.unwrap();
     assert!(due(&mut looked).await.is_empty(), "it is what it would be");
@@ -863,4 +866,14 @@ async fn what_moved_is_due_until_something_comes_of_it() {
     lake.build(&by, build, Arc::new(NoProgress)).await.unwrap();
     looked.forget(&daily);
     assert!(due(&mut looked).await.is_empty(), "it was built");
+    // What was made before, and gave way to something else, is made again within the hour.
+    let sql = lake.declared_catalog(&owner).await.unwrap().declared.products[&daily].sql.clone();
+    for sql in [sql.replace(" + ", " + sales.orders.amount + "), sql] {
+        declare(&|product| product.sql.clone_from(&sql)).await;
+        let [(then, build)] = due(&mut looked).await.try_into().unwrap();
+        assert_ne!(then.idempotency_key, by.idempotency_key);
+        let outcome = lake.build(&then, build, Arc::new(NoProgress)).await.unwrap();
+        assert_eq!(outcome.made.status, IngestStatus::Committed);
+    }
+    assert!(due(&mut looked).await.is_empty(), "it is what it was");
 }

@@ -154,6 +154,13 @@ async fn telling_takes_ingest() {
     refused("ann", makes(vec![elsewhere("copy")])).await;
     refused("ann", run(vec![mine.clone()], vec![])).await;
     refused("bob", makes(vec![mine.clone()])).await;
+    // Nor is a version of it, or a part.
+    for part in ["@v1", "@latest", "@v1!quarantine", "!quarantine"] {
+        let people = ours(&test, &format!("crm.people{part}"));
+        refused("ann", makes(vec![mine.clone(), people])).await;
+        let orders = ours(&test, &format!("sales.orders{part}"));
+        tell(&test, "ann", &makes(vec![orders])).await.unwrap();
+    }
     // Another name for the same thing is no way round.
     let mut alias = elsewhere("alias");
     alias["facets"]["symlinks"] = json!({
@@ -200,6 +207,20 @@ async fn events_that_name_what_is_hidden_are_left_out() {
     }
     let hidden = LineageFilter { dataset: Some("crm.people".parse().unwrap()), ..all() };
     assert_eq!(seen(&test, &ctx("bob"), hidden).await, 0);
+}
+
+/// P7: whoever names a version names its dataset.
+#[tokio::test]
+async fn p7_a_version_is_hidden_as_its_dataset_is() {
+    let test = lake().await;
+    let event = run(vec![ours(&test, "crm.people@v1")], vec![ours(&test, "sales.orders")]);
+    tell(&test, "loader", &event).await.unwrap();
+    for (who, expected) in [("bob", 0), ("eve", 0), ("auditor", 1)] {
+        assert_eq!(seen(&test, &ctx(who), LineageFilter::default()).await, expected, "{who}");
+    }
+    let people = Some("crm.people".parse().unwrap());
+    let of_people = LineageFilter { dataset: people, ..Default::default() };
+    assert_eq!(seen(&test, &test.ctx(), of_people).await, 1);
 }
 
 #[tokio::test]

@@ -134,7 +134,7 @@ async fn heads(lake: &Lake, test: &TestLake) -> String {
     let told = datasets.into_iter().map(|seen| {
         let heads = seen.record.heads.into_iter();
         let heads: Vec<String> =
-            heads.map(|(stage, number)| format!("{stage} v{number}")).collect();
+            heads.map(|(stage, head)| format!("{stage} v{}", head.number)).collect();
         format!("{}: {}", seen.record.name, heads.join(", "))
     });
     told.collect::<Vec<_>>().join("\n")
@@ -237,6 +237,11 @@ async fn a_lake_of_one_says_self_approved() {
     let event = test.events(answer.event.unwrap() - 1, 1).await.remove(0);
     let EventBody::HeadMoved(moved) = event.body else { panic!("{event:?}") };
     assert!(moved.promotion.unwrap().self_approved);
+    // So does the head, to whoever looks at the dataset.
+    let seen = lake.dataset(&ctx("dan"), &CUSTOMERS.parse().unwrap()).await.unwrap();
+    let own = seen.record.heads.iter().filter(|(_, head)| head.is_self_approved);
+    let own: Vec<_> = own.map(|(stage, head)| format!("{stage} v{}", head.number)).collect();
+    assert_eq!(own, ["product v1"]);
 }
 
 /// Approvals are of what was found; when that changes they are void.

@@ -19,7 +19,8 @@ use crate::{
 /// Build products: run their statements over the versions that these name, and keep the answers.
 ///
 /// The same statement over the same versions is the same version: then nothing is done. The rows are in
-/// a fixed order, so that a build elsewhere has the same content.
+/// a fixed order, so that a build elsewhere has the same content. Several are built one after the other
+/// until one fails; with `--json` they are one list of what was built.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -49,20 +50,36 @@ pub(crate) async fn run(app: &App, args: BuildArgs) -> Result<Exit> {
     }
     let locked = args.locked.as_deref().map(|file| locked(app, file)).transpose()?;
     let session = Session::open(app).await?;
+    let mut built = Vec::new();
+    let mut done = Ok(Exit::Ok);
     for product in &args.products {
         let request = BuildRequest { locked: locked.clone() };
         let key = args.idempotency_key.as_deref();
         let mut bar = Bar::new(&app.terminal);
         let outcome = send(app, &session, product, &request, key, &mut bar).await;
-        let outcome = outcome.map_err(without_sources)?;
         drop(bar);
-        for input in &outcome.inputs {
-            app.terminal.note(format!("{} is v{}", input.reference, input.version));
+        match outcome {
+            Ok(outcome) if app.terminal.json && args.products.len() > 1 => built.push(outcome),
+            Ok(outcome) => print_built(app, &outcome)?,
+            Err(error) => {
+                done = Err(without_sources(error).into());
+                break;
+            }
         }
-        print_outcome(app, &outcome)?;
     }
     session.close().await;
-    Ok(Exit::Ok)
+    if app.terminal.json && args.products.len() > 1 {
+        // What was built is there, also where the next one failed.
+        app.terminal.print_json(&built)?;
+    }
+    done
+}
+
+fn print_built(app: &App, outcome: &IngestResponse) -> Result<()> {
+    for input in &outcome.inputs {
+        app.terminal.note(format!("{} is v{}", input.reference, input.version));
+    }
+    print_outcome(app, outcome)
 }
 
 /// What is computed has no sources that were kept: its problem says where the rows are.

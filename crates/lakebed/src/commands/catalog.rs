@@ -15,7 +15,7 @@ use lakebed_api::{
 };
 use lakebed_client::ClientError;
 use lakebed_core::{
-    Declared, Grant, Grantee, Ladder, Product, Served, Stage, StageName, policy::Policy,
+    Declared, Grant, Grantee, Ladder, Product, Refresh, Served, Stage, StageName, policy::Policy,
 };
 use lakebed_service::govern::{CatalogFile, Mistake, ReadCatalog, find_policy, read_catalog};
 
@@ -299,10 +299,8 @@ fn describe(plan: &CatalogPlan) -> String {
     }
     for change in &plan.products {
         let (sign, what) = match (&change.before, &change.after) {
-            (None, Some(Product { served: Served::Live, .. })) => {
-                ('+', "computed whenever it is read".to_owned())
-            }
-            (None, _) => ('+', "built when it is asked for".to_owned()),
+            (None, Some(after)) => ('+', computed(after)),
+            (None, None) => continue,
             (_, None) => ('-', "its versions stay".to_owned()),
             (Some(before), Some(after)) => ('~', differences(before, after)),
         };
@@ -368,6 +366,21 @@ fn right(right: &RightChange) -> String {
         (Reach::Always, Reach::Always) => String::new(),
     };
     format!("{verb} {} on {}{time}: {}", right.action, right.on, names(&right.who))
+}
+
+/// When the rows of a product are computed.
+fn computed(product: &Product) -> String {
+    match (product.served, product.refresh) {
+        (Served::Live, _) => "computed whenever it is read".to_owned(),
+        (Served::Materialized, Refresh::Manual) => "built when it is asked for".to_owned(),
+        (Served::Materialized, Refresh::OnChange) => {
+            "built by a server when what it is made of changes".to_owned()
+        }
+        (Served::Materialized, Refresh::EveryMinutes(minutes)) => {
+            let wait = human::counted(minutes.into(), "minute");
+            format!("built by a server every {wait}, if what it is made of changed")
+        }
+    }
 }
 
 /// What of a product is otherwise.

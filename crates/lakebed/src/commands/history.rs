@@ -81,7 +81,18 @@ fn table(page: &VersionPage) -> Table {
 fn stages(heads: &[Head], version: u64) -> String {
     let climbed = heads.iter().filter(|head| head.stage != StageName::raw());
     let here = climbed.filter(|head| head.version == version);
-    here.map(|head| head.stage.to_string()).collect::<Vec<_>>().join(", ")
+    here.map(described).collect::<Vec<_>>().join(", ")
+}
+
+/// A stage, and how its head came there.
+pub(crate) fn described(head: &Head) -> String {
+    let own = head.self_approved.then(|| "self-approved".to_owned());
+    let waived = head.waived.iter().map(|gate| format!("`{gate}` waived"));
+    let how: Vec<String> = own.into_iter().chain(waived).collect();
+    match how.is_empty() {
+        true => head.stage.to_string(),
+        false => format!("{} ({})", head.stage, how.join(", ")),
+    }
 }
 
 async fn collect(session: &Session, args: &HistoryArgs) -> Result<VersionPage> {

@@ -16,7 +16,7 @@ use crate::{
 /// Say who would notice a change of a dataset, or of one of its columns.
 ///
 /// Products that read it, however far away, by what they are declared to be and by what they were built
-/// from; what programs made of it; locks that people registered; and, for whoever may audit the lake, its
+/// from; what programs made of it, and what pipelines elsewhere told that they did; locks that people registered; and, for whoever may audit the lake, its
 /// readers of the last 90 days. What you may not know of is left out.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -69,6 +69,19 @@ fn show(app: &App, answer: &ImpactAnswer) -> Result<()> {
         app.terminal.print("no product\n")?;
     } else {
         app.terminal.print_table(&products(answer))?;
+    }
+    if !answer.external.is_empty() {
+        let mut table = Table::new(["elsewhere", "job", "told by", "on (UTC)"]);
+        for node in &answer.external {
+            table.push([
+                format!("{}/{}", node.namespace, node.name).into(),
+                node.job.as_deref().map_or_else(Cell::null, Cell::from),
+                node.told_by.as_str().into(),
+                human::time(node.told_at).into(),
+            ]);
+        }
+        app.terminal.print("\n")?;
+        app.terminal.print_table(&table)?;
     }
     if !answer.locks.is_empty() {
         let mut table = Table::new(["lock", "registered by", "versions", "on (UTC)"]);

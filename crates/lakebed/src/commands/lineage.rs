@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use clap::{Args, ValueEnum};
-use lakebed_api::{ColumnEdge, LineageAnswer, LineageEdge, Original, RowsEdge};
+use lakebed_api::{ColumnEdge, ExternalNode, LineageAnswer, LineageEdge, Original, RowsEdge};
 use lakebed_core::{DatasetRef, TablePart};
 
 use crate::{
@@ -15,7 +15,8 @@ use crate::{
 
 /// Show what a version was computed from, down to the original files, or what was computed from it.
 ///
-/// What you may not know of is left out. With a column, only what that column is made of is shown, with
+/// What you may not know of is left out. What pipelines elsewhere told stands beside the dataset that
+/// they told it of, with who told it. With a column, only what that column is made of is shown, with
 /// how, and beside it what decided which rows there are.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -75,7 +76,7 @@ pub(crate) async fn run(app: &App, args: LineageArgs) -> Result<Exit> {
     let format = if app.terminal.json { Format::Json } else { args.format };
     match format {
         Format::Json => app.terminal.print_json(&answer)?,
-        Format::Dot => app.terminal.print(dot(&answer))?,
+        Format::Dot => app.terminal.print(dot(&answer, args.down))?,
         Format::Tree | Format::Openlineage => app.terminal.print(tree(&answer, args.down))?,
     }
     if answer.is_cut {
@@ -121,12 +122,14 @@ impl<'a> Tree<'a> {
         let version = &answer.versions[place];
         let originals: &[Original] = if is_new { &version.originals } else { &[] };
         let more = version.original_count.saturating_sub(version.originals.len() as u64);
-        let has_below = !beside.is_empty() || !originals.is_empty();
+        let external: &[ExternalNode] = if is_new { &version.external } else { &[] };
+        let has_below = !beside.is_empty() || !originals.is_empty() || !external.is_empty();
         let bar = if has_below { "│ " } else { "  " };
         for line in edge.into_iter().flat_map(facts) {
             let _ = writeln!(self.text, "{rest}{bar}{dim}{line}{dim:#}");
         }
-        let count = beside.len() + originals.len() + usize::from(is_new && more > 0);
+        let files = originals.len() + usize::from(is_new && more > 0);
+        let count = beside.len() + external.len() + files;
         let mut number = 0;
         let mut twigs = || {
             number += 1;
@@ -135,6 +138,10 @@ impl<'a> Tree<'a> {
         for (other, edge) in beside {
             let (twig, below) = twigs();
             self.branch(other, Some(edge), &format!("{rest}{twig}"), &format!("{rest}{below}"));
+        }
+        for node in external {
+            let (twig, _) = twigs();
+            let _ = writeln!(self.text, "{rest}{twig}{}", elsewhere(node));
         }
         for original in originals {
             let (twig, _) = twigs();
@@ -154,6 +161,17 @@ impl<'a> Tree<'a> {
             false => edges.filter(|e| e.computed == place).map(|e| (e.source, e)).collect(),
         }
     }
+}
+
+/// What lies elsewhere, and who says so.
+fn elsewhere(node: &ExternalNode) -> String {
+    let job = node.job.iter().map(|job| format!("{}, ", escaped(job)));
+    let job: String = job.collect();
+    format!("{}  ({job}told by {})", address(node), escaped(&node.told_by))
+}
+
+fn address(node: &ExternalNode) -> String {
+    format!("{}/{}", escaped(&node.namespace), escaped(&node.name))
 }
 
 fn file(original: &Original) -> String {
@@ -200,7 +218,7 @@ fn word(kind: &impl serde::Serialize) -> String {
 }
 
 /// For Graphviz; data flows from left to right.
-fn dot(answer: &LineageAnswer) -> String {
+fn dot(answer: &LineageAnswer, is_down: bool) -> String {
     let mut text = String::from("digraph lineage {\n  rankdir=LR;\n  node [shape=box];\n");
     for (place, version) in answer.versions.iter().enumerate() {
         let _ = writeln!(text, "  v{place} [label={}];", quoted(&[name(answer, place)]));
@@ -208,6 +226,13 @@ fn dot(answer: &LineageAnswer) -> String {
             let label = quoted(std::slice::from_ref(&original.name));
             let _ = writeln!(text, "  f{place}_{number} [shape=note, label={label}];");
             let _ = writeln!(text, "  f{place}_{number} -> v{place};");
+        }
+        for (number, node) in version.external.iter().enumerate() {
+            let label = quoted(&[address(node)]);
+            let _ = writeln!(text, "  e{place}_{number} [style=dashed, label={label}];");
+            let (from, to) = (format!("e{place}_{number}"), format!("v{place}"));
+            let (from, to) = if is_down { (to, from) } else { (from, to) };
+            let _ = writeln!(text, "  {from} -> {to} [style=dashed];");
         }
     }
     for edge in &answer.edges {

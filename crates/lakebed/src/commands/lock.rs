@@ -278,6 +278,13 @@ async fn check(app: &App, file: LockFile, args: &LockArgs) -> Result<Exit> {
     let (lake, now) = resolve(&session, &references).await?;
     lockfile::check_lake(&lock, &path, lake)?;
     let drifted = compare(lock.inputs(), &now);
+    let found: HashMap<_, _> = now.iter().map(|input| (&input.reference, input)).collect();
+    for input in lock.inputs() {
+        let now = found.get(&input.reference);
+        if let Some(now) = now.filter(|now| now.version_id == input.version_id) {
+            lockfile::check_number(&path, input, now.version)?;
+        }
+    }
     check_pins(&session, &path, &lock, &drifted).await?;
     session.close().await;
     if app.terminal.json {

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use clap::Args;
-use lakebed_api::ProductAnswer;
+use lakebed_api::{Head, ProductAnswer};
 use lakebed_core::{DatasetName, Served};
 
 use crate::{
     app::App,
-    commands::show::ends,
+    commands::{history::described, show::ends},
     connect::Session,
     output::{Cell, Table, escaped, human, style},
     problem::{Exit, Result},
@@ -77,6 +77,11 @@ fn facts(answer: &ProductAnswer) -> String {
         Some(newest) => facts.push(("newest", format!("v{}", newest.version))),
         None => facts.push(("newest", "none: it was never built".to_owned())),
     }
+    let at = |head: &Head| format!("v{} at {}", head.version, described(head));
+    let stages: Vec<String> = product.heads.iter().map(at).collect();
+    if !stages.is_empty() {
+        facts.push(("stages", stages.join(", ")));
+    }
     if product.served == Served::Live {
         facts.push(("served", "live: its rows are computed whenever it is read".to_owned()));
     }
@@ -106,6 +111,7 @@ fn unknown() -> String {
 fn stale(why: &[String]) -> String {
     let reason = |why: &String| match why.as_str() {
         "not-computed" => "it cannot be computed now: asking for its rows says why".to_owned(),
+        "statement" => "it is declared with another statement or order by now".to_owned(),
         "inputs" => "an input has another version by now".to_owned(),
         "contract" => "its contract promises newer rows".to_owned(),
         other => other.to_owned(),

@@ -146,7 +146,11 @@ fn facts(answer: &VersionAnswer) -> String {
     ]);
     // The newest version is head of `raw`, always: no more need be said of that.
     let climbed = answer.stages.iter().filter(|stage| **stage != StageName::raw());
-    let stages: Vec<String> = climbed.map(ToString::to_string).collect();
+    let described = |stage: &StageName| match answer.self_approved.contains(stage) {
+        true => format!("{stage} (self-approved)"),
+        false => stage.to_string(),
+    };
+    let stages: Vec<String> = climbed.map(described).collect();
     if !stages.is_empty() {
         facts.push(("stages", stages.join(", ")));
     }

@@ -52,7 +52,15 @@ pub(crate) async fn run<T: Into<Option<Exit>> + Clone>(
 ) -> Result<(Ending<T>, Vec<u8>)> {
     let (program, arguments) = start.command.split_first().expect("clap asks for one word");
     let mut command = Command::new(program);
-    command.args(arguments).envs(start.variables).current_dir(start.folder);
+    command.args(arguments).current_dir(start.folder);
+    // What a run around this one told its program is not this program's.
+    for (name, _) in std::env::vars_os() {
+        let is_told = |name: &str| name == "LAKEBED_RUN" || name.starts_with("LAKEBED_PARAM_");
+        if name.to_str().is_some_and(is_told) {
+            command.env_remove(name);
+        }
+    }
+    command.envs(start.variables);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child =
         command.spawn().map_err(|error| Problem::io("start", Path::new(program), &error))?;

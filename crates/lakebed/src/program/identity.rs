@@ -41,7 +41,9 @@ const LOCKS: [&str; 20] = [
 /// Where the working copy around `folder` stands; none where there is no git, or no commit yet.
 pub(crate) fn git_state(folder: &Path) -> Option<GitState> {
     let commit = git(folder, &["rev-parse", "--verify", "HEAD"])?.trim().to_owned();
-    let changes = git(folder, &["status", "--porcelain"])?;
+    // Whatever is configured to be left out.
+    let whole = ["--untracked-files=normal", "--ignore-submodules=none"];
+    let changes = git(folder, &[&["status", "--porcelain"][..], &whole].concat())?;
     Some(GitState { commit, dirty: !changes.trim().is_empty() })
 }
 

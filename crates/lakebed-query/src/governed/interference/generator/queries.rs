@@ -219,9 +219,9 @@ impl Maker {
             "UNION ALL",
             "UNION ALL",
             "EXCEPT",
-            "EXCEPT ALL",
+            "EXCEPT",
             "INTERSECT",
-            "INTERSECT ALL",
+            "INTERSECT",
         ]);
         let one = self.select(depth, Some(&kinds));
         let other = self.select(depth, Some(&kinds));
