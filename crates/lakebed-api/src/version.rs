@@ -97,10 +97,9 @@ pub struct VersionAnswer {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub stages: Vec<StageName>,
-    /// Those of them that it came to by the approval of whoever made it or asked for it, sorted.
+    /// The same, with how it came there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Vec<String>)]
-    pub self_approved: Vec<StageName>,
+    pub heads: Vec<Head>,
     /// That its dataset ends, or has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<Notice>,

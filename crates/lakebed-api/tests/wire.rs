@@ -710,7 +710,7 @@ fn every_type_reads_back_what_it_wrote() {
         contract: Some(object("contract")),
         report: Some(contract_report()),
         stages: vec!["product".parse().unwrap()],
-        self_approved: vec!["product".parse().unwrap()],
+        heads: heads(),
         notice: Some(notice()),
         inputs: vec![InputVersion {
             dataset: "sales.customers".parse().unwrap(),

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lakebed_core::{DatasetKind, DatasetName, EventBody, GateName, StageName, Timestamp};
+use lakebed_core::{DatasetKind, DatasetName, GateName, StageName, Timestamp};
 
 use crate::{
-    Catalog, Error, NoticeRecord, Result, Snapshot, VersionRecord,
+    Catalog, NoticeRecord, Result, Snapshot, VersionRecord,
     connection::{Connection, Row},
     meta, projection, promotion,
     statement::query,
@@ -81,7 +81,7 @@ macro_rules! datasets_sql {
 macro_rules! heads_sql {
     ($condition:literal) => {
         concat!(
-            "SELECT s.dataset_id, s.stage, h.number, e.body FROM datasets d \
+            "SELECT s.dataset_id, s.stage, h.number, h.seq, e.body FROM datasets d \
              JOIN heads s ON s.dataset_id = d.id \
              JOIN head_moves h ON h.dataset_id = s.dataset_id AND h.stage = s.stage AND h.seq = \
              (SELECT n.seq FROM head_moves n WHERE n.dataset_id = s.dataset_id \
@@ -237,19 +237,14 @@ async fn read_heads(
 }
 
 fn head_from_row(row: &Row) -> Result<StageHead> {
-    let number = row.number("number")?;
-    let body = row.optional_text("body")?.map(|body| serde_json::from_str(&body)).transpose();
-    let body = body.map_err(|error| Error::damaged("the body of a head's event", error))?;
-    let promotion = match body {
-        Some(EventBody::HeadMoved(moved)) => moved.promotion,
-        _ => None,
-    };
-    let Some(promotion) = promotion else {
-        return Ok(StageHead { number, is_self_approved: false, waived: BTreeSet::new() });
-    };
-    let waived = promotion.gates.iter().filter(|outcome| outcome.waiver.is_some());
-    let waived = waived.map(|outcome| outcome.gate.name()).collect();
-    Ok(StageHead { number, is_self_approved: promotion.self_approved, waived })
+    let promotion = promotion::promotion_from_row(row)?;
+    let gates = promotion.iter().flat_map(|promotion| &promotion.gates);
+    let waived = gates.filter(|outcome| outcome.waiver.is_some());
+    Ok(StageHead {
+        number: row.number("number")?,
+        is_self_approved: promotion.as_ref().is_some_and(|promotion| promotion.self_approved),
+        waived: waived.map(|outcome| outcome.gate.name()).collect(),
+    })
 }
 
 async fn select(

@@ -204,14 +204,21 @@ async fn find_head(
 
 fn head_from_row(row: &Row) -> Result<HeadRecord> {
     let seq = row.number("seq")?;
-    let body = serde_json::from_str(&row.text("body")?)
+    let contract = promotion_from_row(row)?.and_then(|promotion| promotion.contract);
+    Ok(HeadRecord { number: row.number("number")?, seq, contract })
+}
+
+/// What the gates found of a head, by `seq` and `body` of the event that made it one; none where there is no
+/// body, or it tells of no promotion.
+pub(crate) fn promotion_from_row(row: &Row) -> Result<Option<Box<Promotion>>> {
+    let Some(body) = row.optional_text("body")? else { return Ok(None) };
+    let seq = row.number("seq")?;
+    let body = serde_json::from_str(&body)
         .map_err(|error| Error::damaged(format!("body of event {seq}"), error))?;
-    let promotion = match body {
+    Ok(match body {
         EventBody::HeadMoved(moved) => moved.promotion,
         _ => None,
-    };
-    let contract = promotion.and_then(|promotion| promotion.contract);
-    Ok(HeadRecord { number: row.number("number")?, seq, contract })
+    })
 }
 
 async fn reached(

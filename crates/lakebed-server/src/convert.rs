@@ -133,8 +133,6 @@ pub(crate) fn version_answer(
     let mut heads = dataset.heads;
     heads.retain(|_, head| head.number == number);
     let stages = heads.keys().cloned().collect();
-    let own = heads.into_iter().filter(|(_, head)| head.is_self_approved);
-    let self_approved = own.map(|(stage, _)| stage).collect();
     let (manifest, quarantine) = match &mut found.detail {
         Some(detail) => (Some(detail.manifest.clone()), std::mem::take(&mut detail.quarantine)),
         None => (None, Vec::new()),
@@ -152,7 +150,7 @@ pub(crate) fn version_answer(
         links: of_version(&found.version.dataset, found.version.number),
         report: report.map(contract_report),
         stages,
-        self_approved,
+        heads: self::heads(heads),
         notice: dataset.notice.map(notice),
         contract: manifest.as_ref().and_then(|manifest| manifest.contract),
         schema: manifest.and_then(|manifest| manifest.schema),

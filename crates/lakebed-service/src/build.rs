@@ -1102,12 +1102,12 @@ fn no_answer(refusal: Refusal) -> Error {
 /// A statement whose answer no table can hold.
 fn not_the_source_of(product: &DatasetName) -> impl FnOnce(Refusal) -> Error + use<> {
     let product = product.clone();
-    move |refusal| match refusal.is_about_the_source() {
-        false => not_the_source(refusal),
-        true => Error::Invalid {
-            code: refusal.code,
-            message: format!("the answer of `{product}` makes no table: {}", refusal.message),
+    move |refusal| match no_answer(refusal) {
+        Error::Invalid { code, message, .. } => Error::Invalid {
+            code,
+            message: format!("the answer of `{product}` makes no table: {message}"),
             hint: Some("cast columns, or name them, in the statement".to_owned()),
         },
+        other => other,
     }
 }

@@ -189,7 +189,7 @@ impl Walker<'_> {
     }
 
     /// Keys decide about rows, and which of them come first is what the value tells.
-    fn add_keys<'e>(
+    pub(super) fn add_keys<'e>(
         &mut self,
         keys: impl IntoIterator<Item = &'e Expr>,
         how: Indirect,

@@ -6,8 +6,8 @@
 //! someone has decided about it, and one that no admitted statement has is refused by name.
 //!
 //! What a node does to its columns is in `nodes`, what an expression does to those it names in
-//! `expressions`, and what columns tell of because they were put beside others in `links`. Columns are followed by their place, never by their name; names are looked up as the
-//! planner looks them up.
+//! `expressions`, and what columns tell of because they were put beside others in `links`. Columns are
+//! followed by their place, never by their name; names are looked up as the planner looks them up.
 //!
 //! It errs to one side: an origin may be told that no value ever shows, never the other way round. The
 //! proof is in `taint`: a column that is not told can be changed at will.

@@ -317,14 +317,12 @@ impl Walker<'_> {
         // Which row of a group is there is what the others of its columns tell, as of `first_value`.
         let mut first = Traced::default();
         let orders = node.sort_expr.iter().flatten().map(|key| &key.expr);
-        for key in orders {
-            let order = self.expression(key, names)?;
-            self.depends(&order, Indirect::Sort);
-            if !node.on_expr.contains(key) {
-                first.tell_of(&order);
-                first.sources.extend(order.sources);
-            }
+        let (shared, chosen_by): (Vec<_>, Vec<_>) =
+            orders.partition(|key| node.on_expr.contains(key));
+        for key in shared {
+            self.depends_on(key, Indirect::Sort, names)?;
         }
+        self.add_keys(chosen_by, Indirect::Sort, names, &mut first)?;
         let mut columns = self.each(&node.select_expr, names)?;
         let chosen = columns.iter_mut().zip(&node.select_expr);
         for (column, _) in chosen.filter(|(_, expr)| !node.on_expr.contains(expr)) {

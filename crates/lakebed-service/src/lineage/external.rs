@@ -11,8 +11,8 @@ use lakebed_core::{
 use super::{Direction, LineageVersion};
 use crate::{Ctx, Lake, Result};
 
-/// How many events that name a dataset are looked through, the newest first.
-const LOOKED_THROUGH: u32 = 100;
+/// How many events that name a dataset are told of, the newest first.
+const MOST_EVENTS: u32 = 100;
 /// Of how many datasets of one answer.
 const MOST_DATASETS: usize = 50;
 
@@ -42,7 +42,7 @@ impl Lake {
         direction: Direction,
     ) -> Result<Vec<ExternalNode>> {
         let filter = LineageFilter { dataset: Some(dataset.clone()), ..LineageFilter::default() };
-        let seen = self.lineage_events(ctx, &filter, None, LOOKED_THROUGH).await?;
+        let seen = self.lineage_events(ctx, &filter, None, MOST_EVENTS).await?;
         let mut found = BTreeMap::new();
         for event in seen.events {
             let LineageReceived { inputs, outputs, job, .. } = &event.received;

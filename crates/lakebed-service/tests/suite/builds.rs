@@ -13,7 +13,7 @@ use std::{
 use arrow::datatypes::{DataType, Field, IntervalUnit, Schema};
 use async_trait::async_trait;
 use futures::{StreamExt as _, stream};
-use lakebed_core::{DatasetName, Declared, Grant, LockedInput, Refresh, Served, Target};
+use lakebed_core::{DatasetName, Declared, Grant, LockedInput, Product, Refresh, Served, Target};
 use lakebed_service::{
     ApplyCatalog, Asked, BuildOutcome, BuildRequest, Detail, Error, IngestStatus, Lake, Looked,
     NoProgress, Progress, ProgressSink, ReadBody, ReadEnding, Result,
@@ -403,18 +403,24 @@ async fn p7_pins_are_for_those_who_may_read_them() {
     assert!(made.inputs.is_empty());
 }
 
-/// A product is made of what came to its stage, also by a lock: of versions that are or were head there.
-#[tokio::test]
-async fn p8_pins_came_to_the_stage_of_the_product() {
-    let world = World::new().await;
-    let test = &world.test;
+/// Declares stages, and that [`daily`] is made of what came to `validated`.
+async fn made_of_what_is_validated(test: &TestLake, change: impl FnOnce(&mut Product)) {
     let ladder = r#"{"stages":[{"name":"raw"},{"name":"validated"},{"name":"product"}]}"#;
     redeclare(test, |declared| {
         declared.stages = serde_json::from_str(ladder).unwrap();
         let product = declared.products.get_mut(&daily()).unwrap();
         product.input_stage = "validated".parse().unwrap();
+        change(product);
     })
     .await;
+}
+
+/// A product is made of what came to its stage, also by a lock: of versions that are or were head there.
+#[tokio::test]
+async fn p8_pins_came_to_the_stage_of_the_product() {
+    let world = World::new().await;
+    let test = &world.test;
+    made_of_what_is_validated(test, |_| {}).await;
     let first = promotion(&["sales.orders", "sales.regions"], "validated");
     test.lake.promote(&test.ctx(), &first).await.unwrap();
     world.orders("1,10,2,a\n2,20,3,b\n").await;
@@ -587,14 +593,7 @@ async fn p7_why_nothing_was_built_is_for_those_who_may_read_it() {
 async fn a_refresh_follows_its_inputs_back() {
     let world = World::new().await;
     let test = &world.test;
-    let ladder = r#"{"stages":[{"name":"raw"},{"name":"validated"},{"name":"product"}]}"#;
-    redeclare(test, |declared| {
-        declared.stages = serde_json::from_str(ladder).unwrap();
-        let product = declared.products.get_mut(&daily()).unwrap();
-        product.input_stage = "validated".parse().unwrap();
-        product.refresh = Refresh::OnChange;
-    })
-    .await;
+    made_of_what_is_validated(test, |product| product.refresh = Refresh::OnChange).await;
     let promote = async |references: &[&str]| {
         let promotion = promotion(references, "validated");
         test.lake.promote(&test.ctx(), &promotion).await.unwrap();

@@ -16,8 +16,9 @@ use crate::{
 /// Say who would notice a change of a dataset, or of one of its columns.
 ///
 /// Products that read it, however far away, by what they are declared to be and by what they were built
-/// from; what programs made of it, and what pipelines elsewhere told that they did; locks that people registered; and, for whoever may audit the lake, its
-/// readers of the last 90 days. What you may not know of is left out.
+/// from; what programs made of it, and what pipelines elsewhere told that they did; locks that people
+/// registered; and, for whoever may audit the lake, its readers of the last 90 days. What you may not know
+/// of is left out.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

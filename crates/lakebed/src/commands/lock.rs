@@ -278,14 +278,7 @@ async fn check(app: &App, file: LockFile, args: &LockArgs) -> Result<Exit> {
     let (lake, now) = resolve(&session, &references).await?;
     lockfile::check_lake(&lock, &path, lake)?;
     let drifted = compare(lock.inputs(), &now);
-    let found: HashMap<_, _> = now.iter().map(|input| (&input.reference, input)).collect();
-    for input in lock.inputs() {
-        let now = found.get(&input.reference);
-        if let Some(now) = now.filter(|now| now.version_id == input.version_id) {
-            lockfile::check_number(&path, input, now.version)?;
-        }
-    }
-    check_pins(&session, &path, &lock, &drifted).await?;
+    check_pins(&session, &path, &lock, &now).await?;
     session.close().await;
     if app.terminal.json {
         let (lock, checked) = (args.lock.as_path(), now.len());
@@ -303,13 +296,23 @@ async fn check(app: &App, file: LockFile, args: &LockArgs) -> Result<Exit> {
     Ok(if drifted.is_empty() { Exit::Ok } else { Exit::No })
 }
 
-/// What has another id and the same number is no drift: one of the two is false.
-async fn check_pins(session: &Session, path: &Path, lock: &Lock, drifted: &[Moved]) -> Result<()> {
-    let is_odd = |input: &&LockedInput| {
-        let mut moved = drifted.iter().filter(|moved| moved.reference == input.reference);
-        moved.any(|moved| moved.from == Some(moved.to))
-    };
-    let odd: Vec<LockedInput> = lock.inputs().iter().filter(is_odd).cloned().collect();
+/// A number and an id of which one is today's and one is not are no drift: one of the two is false.
+async fn check_pins(
+    session: &Session,
+    path: &Path,
+    lock: &Lock,
+    now: &[LockedInput],
+) -> Result<()> {
+    let now: HashMap<_, _> = now.iter().map(|input| (&input.reference, input)).collect();
+    let mut odd = Vec::new();
+    for input in lock.inputs() {
+        let Some(now) = now.get(&input.reference) else { continue };
+        if now.version_id == input.version_id {
+            lockfile::check_number(path, input, now.version)?;
+        } else if now.version == input.version {
+            odd.push(input.clone());
+        }
+    }
     if odd.is_empty() {
         return Ok(());
     }

@@ -162,7 +162,7 @@ impl FromStr for Param {
 
 impl Param {
     fn variable(&self) -> String {
-        format!("LAKEBED_PARAM_{}", self.name.to_ascii_uppercase())
+        format!("{}{}", child::PARAMETER, self.name.to_ascii_uppercase())
     }
 }
 
@@ -553,7 +553,7 @@ async fn start(
         ("LAKEBED_INPUTS".to_owned(), folders.inputs.clone().into()),
         ("LAKEBED_OUTPUTS".to_owned(), folders.outputs.clone().into()),
     ];
-    variables.extend(run.map(|run| ("LAKEBED_RUN".to_owned(), run.into())));
+    variables.extend(run.map(|run| (child::RUN.to_owned(), run.into())));
     variables
         .extend(args.params.iter().map(|param| (param.variable(), param.value.clone().into())));
     let started_at = now();

@@ -8,7 +8,7 @@ use lakebed_core::{DatasetRef, SkipKind, StageName, TableSchema};
 
 use crate::{
     app::App,
-    commands::resolve::files_table,
+    commands::{history::described, resolve::files_table},
     connect::Session,
     output::{Table, describe, human, profile, style},
     problem::{Exit, Problem, Result},
@@ -145,11 +145,7 @@ fn facts(answer: &VersionAnswer) -> String {
         ("event", version.seq.to_string()),
     ]);
     // The newest version is head of `raw`, always: no more need be said of that.
-    let climbed = answer.stages.iter().filter(|stage| **stage != StageName::raw());
-    let described = |stage: &StageName| match answer.self_approved.contains(stage) {
-        true => format!("{stage} (self-approved)"),
-        false => stage.to_string(),
-    };
+    let climbed = answer.heads.iter().filter(|head| head.stage != StageName::raw());
     let stages: Vec<String> = climbed.map(described).collect();
     if !stages.is_empty() {
         facts.push(("stages", stages.join(", ")));

@@ -18,6 +18,11 @@ use tokio::{
 use super::log::Log;
 use crate::problem::{Exit, Problem, Result};
 
+/// The variable that tells a program the id of its run.
+pub(crate) const RUN: &str = "LAKEBED_RUN";
+/// How the variables begin that tell it its parameters.
+pub(crate) const PARAMETER: &str = "LAKEBED_PARAM_";
+
 /// How long a program may go on once it was interrupted, as the terminal does, before it is told to end.
 const AFTER_INTERRUPT: Duration = Duration::from_secs(2);
 /// How long it may go on once it was told to end, before it is killed.
@@ -55,7 +60,7 @@ pub(crate) async fn run<T: Into<Option<Exit>> + Clone>(
     command.args(arguments).current_dir(start.folder);
     // What a run around this one told its program is not this program's.
     for (name, _) in std::env::vars_os() {
-        let is_told = |name: &str| name == "LAKEBED_RUN" || name.starts_with("LAKEBED_PARAM_");
+        let is_told = |name: &str| name == RUN || name.starts_with(PARAMETER);
         if name.to_str().is_some_and(is_told) {
             command.env_remove(name);
         }
