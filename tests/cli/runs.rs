@@ -198,32 +198,127 @@ fn p3_damaged_inputs_are_not_used() {
     assert_nothing_came(&world);
 }
 
-/// Whoever stops us stops the program, and nothing comes of it.
+/// Whoever stops us stops the program and what it started, and nothing comes of it.
 #[test]
 fn signals_stop_the_program() {
-    for (signal, code) in [("-TERM", 143), ("-INT", 130)] {
+    for (signal, code) in [("-TERM", 143), ("-INT", 130), ("-HUP", 143)] {
         let world = world();
-        let script = "echo $$ > pid; echo x > $LAKEBED_OUTPUTS/model.pkl; exec sleep 600";
+        let script = "sleep 600 & echo $! $$ > pids; echo x > $LAKEBED_OUTPUTS/model.pkl; wait";
         let mut arguments = vec!["run"];
         arguments.extend(OUTS);
         arguments.extend(["--", "sh", "-c", script]);
         let mut command = world.command(&arguments);
+        command.stdin(std::process::Stdio::null());
         let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
         until("the program runs", || {
-            std::fs::read_to_string(world.path("pid")).is_ok_and(|pid| pid.ends_with('\n'))
+            std::fs::read_to_string(world.path("pids")).is_ok_and(|pids| pids.ends_with('\n'))
         });
-        let pid = world.read("pid").trim().to_owned();
+        let pids = world.read("pids");
         let kill = Command::new("kill").args([signal, &child.id().to_string()]).status();
         assert!(kill.unwrap().success());
         let mut said = String::new();
         child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(code), "{signal}");
         assert!(said.contains("stopped: nothing was committed"), "{signal}: {said}");
-        let is_there = Command::new("kill").args(["-0", &pid]).output().unwrap();
-        assert!(!is_there.status.success(), "{signal}: the program goes on");
+        for pid in pids.split_whitespace() {
+            until("what was started has ended", || !is_running(pid));
+        }
         assert_nothing_came(&world);
         assert_eq!(world.json(&["runs"])["runs"][0]["state"], "aborted", "{signal}");
     }
+}
+
+fn is_running(pid: &str) -> bool {
+    // One that has ended may wait for somebody to ask how.
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+/// Where SIGHUP is to do nothing, it does nothing.
+#[test]
+fn a_run_outlives_its_terminal_where_it_should() {
+    let world = world();
+    let mut command = world.command_of("nohup");
+    command.args([LAKEBED, "run"]).args(OUTS);
+    let wait = "touch runs; while test ! -f go; do sleep 0.05; done; sh train.sh";
+    command.args(["--", "sh", "-c", wait]).stdin(std::process::Stdio::null());
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let mut child = command.spawn().unwrap();
+    until("the program runs", || world.path("runs").exists());
+    let kill = Command::new("kill").args(["-HUP", &child.id().to_string()]).status();
+    assert!(kill.unwrap().success());
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    world.write("go", "");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    world.ok(&["show", "ml.model"]);
+}
+
+/// What a program has written is not lost with whoever waits no longer for a lake that does not answer.
+#[test]
+fn what_a_program_wrote_outlives_who_stops_its_commit() {
+    let world = world();
+    let server = Served::start(&world, &[]);
+    let script = format!("sh train.sh && kill -STOP {} && touch stopped", server.pid());
+    let mut command = world.command(&["--lake", &server.url]);
+    command.args(["run", "--param", "depth=3"]).args(OUTS);
+    command.args(["--outputs", "made", "--", "sh", "-c", &script]);
+    command.stdin(std::process::Stdio::null()).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    until("the program has ended", || world.path("stopped").exists());
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let kill = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(kill.unwrap().success());
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
+    assert!(said.contains("`lakebed runs commit "), "{said}");
+    server.signal("-CONT");
+    let mut commit = world.command(&["--lake", &server.url]);
+    commit.args(["runs", "commit", "made"]);
+    let committed = world.finish(commit, b"");
+    assert_eq!(committed.code, Some(0), "{committed}");
+    server.stop();
+    let rows = world.ok(&["sql", "--format", "csv", "SELECT lines FROM ml.scores"]).text();
+    assert_eq!(rows.lines().last(), Some("17"));
+}
+
+/// What two programs write at once into one folder nobody could tell apart.
+#[test]
+fn one_program_at_a_time_writes_to_a_folder() {
+    let world = world();
+    let mut command = world.command(&["run", "--outputs", "made"]);
+    let wait = "touch runs; while test ! -f go; do sleep 0.05; done; sh train.sh";
+    command.args(OUTS).args(["--", "sh", "-c", wait]);
+    let mut first = command.stdin(std::process::Stdio::null()).spawn().unwrap();
+    until("the program runs", || world.path("runs").exists());
+    let second = world.run(&["run", "--outputs", "made", "--out", "ml.x=x.csv", "--", "true"]);
+    second.assert_clear(5);
+    assert!(second.stderr.contains("another program writes to `"), "{second}");
+    world.write("go", "");
+    assert_eq!(first.wait().unwrap().code(), Some(0));
+}
+
+/// What is left out of an output is said, and so is what was printed, without being mixed with ours.
+#[test]
+fn what_is_left_out_is_said() {
+    let world = world();
+    let script = "mkdir -p $LAKEBED_OUTPUTS/m/sub && cd $LAKEBED_OUTPUTS/m && echo a > a.bin && \
+        echo b > .hidden && ln -s sub other && printf 'no line end'";
+    let command = ["run", "--out", "ml.m=m/", "--", "sh", "-c", script];
+    let ran = world.ok(&command);
+    assert!(ran.stderr.contains("1 hidden file in `m/` left out of ml.m"), "{ran}");
+    assert!(ran.stderr.contains("1 link in `m/` left out of ml.m"), "{ran}");
+    assert!(ran.text().starts_with("no line end\n"), "{ran}");
+    let run = world.json(&["runs"])["runs"][0]["run"].as_str().unwrap().to_owned();
+    let log = world.json(&["runs", "show", &run, "--log"]);
+    assert_eq!((&log["run"], &log["log"]), (&run.into(), &"no line end".into()));
+    let fails = "printf 'no line end' >&2; exit 3";
+    let ran = world.run(&["run", "--json", "--out", "ml.x=x", "--", "sh", "-c", fails]);
+    let problem: Value = serde_json::from_str(ran.stderr.lines().last().unwrap()).unwrap();
+    assert_eq!((ran.code, &problem["exit_code"]), (Some(3), &3.into()), "{ran}");
+    let odd = "printf 'a,b\n1\n2\n3\n' > $LAKEBED_OUTPUTS/x.csv";
+    let ran = world.run(&["run", "--out", "ml.x=x.csv", "--", "sh", "-c", odd]);
+    assert!(ran.code == Some(4) && !ran.stderr.contains("--max-quarantined"), "{ran}");
 }
 
 /// The same against a server, over uploads.

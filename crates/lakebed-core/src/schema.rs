@@ -2,13 +2,21 @@
 //!
 //! Written as Iceberg's schema JSON (table spec, appendix C), so that a format reader needs no
 //! translation. Field ids are given once in the life of a dataset: matched by name, counted from 1,
-//! depth first, never reused.
+//! depth first, never reused. Those of computed columns are made of their names, so that equal
+//! statements give equal tables whatever was computed before.
 
-use std::{collections::HashSet, fmt, str::FromStr};
+use std::{
+    collections::{BTreeSet, HashSet},
+    fmt,
+    str::FromStr,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::ColumnName;
+
+/// The highest id that is made of a name.
+const LAST_NAMED_ID: u32 = 1 << 30;
 
 /// The type of a column or of a nested value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -71,7 +79,7 @@ pub struct Field {
 pub struct TableSchema {
     /// The columns, in order.
     pub fields: Vec<Field>,
-    /// The highest id given in the dataset's life, nested fields included.
+    /// No id given in the dataset's life is higher, nested fields included.
     pub last_field_id: u32,
     /// Columns that were dropped: their ids wait for their names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -266,6 +274,21 @@ impl Field {
         Self { id: 0, name: name.into(), required: false, data_type }
     }
 
+    /// Gives ids made of names, those of the fields around this one included.
+    fn give_named_ids(&mut self, around: blake3::Hasher, given: &mut BTreeSet<u32>) {
+        let mut path = around;
+        path.update(&(self.name.len() as u64).to_le_bytes()).update(self.name.as_bytes());
+        let [a, b, c, d, ..] = *path.finalize().as_bytes();
+        let mut id = u32::from_le_bytes([a, b, c, d]) % LAST_NAMED_ID + 1;
+        while !given.insert(id) {
+            id = id % LAST_NAMED_ID + 1;
+        }
+        self.id = id;
+        for nested in self.data_type.nested_mut() {
+            nested.give_named_ids(path.clone(), given);
+        }
+    }
+
     fn give_ids(&mut self, last: &mut u32) {
         if self.id == 0 {
             *last += 1;
@@ -289,6 +312,42 @@ impl TableSchema {
             field.give_ids(&mut last_field_id);
         }
         Ok(Self { fields, last_field_id, former: Vec::new() })
+    }
+
+    /// The schema of a version whose columns are these and no others, in this order: each is known by
+    /// its name, which its id is made of. Equal fields give an equal schema, whatever came before.
+    ///
+    /// # Errors
+    /// Those of [`Self::first`].
+    pub fn named(mut fields: Vec<Field>) -> Result<Self, SchemaError> {
+        check_names(&fields)?;
+        let mut given = BTreeSet::new();
+        for field in &mut fields {
+            field.give_named_ids(blake3::Hasher::new(), &mut given);
+        }
+        Ok(Self { fields, last_field_id: LAST_NAMED_ID, former: Vec::new() })
+    }
+
+    /// How `next` differs from `self`, by the names of columns; none is refused.
+    #[must_use]
+    pub fn changes_to(&self, next: &Self) -> Vec<SchemaChange> {
+        let gone = self.fields.iter().filter(|field| next.field(&field.name).is_none());
+        let gone = gone.map(|field| SchemaChange::Dropped { column: field.name.clone() });
+        let change = |field: &Field| {
+            let column = field.name.clone();
+            let Some(before) = self.field(&column) else {
+                return Some(SchemaChange::Added { column });
+            };
+            let (from, to) = (before.data_type.clone(), field.data_type.clone());
+            if from.is_same_shape(&to) {
+                return None;
+            }
+            Some(match from.widens_to(&to) {
+                true => SchemaChange::Widened { column, from, to },
+                false => SchemaChange::Retyped { column, from, to },
+            })
+        };
+        gone.chain(next.fields.iter().filter_map(change)).collect()
     }
 
     /// The schema of a version after `self` whose data has `fields`, and what changed.
@@ -543,6 +602,36 @@ mod tests {
         assert_eq!(ids, [("a", 1), ("b", 2), ("c", 3)]);
         assert_eq!(second.last_field_id, 3);
         assert_eq!(changes.len(), 2, "{changes:?}");
+    }
+
+    /// What is computed has the ids of its names: neither what came before nor what is beside it
+    /// matters, and parts of columns have their own.
+    #[test]
+    fn ids_of_computed_columns_are_made_of_their_names() {
+        let named = |names: &[&str]| {
+            let field = |name: &&str| {
+                let part = part(0, "a", false, DataType::Int);
+                Field::optional(*name, DataType::Struct(vec![part]))
+            };
+            TableSchema::named(names.iter().map(field).collect()).expect("a schema")
+        };
+        let id = |schema: &TableSchema, name: &str| {
+            let field = schema.field(name).expect("a column");
+            let DataType::Struct(parts) = &field.data_type else { panic!("no struct") };
+            (field.id, parts[0].id)
+        };
+        let (both, other) = (named(&["a", "b"]), named(&["b", "c", "a"]));
+        assert_eq!((id(&both, "a"), id(&both, "b")), (id(&other, "a"), id(&other, "b")));
+        let ids = ["a", "b", "c"].map(|name| id(&other, name));
+        let ids: HashSet<u32> = ids.into_iter().flat_map(|(a, b)| [a, b]).collect();
+        assert_eq!(ids.len(), 6);
+        assert!(ids.iter().all(|id| (1..=other.last_field_id).contains(id)));
+        // Ids are in every file: the same for good.
+        assert_eq!(id(&both, "a"), (951_385_688, 825_415_739));
+        let changes = both.changes_to(&other);
+        assert_eq!(changes, [SchemaChange::Added { column: "c".to_owned() }]);
+        let changes = other.changes_to(&both);
+        assert_eq!(changes, [SchemaChange::Dropped { column: "c".to_owned() }]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
-use lakebed_core::{DataType, Evolution, Field, TableSchema};
+use lakebed_core::{DataType, TableSchema};
 use parquet::{
     arrow::ArrowWriter,
     file::properties::{EnabledStatistics, WriterProperties},
@@ -62,29 +62,6 @@ impl ComputedRows {
 fn cannot_be_kept(column: &str, what: &str) -> Refusal {
     let message = format!("{column} has a type that cannot be kept: {what}");
     Refusal::new(Refusal::UNSUPPORTED_TYPE, message).hint("cast it in the statement")
-}
-
-/// The changes that make a table with the columns of `before` one with those of `source`: what is
-/// computed has the shape that its statement gives it, whatever was there before.
-///
-/// # Errors
-/// [`Refusal`] when `source` cannot be read.
-pub fn evolution_to(source: &LocalSource, before: &TableSchema) -> Result<Vec<Evolution>, Refusal> {
-    let columns = parquet_in::columns(source)?;
-    let change = |field: &Field| match columns.iter().find(|(name, _)| *name == field.name) {
-        None => Some(Evolution::Drop { column: field.name.clone() }),
-        Some((_, data_type))
-            if data_type.is_same_shape(&field.data_type)
-                || field.data_type.widens_to(data_type)
-                || data_type.widens_to(&field.data_type) =>
-        {
-            None
-        }
-        Some((name, data_type)) => {
-            Some(Evolution::Retype { column: name.clone(), data_type: data_type.clone() })
-        }
-    };
-    Ok(before.fields.iter().filter_map(change).collect())
 }
 
 /// The columns of `source` that are no columns of `schema`, or would lose something as those: what is

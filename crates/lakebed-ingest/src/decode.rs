@@ -33,9 +33,9 @@ pub(crate) fn decode_with(request: Request<'_>, tuning: Tuning) -> Result<Decode
     limits::check_option(request.options)?;
     // An append keeps its parent's files, and their types with them.
     let rules = request.rules.filter(|_| request.base.is_none());
-    let evolved = Evolved::of(request.options, rules, request.schema)?;
+    let evolved = Evolved::of(request.options, rules, request.schema_to_fit())?;
     let decoded = decode_into(Request { schema: evolved.schema.as_ref(), ..request }, tuning)?;
-    let changes = evolved.changes.into_iter().chain(decoded.changes).collect();
+    let changes = evolved.all_changes(request, &decoded.schema, &decoded.changes);
     Ok(Decoded { changes, ..decoded })
 }
 

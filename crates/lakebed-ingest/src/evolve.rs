@@ -3,7 +3,7 @@
 use lakebed_core::{DecodeOptions, Evolution, Field, SchemaChange, SchemaError, TableSchema};
 
 use crate::{
-    Refusal, Rules,
+    Refusal, Request, Rules,
     layout::{Layout, listed},
     refusal::shown,
 };
@@ -42,6 +42,19 @@ impl Evolved {
         let (schema, more) = schema.declare(&retyped).map_err(refused)?;
         changes.extend(more);
         Ok(Self { schema: Some(schema), changes })
+    }
+
+    /// All that changed from what the request's dataset has to `schema`, which rows made `changes` of.
+    pub(crate) fn all_changes(
+        &self,
+        request: Request<'_>,
+        schema: &TableSchema,
+        changes: &[SchemaChange],
+    ) -> Vec<SchemaChange> {
+        match request.schema {
+            Some(before) if request.by_name => before.changes_to(schema),
+            _ => self.changes.iter().chain(changes).cloned().collect(),
+        }
     }
 
     /// What was dropped is not in the data any more.

@@ -168,7 +168,9 @@ proptest! {
         let above = skipped.filter(|skipped| skipped.what == SkipKind::Preamble);
         let above = above.map(|skipped| skipped.bytes as usize).sum::<usize>();
         let text = &text.trim_start_matches('\u{feff}').as_bytes()[above..];
-        for record in rows_of(text, width).iter().skip(1) {
+        let rows = rows_of(text, width);
+        // A row that repeats the header is none: quotes that never close may leave one behind.
+        for record in rows.iter().skip(1).filter(|record| **record != rows[0]) {
             for (evidence, field) in evidence.iter_mut().zip(record) {
                 match (field.text.is_empty(), field.quoted) {
                     (false, _) => evidence.add(&field.text),

@@ -32,6 +32,8 @@ pub(crate) struct Layout {
     pub(crate) sources: Vec<Source>,
     pub(crate) columns: Vec<OutColumn>,
     null_tokens: Vec<String>,
+    /// Whether columns have the ids of their names.
+    by_name: bool,
 }
 
 /// A source and where its columns go.
@@ -88,7 +90,7 @@ pub(crate) struct SettledColumn {
 impl Layout {
     /// Looks at the head of every source, and through those whose columns may begin anywhere.
     pub(crate) fn new(request: Request<'_>, tuning: Tuning) -> Result<Self, Refusal> {
-        let Request { sources, options, schema, rules, threads, progress, .. } = request;
+        let Request { sources, options, schema, by_name, rules, threads, progress, .. } = request;
         let mut seen = see_all(sources, options)?;
         for (seen, source) in seen.iter_mut().zip(sources) {
             if let Format::Json(json) = &mut seen.format {
@@ -96,7 +98,7 @@ impl Layout {
                 seen.columns = json.columns().map(|(name, _)| (name.to_owned(), None)).collect();
             }
         }
-        Self::of(seen, options, rules, schema)
+        Ok(Self { by_name, ..Self::of(seen, options, rules, schema)? })
     }
 
     /// The same from heads alone; none where heads do not tell.
@@ -132,7 +134,7 @@ impl Layout {
             Source { name, path, format, columns }
         };
         let sources = seen.into_iter().map(into_source).collect();
-        let layout = Self { sources, columns, null_tokens: null_tokens(options) };
+        let layout = Self { sources, columns, null_tokens: null_tokens(options), by_name: false };
         layout.check_text_can_hold()?;
         // Fail on what is known to fail before anything long begins.
         layout.settle(&vec![Verdict::Unknown; layout.columns.len()], schema)?;
@@ -158,6 +160,7 @@ impl Layout {
         let fields: Vec<Field> =
             self.columns.iter().zip(types).map(|(c, t)| Field::optional(&c.name, t)).collect();
         let (schema, changes) = match schema {
+            None if self.by_name => (TableSchema::named(fields).map_err(mismatch)?, Vec::new()),
             None => (TableSchema::first(fields).map_err(mismatch)?, Vec::new()),
             Some(schema) => schema.evolve(&fields).map_err(mismatch)?,
         };

@@ -63,7 +63,7 @@ mod xlsx_in;
 
 pub use arrow_types::arrow_schema;
 pub use checks::{BrokenRule, RowCheck, RowRule, Rules};
-pub use computed::{ComputedRows, evolution_to, unfit_columns};
+pub use computed::{ComputedRows, unfit_columns};
 pub use contract::{ContractRules, Reference};
 pub use encoding::encoding_name;
 pub use entry::{decode, plan, recount, recount_checked, resolve};

@@ -30,7 +30,8 @@ const SAMPLE_ROWS: usize = 10;
 
 pub(crate) fn plan_with(request: Request<'_>, tuning: Tuning) -> Result<Plan, Refusal> {
     limits::check_option(request.options)?;
-    let evolved = Evolved::of(request.options, request.rules, request.schema)?;
+    let evolved = Evolved::of(request.options, request.rules, request.schema_to_fit())?;
+    let asked = request;
     let request = Request { schema: evolved.schema.as_ref(), ..request };
     let layout = Layout::new(request, tuning)?;
     Evolved::check(request.options, &layout)?;
@@ -53,7 +54,7 @@ pub(crate) fn plan_with(request: Request<'_>, tuning: Tuning) -> Result<Plan, Re
     let columns = layout.typed_columns(0, &settled);
     Ok(Plan {
         schema: settled.schema.clone(),
-        changes: evolved.changes.iter().chain(&settled.changes).cloned().collect(),
+        changes: evolved.all_changes(asked, &settled.schema, &settled.changes),
         sources: findings.accounts.iter().enumerate().map(source).collect(),
         sample: sample(&layout, &settled, tuning)?,
         sample_columns: columns.into_iter().map(|(name, _)| name).collect(),

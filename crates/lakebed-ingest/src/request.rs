@@ -30,6 +30,9 @@ pub struct Request<'a> {
     pub options: &'a DecodeOptions,
     /// The dataset's own schema, which new rows must fit; none for its first version.
     pub schema: Option<&'a TableSchema>,
+    /// Whether the columns are those that the sources have, whatever `schema` has, and known by their
+    /// names: what is computed has the shape that its statement gives it.
+    pub by_name: bool,
     /// For an append: where the new rows go on.
     pub base: Option<&'a Base>,
     /// An existing folder for the files written.
@@ -46,6 +49,11 @@ pub struct Request<'a> {
 }
 
 impl Request<'_> {
+    /// The schema that rows have to fit.
+    pub(crate) const fn schema_to_fit(&self) -> Option<&TableSchema> {
+        if self.by_name { None } else { self.schema }
+    }
+
     /// The rules, for a table of that schema.
     pub(crate) fn bind(&self, schema: &TableSchema) -> Result<Option<Arc<dyn RowCheck>>, Refusal> {
         self.rules.map(|rules| rules.bind(schema)).transpose()

@@ -21,7 +21,7 @@ use lakebed_core::{
     lineage::Lineage,
 };
 use lakebed_govern::{CatalogPlan, ContractChange, Rights};
-use lakebed_ingest::{ComputedRows, LocalSource, QuarantineReader, Refusal, evolution_to};
+use lakebed_ingest::{ComputedRows, QuarantineReader, Refusal};
 
 use crate::{
     Ctx, Error, ImpactAnswer, IngestOutcome, IngestRequest, IngestStatus, Lake, ProgressSink,
@@ -612,12 +612,7 @@ impl Lake {
         };
         let options =
             DecodeOptions { format: Some(FormatName::Parquet), ..DecodeOptions::default() };
-        let mut request = ingest_of(product, answer.clone(), options);
-        if let Some(before) = target.schema().cloned() {
-            let source = LocalSource { name: ANSWER.to_owned(), path: answer };
-            let evolution = blocking(move || Ok(evolution_to(&source, &before)));
-            request.options.evolve = evolution.await?.map_err(not_the_source_of(product))?;
-        }
+        let mut request = ingest_of(product, answer, options);
         if target.promise.as_ref().is_none_or(|promise| promise.contract.max_quarantined.is_none())
         {
             // Nobody corrects a row of a product: it is its statement that is wrong.
@@ -1096,18 +1091,5 @@ fn no_answer(refusal: Refusal) -> Error {
     match refusal.is_about_the_source() {
         false => not_the_source(refusal),
         true => Error::Invalid { code: refusal.code, message: refusal.message, hint: refusal.hint },
-    }
-}
-
-/// A statement whose answer no table can hold.
-fn not_the_source_of(product: &DatasetName) -> impl FnOnce(Refusal) -> Error + use<> {
-    let product = product.clone();
-    move |refusal| match no_answer(refusal) {
-        Error::Invalid { code, message, .. } => Error::Invalid {
-            code,
-            message: format!("the answer of `{product}` makes no table: {message}"),
-            hint: Some("cast columns, or name them, in the statement".to_owned()),
-        },
-        other => other,
     }
 }

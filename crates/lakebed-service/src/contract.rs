@@ -97,6 +97,7 @@ pub fn check_contract(
         sources: &request.sources,
         options: &options,
         schema: None,
+        by_name: false,
         base: None,
         out: scratch.path(),
         progress: &NoProgress,

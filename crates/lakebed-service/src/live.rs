@@ -457,6 +457,7 @@ impl Lake {
                 sources: &[source],
                 options: &options,
                 schema: schema.as_ref(),
+                by_name: false,
                 base: None,
                 out: &out,
                 progress: &*meter,

@@ -189,17 +189,25 @@ impl Lake {
             self.authorize_ingest(ctx, dataset).await?;
             self.refuse_product(dataset).await?;
         }
-        if let Some(key) = &ctx.idempotency_key
-            && let Some(same) = self.inner.catalog.find_begun_by_key(ctx.actor(), key).await?
-        {
-            return self.same_run(ctx, same, &asked).await;
-        }
+        let id = match &ctx.idempotency_key {
+            None => random_id()?,
+            Some(key) => {
+                let id = id_of(ctx.actor(), key)?;
+                if let Some(same) = self.inner.catalog.find_begun_by_key(ctx.actor(), key).await? {
+                    return self.same_run(ctx, same, &asked).await;
+                }
+                if let Some(done) = self.committed_before(ctx, &id).await? {
+                    return same_committed(done.run, &asked);
+                }
+                id
+            }
+        };
         self.forget_old_runs().await;
         let inputs = self.pin(ctx, &asked.inputs).await?;
         let now = self.inner.clock.now();
         let begun = Begun { asked, inputs };
         let row = BegunRun {
-            id: random_id()?,
+            id,
             principal: ctx.actor().to_owned(),
             idempotency_key: ctx.idempotency_key.clone(),
             request: serde_json::to_string(&begun).map_err(Error::internal)?,
@@ -503,12 +511,18 @@ impl Lake {
             return Ok(Vec::new());
         }
         let found = self.resolve(ctx, &pinned, Detail::None).await?;
-        let locked = inputs.iter().zip(found.versions).map(|(input, found)| LockedInput {
-            reference: input.reference.clone(),
-            version: found.version.number,
-            version_id: found.version.version_id,
+        let locked = inputs.iter().zip(found.versions).map(|(input, found)| {
+            let (reference, version) = (input.reference.clone(), found.version.number);
+            match reference.selector {
+                Selector::Number(meant) if meant != version => Err(Error::Invalid {
+                    code: "bad-pin",
+                    message: format!("`{reference}` is pinned to v{version}"),
+                    hint: Some(format!("`lakebed lock {reference}` pins what it means")),
+                }),
+                _ => Ok(LockedInput { reference, version, version_id: found.version.version_id }),
+            }
         });
-        let mut locked: Vec<LockedInput> = locked.collect();
+        let mut locked = locked.collect::<Result<Vec<LockedInput>>>()?;
         locked.sort_by_key(|input| input.reference.to_string());
         if let Some(twice) = locked.windows(2).find(|pair| pair[0].reference == pair[1].reference) {
             return Err(Error::Invalid {
@@ -744,6 +758,28 @@ impl RunInput {
         let selector = Selector::Digest(version_id.object().to_string());
         DatasetRef { dataset: self.reference.dataset.clone(), selector }
     }
+}
+
+/// The id of the run that somebody begins with a key: the same for as long as the lake knows its events,
+/// whatever else is forgotten.
+fn id_of(actor: &str, key: &str) -> Result<String> {
+    let named = serde_json::to_vec(&(actor, key)).map_err(Error::internal)?;
+    let digest = ObjectId::of(&[b"lakebed run 1\n", &named[..]].concat()).to_string();
+    Ok(digest[..32].to_owned())
+}
+
+/// A committed run as the answer to who begins it once more.
+fn same_committed(run: SeenRun, asked: &BeginRun) -> Result<SeenRun> {
+    let is_read = |input: &RunInput| {
+        run.inputs.iter().any(|read| {
+            let is_pinned = input.version_id.is_none() || input.version_id == read.version_id;
+            read.reference == input.reference && is_pinned
+        })
+    };
+    let is_same = run.invocation.as_ref() == Some(&asked.invocation)
+        && run.inputs.len() == asked.inputs.len()
+        && asked.inputs.iter().all(is_read);
+    if is_same { Ok(run) } else { Err(key_reused()) }
 }
 
 fn patience_of(asked: &BeginRun) -> Result<Duration> {

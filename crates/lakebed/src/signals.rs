@@ -24,6 +24,29 @@ pub(crate) async fn received() -> Exit {
     interrupted().await
 }
 
+/// The same, and SIGHUP: a terminal that is closed ends what it started. Not where somebody (`nohup`)
+/// wants it to go on.
+pub(crate) async fn received_or_hung_up() -> Exit {
+    let hung_up = async {
+        if ignores_hangups() {
+            std::future::pending::<()>().await;
+        }
+        hangups().next().await;
+    };
+    tokio::select! {
+        exit = received() => exit,
+        () = hung_up => Exit::Terminated,
+    }
+}
+
+/// Whether this process was started so that SIGHUP does nothing; where nobody tells, it may have been.
+fn ignores_hangups() -> bool {
+    let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return true };
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    // Of the mask the first bit is signal 1, SIGHUP.
+    ignored.is_none_or(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & 1 == 1))
+}
+
 async fn interrupted() -> Exit {
     // Without a handler the system ends the process itself, which is as good.
     if tokio::signal::ctrl_c().await.is_err() {

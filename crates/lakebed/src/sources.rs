@@ -44,6 +44,8 @@ pub(crate) struct Sources {
     pub(crate) sources: Vec<Source>,
     /// Links to folders inside folders: not followed, for they may lead anywhere.
     pub(crate) links_left_out: u64,
+    /// Hidden files and folders inside folders, which nobody named.
+    pub(crate) hidden_left_out: u64,
 }
 
 /// Finds what `arguments` name; `stdin_name` is the name for `-`.
@@ -133,7 +135,7 @@ fn bytes_of(path: &Path, metadata: &fs::Metadata) -> Result<Bytes> {
 }
 
 fn take_folder(argument: &Path, path: &Path, found: &mut Sources) -> Result<()> {
-    let files = files_below(path, false, &mut found.links_left_out)?;
+    let files = files_below(path, false, found)?;
     if files.is_empty() {
         let message = format!("folder `{}` has no files", argument.display());
         return Err(Problem::refused("empty-source", message).hint(
@@ -150,7 +152,7 @@ fn take_glob(argument: &Path, current: &Path, found: &mut Sources) -> Result<()>
     let root = current.join(&base);
     let hidden = pattern.split('/').any(|part| part.starts_with('.'));
     let below = match root.is_dir() {
-        true => files_below(&root, hidden, &mut found.links_left_out)?,
+        true => files_below(&root, hidden, found)?,
         false => Vec::new(),
     };
     let matching: Vec<Source> =
@@ -193,8 +195,9 @@ fn glob(pattern: &str, argument: &Path) -> Result<GlobMatcher> {
     })
 }
 
-/// Every file below `root`, by name; links to files are followed, links to folders are counted.
-fn files_below(root: &Path, hidden: bool, links: &mut u64) -> Result<Vec<Source>> {
+/// Every file below `root`, by name; links to files are followed, links to folders and what is hidden are
+/// counted.
+fn files_below(root: &Path, hidden: bool, found: &mut Sources) -> Result<Vec<Source>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![(root.to_owned(), String::new())];
     while let Some((folder, prefix)) = folders.pop() {
@@ -203,6 +206,7 @@ fn files_below(root: &Path, hidden: bool, links: &mut u64) -> Result<Vec<Source>
             let entry = entry.map_err(|error| failed(&error))?;
             let part = utf8(&entry.file_name())?;
             if part.starts_with('.') && !hidden {
+                found.hidden_left_out += 1;
                 continue;
             }
             let (path, name) = (entry.path(), format!("{prefix}{part}"));
@@ -210,7 +214,7 @@ fn files_below(root: &Path, hidden: bool, links: &mut u64) -> Result<Vec<Source>
                 fs::metadata(&path).map_err(|error| Problem::io("read", &path, &error))?;
             let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
             match metadata.is_dir() {
-                true if is_link => *links += 1,
+                true if is_link => found.links_left_out += 1,
                 true => folders.push((path, format!("{name}/"))),
                 false => {
                     let bytes = bytes_of(&path, &metadata)?;

@@ -68,6 +68,7 @@ impl Bench {
             sources,
             options: &self.options,
             schema: self.schema.as_ref(),
+            by_name: false,
             base: self.base.as_ref(),
             out: self.folder.path(),
             progress: &NoProgress,

@@ -8,7 +8,7 @@ use axum::Router;
 use lakebed_core::{Declared, DecodeOptions, Identity, IngestMode};
 use lakebed_query::{DataFusionEngine, EngineOptions};
 use lakebed_server::{Access, AppState, Asks, Auth, router};
-use lakebed_service::ApplyCatalog;
+use lakebed_service::{ApplyCatalog, Detail};
 use lakebed_testkit::TestLake;
 use serde_json::{Value, json};
 
@@ -281,6 +281,74 @@ async fn what_is_declared_anew_is_stale() {
     for products in [anew, products()] {
         world.apply_with(Value::from(grants.clone()), products, json!([])).await.unwrap();
         assert_eq!(told("dora").await, unknown);
+    }
+}
+
+/// What a product is made of is all that decides what it holds: what its statement said before does not,
+/// neither the order of columns, nor their types, nor those that were there.
+#[tokio::test(flavor = "multi_thread")]
+async fn equal_statements_make_equal_data_whatever_was_before() {
+    let contents = async |statements: &[&str]| {
+        let world = World::new().await;
+        let mut contents = Vec::new();
+        for (version, statement) in (2..).zip(statements) {
+            let mut anew = products();
+            anew["shop.sales"]["sql"] = json!(statement);
+            anew["shop.sales"].as_object_mut().unwrap().remove("queries");
+            anew["shop.sales"].as_object_mut().unwrap().remove("order_by");
+            world.apply(anew, policies()).await.unwrap();
+            world.build().await;
+            let references = [format!("shop.sales@v{version}").parse().unwrap()];
+            let ctx = world.test.ctx();
+            let found = world.test.lake.resolve(&ctx, &references, Detail::Full).await;
+            let found = found.unwrap().versions.remove(0).detail.unwrap().manifest;
+            let fields = found.schema.as_ref().unwrap().fields.iter();
+            let fields: Vec<String> =
+                fields.map(|field| format!("{} {}", field.name, field.data_type)).collect();
+            contents.push((found.content_id, fields.join(", ")));
+        }
+        contents
+    };
+    let plain = "SELECT region, id, mail FROM raw.sales";
+    let other = "SELECT 1 AS more, CAST(id AS INT) AS id, mail, region FROM raw.sales";
+    let wide = "SELECT mail, CAST(id AS DECIMAL(30, 2)) AS id, region, secret FROM raw.sales";
+    let there_and_back = contents(&[plain, other, wide, other, plain]).await;
+    assert_eq!(there_and_back[0].1, "region string, id long, mail string");
+    assert_eq!(there_and_back[1].1, "more long, id int, mail string, region string");
+    assert_eq!(there_and_back[2].1, "mail string, id decimal(30,2), region string, secret string");
+    assert_eq!(there_and_back[4], there_and_back[0]);
+    assert_eq!(there_and_back[3], there_and_back[1]);
+    let elsewhere = contents(&[wide, plain]).await;
+    assert_eq!(elsewhere, [there_and_back[2].clone(), there_and_back[0].clone()]);
+}
+
+/// A mask stays where it is, however the columns around it come and go.
+#[tokio::test(flavor = "multi_thread")]
+async fn p7_columns_that_move_keep_their_policies() {
+    let world = World::new().await;
+    let statements = [
+        "SELECT mail, secret, region, id FROM raw.sales",
+        "SELECT region, id FROM raw.sales",
+        "SELECT secret, id, mail AS other, region, mail FROM raw.sales",
+    ];
+    for (version, statement) in (2..).zip(statements) {
+        let mut anew = products();
+        anew["shop.sales"]["sql"] = json!(statement);
+        anew["shop.sales"].as_object_mut().unwrap().remove("queries");
+        anew["shop.sales"].as_object_mut().unwrap().remove("order_by");
+        world.apply(anew, policies()).await.unwrap();
+        world.build().await;
+        for at in 1..=version {
+            let sql = format!("SELECT * FROM shop.sales@v{at}");
+            let headers = ["content-type: text/plain", "accept: text/csv"];
+            let answer = call(&world.door("bob"), "POST", "/v1/sql", &headers, sql).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let text = answer.text();
+            assert!(!text.contains("s-") && !text.contains("ann@"), "v{at} of {version}: {text}");
+            assert!(text.contains("EU") && !text.contains("US"), "v{at} of {version}: {text}");
+            let is_there = at != 3;
+            assert_eq!(text.contains("mail"), is_there, "v{at} of {version}: {text}");
+        }
     }
 }
 

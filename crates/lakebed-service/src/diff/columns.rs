@@ -60,15 +60,17 @@ const fn is_comparable(data_type: &DataType) -> bool {
     !matches!(data_type, String | Binary | Fixed(_) | List(_) | Map(..) | Struct(_))
 }
 
-/// Columns of one dataset are the same by their field ids, those of two by their names.
+/// Columns of one dataset are the same by their field ids, those of two by their names; so are those whose
+/// ids the other version knows nothing of, as when what was ingested is computed now.
 pub(super) fn pair_up(
     before: Described<'_>,
     after: Described<'_>,
     is_one_dataset: bool,
 ) -> Vec<ColumnDiff> {
+    let has = |side: &Described<'_>, id: u32| side.schema.fields.iter().any(|field| field.id == id);
     let is_same = |old: &Field, new: &Field| match is_one_dataset {
-        true => old.id == new.id,
-        false => old.name == new.name,
+        true if has(&after, old.id) || has(&before, new.id) => old.id == new.id,
+        _ => old.name == new.name,
     };
     let described = |side: &Described<'_>, field: &Field| (field.clone(), side.column(field.id));
     let mut columns = Vec::new();
@@ -104,10 +106,14 @@ mod tests {
     }
 
     fn told(one_dataset: bool) -> Vec<String> {
+        let new = [(2, "b", DataType::Long), (1, "c", DataType::Int), (4, "d", DataType::Int)];
+        told_of(&new, one_dataset)
+    }
+
+    fn told_of(new: &[(u32, &str, DataType)], one_dataset: bool) -> Vec<String> {
         let old =
             schema(&[(1, "a", DataType::Int), (2, "b", DataType::Int), (3, "c", DataType::Int)]);
-        let new =
-            schema(&[(2, "b", DataType::Long), (1, "c", DataType::Int), (4, "d", DataType::Int)]);
+        let new = schema(new);
         let profile = TableProfile::default();
         let describe = |schema| Described { schema, profile: &profile };
         let name = |side: &Option<(Field, ColumnProfile)>| {
@@ -122,6 +128,13 @@ mod tests {
     #[test]
     fn columns_of_one_dataset_are_known_by_their_ids() {
         assert_eq!(told(true), ["b>b [Retyped]", "a>c [Renamed]", ">d [Added]", "c> [Removed]"]);
+    }
+
+    /// What was ingested is computed now.
+    #[test]
+    fn columns_with_other_ids_are_known_by_their_names() {
+        let new = [(702, "b", DataType::Int), (31, "a", DataType::Int), (9, "d", DataType::Int)];
+        assert_eq!(told_of(&new, true), ["b>b []", "a>a []", ">d [Added]", "c> [Removed]"]);
     }
 
     #[test]

@@ -489,7 +489,7 @@ impl<'a> Attempt<'a> {
         let (schema, out) = (target.schema().cloned(), out.to_owned());
         let meter = Arc::clone(self.meter);
         let (promise, known) = (target.promise.clone(), known.clone());
-        let may_be_empty = self.computed.is_some();
+        let is_computed = self.computed.is_some();
         if options.max_quarantined.is_none()
             && promise.as_ref().is_some_and(|promise| promise.contract.max_quarantined.is_some())
         {
@@ -503,12 +503,13 @@ impl<'a> Attempt<'a> {
                 sources: &local,
                 options: &options,
                 schema: schema.as_ref(),
+                by_name: is_computed,
                 base: base.as_ref(),
                 out: &out,
                 progress: &*meter,
                 rules: rules.as_ref().map(|rules| rules as &dyn Rules),
                 threads,
-                may_be_empty,
+                may_be_empty: is_computed,
             }))
         })
         .await;

@@ -58,6 +58,7 @@ impl Lake {
                 sources: &local,
                 options: &options,
                 schema: schema.as_ref(),
+                by_name: false,
                 base: None,
                 out: &out,
                 progress: &*meter,

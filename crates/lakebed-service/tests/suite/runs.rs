@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use lakebed_core::{DecodeOptions, EventBody, FormatName, GitState, Identity, Invocation, Program};
+use lakebed_core::{
+    DecodeOptions, EventBody, FormatName, GitState, Identity, Invocation, Program, Timestamp,
+};
 use lakebed_service::{
     AbortRun, BeginRun, CommitRun, Ctx, Error, IngestStatus, Lake, NoProgress, Result, RunInput,
     RunOutcome, RunOutputs, RunStanding, SeenRun, SourceInput,
@@ -195,6 +197,12 @@ async fn what_cannot_be_meant_is_refused_when_it_is_begun() {
     );
     let silent = begin(|asked| asked.patience = Some(Duration::from_secs(1)));
     assert_eq!(code(silent.await), "bad-patience");
+    // A number and an id of which one is false.
+    test.ingest("sales.orders", "orders.csv", "id,amount\n9,90\n").await.unwrap();
+    let first = begin(|asked| asked.inputs = vec![input("sales.orders@v1")]).await.unwrap().inputs;
+    let mut odd = asked();
+    odd.inputs = vec![RunInput { version_id: first[0].version_id, ..input("sales.orders@v2") }];
+    assert_eq!(code(test.lake.begin_run(&test.ctx(), odd).await), "bad-pin");
     let begun = begin(|_| {}).await.unwrap();
     let mut nothing = made(&test, SCORES, "weights");
     nothing.outputs.clear();
@@ -241,7 +249,21 @@ async fn the_same_key_is_the_same_run() {
     assert_eq!(code(test.lake.begin_run(&ctx, other).await), "idempotency-key-reused");
     commit(&test.lake, &test.ctx(), &begun.run, made(&test, SCORES, "weights")).await.unwrap();
     let seen = test.lake.begin_run(&ctx, asked()).await.unwrap();
-    assert_eq!((seen.run, seen.standing), (begun.run, RunStanding::Committed));
+    assert_eq!((&seen.run, seen.standing), (&begun.run, RunStanding::Committed));
+    // What was committed is known for as long as its event is: old outputs do not come back.
+    test.lake.catalog().forget_runs(Timestamp::from_micros(i64::MAX)).await.unwrap();
+    let seen = test.lake.begin_run(&ctx, asked()).await.unwrap();
+    assert_eq!((&seen.run, seen.standing), (&begun.run, RunStanding::Committed));
+    let again = commit(&test.lake, &ctx, &seen.run, made(&test, SCORES, "weights")).await.unwrap();
+    assert_eq!(again.run.event, seen.event);
+    let mut other = asked();
+    other.invocation.parameters.clear();
+    for other in [other, BeginRun { inputs: Vec::new(), ..asked() }] {
+        assert_eq!(code(test.lake.begin_run(&ctx, other).await), "idempotency-key-reused");
+    }
+    let eve = Ctx::new(Identity::of("eve".parse().unwrap()), "request-2");
+    let stranger = Ctx { idempotency_key: ctx.idempotency_key.clone(), ..eve };
+    assert_eq!(code(test.lake.begin_run(&stranger, asked()).await), "not-found");
     // A key is good for one commit.
     let mut commits = Vec::new();
     for _ in 0..2 {

@@ -36,7 +36,7 @@ use crate::{
     connect::Session,
     fetch::{Fetched, note},
     lockfile::{self, LockFile},
-    output::style,
+    output::{human, style},
     problem::{Exit, Problem, Result},
     program::{
         child::{self, Ending, Start},
@@ -45,7 +45,7 @@ use crate::{
     },
     progress::Bar,
     signals,
-    sources::{self, Source},
+    sources::{self, Source, Sources},
 };
 
 /// How long a run may be silent, and how often it is heard of.
@@ -180,11 +180,24 @@ struct Written<'a> {
     sources: Vec<Source>,
 }
 
+impl Written<'_> {
+    /// Says what of an output is not kept.
+    fn tell_left_out(output: &Output<'_>, found: &Sources, app: &App) {
+        let left_out = [(found.hidden_left_out, "hidden file"), (found.links_left_out, "link")];
+        for (count, what) in left_out.into_iter().filter(|(count, _)| *count > 0) {
+            let (count, path) = (human::counted(count, what), output.path.display());
+            app.terminal.warn(format!("{count} in `{path}` left out of {}", output.dataset));
+        }
+    }
+}
+
 /// The folders of a run. Those that nobody named are gone when it is dropped.
 struct Folders {
     inputs: PathBuf,
     outputs: PathBuf,
     scratch: tempfile::TempDir,
+    /// The outputs, held: what two programs write at once, nobody could tell apart.
+    _held: std::fs::File,
 }
 
 /// What is told to stop.
@@ -259,7 +272,15 @@ enum Nothing {
     /// This is in the way.
     Problem(Problem),
     /// The program is done, and this, which may pass, is in the way of committing what it wrote.
-    Uncommitted(Problem, Box<(Ended, Ran)>),
+    Uncommitted(Reason, Box<(Ended, Ran)>),
+}
+
+/// Why what a program wrote is kept.
+enum Reason {
+    /// This may pass.
+    Problem(Problem),
+    /// Somebody stopped us before the lake said that it has it.
+    Stopped(Exit),
 }
 
 impl From<Problem> for Nothing {
@@ -286,7 +307,7 @@ pub(crate) async fn run(app: &App, args: RunArgs) -> Result<Exit> {
     }
     let folders = Folders::make(app, &args)?;
     folders.check_absent(app, &outputs)?;
-    let stop = signals::received();
+    let stop = signals::received_or_hung_up();
     tokio::pin!(stop);
     if let (true, Some(lock)) = (args.offline, &lock) {
         let ended = offline::run(app, &args, lock, &folders, &outputs, stop).await;
@@ -319,13 +340,20 @@ fn finish<T>(
             Ok(exit)
         }
         Err(Nothing::Problem(problem)) => Err(problem),
-        Err(Nothing::Uncommitted(problem, unsaved)) => {
+        Err(Nothing::Uncommitted(reason, unsaved)) => {
             let (ended, ran) = *unsaved;
-            offline::keep(&folders, outputs, ended, &ran)?;
+            offline::keep(app, &folders, outputs, ended, &ran)?;
             let kept = folders.keep()?.display().to_string();
-            Err(problem
-                .detail(format!("what the program wrote is in {kept}"))
-                .hint(format!("`lakebed runs commit {kept}` makes versions of it, later")))
+            let detail = format!("what the program wrote is in {kept}");
+            let hint = format!("`lakebed runs commit {kept}` makes versions of it, later");
+            match reason {
+                Reason::Problem(problem) => Err(problem.detail(detail).hint(hint)),
+                Reason::Stopped(exit) => {
+                    app.terminal.warn(format!("stopped: {detail}"));
+                    app.terminal.hint(hint);
+                    Ok(exit)
+                }
+            }
         }
         Err(Nothing::Failed(failure)) => {
             tell_failed(app, failure);
@@ -370,15 +398,17 @@ async fn whole(
         unless_stopped(stop.as_mut(), prepare).await?;
         let (run, lost) = (Some(&begun.run[..]), heartbeats(&session.client, &begun.run));
         let ran = start(app, args, folders, run, lost, stop.as_mut()).await?;
-        let made = folders.find(outputs)?;
+        let made = folders.find(app, outputs)?;
         let commit = commit(app, session, &begun.run, made, &ran);
-        match unless_stopped(stop.as_mut(), commit).await {
+        let reason = match unless_stopped(stop.as_mut(), commit).await {
             Err(Nothing::Problem(problem)) if is_worth_keeping(&problem) => {
-                let ended = ended(args, lock, folders, (key, request), &ran)?;
-                Err(Nothing::Uncommitted(problem, Box::new((ended, ran))))
+                Reason::Problem(problem)
             }
-            other => other,
-        }
+            Err(Nothing::Stopped(exit, _)) => Reason::Stopped(exit),
+            other => return other,
+        };
+        let ended = ended(args, lock, folders, (key, request), &ran)?;
+        Err(Nothing::Uncommitted(reason, Box::new((ended, ran))))
     };
     let ended = work.await;
     match ended {
@@ -536,8 +566,12 @@ fn write_index(
         app.terminal.note(format!("the inputs are in {}", folders.inputs.display()));
     }
     let text = serde_json::json!({ "format": 1, "inputs": index });
-    let path = folders.inputs.join("inputs.json");
-    crate::atomic::replace(&path, format!("{text:#}\n").as_bytes())
+    let (path, text) = (folders.inputs.join("inputs.json"), format!("{text:#}\n"));
+    // Whoever may not write there need not, where it says so already.
+    match std::fs::read(&path) {
+        Ok(there) if there == text.as_bytes() => Ok(()),
+        _ => crate::atomic::replace(&path, text.as_bytes()),
+    }
 }
 
 /// Runs the program, until the run is `lost`.
@@ -623,9 +657,23 @@ async fn commit(
         ended_at: Some(ran.ended_at),
         log: send_log(&session.client, ran.log.clone()).await?,
     };
-    let answer = session.client.commit_run(run, &request, |progress| bar.show(&progress)).await?;
+    let committed = session.client.commit_run(run, &request, |progress| bar.show(&progress)).await;
     drop(bar);
-    Ok(answer)
+    committed.map_err(|error| without_options(error.into()))
+}
+
+/// How to read a file is said to `lakebed ingest`; to a run, by the file.
+fn without_options(mut problem: Problem) -> Problem {
+    problem.hint = problem.hint.take().map(|hint| match hint.contains("--as files") {
+        true => hint.replace("--as files", "--out-files"),
+        false if hint.contains("`--") || hint.contains("(`--") => {
+            "let the program write what is read without options: Parquet, or CSV in UTF-8 with \
+             empty cells for missing values"
+                .to_owned()
+        }
+        false => hint,
+    });
+    problem
 }
 
 async fn send_log(client: &Client, log: Vec<u8>) -> Result<Option<IngestSource>> {
@@ -644,10 +692,10 @@ async fn give_up(client: &Client, run: &str, why: &Nothing) -> bool {
         Nothing::Failed(failure) => {
             RunAbortRequest { exit_code: Some(failure.code()), reason: Some(failure.to_string()) }
         }
-        Nothing::Stopped(..) => {
+        Nothing::Stopped(..) | Nothing::Uncommitted(Reason::Stopped(_), _) => {
             RunAbortRequest { exit_code: None, reason: Some("it was stopped".to_owned()) }
         }
-        Nothing::Problem(problem) | Nothing::Uncommitted(problem, _) => {
+        Nothing::Problem(problem) | Nothing::Uncommitted(Reason::Problem(problem), _) => {
             let reason = problem.message.chars().take(1000).collect();
             RunAbortRequest { exit_code: None, reason: Some(reason) }
         }
@@ -676,7 +724,14 @@ impl Folders {
         };
         let inputs = folder(args.into.as_ref(), "inputs")?;
         let outputs = folder(args.outputs.as_ref(), "outputs")?;
-        Ok(Self { inputs, outputs, scratch })
+        let held = std::fs::File::open(&outputs)
+            .map_err(|error| Problem::io("open folder", &outputs, &error))?;
+        if let Err(std::fs::TryLockError::WouldBlock) = held.try_lock() {
+            let message = format!("another program writes to `{}`", outputs.display());
+            return Err(Problem::conflict(message)
+                .hint("wait until it is done, or name another folder with `--outputs`"));
+        }
+        Ok(Self { inputs, outputs, scratch, _held: held })
     }
 
     /// Keeps what the program wrote, and nothing else.
@@ -711,13 +766,16 @@ impl Folders {
         Ok(())
     }
 
-    /// What the program wrote.
-    fn find<'a>(&self, outputs: &[Output<'a>]) -> Result<Vec<Written<'a>>> {
+    /// What the program wrote; says what of it is left out.
+    fn find<'a>(&self, app: &App, outputs: &[Output<'a>]) -> Result<Vec<Written<'a>>> {
         let (mut found, mut missing) = (Vec::new(), Vec::new());
         for output in outputs {
             let Output { dataset, as_files, .. } = *output;
             match self.expand(output) {
-                Ok(sources) => found.push(Written { dataset, as_files, sources }),
+                Ok(expanded) => {
+                    Written::tell_left_out(output, &expanded, app);
+                    found.push(Written { dataset, as_files, sources: expanded.sources });
+                }
                 Err(problem) => missing.push((output, problem)),
             }
         }
@@ -738,10 +796,11 @@ impl Folders {
         Err(problem.hint("relative outputs are looked for in the folder $LAKEBED_OUTPUTS"))
     }
 
-    fn expand(&self, output: &Output<'_>) -> Result<Vec<Source>> {
+    fn expand(&self, output: &Output<'_>) -> Result<Sources> {
         let path = self.outputs.join(output.path);
-        let found = sources::expand(&[path], None, &self.outputs)?.sources;
-        match found.iter().find(|source| !matches!(source.bytes, sources::Bytes::File(..))) {
+        let found = sources::expand(&[path], None, &self.outputs)?;
+        let is_file = |source: &Source| matches!(source.bytes, sources::Bytes::File(..));
+        match found.sources.iter().find(|source| !is_file(source)) {
             None => Ok(found),
             Some(other) => {
                 Err(Problem::refused("not-a-file", format!("`{}` is no file", other.name)))

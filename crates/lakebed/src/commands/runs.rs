@@ -92,7 +92,14 @@ async fn show(app: &App, ShowArgs { run, log }: ShowArgs) -> Result<Exit> {
     let session = Session::open(app).await?;
     let run = whole_id(&session, run).await?;
     if log {
-        write_log(app, &session.client.run_log(&run).await?)?;
+        let log = session.client.run_log(&run).await?;
+        match app.terminal.json {
+            true => {
+                let log = String::from_utf8_lossy(&log);
+                app.terminal.print_json(&serde_json::json!({ "run": run, "log": log }))?;
+            }
+            false => write_log(app, &log)?,
+        }
     } else {
         let run = session.client.run(&run).await?;
         match app.terminal.json {

@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     future::Future,
+    io::IsTerminal as _,
     path::Path,
     pin::Pin,
     process::{ExitStatus, Stdio},
@@ -10,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Pid, Signal};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     process::{Child, Command},
@@ -27,7 +29,7 @@ pub(crate) const PARAMETER: &str = "LAKEBED_PARAM_";
 const AFTER_INTERRUPT: Duration = Duration::from_secs(2);
 /// How long it may go on once it was told to end, before it is killed.
 const AFTER_TERM: Duration = Duration::from_secs(5);
-/// How long what it started may go on printing once it has ended.
+/// How long what it started may go on printing once it has ended, and go on at all once it was stopped.
 const AFTER_END: Duration = Duration::from_secs(2);
 
 /// What to start, and where what it prints goes.
@@ -67,8 +69,15 @@ pub(crate) async fn run<T: Into<Option<Exit>> + Clone>(
     }
     command.envs(start.variables);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    // Where a terminal is read, what it tells us it tells the program and all that it started; elsewhere
+    // we do. A group of its own could not read the terminal.
+    let has_group = !std::io::stdin().is_terminal();
+    if has_group {
+        command.process_group(0);
+    }
     let mut child =
         command.spawn().map_err(|error| Problem::io("start", Path::new(program), &error))?;
+    let told = Told::of(&child, has_group);
     let log = Arc::new(Mutex::new(Log::default()));
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let mut tees = tokio::task::JoinSet::new();
@@ -85,7 +94,7 @@ pub(crate) async fn run<T: Into<Option<Exit>> + Clone>(
     let ending = tokio::select! {
         biased;
         why = stop => {
-            end(&mut child, why.clone().into()).await;
+            end(&mut child, told, why.clone().into()).await;
             Ending::Stopped(why)
         }
         ended = child.wait() => {
@@ -97,6 +106,9 @@ pub(crate) async fn run<T: Into<Option<Exit>> + Clone>(
     let _ =
         tokio::time::timeout(AFTER_END, async { while tees.join_next().await.is_some() {} }).await;
     tees.shutdown().await;
+    if let (Ending::Stopped(_), Told::Group(_)) = (&ending, told) {
+        told.tell(Signal::KILL);
+    }
     let log = std::mem::take(&mut *log.lock().unwrap_or_else(PoisonError::into_inner));
     Ok((ending, log.into_bytes()))
 }
@@ -117,9 +129,10 @@ async fn tee(
     log: Arc<Mutex<Log>>,
 ) {
     let mut buffer = vec![0; 1 << 16];
-    let mut is_read = true;
+    let (mut is_read, mut ends_a_line) = (true, true);
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
         log.lock().unwrap_or_else(PoisonError::into_inner).add(&buffer[..length]);
+        ends_a_line = buffer[length - 1] == b'\n';
         if is_read {
             let written = async {
                 to.write_all(&buffer[..length]).await?;
@@ -128,19 +141,52 @@ async fn tee(
             is_read = written.await.is_ok();
         }
     }
+    if is_read && !ends_a_line {
+        // What we say next begins a line.
+        let _ = to.write_all(b"\n").await;
+        let _ = to.flush().await;
+    }
 }
 
-/// Ends a program: one that the terminal has interrupted with us may do so by itself.
-async fn end(child: &mut Child, why: Option<Exit>) {
-    if why == Some(Exit::Interrupted)
-        && tokio::time::timeout(AFTER_INTERRUPT, child.wait()).await.is_ok()
-    {
-        return;
+/// Who hears of signals of ours.
+#[derive(Debug, Clone, Copy)]
+enum Told {
+    Nobody,
+    Program(Pid),
+    /// The program, and what it started.
+    Group(Pid),
+}
+
+impl Told {
+    fn of(child: &Child, has_group: bool) -> Self {
+        match child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
+            None => Self::Nobody,
+            Some(pid) if has_group => Self::Group(pid),
+            Some(pid) => Self::Program(pid),
+        }
     }
-    let pid = child.id().and_then(|id| i32::try_from(id).ok());
-    if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+
+    /// Nobody is told who is gone.
+    fn tell(self, signal: Signal) {
+        let _ = match self {
+            Self::Nobody => Ok(()),
+            Self::Program(pid) => rustix::process::kill_process(pid, signal),
+            Self::Group(pid) => rustix::process::kill_process_group(pid, signal),
+        };
     }
+}
+
+/// Ends a program: one that was interrupted, by the terminal or by us, may do so by itself.
+async fn end(child: &mut Child, told: Told, why: Option<Exit>) {
+    if why == Some(Exit::Interrupted) {
+        if let Told::Group(_) = told {
+            told.tell(Signal::INT);
+        }
+        if tokio::time::timeout(AFTER_INTERRUPT, child.wait()).await.is_ok() {
+            return;
+        }
+    }
+    told.tell(Signal::TERM);
     if tokio::time::timeout(AFTER_TERM, child.wait()).await.is_err() {
         let _ = child.kill().await;
     }

@@ -41,12 +41,13 @@ pub(super) async fn run(
     let request = request(app, args, Some(lock), outputs).await?;
     let ran = start(app, args, folders, None, pending(), stop).await?;
     let ended = ended(args, Some(lock), folders, (key, request), &ran)?;
-    keep(folders, outputs, ended, &ran)?;
+    keep(app, folders, outputs, ended, &ran)?;
     Ok(folders.outputs.clone())
 }
 
 /// Keeps what a program wrote, where it wrote it.
 pub(super) fn keep(
+    app: &App,
     folders: &Folders,
     outputs: &[Output<'_>],
     ended: Ended,
@@ -57,7 +58,7 @@ pub(super) fn keep(
         KeptOutput::of(written.dataset, written.as_files, &written.sources, folder)
     };
     tokio::task::block_in_place(|| {
-        let written = folders.find(outputs)?;
+        let written = folders.find(app, outputs)?;
         let outputs = written.iter().map(of).collect::<Result<_>>()?;
         kept::keep(folder, ended, outputs, &ran.log)
     })
