@@ -10,25 +10,27 @@ use lakebed_api::{FileLink, Links, ResolvedVersion};
 use lakebed_core::{
     DatasetName, DatasetRef, FileEntry, Selector, SourceEntry, StoredObject, VersionId,
 };
-use lakebed_service::{Seen, VersionRecord};
+use lakebed_service::{Seen, SeenProduct};
 use url::Url;
 
 use crate::{Access, AppState, problem::Result};
 
 /// What belongs to a product. Before its first version there are neither rows nor a dataset to lead to;
-/// the newest one is only for whoever may read all of it.
-pub(crate) fn of_product(name: &DatasetName, newest: Option<&Seen<VersionRecord>>) -> Links {
+/// rows are only for whoever may ask for some, the newest version for whoever may read all of it.
+pub(crate) fn of_product(product: &SeenProduct) -> Links {
+    let name = &product.name;
     let path = product_path(name);
     let below = |what: &str| format!("{path}/{what}");
     let mut found = links([("self", path.clone()), ("builds", below("builds"))]);
-    if let Some(Seen { record, is_readable }) = newest {
+    if let Some(Seen { record, is_readable }) = &product.newest {
         found.extend(links([
             ("dataset", dataset_path(name)),
             ("versions", format!("{}/versions", dataset_path(name))),
-            ("rows", below("rows")),
-            ("openapi", below("openapi.json")),
         ]));
-        found.extend(self::newest(name, is_readable.then_some(record.number)));
+        if product.is_queried {
+            found.extend(links([("rows", below("rows")), ("openapi", below("openapi.json"))]));
+        }
+        found.extend(newest(name, is_readable.then_some(record.number)));
     }
     found
 }

@@ -79,6 +79,8 @@ pub struct SeenProduct {
     /// Whether all of that is for the asker: for whoever may build it, or read all that it is made of.
     /// If not, only its owner and purpose are.
     pub is_told: bool,
+    /// Whether its rows may be asked for, as far as policies leave some.
+    pub is_queried: bool,
     /// Its newest version; none before the first build.
     pub newest: Option<Seen<VersionRecord>>,
     /// The heads of its stages.
@@ -176,6 +178,7 @@ impl Lake {
                 products.push(SeenProduct {
                     name: name.clone(),
                     is_told: self.is_told(&rights, name, declared),
+                    is_queried: rights.queries(name),
                     declared: declared.clone(),
                     newest,
                     heads,

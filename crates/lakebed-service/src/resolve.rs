@@ -12,6 +12,7 @@ use crate::{
     cache::InForce,
     live::{FoundFor, without_reason},
     reads::{Asked, Reading},
+    rows::not_built,
 };
 
 /// How much to say of each version.
@@ -109,9 +110,10 @@ impl Lake {
         references: &[DatasetRef],
         detail: Detail,
     ) -> Result<Resolution> {
-        let FoundFor { found, rights, .. } = self.find_for(ctx, references).await?;
+        let FoundFor { found, rights, known, .. } = self.find_for(ctx, references).await?;
         let mut resolution = self.describe(references, found, |reference, outcome| {
-            refuse(check_reads(&rights, &reference.dataset), reference, outcome)
+            refuse(check_reads(&rights, &reference.dataset), reference, outcome)?;
+            refuse_unbuilt(&rights, &known, reference, outcome)
         })?;
         if detail == Detail::None {
             return Ok(resolution);
@@ -142,6 +144,7 @@ impl Lake {
         let check = |reference: &DatasetRef, outcome: &ResolveOutcome| {
             let dataset = &reference.dataset;
             refuse(check_queries(&rights, dataset), reference, outcome)?;
+            refuse_unbuilt(&rights, &known, reference, outcome)?;
             match (&reference.selector, outcome) {
                 (Selector::Digest(prefix), Ok(_) | Err(NotFound::AmbiguousDigest { .. }))
                     if rights.is_restricted(dataset) =>
@@ -229,6 +232,22 @@ fn refuse(
         (Err(Refusal::Forbidden(denied)), _) => Err(forbidden(&denied)),
         (Err(Refusal::Restricted(dataset)), _) => Err(restricted(&dataset)),
         (Err(Refusal::Hidden(why)), _) => Err(not_found(reference, &why)),
+    }
+}
+
+/// A product that is declared is not nothing, to whoever may know of it.
+fn refuse_unbuilt(
+    rights: &Rights,
+    known: &InForce,
+    reference: &DatasetRef,
+    outcome: &ResolveOutcome,
+) -> Result<()> {
+    let name = &reference.dataset;
+    match (outcome, known.declared.products.get(name)) {
+        (Err(NotFound::UnknownDataset { .. }), Some(product)) if rights.discovers(name) => {
+            Err(not_built(name, product))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -187,7 +187,7 @@ fn summary(mut product: service::SeenProduct) -> ProductSummary {
     // The newest is the head of `raw`, always.
     product.heads.remove(&StageName::raw());
     ProductSummary {
-        links: of_product(&product.name, product.newest.as_ref()),
+        links: of_product(&product),
         product: product.name,
         owner: product.declared.owner.to_string(),
         purpose: product.declared.purpose,

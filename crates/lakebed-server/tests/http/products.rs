@@ -976,6 +976,20 @@ async fn what_is_not_built_yet_says_so() {
         let hint = problem.hint.unwrap_or_default();
         assert!(hint.contains("`lakebed build shop.later`"), "{below}: {hint}");
     }
+    let ask = async |who: &str, sql: &str| {
+        let (door, headers) = (world.door(who), ["content-type: text/plain"]);
+        call(&door, "POST", "/v1/sql", &headers, sql.to_owned()).await.problem()
+    };
+    let sql = "SELECT * FROM shop.later";
+    for who in ["alice", "bob", "gus"] {
+        let asked = ask(who, sql).await;
+        let is_there = "`shop.later` is declared, and was not built yet";
+        assert_eq!((asked.status, asked.detail.as_str()), (404, is_there), "{who}");
+    }
+    let (there, nothing) =
+        (ask("stranger", sql).await, ask("stranger", "SELECT * FROM shop.nosuch").await);
+    assert_eq!(there.detail.replace("later", "nosuch"), nothing.detail);
+    assert_eq!((there.code, there.hint), (nothing.code, nothing.hint));
     // Others hear what they hear of one that is not there.
     for below in below {
         let words = async |name: &str| {
@@ -1131,6 +1145,10 @@ async fn a_product_that_was_never_built_leads_to_no_rows() {
     built.json();
     let all = ["builds", "dataset", "newest", "openapi", "rows", "self", "versions"];
     assert_eq!(linked().await, all);
+    // Whoever may only know of it is led to nothing that is refused.
+    let product = world.get("gus", at).await.json();
+    let names: Vec<_> = product["links"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["builds", "dataset", "self", "versions"]);
 }
 
 /// From a product to the bytes that came: every address is one that an answer gave.

@@ -204,19 +204,12 @@ impl Lake {
         Ok(Some(ProductNotice { record, is_followed_by_product }))
     }
 
-    /// What is said instead of `error` of a product that has no version yet, to whoever may know of it.
+    /// What is said instead of `error` of a product that has no version yet.
     async fn unbuilt(&self, name: &DatasetName, product: &Product, error: Error) -> Result<Error> {
         if !matches!(error, Error::NotFound { .. }) || self.newest_number(name).await?.is_some() {
             return Ok(error);
         }
-        let hint = match product.served {
-            Served::Materialized => {
-                format!("`lakebed build {name}` builds it, by whoever may ingest into it")
-            }
-            Served::Live => "it is made when somebody asks for it who may read it".to_owned(),
-        };
-        let message = format!("`{name}` is declared, and was not built yet");
-        Ok(Error::NotFound { message, hint: Some(hint) })
+        Ok(not_built(name, product))
     }
 
     async fn newest_number(&self, name: &DatasetName) -> Result<Option<u64>> {
@@ -247,6 +240,18 @@ impl Lake {
         let visible = table.restriction.visible(&table.schema);
         Ok((resolved, visible))
     }
+}
+
+/// What is said of a product that has no version yet, to whoever may know of it.
+pub(crate) fn not_built(name: &DatasetName, product: &Product) -> Error {
+    let hint = match product.served {
+        Served::Materialized => {
+            format!("`lakebed build {name}` builds it, by whoever may ingest into it")
+        }
+        Served::Live => "it is made when somebody asks for it who may read it".to_owned(),
+    };
+    let message = format!("`{name}` is declared, and was not built yet");
+    Error::NotFound { message, hint: Some(hint) }
 }
 
 /// The first `rows` rows, once all are here; and whether there are more.
