@@ -175,6 +175,7 @@ fn what_goes_wrong_leaves_nothing() {
     world.write("results/scores.csv", "a,b\n1,2\n");
     told("an output is there before", 4, &world.run(&train(&["--outputs", "results"])));
     told("no lock", 3, &world.run(&train(&["--lock", "other.lock"])));
+    told("an output is everything", 2, &world.run(&["run", "--out", "ml.x=./", "--", "true"]));
     let twice = ["run", "--out", "ml.x=a", "--out-files", "ml.x=b", "--", "true"];
     told("an output twice", 2, &world.run(&twice));
     world.tell_of("lakebed runs", &world.ok(&["runs"]));
@@ -204,11 +205,9 @@ fn signals_stop_the_program() {
     for (signal, code) in [("-TERM", 143), ("-INT", 130), ("-HUP", 143)] {
         let world = world();
         let script = "sleep 600 & echo $! $$ > pids; echo x > $LAKEBED_OUTPUTS/model.pkl; wait";
-        let mut arguments = vec!["run"];
-        arguments.extend(OUTS);
-        arguments.extend(["--", "sh", "-c", script]);
-        let mut command = world.command(&arguments);
-        command.stdin(std::process::Stdio::null());
+        // Away from a terminal, which would tell all of them.
+        let mut command = world.command_of("setsid");
+        command.args([LAKEBED, "run"]).args(OUTS).args(["--", "sh", "-c", script]);
         let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
         until("the program runs", || {
             std::fs::read_to_string(world.path("pids")).is_ok_and(|pids| pids.ends_with('\n'))
@@ -293,9 +292,50 @@ fn one_program_at_a_time_writes_to_a_folder() {
     until("the program runs", || world.path("runs").exists());
     let second = world.run(&["run", "--outputs", "made", "--out", "ml.x=x.csv", "--", "true"]);
     second.assert_clear(5);
-    assert!(second.stderr.contains("another program writes to `"), "{second}");
+    assert!(second.stderr.contains("another run is at work in `"), "{second}");
     world.write("go", "");
     assert_eq!(first.wait().unwrap().code(), Some(0));
+}
+
+/// However slowly it is read what a program prints, all of it arrives and is kept; what goes on printing
+/// after the program has ended is not waited for.
+#[test]
+fn what_is_printed_is_not_cut_off_by_a_slow_reader() {
+    let world = world();
+    let script = "(while echo more; do sleep 0.1; done) & seq 1 25000; \
+        echo x > $LAKEBED_OUTPUTS/model.bin";
+    let mut command = world.command_of("sh");
+    let pipe = "\"$0\" run --out-files ml.m=model.bin -- sh -c \"$1\" | (sleep 3; cat) > out";
+    command.args(["-c", pipe, LAKEBED, script]);
+    let ran = world.finish(command, b"");
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let run = world.json(&["runs"])["runs"][0]["run"].as_str().unwrap().to_owned();
+    let log = world.ok(&["runs", "show", &run, "--log"]).text();
+    for text in [world.read("out"), log] {
+        let numbers: Vec<u32> = text.lines().filter_map(|line| line.parse().ok()).collect();
+        assert_eq!(numbers, (1..=25000).collect::<Vec<_>>());
+    }
+}
+
+/// What is kept is committed once, also where a first try failed.
+#[test]
+fn what_is_kept_does_not_come_back() {
+    let world = fetched();
+    let write =
+        "printf 'a,b\n1,old\n' > $LAKEBED_OUTPUTS/scores.csv; echo m > $LAKEBED_OUTPUTS/model.pkl";
+    world.ok(&offline(&[], &["sh", "-c", write]));
+    let file = world.path("made/scores.csv");
+    std::fs::rename(&file, world.path("away")).unwrap();
+    world.refused(4, &["runs", "commit", "made"]);
+    std::fs::rename(world.path("away"), &file).unwrap();
+    world.ok(&["runs", "commit", "made"]);
+    let new =
+        "printf 'a,b\n1,new\n' > $LAKEBED_OUTPUTS/scores.csv; echo n > $LAKEBED_OUTPUTS/model.pkl";
+    assert_eq!(shell(&world, new).code, Some(0));
+    let again = world.ok(&["runs", "commit", "made"]);
+    assert!(again.text().contains("ml.scores@v1"), "{again}");
+    let rows = world.ok(&["sql", "--format", "csv", "SELECT b FROM ml.scores"]).text();
+    assert_eq!(rows.lines().last(), Some("new"));
 }
 
 /// What is left out of an output is said, and so is what was printed, without being mixed with ours.

@@ -274,12 +274,24 @@ impl Field {
         Self { id: 0, name: name.into(), required: false, data_type }
     }
 
-    /// Gives ids made of names, those of the fields around this one included.
-    fn give_named_ids(&mut self, around: blake3::Hasher, given: &mut BTreeSet<u32>) {
+    /// Whether this is a column whose id is made of its name: see [`TableSchema::named`].
+    #[must_use]
+    pub fn has_named_id(&self) -> bool {
+        self.id == self.named_id(blake3::Hasher::new()).1
+    }
+
+    /// The id that is made of this name and of those around it, which `around` has heard of; and who has
+    /// heard of all.
+    fn named_id(&self, around: blake3::Hasher) -> (blake3::Hasher, u32) {
         let mut path = around;
         path.update(&(self.name.len() as u64).to_le_bytes()).update(self.name.as_bytes());
         let [a, b, c, d, ..] = *path.finalize().as_bytes();
-        let mut id = u32::from_le_bytes([a, b, c, d]) % LAST_NAMED_ID + 1;
+        (path, u32::from_le_bytes([a, b, c, d]) % LAST_NAMED_ID + 1)
+    }
+
+    /// Gives ids made of names, those of the fields around this one included.
+    fn give_named_ids(&mut self, around: blake3::Hasher, given: &mut BTreeSet<u32>) {
+        let (path, mut id) = self.named_id(around);
         while !given.insert(id) {
             id = id % LAST_NAMED_ID + 1;
         }

@@ -776,7 +776,12 @@ fn same_committed(run: SeenRun, asked: &BeginRun) -> Result<SeenRun> {
             read.reference == input.reference && is_pinned
         })
     };
-    let is_same = run.invocation.as_ref() == Some(&asked.invocation)
+    let mut made = run.outputs.iter().map(|output| &output.dataset);
+    let is_made = asked.outputs.is_empty()
+        || asked.outputs.len() == run.outputs.len()
+            && made.all(|dataset| asked.outputs.contains(dataset));
+    let is_same = is_made
+        && run.invocation.as_ref() == Some(&asked.invocation)
         && run.inputs.len() == asked.inputs.len()
         && asked.inputs.iter().all(is_read);
     if is_same { Ok(run) } else { Err(key_reused()) }

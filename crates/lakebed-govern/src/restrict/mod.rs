@@ -144,7 +144,9 @@ pub fn restrict(
         policies.iter().all(|policy| expects(&policy.on, declared, dataset, &field.name))
     };
     let is_known = |field: &Field| match facts.known_fields {
-        Some(known) => known.iter().any(|(id, _)| *id == field.id),
+        Some(known) => {
+            known.iter().any(|(id, _)| *id == field.id) || is_known_by_name(field, known)
+        }
         None => never_renamed(field, facts) && is_expected(field),
     };
     let nothing = BTreeSet::new();
@@ -192,6 +194,15 @@ fn bound(filter: &RowFilter, reader: &Reader, facts: &TableFacts<'_>) -> Predica
     };
     let bound = bind::bind(filter, &find, Some(&reader.attributes));
     bound.ok().flatten().unwrap_or(Predicate::Constant(false))
+}
+
+/// Whether a column that is computed has the name of one that is known, and was known by no other: it may have
+/// had another id before it was computed.
+fn is_known_by_name(field: &Field, known: &KnownFields) -> bool {
+    let has_one_name = |id: u32| {
+        known.iter().filter(|(known, _)| *known == id).all(|(_, name)| *name == field.name)
+    };
+    field.has_named_id() && known.iter().any(|(id, name)| *name == field.name && has_one_name(*id))
 }
 
 /// Whether the column is one of the first version and has the same name there, in this version and in

@@ -808,6 +808,29 @@ fn tagged(rule: PolicyRule, columns: &[(&str, bool)]) -> Declared {
     declared
 }
 
+/// A dataset that is computed now keeps what was known of its columns, by names that were never others.
+#[test]
+fn computed_columns_are_known_by_their_names() {
+    let names = ["region", "level", "mail", "email", "other"];
+    let fields = names.map(|name| Field::optional(name, DataType::String));
+    let computed = TableSchema::named(fields.into()).unwrap();
+    let renamed = [(3, "mail".to_owned())];
+    let facts = Facts {
+        schema: computed.clone(),
+        newest: computed.clone(),
+        known_fields: Some(known(3).into_iter().chain(renamed).collect()),
+        ..facts()
+    };
+    let mut declared = Declared::default();
+    let on = PolicyTarget::Dataset(dataset());
+    let rule = PolicyRule::RowFilter("region = 'EU'".parse().unwrap());
+    add(&mut declared, "eu", Policy { on, ..tag_policy(rule) });
+    let identity = Identity::of("bob".parse().unwrap());
+    let restriction = ours(&identity, &declared, &facts);
+    let seen = names.map(|name| column(&restriction, computed.field(name).unwrap().id).is_some());
+    assert_eq!(seen, [true, true, false, false, false]);
+}
+
 /// A tag is on columns by the contract's names, in old versions by the name they have now.
 #[test]
 fn a_tag_means_its_columns() {

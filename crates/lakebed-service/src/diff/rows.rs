@@ -194,7 +194,11 @@ fn no_key(task: &Task<'_>, name: &str, pairs: &[Pair<'_>]) -> Error {
         false => format!("there is no column `{name}` to be a key"),
     };
     let names: Vec<String> = pairs.iter().map(|pair| format!("`{}`", pair.after.name)).collect();
-    let hint = Some(format!("both versions have {}", names.join(", ")));
+    let hint = match names.is_empty() {
+        true => "the two versions have no column in common".to_owned(),
+        false => format!("both versions have {}", names.join(", ")),
+    };
+    let hint = Some(hint);
     Error::Invalid { code: "invalid-key", message, hint }
 }
 

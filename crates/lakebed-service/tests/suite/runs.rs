@@ -258,7 +258,13 @@ async fn the_same_key_is_the_same_run() {
     assert_eq!(again.run.event, seen.event);
     let mut other = asked();
     other.invocation.parameters.clear();
-    for other in [other, BeginRun { inputs: Vec::new(), ..asked() }] {
+    let elsewhere = vec!["ml.scores".parse().unwrap(), "ml.other".parse().unwrap()];
+    let others = [
+        other,
+        BeginRun { inputs: Vec::new(), ..asked() },
+        BeginRun { outputs: elsewhere, ..asked() },
+    ];
+    for other in others {
         assert_eq!(code(test.lake.begin_run(&ctx, other).await), "idempotency-key-reused");
     }
     let eve = Ctx::new(Identity::of("eve".parse().unwrap()), "request-2");

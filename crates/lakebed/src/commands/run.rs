@@ -6,7 +6,7 @@ use std::{
     ffi::OsString,
     fmt,
     future::Future,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     pin::Pin,
     str::FromStr,
     time::Duration,
@@ -423,9 +423,11 @@ async fn whole(
     }
 }
 
-/// What may pass leaves what the program wrote worth keeping.
+/// What may pass leaves what the program wrote worth keeping; so does a run that somebody else ended, or
+/// that the lake knows nothing of any more: another can be begun.
 fn is_worth_keeping(problem: &Problem) -> bool {
-    matches!(problem.exit, Exit::Unavailable | Exit::Conflict)
+    matches!(problem.exit, Exit::Unavailable | Exit::Conflict | Exit::NotFound)
+        || matches!(&*problem.code, "run-ended" | "run-abandoned")
 }
 
 /// What is known of a program that ended well.
@@ -614,15 +616,14 @@ async fn start(
     }
 }
 
-/// Says that the run is alive, until the lake says that it is not.
+/// Says that the run is alive, until the lake says that somebody ended it. Of one that it does not know any
+/// more, as after an hour without it, the program goes on: what it writes can be committed as another run.
 async fn heartbeats(client: &Client, run: &str) -> Problem {
     loop {
         tokio::time::sleep(BEAT).await;
         match client.hear_of_run(run).await {
             Ok(_) => {}
-            Err(ClientError::Problem(problem))
-                if matches!(problem.code.as_str(), "run-ended" | "run-abandoned" | "not-found") =>
-            {
+            Err(ClientError::Problem(problem)) if problem.code == "run-ended" => {
                 return ClientError::Problem(problem).into();
             }
             // The lake may be back before its patience ends.
@@ -724,13 +725,7 @@ impl Folders {
         };
         let inputs = folder(args.into.as_ref(), "inputs")?;
         let outputs = folder(args.outputs.as_ref(), "outputs")?;
-        let held = std::fs::File::open(&outputs)
-            .map_err(|error| Problem::io("open folder", &outputs, &error))?;
-        if let Err(std::fs::TryLockError::WouldBlock) = held.try_lock() {
-            let message = format!("another program writes to `{}`", outputs.display());
-            return Err(Problem::conflict(message)
-                .hint("wait until it is done, or name another folder with `--outputs`"));
-        }
+        let held = kept::hold(&outputs)?;
         Ok(Self { inputs, outputs, scratch, _held: held })
     }
 
@@ -820,6 +815,12 @@ fn outputs(args: &RunArgs) -> Result<Vec<Output<'_>>> {
     });
     let all: Vec<Output<'_>> = outputs.collect();
     for (index, one) in all.iter().enumerate() {
+        let is_below = |part| matches!(part, Component::Normal(_) | Component::RootDir);
+        if !one.path.components().any(is_below) {
+            let message = format!("`{}` is no place below the outputs", one.path.display());
+            return Err(Problem::usage(message)
+                .hint("name a folder in it for several files: `--out ml.plots=plots/`"));
+        }
         if all[..index].iter().any(|other| other.dataset == one.dataset) {
             let message = format!("`{}` is an output twice", one.dataset);
             return Err(Problem::usage(message).hint("name a folder that holds all of it"));

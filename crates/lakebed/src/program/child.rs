@@ -3,12 +3,11 @@
 use std::{
     ffi::OsString,
     future::Future,
-    io::IsTerminal as _,
     path::Path,
     pin::Pin,
     process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal};
@@ -29,8 +28,10 @@ pub(crate) const PARAMETER: &str = "LAKEBED_PARAM_";
 const AFTER_INTERRUPT: Duration = Duration::from_secs(2);
 /// How long it may go on once it was told to end, before it is killed.
 const AFTER_TERM: Duration = Duration::from_secs(5);
-/// How long what it started may go on printing once it has ended, and go on at all once it was stopped.
+/// How long more output is waited for once it has ended, and how much of it is taken: what it left behind may
+/// print for ever. All that it printed itself is there by then; a pipe holds no more.
 const AFTER_END: Duration = Duration::from_secs(2);
+const MOST_AFTER_END: usize = 1 << 20;
 
 /// What to start, and where what it prints goes.
 pub(crate) struct Start<'a> {
@@ -55,7 +56,7 @@ pub(crate) enum Ending<T> {
 /// Runs a program to its end, or until `stop`; gives what it printed, too.
 pub(crate) async fn run<T: Into<Option<Exit>> + Clone>(
     start: Start<'_>,
-    stop: Pin<&mut impl Future<Output = T>>,
+    mut stop: Pin<&mut impl Future<Output = T>>,
 ) -> Result<(Ending<T>, Vec<u8>)> {
     let (program, arguments) = start.command.split_first().expect("clap asks for one word");
     let mut command = Command::new(program);
@@ -69,9 +70,9 @@ pub(crate) async fn run<T: Into<Option<Exit>> + Clone>(
     }
     command.envs(start.variables);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    // Where a terminal is read, what it tells us it tells the program and all that it started; elsewhere
-    // we do. A group of its own could not read the terminal.
-    let has_group = !std::io::stdin().is_terminal();
+    // What a terminal tells us it tells the program, too, and all that it started; without one we do. A
+    // group of its own could not ask at the terminal.
+    let has_group = std::fs::File::open("/dev/tty").is_err();
     if has_group {
         command.process_group(0);
     }
@@ -81,19 +82,20 @@ pub(crate) async fn run<T: Into<Option<Exit>> + Clone>(
     let log = Arc::new(Mutex::new(Log::default()));
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let mut tees = tokio::task::JoinSet::new();
+    let (has_ended, ended) = tokio::sync::watch::channel(false);
     if let Some(stdout) = stdout {
-        let log = Arc::clone(&log);
+        let (log, ended) = (Arc::clone(&log), ended.clone());
         match start.all_to_stderr {
-            true => tees.spawn(tee(stdout, tokio::io::stderr(), log)),
-            false => tees.spawn(tee(stdout, tokio::io::stdout(), log)),
+            true => tees.spawn(tee(stdout, tokio::io::stderr(), log, ended)),
+            false => tees.spawn(tee(stdout, tokio::io::stdout(), log, ended)),
         };
     }
     if let Some(stderr) = stderr {
-        tees.spawn(tee(stderr, tokio::io::stderr(), Arc::clone(&log)));
+        tees.spawn(tee(stderr, tokio::io::stderr(), Arc::clone(&log), ended));
     }
-    let ending = tokio::select! {
+    let mut ending = tokio::select! {
         biased;
-        why = stop => {
+        why = stop.as_mut() => {
             end(&mut child, told, why.clone().into()).await;
             Ending::Stopped(why)
         }
@@ -102,9 +104,19 @@ pub(crate) async fn run<T: Into<Option<Exit>> + Clone>(
             ending_of(status)
         }
     };
-    // What it left behind may hold its pipes open for ever.
-    let _ =
-        tokio::time::timeout(AFTER_END, async { while tees.join_next().await.is_some() {} }).await;
+    let _ = has_ended.send(true);
+    let passed_on = async { while tees.join_next().await.is_some() {} };
+    match ending {
+        // Whoever reads it takes their time, unless they do not want to wait any more.
+        Ending::Code(_) | Ending::Killed(_) => tokio::select! {
+            biased;
+            () = passed_on => {}
+            why = stop => ending = Ending::Stopped(why),
+        },
+        Ending::Stopped(_) => {
+            let _ = tokio::time::timeout(AFTER_END, passed_on).await;
+        }
+    }
     tees.shutdown().await;
     if let (Ending::Stopped(_), Told::Group(_)) = (&ending, told) {
         told.tell(Signal::KILL);
@@ -127,10 +139,30 @@ async fn tee(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     log: Arc<Mutex<Log>>,
+    mut ended: tokio::sync::watch::Receiver<bool>,
 ) {
     let mut buffer = vec![0; 1 << 16];
     let (mut is_read, mut ends_a_line) = (true, true);
-    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+    let (mut time_left, mut bytes_left) = (AFTER_END, MOST_AFTER_END);
+    loop {
+        let has_ended = *ended.borrow_and_update();
+        let read = match has_ended {
+            false => tokio::select! {
+                read = from.read(&mut buffer) => read,
+                Ok(()) = ended.changed() => continue,
+            },
+            true => {
+                let began = Instant::now();
+                match tokio::time::timeout(time_left, from.read(&mut buffer)).await {
+                    Ok(read) => {
+                        time_left = time_left.saturating_sub(began.elapsed());
+                        read
+                    }
+                    Err(_elapsed) => break,
+                }
+            }
+        };
+        let Ok(length @ 1..) = read else { break };
         log.lock().unwrap_or_else(PoisonError::into_inner).add(&buffer[..length]);
         ends_a_line = buffer[length - 1] == b'\n';
         if is_read {
@@ -139,6 +171,12 @@ async fn tee(
                 to.flush().await
             };
             is_read = written.await.is_ok();
+        }
+        if has_ended {
+            bytes_left = bytes_left.saturating_sub(length);
+            if bytes_left == 0 {
+                break;
+            }
         }
     }
     if is_read && !ends_a_line {
@@ -166,13 +204,15 @@ impl Told {
         }
     }
 
-    /// Nobody is told who is gone.
+    /// Whoever is gone hears nothing; whoever was made to wait goes on, to hear it.
     fn tell(self, signal: Signal) {
-        let _ = match self {
-            Self::Nobody => Ok(()),
-            Self::Program(pid) => rustix::process::kill_process(pid, signal),
-            Self::Group(pid) => rustix::process::kill_process_group(pid, signal),
-        };
+        for signal in [signal, Signal::CONT] {
+            let _ = match self {
+                Self::Nobody => Ok(()),
+                Self::Program(pid) => rustix::process::kill_process(pid, signal),
+                Self::Group(pid) => rustix::process::kill_process_group(pid, signal),
+            };
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! Beside the outputs, in their folder: the record, and the log.
 
 use std::{
+    fs::{File, TryLockError},
     io,
     path::{Path, PathBuf},
 };
@@ -154,9 +155,31 @@ pub(crate) fn keep(
     let Ended { lake, key, request, inputs, started_at, ended_at } = ended;
     let kept = Kept { format: FORMAT, lake, key, request, inputs, outputs, started_at, ended_at };
     atomic::replace(&folder.join(LOG), log)?;
-    let text = serde_json::to_string_pretty(&kept)
-        .map_err(|error| Problem::internal(error.to_string()))?;
-    atomic::replace(&folder.join(FILE), format!("{text}\n").as_bytes())
+    kept.write(folder)
+}
+
+/// Holds a folder of outputs for as long as the file lives. Blocking.
+///
+/// # Errors
+/// Exit code 5 while another run holds it.
+pub(crate) fn hold(folder: &Path) -> Result<File> {
+    let held = File::open(folder).map_err(|error| Problem::io("open folder", folder, &error))?;
+    if let Err(TryLockError::WouldBlock) = held.try_lock() {
+        let message = format!("another run is at work in `{}`", folder.display());
+        return Err(
+            Problem::conflict(message).hint("wait until it is done, or name another folder")
+        );
+    }
+    Ok(held)
+}
+
+impl Kept {
+    /// Replaces the record in `folder`. Blocking.
+    pub(crate) fn write(&self, folder: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self)
+            .map_err(|error| Problem::internal(error.to_string()))?;
+        atomic::replace(&folder.join(FILE), format!("{text}\n").as_bytes())
+    }
 }
 
 /// The run that is kept in `folder`, and what it printed. Blocking.

@@ -79,6 +79,7 @@ pub(super) fn print(app: &App, folder: &Path) -> Result<()> {
 pub(crate) async fn commit(app: &App, folder: &Path) -> Result<Exit> {
     let folder = app.current.join(folder);
     let (kept, log) = tokio::task::block_in_place(|| kept::open(&folder))?;
+    let _held = kept::hold(&folder)?;
     let session = match kept.lake {
         Some(_) => Session::open(app).await?,
         None => Session::open_or_create(app).await?,
@@ -91,7 +92,10 @@ pub(crate) async fn commit(app: &App, folder: &Path) -> Result<Exit> {
     session.close().await;
     match done {
         // The run goes on where it is when it is committed again.
-        Err(exit) => Ok(exit),
+        Err(exit) => {
+            app.terminal.warn("stopped: `lakebed runs commit` once more says what came of it");
+            Ok(exit)
+        }
         Ok(answer) => print_committed(app, &answer?).map(|()| Exit::Ok),
     }
 }
@@ -100,10 +104,10 @@ async fn commit_kept(
     app: &App,
     session: &Session,
     folder: &Path,
-    kept: Kept,
+    mut kept: Kept,
     log: Vec<u8>,
 ) -> Result<RunCommitAnswer> {
-    let run = begin(session, &kept).await?;
+    let run = begin(session, folder, &mut kept).await?;
     if run.state == RunState::Committed {
         return again(session, &run).await;
     }
@@ -120,7 +124,7 @@ async fn commit_kept(
     done
 }
 
-async fn begin(session: &Session, kept: &Kept) -> Result<lakebed_api::Run> {
+async fn begin(session: &Session, folder: &Path, kept: &mut Kept) -> Result<lakebed_api::Run> {
     let lake = session.client.lake().await?.lake;
     if let Some(other) = kept.lake.filter(|kept| *kept != lake) {
         let message = "what is kept here was made of versions of another lake";
@@ -132,9 +136,11 @@ async fn begin(session: &Session, kept: &Kept) -> Result<lakebed_api::Run> {
     let run = session.client.begin_run(&kept.request, &kept.key).await?;
     match run.state {
         RunState::Running | RunState::Committed => Ok(run),
-        // That try left nothing; this is another.
+        // That try left nothing; this is another, and the one that is known from now on.
         RunState::Aborted | RunState::Abandoned => {
-            Ok(session.client.begin_run(&kept.request, &own_key(None)?).await?)
+            kept.key = own_key(None)?;
+            tokio::task::block_in_place(|| kept.write(folder))?;
+            Ok(session.client.begin_run(&kept.request, &kept.key).await?)
         }
     }
 }
