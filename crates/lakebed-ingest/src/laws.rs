@@ -169,8 +169,8 @@ proptest! {
         let above = above.map(|skipped| skipped.bytes as usize).sum::<usize>();
         let text = &text.trim_start_matches('\u{feff}').as_bytes()[above..];
         let rows = rows_of(text, width);
-        // A row that repeats the header is none: quotes that never close may leave one behind.
-        for record in rows.iter().skip(1).filter(|record| **record != rows[0]) {
+        // A row of several columns that repeats the header is none: a quote that goes wrong may leave one.
+        for record in rows.iter().skip(1).filter(|record| width == 1 || **record != rows[0]) {
             for (evidence, field) in evidence.iter_mut().zip(record) {
                 match (field.text.is_empty(), field.quoted) {
                     (false, _) => evidence.add(&field.text),
