@@ -164,10 +164,8 @@ proptest! {
         let width = decoded.schema.fields.len();
         let mut evidence = vec![Evidence::default(); width];
         // The table begins behind what stands above it.
-        let skipped = decoded.sources[0].skipped.iter();
-        let above = skipped.filter(|skipped| skipped.what == SkipKind::Preamble);
-        let above = above.map(|skipped| skipped.bytes as usize).sum::<usize>();
-        let text = &text.trim_start_matches('\u{feff}').as_bytes()[above..];
+        let Decode::Csv(csv) = &decoded.sources[0].decode else { panic!("no CSV") };
+        let text = behind_lines(text.trim_start_matches('\u{feff}').as_bytes(), csv.skip_lines);
         let rows = rows_of(text, width);
         // A row of several columns that repeats the header is none: a quote that goes wrong may leave one.
         for record in rows.iter().skip(1).filter(|record| width == 1 || **record != rows[0]) {
@@ -248,6 +246,16 @@ fn rows_of(text: &[u8], width: usize) -> Vec<Vec<reference::Field>> {
         ends.clear();
     }
     rows
+}
+
+/// What comes after so many lines.
+fn behind_lines(text: &[u8], lines: u64) -> &[u8] {
+    let is_behind = |at: &usize| {
+        let splits_an_end = text[..*at].ends_with(b"\r") && text[*at..].starts_with(b"\n");
+        crate::chunks::line_ends(&text[..*at]) == lines && !splits_an_end
+    };
+    let at = (0..=text.len()).find(is_behind).expect("so many lines are there");
+    &text[at..]
 }
 
 fn owned(field: crate::text::RawField<'_>) -> reference::Field {
