@@ -122,6 +122,18 @@ impl World {
         built.json();
     }
 
+    /// The next version is that of another statement.
+    async fn build_of(&self, statement: &str) {
+        let mut anew = products();
+        let product = anew["shop.sales"].as_object_mut().unwrap();
+        product.insert("sql".to_owned(), json!(statement));
+        for of_the_old in ["queries", "order_by"] {
+            product.remove(of_the_old);
+        }
+        self.apply(anew, policies()).await.unwrap();
+        self.build().await;
+    }
+
     fn door(&self, name: &str) -> Router {
         let unasked = Auth::new(Asks::Never, Vec::new()).unwrap();
         let identity = Identity::of(name.parse().unwrap());
@@ -292,12 +304,7 @@ async fn equal_statements_make_equal_data_whatever_was_before() {
         let world = World::new().await;
         let mut contents = Vec::new();
         for (version, statement) in (2..).zip(statements) {
-            let mut anew = products();
-            anew["shop.sales"]["sql"] = json!(statement);
-            anew["shop.sales"].as_object_mut().unwrap().remove("queries");
-            anew["shop.sales"].as_object_mut().unwrap().remove("order_by");
-            world.apply(anew, policies()).await.unwrap();
-            world.build().await;
+            world.build_of(statement).await;
             let references = [format!("shop.sales@v{version}").parse().unwrap()];
             let ctx = world.test.ctx();
             let found = world.test.lake.resolve(&ctx, &references, Detail::Full).await;
@@ -332,12 +339,7 @@ async fn p7_columns_that_move_keep_their_policies() {
         "SELECT secret, id, mail AS other, region, mail FROM raw.sales",
     ];
     for (version, statement) in (2..).zip(statements) {
-        let mut anew = products();
-        anew["shop.sales"]["sql"] = json!(statement);
-        anew["shop.sales"].as_object_mut().unwrap().remove("queries");
-        anew["shop.sales"].as_object_mut().unwrap().remove("order_by");
-        world.apply(anew, policies()).await.unwrap();
-        world.build().await;
+        world.build_of(statement).await;
         for at in 1..=version {
             let sql = format!("SELECT * FROM shop.sales@v{at}");
             let headers = ["content-type: text/plain", "accept: text/csv"];

@@ -198,8 +198,7 @@ fn no_key(task: &Task<'_>, name: &str, pairs: &[Pair<'_>]) -> Error {
         true => "the two versions have no column in common".to_owned(),
         false => format!("both versions have {}", names.join(", ")),
     };
-    let hint = Some(hint);
-    Error::Invalid { code: "invalid-key", message, hint }
+    Error::Invalid { code: "invalid-key", message, hint: Some(hint) }
 }
 
 const fn is_flat(data_type: &DataType) -> bool {

@@ -180,13 +180,13 @@ struct Written<'a> {
     sources: Vec<Source>,
 }
 
-impl Written<'_> {
-    /// Says what of an output is not kept.
-    fn tell_left_out(output: &Output<'_>, found: &Sources, app: &App) {
+impl Output<'_> {
+    /// Says what of it is not kept.
+    fn tell_left_out(&self, app: &App, found: &Sources) {
         let left_out = [(found.hidden_left_out, "hidden file"), (found.links_left_out, "link")];
         for (count, what) in left_out.into_iter().filter(|(count, _)| *count > 0) {
-            let (count, path) = (human::counted(count, what), output.path.display());
-            app.terminal.warn(format!("{count} in `{path}` left out of {}", output.dataset));
+            let (count, path) = (human::counted(count, what), self.path.display());
+            app.terminal.warn(format!("{count} in `{path}` left out of {}", self.dataset));
         }
     }
 }
@@ -667,7 +667,7 @@ async fn commit(
 fn without_options(mut problem: Problem) -> Problem {
     problem.hint = problem.hint.take().map(|hint| match hint.contains("--as files") {
         true => hint.replace("--as files", "--out-files"),
-        false if hint.contains("`--") || hint.contains("(`--") => {
+        false if hint.contains("`--") => {
             "let the program write what is read without options: Parquet, or CSV in UTF-8 with \
              empty cells for missing values"
                 .to_owned()
@@ -768,7 +768,7 @@ impl Folders {
             let Output { dataset, as_files, .. } = *output;
             match self.expand(output) {
                 Ok(expanded) => {
-                    Written::tell_left_out(output, &expanded, app);
+                    output.tell_left_out(app, &expanded);
                     found.push(Written { dataset, as_files, sources: expanded.sources });
                 }
                 Err(problem) => missing.push((output, problem)),

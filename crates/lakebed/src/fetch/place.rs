@@ -33,6 +33,16 @@ pub(crate) struct Destination {
     _held: File,
 }
 
+/// Holds a folder for as long as the file lives; none while somebody else does. A file system without locks
+/// holds nothing.
+pub(crate) fn hold(folder: &Path) -> Result<Option<File>> {
+    let held = File::open(folder).map_err(|error| Problem::io("open folder", folder, &error))?;
+    Ok(match held.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => None,
+        _ => Some(held),
+    })
+}
+
 impl Destination {
     /// Creates the folder if need be and holds it.
     ///
@@ -40,13 +50,10 @@ impl Destination {
     /// Exit code 5 while another fetch holds it.
     pub(crate) fn open(root: &Path) -> Result<Self> {
         fs::create_dir_all(root).map_err(|error| Problem::io("create folder", root, &error))?;
-        let held = File::open(root).map_err(|error| Problem::io("open folder", root, &error))?;
-        if let Err(fs::TryLockError::WouldBlock) = held.try_lock() {
+        let held = hold(root)?.ok_or_else(|| {
             let message = format!("another fetch into `{}` is at work", root.display());
-            return Err(
-                Problem::conflict(message).hint("wait until it is done, then run this again")
-            );
-        }
+            Problem::conflict(message).hint("wait until it is done, then run this again")
+        })?;
         let scratch = root.join(SCRATCH);
         make_folder(&scratch)?;
         Ok(Self { root: root.to_owned(), scratch, _held: held })

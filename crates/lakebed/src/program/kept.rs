@@ -4,7 +4,7 @@
 //! Beside the outputs, in their folder: the record, and the log.
 
 use std::{
-    fs::{File, TryLockError},
+    fs::File,
     io,
     path::{Path, PathBuf},
 };
@@ -163,14 +163,10 @@ pub(crate) fn keep(
 /// # Errors
 /// Exit code 5 while another run holds it.
 pub(crate) fn hold(folder: &Path) -> Result<File> {
-    let held = File::open(folder).map_err(|error| Problem::io("open folder", folder, &error))?;
-    if let Err(TryLockError::WouldBlock) = held.try_lock() {
+    place::hold(folder)?.ok_or_else(|| {
         let message = format!("another run is at work in `{}`", folder.display());
-        return Err(
-            Problem::conflict(message).hint("wait until it is done, or name another folder")
-        );
-    }
-    Ok(held)
+        Problem::conflict(message).hint("wait until it is done, or name another folder")
+    })
 }
 
 impl Kept {
