@@ -302,7 +302,8 @@ fn one_program_at_a_time_writes_to_a_folder() {
 #[test]
 fn what_is_printed_is_not_cut_off_by_a_slow_reader() {
     let world = world();
-    let script = "(while echo more; do sleep 0.1; done) & seq 1 25000; \
+    // What goes on begins once the numbers are written: two who print at once cut into each other's lines.
+    let script = "seq 1 25000; (while echo more; do sleep 0.1; done) & \
         echo x > $LAKEBED_OUTPUTS/model.bin";
     let mut command = world.command_of("sh");
     let pipe = "\"$0\" run --out-files ml.m=model.bin -- sh -c \"$1\" | (sleep 3; cat) > out";

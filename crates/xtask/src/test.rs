@@ -1,4 +1,5 @@
-//! `cargo xtask test`: all tests of the workspace, and one plain line that counts them.
+//! `cargo xtask test`: all tests of the workspace; last, the names of those that failed, and one plain line
+//! that counts all.
 
 use std::{
     ffi::OsString,
@@ -11,11 +12,13 @@ use anyhow::{Context as _, Result, bail};
 use crate::{services::Services, setup, workspace::Workspace};
 
 /// What the test binaries reported, summed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Tally {
     passed: u64,
     failed: u64,
     ignored: u64,
+    /// The tests that failed, in the order they did; of several combinations, with theirs.
+    names: Vec<String>,
     /// Whether cargo said so, too.
     succeeded: bool,
 }
@@ -47,6 +50,9 @@ pub(crate) fn run(extra: &[OsString]) -> Result<()> {
         command.args(SUITES_WITH_A_LAKE.into_iter().flat_map(|suite| ["--test", suite]));
         command.args(extra);
         tally = tally.and(run_on(combination, command, &services)?);
+    }
+    for name in &tally.names {
+        println!("failed: {name}");
     }
     if tally.ignored > 0 {
         println!("{} ignored", tally.ignored);
@@ -81,7 +87,8 @@ fn run_on(combination: &str, mut command: Command, services: &Services) -> Resul
     let tally = show_and_count(BufReader::new(output), io::stdout())
         .context("cannot read cargo's output")?;
     let status = child.wait().context("cannot wait for cargo")?;
-    Ok(Tally { succeeded: status.success(), ..tally })
+    let names = tally.names.iter().map(|name| format!("{name} on {combination}")).collect();
+    Ok(Tally { succeeded: status.success(), names, ..tally })
 }
 
 /// The whole workspace, unless the caller picks packages.
@@ -93,7 +100,7 @@ fn selection(extra: &[OsString]) -> Option<&'static str> {
 }
 
 fn show_and_count(mut output: impl BufRead, mut screen: impl Write) -> io::Result<Tally> {
-    let mut tally = Tally { passed: 0, failed: 0, ignored: 0, succeeded: true };
+    let mut tally = Tally { passed: 0, failed: 0, ignored: 0, names: Vec::new(), succeeded: true };
     let mut line = Vec::new();
     while output.read_until(b'\n', &mut line)? > 0 {
         screen.write_all(&line)?;
@@ -105,17 +112,22 @@ fn show_and_count(mut output: impl BufRead, mut screen: impl Write) -> io::Resul
 }
 
 impl Tally {
-    fn and(self, other: Self) -> Self {
+    fn and(mut self, other: Self) -> Self {
+        self.names.extend(other.names);
         Self {
             passed: self.passed + other.passed,
             failed: self.failed + other.failed,
             ignored: self.ignored + other.ignored,
+            names: self.names,
             succeeded: self.succeeded && other.succeeded,
         }
     }
 
-    /// Counts in `test result: ok. 12 passed; 0 failed; 1 ignored; …`; other lines say nothing.
+    /// Counts in `test result: ok. 12 passed; 0 failed; 1 ignored; …`, keeps the name of
+    /// `test a::b ... FAILED`; other lines say nothing.
     fn add(&mut self, line: &str) {
+        let failed = line.trim_end().strip_suffix(" ... FAILED");
+        self.names.extend(failed.and_then(|line| line.strip_prefix("test ")).map(str::to_owned));
         let Some((_, counts)) =
             line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". "))
         else {
@@ -143,6 +155,7 @@ mod tests {
         let output = "\
 running 2 tests
 test a ... ok
+test a::b ... FAILED
 test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s
 
 test result: FAILED. 3 passed; 1 failed; 2 ignored; 0 measured; 9 filtered out; finished in 0.1s
@@ -150,7 +163,8 @@ test result: FAILED. 3 passed; 1 failed; 2 ignored; 0 measured; 9 filtered out; 
         let mut screen = Vec::new();
         let tally = show_and_count(output.as_bytes(), &mut screen).expect("memory can be read");
         assert_eq!(screen, output.as_bytes());
-        assert_eq!(tally, Tally { passed: 5, failed: 1, ignored: 2, succeeded: true });
+        let names = vec!["a::b".to_owned()];
+        assert_eq!(tally, Tally { passed: 5, failed: 1, ignored: 2, names, succeeded: true });
     }
 
     #[test]
