@@ -357,6 +357,13 @@ fn what_is_left_out_is_said() {
     let ran = world.run(&["run", "--json", "--out", "ml.x=x", "--", "sh", "-c", fails]);
     let problem: Value = serde_json::from_str(ran.stderr.lines().last().unwrap()).unwrap();
     assert_eq!((ran.code, &problem["exit_code"]), (Some(3), &3.into()), "{ran}");
+    // What failed is kept as well, with what it printed.
+    let failed = world.json(&["runs"])["runs"][0].clone();
+    assert_eq!((&failed["state"], &failed["exit_code"]), (&"aborted".into(), &3.into()));
+    let failed = failed["run"].as_str().unwrap();
+    assert_eq!(world.json(&["runs", "show", failed, "--log"])["log"], "no line end");
+    let told = world.ok(&["log"]).text();
+    assert!(told.contains(&format!("run {failed}: the program ended with 3")), "{told}");
     let odd = "printf 'a,b\n1\n2\n3\n' > $LAKEBED_OUTPUTS/x.csv";
     let ran = world.run(&["run", "--out", "ml.x=x.csv", "--", "sh", "-c", odd]);
     assert!(ran.code == Some(4) && !ran.stderr.contains("--max-quarantined"), "{ran}");
@@ -376,11 +383,13 @@ fn a_program_runs_far_from_its_lake() {
     assert_eq!(ran.code, Some(0), "{ran}");
     let rows = at(&["sql", "--format", "csv", "SELECT lines FROM ml.scores"]).text();
     assert_eq!(rows.lines().last(), Some("17"));
-    let failed = at(&[&["run"], &OUTS[..], &["--", "sh", "-c", "exit 9"]].concat());
+    let failed = at(&[&["run"], &OUTS[..], &["--", "sh", "-c", "echo why; exit 9"]].concat());
     assert_eq!(failed.code, Some(9), "{failed}");
     let runs: Value = serde_json::from_slice(&at(&["runs", "--json"]).stdout).unwrap();
     let states: Vec<_> = runs["runs"].as_array().unwrap().iter().map(|run| &run["state"]).collect();
     assert_eq!(states, ["aborted", "committed"]);
+    let why = at(&["runs", "show", runs["runs"][0]["run"].as_str().unwrap(), "--log"]);
+    assert_eq!(why.text(), "why\n");
     let log = at(&["runs", "show", runs["runs"][1]["run"].as_str().unwrap(), "--log"]);
     assert!(log.text().contains("depth 3\n") && log.text().contains("a warning\n"), "{log}");
     server.stop();

@@ -116,7 +116,7 @@ pub struct Run {
     /// The digest of what it runs in, where that is known: of `environment` as stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment_digest: Option<String>,
-    /// When the program began; in lists of committed runs, when they were committed. RFC 3339, UTC.
+    /// When the program began; in lists of runs that ended, when they did. RFC 3339, UTC.
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
     /// When it ended.
@@ -139,7 +139,7 @@ pub struct Run {
     /// How long its log is, which `/v1/runs/{id}/log` has; none where there is none for you.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_bytes: Option<u64>,
-    /// The event that committed it.
+    /// The event that says how it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event: Option<u64>,
 }
@@ -152,7 +152,7 @@ pub enum RunState {
     Running,
     /// It was not heard of for longer than it said.
     Abandoned,
-    /// It was given up, and left nothing.
+    /// It was given up, and nothing came of it.
     Aborted,
     /// Its outputs are versions.
     Committed,
@@ -191,7 +191,7 @@ pub struct RunOutput {
 /// The newest runs that are yours, or of which you may read all inputs and outputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RunList {
-    /// Those that are not committed first, each newest first.
+    /// Those that have not ended first, each newest first.
     pub runs: Vec<Run>,
 }
 
@@ -254,4 +254,15 @@ pub struct RunAbortRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 1000)]
     pub reason: Option<String>,
+    /// When the program began, RFC 3339; when the run was begun if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started_at: Option<Timestamp>,
+    /// When it ended; now if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
+    /// What it printed, uploaded as a source is; at most 16 MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<IngestSource>,
 }

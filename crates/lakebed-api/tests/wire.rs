@@ -437,7 +437,13 @@ fn runs_read_back() {
         log: Some(IngestSource::upload("log", object("log"))),
     });
     reads_back(RunCommitAnswer { run, outputs: vec![ingest_response()] });
-    reads_back(RunAbortRequest { exit_code: Some(3), reason: Some("so".to_owned()) });
+    reads_back(RunAbortRequest {
+        exit_code: Some(3),
+        reason: Some("so".to_owned()),
+        started_at: Some(Timestamp::from_micros(1)),
+        ended_at: Some(Timestamp::from_micros(2)),
+        log: Some(IngestSource::upload("log", ObjectId::of(b"log"))),
+    });
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! Runs: those that are under way, and those that were committed.
+//! Runs: those that are under way, and those that ended.
 //!
-//! A run under way is a row that changes; what was asked and why it ended is text, the caller's
-//! business. A committed run is an event.
+//! A run under way is a row that changes; what was asked is text, the caller's business. How it ended is
+//! an event: it was committed, or nothing came of it.
 
 use std::{fmt, str::FromStr};
 
-use lakebed_core::{Event, EventBody, RunCommitted, Timestamp};
+use lakebed_core::{EndedRun, Event, RunCommitted, RunFailed, Timestamp};
 
 use crate::{
     Catalog, Entity, Error, Result,
@@ -17,7 +17,7 @@ use crate::{
     statement::{Statement, query},
 };
 
-const COLUMNS: &str = "SELECT id, principal, idempotency_key, request, state, outcome, \
+const COLUMNS: &str = "SELECT id, principal, idempotency_key, request, state, \
      patience_micros, created_at_micros, heard_at_micros FROM runs WHERE ";
 
 /// How far a run is that was begun.
@@ -71,8 +71,6 @@ pub struct BegunRun {
     pub request: String,
     /// How far it is.
     pub state: RunState,
-    /// Why it was given up.
-    pub outcome: Option<String>,
     /// After so long without a word it is abandoned, in microseconds.
     pub patience_micros: u64,
     /// When it was begun.
@@ -103,16 +101,15 @@ impl Catalog {
             return Ok(Some(same));
         }
         query(
-            "INSERT INTO runs (id, principal, idempotency_key, request, state, outcome, \
+            "INSERT INTO runs (id, principal, idempotency_key, request, state, \
              patience_micros, created_at_micros, heard_at_micros) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(&run.id)
         .bind(&run.principal)
         .bind(&run.idempotency_key)
         .bind(&run.request)
         .bind(run.state.as_str())
-        .bind(&run.outcome)
         .bind(saturate(run.patience_micros))
         .bind(run.created_at)
         .bind(run.heard_at)
@@ -141,13 +138,13 @@ impl Catalog {
         row.as_ref().map(from_row).transpose()
     }
 
-    /// The newest runs of `principal` that were not committed, at most `limit`.
+    /// The newest runs of `principal` that have not ended, at most `limit`.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Damaged`].
     pub async fn begun_runs(&self, principal: &str, limit: u32) -> Result<Vec<BegunRun>> {
         let mut statement = Statement::one_off(COLUMNS);
-        statement.push("principal = ").push_bind(principal).push(" AND state <> 'committed'");
+        statement.push("principal = ").push_bind(principal).push(" AND state = 'running'");
         statement.push(" ORDER BY created_at_micros DESC, id DESC LIMIT ");
         statement.push_bind(i64::from(limit));
         let rows = statement.fetch_all(&mut self.connection().await?).await?;
@@ -166,20 +163,7 @@ impl Catalog {
         self.change(hear.bind(now).bind(id).bind(principal).bind(now)).await
     }
 
-    /// Gives a run up; not, if it has ended.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`], [`Error::Locked`].
-    pub async fn abort_run(&self, principal: &str, id: &str, outcome: &str) -> Result<bool> {
-        let abort = query(
-            "UPDATE runs SET state = 'aborted', outcome = $1 \
-             WHERE id = $2 AND principal = $3 AND state = 'running'",
-        );
-        self.change(abort.bind(outcome).bind(id).bind(principal)).await
-    }
-
-    /// Forgets runs that were begun and not heard of since `before`; what was committed stays in its
-    /// event.
+    /// Forgets runs that were begun and not heard of since `before`; how one ended stays in its event.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Locked`].
@@ -187,42 +171,42 @@ impl Catalog {
         self.change(query("DELETE FROM runs WHERE heard_at_micros < $1").bind(before)).await
     }
 
-    /// The event of a committed run, if readers may see it.
+    /// The event that ended a run, if readers may see it.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Damaged`].
-    pub async fn find_committed_run(&self, id: &str) -> Result<Option<Event>> {
+    pub async fn find_ended_run(&self, id: &str) -> Result<Option<Event>> {
         let mut connection = self.connection().await?;
         let found = query(
             "SELECT e.seq, e.at_micros, e.actor, e.idempotency_key, e.body FROM meta m \
-             JOIN committed_runs r ON r.run = $1 AND r.seq <= m.journaled_seq \
+             JOIN ended_runs r ON r.run = $1 AND r.seq <= m.journaled_seq \
              JOIN events e ON e.seq = r.seq WHERE m.id = 1",
         );
         let row = found.bind(id).fetch_optional(&mut connection).await?;
         row.as_ref().map(event::from_row).transpose()
     }
 
-    /// Where the event of a run is, above the journaled mark, too.
+    /// Where the event is that ended a run, above the journaled mark, too.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn place_of_run(&self, id: &str) -> Result<Option<u64>> {
         let mut connection = self.connection().await?;
-        let found = query("SELECT seq FROM committed_runs WHERE run = $1").bind(id);
+        let found = query("SELECT seq FROM ended_runs WHERE run = $1").bind(id);
         let row = found.fetch_optional(&mut connection).await?;
         row.map(|row| row.number("seq")).transpose()
     }
 
-    /// The events of committed runs before event `before` (or all) that readers may see, newest first,
+    /// The events that ended runs before event `before` (or all) that readers may see, newest first,
     /// at most `limit`.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Damaged`].
-    pub async fn committed_runs(&self, before: Option<u64>, limit: u32) -> Result<Vec<Event>> {
+    pub async fn ended_runs(&self, before: Option<u64>, limit: u32) -> Result<Vec<Event>> {
         let mut connection = self.connection().await?;
         let rows = query(
             "SELECT e.seq, e.at_micros, e.actor, e.idempotency_key, e.body FROM meta m \
-             JOIN committed_runs r ON r.seq < $1 AND r.seq <= m.journaled_seq \
+             JOIN ended_runs r ON r.seq < $1 AND r.seq <= m.journaled_seq \
              JOIN events e ON e.seq = r.seq WHERE m.id = 1 ORDER BY r.seq DESC LIMIT $2",
         )
         .bind(before.map_or(i64::MAX, saturate))
@@ -233,32 +217,29 @@ impl Catalog {
     }
 }
 
-/// Ends the runs that `events` commit, in their transaction: one that was given up is not committed.
-/// Those that nobody knows to be under way were begun before a rebuild.
+/// Ends the runs that `events` end, in their transaction: each ends once. Those that nobody knows to be
+/// under way were begun before a rebuild.
 pub(crate) async fn close(connection: &mut Connection, events: &[Event]) -> Result<()> {
     for event in events {
-        let EventBody::RunCommitted(committed) = &event.body else { continue };
-        let found = query("SELECT state FROM runs WHERE id = $1").bind(&committed.run);
+        let Some(ended) = event.body.ended_run() else { continue };
+        let found = query("SELECT state FROM runs WHERE id = $1").bind(ended.run());
         let Some(row) = found.fetch_optional(connection).await? else { continue };
         let state: RunState = row.parsed("state")?;
         if state != RunState::Running {
-            return Err(moved(&committed.run, state));
+            return Err(moved(ended.run(), state));
         }
-        let close = query("UPDATE runs SET state = 'committed' WHERE id = $1");
-        close.bind(&committed.run).execute(connection).await?;
+        let close = query("UPDATE runs SET state = $1 WHERE id = $2");
+        close.bind(state_of(ended).as_str()).bind(ended.run()).execute(connection).await?;
     }
     Ok(())
 }
 
-/// The projection of `run_committed`. A run is committed once.
-pub(crate) async fn insert(
+/// The projection of `run_committed`.
+pub(crate) async fn commit(
     connection: &mut Connection,
     seq: u64,
     committed: &RunCommitted,
 ) -> Result<()> {
-    check_text("the id of a run", &committed.run).map_err(|flaw| Error::invalid(seq, flaw))?;
-    object::insert(connection, seq, &committed.objects).await?;
-    require_object(connection, seq, committed.record.id).await?;
     for output in &committed.outputs {
         let dataset_id = get_dataset(connection, &output.dataset).await?;
         let found = query("SELECT seq FROM versions WHERE dataset_id = $1 AND number = $2")
@@ -271,16 +252,37 @@ pub(crate) async fn insert(
             return Err(Error::NotFound { entity });
         }
     }
-    query("INSERT INTO committed_runs (seq, run) VALUES ($1, $2)")
+    end(connection, seq, EndedRun::Committed(committed)).await
+}
+
+/// The projection of `run_failed`.
+pub(crate) async fn fail(connection: &mut Connection, seq: u64, failed: &RunFailed) -> Result<()> {
+    end(connection, seq, EndedRun::Failed(failed)).await
+}
+
+/// A run ends once.
+async fn end(connection: &mut Connection, seq: u64, ended: EndedRun<'_>) -> Result<()> {
+    let run = ended.run();
+    check_text("the id of a run", run).map_err(|flaw| Error::invalid(seq, flaw))?;
+    object::insert(connection, seq, ended.objects()).await?;
+    require_object(connection, seq, ended.record().id).await?;
+    query("INSERT INTO ended_runs (seq, run) VALUES ($1, $2)")
         .bind(saturate(seq))
-        .bind(&committed.run)
+        .bind(run)
         .execute(connection)
         .await
         .map_err(|error| match error.is_unique_violation() {
-            true => moved(&committed.run, RunState::Committed),
+            true => moved(run, state_of(ended)),
             false => error,
         })?;
     Ok(())
+}
+
+const fn state_of(ended: EndedRun<'_>) -> RunState {
+    match ended {
+        EndedRun::Committed(_) => RunState::Committed,
+        EndedRun::Failed(_) => RunState::Aborted,
+    }
 }
 
 fn moved(run: &str, found: RunState) -> Error {
@@ -308,7 +310,6 @@ fn from_row(row: &Row) -> Result<BegunRun> {
         idempotency_key: row.optional_text("idempotency_key")?,
         request: row.text("request")?,
         state: row.parsed("state")?,
-        outcome: row.optional_text("outcome")?,
         patience_micros: row.number("patience_micros")?,
         created_at: row.time("created_at_micros")?,
         heard_at: row.time("heard_at_micros")?,

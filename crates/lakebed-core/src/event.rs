@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DatasetDeprecated, DatasetKind, DatasetName, Declared, FileEntry, IngestKey, InputVersion,
-    ListRef, ObjectId, PrincipalName, Promotion, PromotionReviewed, RunCommitted, StageName,
-    StoredObject, Timestamp, TokenHash, TokenId, TokenScope, VersionId, lineage::LineageReceived,
-    policy::MaskKey,
+    DatasetDeprecated, DatasetKind, DatasetName, Declared, EndedRun, FileEntry, IngestKey,
+    InputVersion, ListRef, ObjectId, PrincipalName, Promotion, PromotionReviewed, RunCommitted,
+    RunFailed, StageName, StoredObject, Timestamp, TokenHash, TokenId, TokenScope, VersionId,
+    lineage::LineageReceived, policy::MaskKey,
 };
 
 /// A change, in its place.
@@ -63,6 +63,8 @@ pub enum EventBody {
     ContractMeasured(ContractMeasured),
     /// A program ran, and its outputs are versions.
     RunCommitted(RunCommitted),
+    /// A program ran, or was about to, and nothing came of it.
+    RunFailed(RunFailed),
     /// Another catalog is declared.
     CatalogApplied(CatalogApplied),
     /// Somebody can prove who they are with a new API token.
@@ -96,12 +98,23 @@ impl EventBody {
             Self::IngestRefused(_) => "ingest_refused",
             Self::ContractMeasured(_) => "contract_measured",
             Self::RunCommitted(_) => "run_committed",
+            Self::RunFailed(_) => "run_failed",
             Self::CatalogApplied(_) => "catalog_applied",
             Self::TokenCreated(_) => "token_created",
             Self::TokenRevoked(_) => "token_revoked",
             Self::LockRegistered(_) => "lock_registered",
             Self::LockRemoved { .. } => "lock_removed",
             Self::LineageReceived(_) => "lineage_received",
+        }
+    }
+
+    /// The run that it ends; none where it ends none.
+    #[must_use]
+    pub const fn ended_run(&self) -> Option<EndedRun<'_>> {
+        match self {
+            Self::RunCommitted(run) => Some(EndedRun::Committed(run)),
+            Self::RunFailed(run) => Some(EndedRun::Failed(run)),
+            _ => None,
         }
     }
 
@@ -120,6 +133,7 @@ impl EventBody {
             Self::IngestRefused(refused) => Some(&refused.dataset),
             Self::ContractMeasured(measured) => Some(&measured.dataset),
             Self::RunCommitted(_)
+            | Self::RunFailed(_)
             | Self::CatalogApplied(_)
             | Self::TokenCreated(_)
             | Self::TokenRevoked(_)

@@ -91,7 +91,10 @@ pub use promotion::{
     ReviewVerdict, Waiver,
 };
 pub use reference::{DatasetRef, RefError, Selector, TablePart, TableRef};
-pub use run::{Environment, GitState, Invocation, Program, RunCommitted, RunOutput, RunRecord};
+pub use run::{
+    EndedRun, Environment, GitState, Invocation, Program, RunCommitted, RunFailed, RunOutput,
+    RunRecord,
+};
 pub use schema::{DataType, Field, FormerField, SchemaChange, SchemaError, TableSchema};
 pub use stage::{Gate, GateError, GateName, Ladder, Stage};
 pub use time::{Timestamp, TimestampError};

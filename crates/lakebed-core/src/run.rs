@@ -114,7 +114,7 @@ impl Program {
     }
 }
 
-/// What happened once: a program ran, and versions were made.
+/// What happened once: a program ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunRecord {
@@ -123,8 +123,9 @@ pub struct RunRecord {
     pub run: String,
     /// The program.
     pub program: Program,
-    /// What it ended with.
-    pub exit_code: i32,
+    /// What it ended with; none where nobody knows, or it did not end by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended.
@@ -135,15 +136,16 @@ pub struct RunRecord {
 }
 
 impl RunRecord {
-    /// The record of a program that ended well.
+    /// The record of a program.
     #[must_use]
     pub const fn new(
         run: String,
         program: Program,
+        exit_code: Option<i32>,
         (started_at, ended_at): (Timestamp, Timestamp),
         log: Option<StoredObject>,
     ) -> Self {
-        Self { format: FORMAT, run, program, exit_code: 0, started_at, ended_at, log }
+        Self { format: FORMAT, run, program, exit_code, started_at, ended_at, log }
     }
 
     /// The bytes that are stored.
@@ -177,6 +179,85 @@ pub struct RunCommitted {
     pub outputs: Vec<RunOutput>,
     /// Every object that this event names and no earlier event named: the record and the log. Sorted.
     pub objects: Vec<StoredObject>,
+}
+
+/// See [`crate::EventBody::RunFailed`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunFailed {
+    /// The run.
+    pub run: String,
+    /// What happened: a [`RunRecord`].
+    pub record: StoredObject,
+    /// What it read, sorted by reference.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<LockedInput>,
+    /// Of what it would have made versions, as far as it said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<DatasetName>,
+    /// What the program ended with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// Why nothing came of it, for people: the owner's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Every object that this event names and no earlier event named: the record and the log. Sorted.
+    pub objects: Vec<StoredObject>,
+}
+
+/// How a run ended, which is on record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndedRun<'a> {
+    /// Its outputs are versions.
+    Committed(&'a RunCommitted),
+    /// Nothing came of it.
+    Failed(&'a RunFailed),
+}
+
+impl<'a> EndedRun<'a> {
+    /// The run.
+    #[must_use]
+    pub fn run(self) -> &'a str {
+        match self {
+            Self::Committed(run) => &run.run,
+            Self::Failed(run) => &run.run,
+        }
+    }
+
+    /// What happened: a [`RunRecord`].
+    #[must_use]
+    pub const fn record(self) -> StoredObject {
+        match self {
+            Self::Committed(run) => run.record,
+            Self::Failed(run) => run.record,
+        }
+    }
+
+    /// What it read, sorted by reference.
+    #[must_use]
+    pub fn inputs(self) -> &'a [LockedInput] {
+        match self {
+            Self::Committed(run) => &run.inputs,
+            Self::Failed(run) => &run.inputs,
+        }
+    }
+
+    /// Of what it made versions, or would have made some.
+    #[must_use]
+    pub fn outputs(self) -> Vec<&'a DatasetName> {
+        match self {
+            Self::Committed(run) => run.outputs.iter().map(|output| &output.dataset).collect(),
+            Self::Failed(run) => run.outputs.iter().collect(),
+        }
+    }
+
+    /// Every object that its event names and no earlier event named.
+    #[must_use]
+    pub fn objects(self) -> &'a [StoredObject] {
+        match self {
+            Self::Committed(run) => &run.objects,
+            Self::Failed(run) => &run.objects,
+        }
+    }
 }
 
 /// A version that a run made, or would have made again.
@@ -226,7 +307,11 @@ mod tests {
     fn a_record_reads_back() {
         let program = Program::of(&Invocation::default(), Vec::new());
         let times = (Timestamp::from_micros(1), Timestamp::from_micros(2));
-        let record = RunRecord::new("r".to_owned(), program, times, None);
-        assert_eq!(RunRecord::from_bytes(&record.to_bytes()).expect("readable"), record);
+        let record = RunRecord::new("r".to_owned(), program, Some(0), times, None);
+        let text = String::from_utf8(record.to_bytes()).expect("text");
+        insta::assert_snapshot!(text, @r#"{"format":1,"run":"r","program":{"format":1,"inputs":[]},"exit_code":0,"started_at":"1970-01-01T00:00:00.000001Z","ended_at":"1970-01-01T00:00:00.000002Z"}"#);
+        assert_eq!(RunRecord::from_bytes(text.as_bytes()).expect("readable"), record);
+        let killed = RunRecord { exit_code: None, ..record };
+        assert_eq!(RunRecord::from_bytes(&killed.to_bytes()).expect("readable"), killed);
     }
 }

@@ -137,13 +137,17 @@ fn run_event(told: &Told<'_>, kind: &str, at: Timestamp, outputs: Vec<Value>) ->
     let datasets: Vec<String> =
         told.outputs.iter().map(|output| output.dataset.to_string()).collect();
     let inputs = told.inputs.iter().map(|read| input(&namespace, read));
+    let name = match datasets[..] {
+        [] => told.deed.to_owned(),
+        _ => format!("{}:{}{stage}", told.deed, datasets.join(",")),
+    };
     json!({
         "eventType": kind,
         "eventTime": at.to_string(),
         "run": { "runId": run_id_of(told.lake, told.event.seq), "facets": run_facets(told) },
         "job": {
             "namespace": &namespace,
-            "name": format!("{}:{}{stage}", told.deed, datasets.join(",")),
+            "name": name,
             "facets": job_facets(told),
         },
         "inputs": inputs.collect::<Vec<_>>(),

@@ -398,6 +398,7 @@ pub(crate) fn event(seen: &service::SeenEvent) -> Result<EventEntry> {
         "promotion",
         "evidence",
         "reason",
+        "exit_code",
         "run",
         "record",
         "inputs",

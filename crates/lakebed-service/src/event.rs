@@ -1,6 +1,6 @@
 //! What happened, as far as the asker may know of it.
 
-use lakebed_core::{Action, Event, EventBody, RunCommitted, Target};
+use lakebed_core::{Action, EndedRun, Event, EventBody, Target};
 use lakebed_govern::Rights;
 
 use crate::{Ctx, Lake, Result, openlineage};
@@ -77,7 +77,7 @@ impl Lake {
 }
 
 fn sight_of(rights: &Rights, event: &Event) -> Option<Sight> {
-    if let EventBody::RunCommitted(run) = &event.body {
+    if let Some(run) = event.body.ended_run() {
         return sight_of_run(rights, run);
     }
     if let EventBody::LineageReceived(received) = &event.body {
@@ -105,7 +105,7 @@ fn sight_of(rights: &Rights, event: &Event) -> Option<Sight> {
 }
 
 /// A run is about everything that it read and made: all of it is for whoever may read all of that.
-fn sight_of_run(rights: &Rights, run: &RunCommitted) -> Option<Sight> {
+fn sight_of_run(rights: &Rights, run: EndedRun<'_>) -> Option<Sight> {
     let may = |action| rights.allows(action, &Target::Lake);
     match (rights.reads_everything(), reads_run(rights, run)) {
         (true, _) => Some(Sight::Whole),
@@ -114,8 +114,8 @@ fn sight_of_run(rights: &Rights, run: &RunCommitted) -> Option<Sight> {
     }
 }
 
-/// Whether everything that a run read and made may be read.
-pub(crate) fn reads_run(rights: &Rights, run: &RunCommitted) -> bool {
-    run.inputs.iter().all(|input| rights.reads(input.dataset()))
-        && run.outputs.iter().all(|output| rights.reads(&output.dataset))
+/// Whether everything that a run read and made, or would have made, may be read.
+pub(crate) fn reads_run(rights: &Rights, run: EndedRun<'_>) -> bool {
+    run.inputs().iter().all(|input| rights.reads(input.dataset()))
+        && run.outputs().into_iter().all(|output| rights.reads(output))
 }

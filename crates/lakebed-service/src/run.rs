@@ -1,8 +1,8 @@
 //! Runs: programs in any language, outside of the lake, that read pinned versions and make new ones.
 //!
 //! A run is begun: its references are resolved once, for whoever may read all of what they mean. Then it
-//! is somebody else's for as long as it is heard of. It ends by being given up, which leaves nothing,
-//! or by being committed: all its outputs become versions in one transaction with the event that says
+//! is somebody else's for as long as it is heard of. It ends by being given up, which leaves nothing but
+//! an event that says so, or by being committed: all its outputs become versions in one transaction with the event that says
 //! what was read, what ran and what it printed. Whatever dies when, all outputs are old or all are new.
 //!
 //! Versions that a run made know the program and its inputs, not the run: the same program over the
@@ -14,9 +14,9 @@ use bytes::Bytes;
 use futures::TryStreamExt as _;
 use lakebed_catalog::{BegunRun, Commit, RunState};
 use lakebed_core::{
-    Action, DatasetName, DatasetRef, DecodeOptions, DerivedFrom, Event, EventBody, IngestMode,
-    InputVersion, Invocation, LockedInput, ObjectId, Program, RunCommitted, RunOutput, RunRecord,
-    Selector, StoredObject, Target, Timestamp, VersionId,
+    Action, DatasetName, DatasetRef, DecodeOptions, DerivedFrom, EndedRun, Event, EventBody,
+    IngestMode, InputVersion, Invocation, LockedInput, ObjectId, Program, RunCommitted, RunFailed,
+    RunOutput, RunRecord, Selector, StoredObject, Target, Timestamp, VersionId,
 };
 use lakebed_govern::Rights;
 use lakebed_store::Trust;
@@ -37,7 +37,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(600);
 /// The least and the most that somebody may say.
 const PATIENCES: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(86_400));
-/// How long the end of a run is remembered that left nothing.
+/// How long a run is remembered that has not ended.
 const REMEMBERED: Duration = Duration::from_secs(7 * 86_400);
 /// How often a lost race is planned again.
 const ATTEMPTS: u32 = 100;
@@ -45,7 +45,7 @@ const ATTEMPTS: u32 = 100;
 const MOST_LOG: u64 = 16 << 20;
 /// The most outputs of one run.
 const MOST_OUTPUTS: usize = 100;
-/// How many committed runs one request looks through, seen or not, and how many at a time.
+/// How many runs that ended one request looks through, seen or not, and how many at a time.
 const LOOKED_THROUGH: usize = 5_000;
 const PAGE: u32 = 500;
 
@@ -102,19 +102,25 @@ pub enum RunStanding {
     Running,
     /// It was not heard of for longer than it said.
     Abandoned,
-    /// It was given up, and left nothing.
+    /// It was given up, and nothing came of it.
     Aborted,
     /// Its outputs are versions.
     Committed,
 }
 
-/// Why a run was given up.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// Why a run is given up.
+#[derive(Debug, Clone, Default)]
 pub struct AbortRun {
     /// What the program ended with.
     pub exit_code: Option<i32>,
     /// Why, for people.
     pub reason: Option<String>,
+    /// When the program began and ended; when the run was begun, and now, where nobody says.
+    pub started_at: Option<Timestamp>,
+    /// See `started_at`.
+    pub ended_at: Option<Timestamp>,
+    /// What it printed.
+    pub log: Option<SourceInput>,
 }
 
 /// A run as somebody may see it.
@@ -138,11 +144,13 @@ pub struct SeenRun {
     pub ended_at: Option<Timestamp>,
     /// When it was heard of last, while it is under way, and how long it may be silent.
     pub heard: Option<(Timestamp, Duration)>,
-    /// Why it was given up; what it ended with.
-    pub ended: AbortRun,
+    /// What the program ended with; none in lists of committed runs.
+    pub exit_code: Option<i32>,
+    /// Why it was given up.
+    pub reason: Option<String>,
     /// What it printed, where the asker may read all that it read.
     pub log: Option<StoredObject>,
-    /// The event that committed it.
+    /// The event that says how it ended.
     pub event: Option<u64>,
 }
 
@@ -196,8 +204,8 @@ impl Lake {
                 if let Some(same) = self.inner.catalog.find_begun_by_key(ctx.actor(), key).await? {
                     return self.same_run(ctx, same, &asked).await;
                 }
-                if let Some(done) = self.committed_before(ctx, &id).await? {
-                    return same_committed(done.run, &asked);
+                if let Some(run) = self.ended_before(ctx, &id, &asked).await? {
+                    return Ok(run);
                 }
                 id
             }
@@ -212,7 +220,6 @@ impl Lake {
             idempotency_key: ctx.idempotency_key.clone(),
             request: serde_json::to_string(&begun).map_err(Error::internal)?,
             state: RunState::Running,
-            outcome: None,
             patience_micros: u64::try_from(patience.as_micros()).unwrap_or(u64::MAX),
             created_at: now,
             heard_at: now,
@@ -233,21 +240,56 @@ impl Lake {
         self.seen_begun(&self.rights(ctx).await?, begun)
     }
 
-    /// Gives a run up: it leaves nothing. Giving up what was given up is no error.
+    /// Gives a run up: nothing comes of it, and why is on record. Giving up what was given up is no error.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Invalid`] with `run-ended` when it was committed.
-    pub async fn abort_run(&self, ctx: &Ctx, id: &str, why: &AbortRun) -> Result<SeenRun> {
-        let outcome = serde_json::to_string(why).map_err(Error::internal)?;
-        self.begun_run(ctx, id).await?;
-        self.inner.catalog.abort_run(ctx.actor(), id, &outcome).await?;
-        let begun = self.begun_run(ctx, id).await?;
-        match begun.state {
-            RunState::Committed => Err(ended(id, "was committed")),
-            RunState::Running | RunState::Aborted => {
-                self.seen_begun(&self.rights(ctx).await?, begun)
+    /// [`Error::NotFound`], also for a log that was not uploaded; [`Error::Invalid`] with `run-ended` when
+    /// it was committed.
+    pub async fn abort_run(&self, ctx: &Ctx, id: &str, why: AbortRun) -> Result<SeenRun> {
+        let row = self.begun_run(ctx, id).await?;
+        let failed = match row.state {
+            RunState::Running => self.fail_run(ctx, &row, why).await,
+            RunState::Aborted | RunState::Committed => Ok(()),
+        };
+        match (self.begun_run(ctx, id).await?.state, failed) {
+            (RunState::Committed, _) => Err(ended(id, "was committed")),
+            // Somebody else was faster.
+            (RunState::Aborted, Ok(()) | Err(Error::Conflict { .. })) => {
+                self.publish_end_of(id).await?;
+                self.run(ctx, id).await
             }
+            (_, failed) => Err(failed.err().unwrap_or_else(no_run)),
         }
+    }
+
+    async fn fail_run(&self, ctx: &Ctx, row: &BegunRun, why: AbortRun) -> Result<()> {
+        let begun = read_begun(row)?;
+        let log = self.keep_log(ctx, why.log.as_ref()).await?;
+        let now = self.inner.clock.now();
+        let times = times(row, (why.started_at, why.ended_at), now);
+        let program = Program::of(&begun.asked.invocation, derived_from(&begun.inputs));
+        let record = RunRecord::new(row.id.clone(), program, why.exit_code, times, log);
+        let record = self.inner.store.put(Bytes::from(record.to_bytes()), Trust::Unnamed).await?;
+        let failed = RunFailed {
+            run: row.id.clone(),
+            record,
+            inputs: begun.inputs,
+            outputs: begun.asked.outputs,
+            exit_code: why.exit_code,
+            reason: why.reason,
+            objects: self.not_named(log.into_iter().chain([record])).await?,
+        };
+        // Last on purpose: before this line nothing is visible.
+        self.inner.probe.at("before the catalog commit")?;
+        let commit = Commit {
+            actor: ctx.actor().to_owned(),
+            at: now,
+            idempotency_key: None,
+            changes: vec![EventBody::RunFailed(failed)],
+        };
+        self.inner.catalog.commit(commit).await?;
+        self.inner.probe.at("after the catalog commit")?;
+        Ok(())
     }
 
     /// Makes versions of all outputs of a run, in one transaction with the event that says how they
@@ -372,9 +414,8 @@ impl Lake {
             made.push(Made::Now(Box::new(prepared), first..changes.len()));
         }
         let now = self.inner.clock.now();
-        let started_at = request.started_at.unwrap_or(row.created_at);
-        let times = (started_at, request.ended_at.unwrap_or(now).max(started_at));
-        let record = RunRecord::new(row.id.clone(), ran.program.clone(), times, log);
+        let times = times(row, (request.started_at, request.ended_at), now);
+        let record = RunRecord::new(row.id.clone(), ran.program.clone(), Some(0), times, log);
         let record = self.inner.store.put(Bytes::from(record.to_bytes()), Trust::Unnamed).await?;
         changes.push(EventBody::RunCommitted(RunCommitted {
             run: row.id.clone(),
@@ -421,13 +462,13 @@ impl Lake {
     /// # Errors
     /// [`Error::NotFound`], also where it is not for the asker.
     pub async fn run(&self, ctx: &Ctx, id: &str) -> Result<SeenRun> {
-        let committed = self.inner.catalog.find_committed_run(id).await?;
+        let ended = self.inner.catalog.find_ended_run(id).await?;
         let rights = self.rights(ctx).await?;
-        let Some(event) = committed else {
+        let Some(event) = ended else {
             let begun = self.begun_run(ctx, id).await?;
             return self.seen_begun(&rights, begun);
         };
-        let Some((mut seen, record)) = seen_committed(ctx, &rights, event) else {
+        let Some((mut seen, record)) = seen_ended(ctx, &rights, event) else {
             return Err(no_run());
         };
         let record = self.run_record(&record).await?;
@@ -436,7 +477,7 @@ impl Lake {
         seen.log = record.log.filter(|_| reads_inputs);
         seen.started_at = record.started_at;
         seen.ended_at = Some(record.ended_at);
-        seen.ended.exit_code = Some(record.exit_code);
+        seen.exit_code = record.exit_code;
         let Program { command, parameters, git, environment, .. } = record.program;
         seen.invocation = Some(Invocation { command, parameters, git, environment });
         Ok(seen)
@@ -455,7 +496,7 @@ impl Lake {
             }
             None => Err(Error::NotFound {
                 message: format!("there is no log of run `{id}`"),
-                hint: Some("logs are kept of runs that were committed with one".to_owned()),
+                hint: Some("logs are kept of runs that ended with one".to_owned()),
             }),
         }
     }
@@ -475,7 +516,7 @@ impl Lake {
         let mut events = Vec::new();
         let mut before = None;
         let rights = loop {
-            let page = self.inner.catalog.committed_runs(before, PAGE).await?;
+            let page = self.inner.catalog.ended_runs(before, PAGE).await?;
             let is_last = page.len() < PAGE as usize;
             before = page.last().map(|event| event.seq);
             events.extend(page);
@@ -491,13 +532,13 @@ impl Lake {
             seen.invocation = None;
             runs.push(seen);
         }
-        let committed = events.into_iter().filter_map(|event| seen_committed(ctx, &rights, event));
-        runs.extend(committed.map(|(seen, _)| seen));
+        let ended = events.into_iter().filter_map(|event| seen_ended(ctx, &rights, event));
+        runs.extend(ended.map(|(seen, _)| seen));
         runs.truncate(limit as usize);
         Ok(runs)
     }
 
-    /// What happened in a committed run.
+    /// What happened in a run that ended.
     pub(crate) async fn run_record(&self, object: &StoredObject) -> Result<RunRecord> {
         let bytes = self.inner.store.get(object).await?;
         RunRecord::from_bytes(&bytes)
@@ -569,11 +610,11 @@ impl Lake {
 
     /// What came of a run of the asker's that is committed already.
     async fn committed_before(&self, ctx: &Ctx, id: &str) -> Result<Option<RunOutcome>> {
-        let Some(seq) = self.inner.catalog.place_of_run(id).await? else { return Ok(None) };
-        // A server may have died between commit and journal.
-        self.inner.journal.publish_through(seq).await?;
-        let event = self.inner.catalog.find_committed_run(id).await?;
-        if event.is_none_or(|event| event.actor != ctx.actor()) {
+        let is_theirs = |event: &Event| {
+            event.actor == ctx.actor()
+                && matches!(event.body.ended_run(), Some(EndedRun::Committed(_)))
+        };
+        if !self.publish_end_of(id).await?.as_ref().is_some_and(is_theirs) {
             return Ok(None);
         }
         let run = self.run(ctx, id).await?;
@@ -587,6 +628,24 @@ impl Lake {
             });
         }
         Ok(Some(RunOutcome { run, outputs }))
+    }
+
+    /// How a run of the asker's ended, if that was `asked`.
+    async fn ended_before(&self, ctx: &Ctx, id: &str, asked: &BeginRun) -> Result<Option<SeenRun>> {
+        let ended = self.publish_end_of(id).await?.filter(|event| event.actor == ctx.actor());
+        let Some(event) = ended else { return Ok(None) };
+        let run = self.run(ctx, id).await?;
+        match event.body.ended_run().is_some_and(|ended| is_same(&run, ended, asked)) {
+            true => Ok(Some(run)),
+            false => Err(key_reused()),
+        }
+    }
+
+    /// The event that ended a run, whoever was to publish it: a server may have died before it could.
+    async fn publish_end_of(&self, id: &str) -> Result<Option<Event>> {
+        let Some(seq) = self.inner.catalog.place_of_run(id).await? else { return Ok(None) };
+        self.inner.journal.publish_through(seq).await?;
+        Ok(self.inner.catalog.find_ended_run(id).await?)
     }
 
     /// A run of the asker's, as far as the credential that was shown is good for what it is about.
@@ -621,7 +680,10 @@ impl Lake {
     async fn same_run(&self, ctx: &Ctx, row: BegunRun, asked: &BeginRun) -> Result<SeenRun> {
         let begun = read_begun(&row)?;
         match begun.asked == *asked && begun.is_in_scope(ctx) {
-            true if row.state == RunState::Committed => self.run(ctx, &row.id).await,
+            true if row.state != RunState::Running => {
+                self.publish_end_of(&row.id).await?;
+                self.run(ctx, &row.id).await
+            }
             true => self.seen_begun(&self.rights(ctx).await?, row),
             false => Err(key_reused()),
         }
@@ -684,7 +746,6 @@ impl Lake {
             RunState::Aborted => RunStanding::Aborted,
             RunState::Committed => RunStanding::Committed,
         };
-        let ended = row.outcome.as_deref().map(serde_json::from_str).transpose();
         let patience = Duration::from_micros(row.patience_micros);
         Ok(SeenRun {
             standing,
@@ -695,7 +756,8 @@ impl Lake {
             started_at: row.created_at,
             ended_at: None,
             heard: (row.state == RunState::Running).then_some((row.heard_at, patience)),
-            ended: ended.map_err(Error::internal)?.unwrap_or_default(),
+            exit_code: None,
+            reason: None,
             log: None,
             event: None,
             run: row.id,
@@ -768,23 +830,32 @@ fn id_of(actor: &str, key: &str) -> Result<String> {
     Ok(digest[..32].to_owned())
 }
 
-/// A committed run as the answer to who begins it once more.
-fn same_committed(run: SeenRun, asked: &BeginRun) -> Result<SeenRun> {
+/// Whether `run`, which ended so, is what is begun once more.
+fn is_same(run: &SeenRun, ended: EndedRun<'_>, asked: &BeginRun) -> bool {
     let is_read = |input: &RunInput| {
         run.inputs.iter().any(|read| {
             let is_pinned = input.version_id.is_none() || input.version_id == read.version_id;
             read.reference == input.reference && is_pinned
         })
     };
-    let mut made = run.outputs.iter().map(|output| &output.dataset);
+    let made = ended.outputs();
     let is_made = asked.outputs.is_empty()
-        || asked.outputs.len() == run.outputs.len()
-            && made.all(|dataset| asked.outputs.contains(dataset));
-    let is_same = is_made
+        || asked.outputs.len() == made.len()
+            && made.iter().all(|dataset| asked.outputs.contains(dataset));
+    is_made
         && run.invocation.as_ref() == Some(&asked.invocation)
         && run.inputs.len() == asked.inputs.len()
-        && asked.inputs.iter().all(is_read);
-    if is_same { Ok(run) } else { Err(key_reused()) }
+        && asked.inputs.iter().all(is_read)
+}
+
+/// When a program began and ended, as far as somebody said.
+fn times(
+    row: &BegunRun,
+    (started_at, ended_at): (Option<Timestamp>, Option<Timestamp>),
+    now: Timestamp,
+) -> (Timestamp, Timestamp) {
+    let started_at = started_at.unwrap_or(row.created_at);
+    (started_at, ended_at.unwrap_or(now).max(started_at))
 }
 
 fn patience_of(asked: &BeginRun) -> Result<Duration> {
@@ -892,38 +963,43 @@ fn read_begun(row: &BegunRun) -> Result<Begun> {
 }
 
 fn is_seen(ctx: &Ctx, rights: &Rights, event: &Event) -> bool {
-    match &event.body {
-        EventBody::RunCommitted(run) => {
-            let inputs = run.inputs.iter().map(LockedInput::dataset);
-            let outputs = run.outputs.iter().map(|output| &output.dataset);
-            let is_theirs = event.actor == ctx.actor() && is_in_scope(ctx, inputs, outputs);
-            is_theirs || reads_run(rights, run)
-        }
-        _ => false,
-    }
+    let Some(run) = event.body.ended_run() else { return false };
+    let inputs = run.inputs().iter().map(LockedInput::dataset);
+    let is_theirs =
+        event.actor == ctx.actor() && is_in_scope(ctx, inputs, run.outputs().into_iter());
+    is_theirs || reads_run(rights, run)
 }
 
-/// What the event of a run tells the asker, and where the record is; nothing where it is not for them.
-fn seen_committed(ctx: &Ctx, rights: &Rights, event: Event) -> Option<(SeenRun, StoredObject)> {
+/// What the event that ended a run tells the asker, and where the record is; nothing where it is not for
+/// them.
+fn seen_ended(ctx: &Ctx, rights: &Rights, event: Event) -> Option<(SeenRun, StoredObject)> {
     if !is_seen(ctx, rights, &event) {
         return None;
     }
-    let EventBody::RunCommitted(run) = event.body else { return None };
+    let ended = event.body.ended_run()?;
+    let (run, record) = (ended.run().to_owned(), ended.record());
+    let inputs = seen_inputs(rights, ended.inputs());
+    let (standing, outputs, exit_code, reason) = match event.body {
+        EventBody::RunCommitted(run) => (RunStanding::Committed, run.outputs, None, None),
+        EventBody::RunFailed(run) => (RunStanding::Aborted, Vec::new(), run.exit_code, run.reason),
+        _ => return None,
+    };
     let seen = SeenRun {
-        standing: RunStanding::Committed,
+        run,
+        standing,
         actor: event.actor,
-        inputs: seen_inputs(rights, &run.inputs),
-        outputs: run.outputs,
+        inputs,
+        outputs,
         invocation: None,
         started_at: event.at,
         ended_at: Some(event.at),
         heard: None,
-        ended: AbortRun::default(),
+        exit_code,
+        reason,
         log: None,
         event: Some(event.seq),
-        run: run.run,
     };
-    Some((seen, run.record))
+    Some((seen, record))
 }
 
 fn seen_inputs(rights: &Rights, inputs: &[LockedInput]) -> Vec<SeenInput> {

@@ -14,7 +14,7 @@ use futures::{StreamExt as _, stream};
 use lakebed_catalog::DatasetFilter;
 use lakebed_contract::decode_type;
 use lakebed_core::{
-    Action, DataType, DatasetName, DatasetRef, Decode, EventBody, Field, FileEntry, ObjectId,
+    Action, DataType, DatasetName, DatasetRef, Decode, EndedRun, Field, FileEntry, ObjectId,
     SourceEntry, StoredObject, TableSchema, Tally, Target, VersionId,
     contract::{Check, Contract},
 };
@@ -72,7 +72,8 @@ pub struct VerifyFinding {
 struct Wanted {
     object: StoredObject,
     what: &'static str,
-    users: BTreeMap<DatasetName, BTreeSet<u64>>,
+    /// Versions by dataset; what no version needs is under none.
+    users: BTreeMap<Option<DatasetName>, BTreeSet<u64>>,
 }
 
 /// A source, and the version that was made of it.
@@ -181,27 +182,34 @@ impl Lake {
         Ok(versions)
     }
 
-    /// Notes what is kept of runs, with the versions that they made. A record that cannot be read is
+    /// Notes what is kept of runs, with the versions that they made, if they made any. A record that cannot be read is
     /// found to be damaged where objects are read.
     async fn collect_runs(&self, scope: &mut Scope) -> Result<()> {
         let mut before = None;
         loop {
-            let page = self.inner.catalog.committed_runs(before, PAGE).await?;
+            let page = self.inner.catalog.ended_runs(before, PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
             before = Some(last.seq);
             for event in page {
-                let EventBody::RunCommitted(run) = event.body else { continue };
-                let log = match self.run_record(&run.record).await {
+                let Some(run) = event.body.ended_run() else { continue };
+                let log = match self.run_record(&run.record()).await {
                     Ok(record) => record.log,
                     Err(Error::Unavailable { message, source }) => {
                         return Err(Error::Unavailable { message, source });
                     }
                     Err(_) => None,
                 };
-                for output in &run.outputs {
-                    scope.want_for(run.record, "record of a run", &output.dataset, output.number);
-                    if let Some(log) = log {
-                        scope.want_for(log, "log of a run", &output.dataset, output.number);
+                let kept = [(Some(run.record()), "record of a run"), (log, "log of a run")];
+                for (object, what) in kept {
+                    let Some(object) = object else { continue };
+                    match run {
+                        EndedRun::Failed(_) => scope.want_for(object, what, None),
+                        EndedRun::Committed(run) => {
+                            for output in &run.outputs {
+                                let made = Some((&output.dataset, output.number));
+                                scope.want_for(object, what, made);
+                            }
+                        }
                     }
                 }
             }
@@ -627,8 +635,11 @@ fn unknown(reference: &DatasetRef) -> Error {
 impl VerifyFinding {
     /// Digests are data: those of a dataset that the asker may not read are not for them.
     fn hide_digests(&mut self, rights: &Rights) {
-        let Some(dataset) = &self.dataset else { return };
-        if rights.reads(dataset) {
+        let reads = match &self.dataset {
+            Some(dataset) => rights.reads(dataset),
+            None => rights.reads_everything(),
+        };
+        if reads {
             return;
         }
         if self.object.take().is_some() {
@@ -641,29 +652,29 @@ impl VerifyFinding {
 
 impl Scope {
     fn want(&mut self, object: StoredObject, what: &'static str, version: &VersionRecord) {
-        self.want_for(object, what, &version.dataset, version.number);
+        self.want_for(object, what, Some((&version.dataset, version.number)));
     }
 
     fn want_for(
         &mut self,
         object: StoredObject,
         what: &'static str,
-        dataset: &DatasetName,
-        number: u64,
+        version: Option<(&DatasetName, u64)>,
     ) {
         let wanted = self.objects.entry(object.id).or_insert_with(|| Wanted {
             object,
             what,
             users: BTreeMap::new(),
         });
-        wanted.users.entry(dataset.clone()).or_default().insert(number);
+        let versions = wanted.users.entry(version.map(|(dataset, _)| dataset.clone())).or_default();
+        versions.extend(version.map(|(_, number)| number));
     }
 }
 
 impl Wanted {
     fn findings(&self, problem: &str) -> Vec<VerifyFinding> {
-        let finding = |(dataset, versions): (&DatasetName, &BTreeSet<u64>)| VerifyFinding {
-            dataset: Some(dataset.clone()),
+        let finding = |(dataset, versions): (&Option<DatasetName>, &BTreeSet<u64>)| VerifyFinding {
+            dataset: dataset.clone(),
             versions: versions.iter().copied().collect(),
             object: Some(self.object.id),
             what: self.what.to_owned(),

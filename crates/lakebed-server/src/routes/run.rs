@@ -195,7 +195,7 @@ pub(crate) async fn commit_run(
     .await
 }
 
-/// Give a run up: it leaves nothing
+/// Give a run up: nothing comes of it, and why is on record
 #[utoipa::path(post, path = "/v1/runs/{id}/abort", tag = "run",
     params(("id" = String, Path, description = "The run")),
     request_body = RunAbortRequest,
@@ -214,8 +214,14 @@ pub(crate) async fn abort_run(
         let detail = format!("a reason has {MOST_REASON} characters at most");
         return Err(Failure::invalid("too-long", detail));
     }
-    let why = service::AbortRun { exit_code: request.exit_code, reason: request.reason };
-    Ok(Json(shown(state.lake.abort_run(&ctx, &id, &why).await?)))
+    let why = service::AbortRun {
+        exit_code: request.exit_code,
+        reason: request.reason,
+        started_at: request.started_at,
+        ended_at: request.ended_at,
+        log: request.log.map(|log| parse_source(log, state.access)).transpose()?,
+    };
+    Ok(Json(shown(state.lake.abort_run(&ctx, &id, why).await?)))
 }
 
 fn output(made: NewRunOutput, state: &AppState) -> Result<service::RunOutputs> {
@@ -275,8 +281,8 @@ fn shown(seen: service::SeenRun) -> Run {
         ended_at: seen.ended_at,
         heard_at: seen.heard.map(|(at, _)| at),
         patience_seconds: seen.heard.map(|(_, patience)| patience.as_secs()),
-        exit_code: seen.ended.exit_code,
-        reason: seen.ended.reason,
+        exit_code: seen.exit_code,
+        reason: seen.reason,
         log_bytes: seen.log.map(|log| log.size_bytes),
         event: seen.event,
     }

@@ -88,9 +88,17 @@ async fn a_run_that_is_given_up_leaves_nothing() {
     let dan = somebody(&door, "dan");
     let run = dan.post("/v1/runs", asked()).await.json();
     let path = |end: &str| format!("/v1/runs/{}{end}", run["run"].as_str().unwrap());
-    let why = json!({ "exit_code": 3, "reason": "it failed" });
+    let log = made(&dan, "id\n1\n").await["log"].clone();
+    let why = json!({ "exit_code": 3, "reason": "it failed", "log": log });
     let given_up = dan.post(&path("/abort"), why).await.json();
     assert_eq!((&given_up["state"], &given_up["exit_code"]), (&"aborted".into(), &3.into()));
+    assert_eq!((&given_up["reason"], &given_up["log_bytes"]), (&"it failed".into(), &8.into()));
+    assert_eq!(dan.get(&path("/log")).await.text(), "trained\n");
+    let other = json!({ "reason": "other" });
+    assert_eq!(dan.post(&path("/abort"), other).await.json(), given_up, "it ends once");
+    let event = dan.get("/v1/events").await.json()["events"].as_array().unwrap().last().cloned();
+    let event = event.unwrap();
+    assert_eq!((&event["type"], &event["exit_code"]), (&"run_failed".into(), &3.into()));
     let late = dan.post(&path("/commit"), made(&dan, "id\n1\n").await).await;
     assert_eq!(late.code(), is(400, "run-ended"));
     assert_eq!(dan.get("/v1/datasets/ml/scores").await.code(), is(404, "not-found"));
@@ -113,6 +121,14 @@ async fn p7_runs_of_others_are_not_there() {
         assert_eq!(who.post(&path("/heartbeat"), json!({})).await.code(), is(404, "not-found"));
         assert_eq!(who.post(&path("/abort"), json!({})).await.code(), is(404, "not-found"));
     }
+    let failed = dan.post("/v1/runs", asked()).await.json();
+    let failed = format!("/v1/runs/{}", failed["run"].as_str().unwrap());
+    let why = json!({ "log": made(&dan, "id\n1\n").await["log"] });
+    dan.post(&format!("{failed}/abort"), why).await.json();
+    assert_eq!(eve.get(&format!("{failed}/log")).await.text(), "trained\n");
+    for who in [&ian, &gus] {
+        assert_eq!(who.get(&failed).await.code(), is(404, "not-found"));
+    }
     dan.post(&path("/commit"), made(&dan, "id\n1\n").await).await.json();
     assert_eq!(eve.get(&path("/log")).await.text(), "trained\n");
     for who in [&ian, &gus] {
@@ -120,7 +136,7 @@ async fn p7_runs_of_others_are_not_there() {
         assert_eq!(who.get(&path("/log")).await.code(), is(404, "not-found"));
         assert_eq!(who.get("/v1/runs").await.json()["runs"], json!([]));
         let events = who.get("/v1/events").await;
-        assert!(!events.text().contains("run_committed"), "{}", events.text());
+        assert!(!events.text().contains("\"run_"), "{}", events.text());
     }
     // gus may read the outputs, and is told of no run and of nothing that it printed.
     assert_eq!(gus.get("/v1/datasets/ml/scores").await.status, 200);

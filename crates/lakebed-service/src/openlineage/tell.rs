@@ -2,8 +2,8 @@
 //!
 //! Told from the journal, after publication: whoever does not listen holds nothing up. Every change of a
 //! dataset's heads is a run that begins and ends: an ingest, a build, a promotion, what a program made of
-//! all its inputs; and so is an ingest that was refused, and a build that failed. In order, at least once;
-//! the same change is the same run, so that hearing it twice is harmless. Who owns a dataset and what it is
+//! all its inputs; and so is an ingest that was refused, and a build or a program that failed. In order, at
+//! least once; the same change is the same run, so that hearing it twice is harmless. Who owns a dataset and what it is
 //! for are told as they are declared now.
 
 use std::{io, time::Duration};
@@ -11,7 +11,7 @@ use std::{io, time::Duration};
 use async_trait::async_trait;
 use lakebed_core::{
     DatasetName, DatasetRef, Declared, Derivation, Event, EventBody, HeadMoved, IngestRefused,
-    InputVersion, LockedInput, Manifest, ObjectId, RunCommitted, RunOutput, RunRecord,
+    InputVersion, LockedInput, Manifest, ObjectId, RunCommitted, RunFailed, RunOutput, RunRecord,
     VersionCommitted, VersionId, lineage::Lineage,
 };
 use lakebed_openlineage::{Built, Counted, Told, ToldInput, ToldOutput, told};
@@ -21,6 +21,8 @@ use crate::{BUILD, Error, Lake, ResolvedVersion, Result, VersionRecord, lake::ra
 
 /// What an ingest is called.
 const INGEST: &str = "ingest";
+/// What a program is called.
+const RUN: &str = "run";
 
 /// How many changes are looked at in one go.
 const AT_ONCE: u32 = 100;
@@ -140,6 +142,9 @@ impl Lake {
                     self.tell_version(event, version, declared).await?
                 }
                 EventBody::RunCommitted(run) => Some(self.tell_run(event, run, declared).await?),
+                EventBody::RunFailed(run) => {
+                    Some(self.tell_failed_run(event, run, declared).await?)
+                }
                 EventBody::HeadMoved(moved) => {
                     Some(self.tell_promotion(event, moved, declared).await?)
                 }
@@ -188,8 +193,7 @@ impl Lake {
         run: &RunCommitted,
         declared: &Declared,
     ) -> Result<[Value; 2]> {
-        let record = self.read_named(run.record.id, "run", RunRecord::from_bytes).await;
-        let record = damaged_is_none(record, run.record.id)?;
+        let record = self.read_run(run.record.id).await?;
         let made = |output: &RunOutput| DatasetRef::pinned(output.dataset.clone(), output.number);
         let references: Vec<DatasetRef> = run.outputs.iter().map(made).collect();
         let found = self.resolve_unasked(&references).await?.versions;
@@ -198,13 +202,34 @@ impl Lake {
             let read = self.read_version(version.manifest.id).await?;
             versions.push((version, read));
         }
-        let input =
-            |input: &LockedInput| ToldInput::Version(input.dataset().clone(), input.version_id);
         Ok(told(&Told {
             began_at: record.map(|record| record.started_at),
-            deed: "run",
-            inputs: run.inputs.iter().map(input).collect(),
+            deed: RUN,
+            inputs: run.inputs.iter().map(told_input).collect(),
             outputs: versions.iter().map(|version| of_version(version, declared)).collect(),
+            ..self.about(event)
+        }))
+    }
+
+    /// A program of which nothing came, with all that it read and all that it would have made. The owner's
+    /// words may hold values, and are not told.
+    async fn tell_failed_run(
+        &self,
+        event: &Event,
+        run: &RunFailed,
+        declared: &Declared,
+    ) -> Result<[Value; 2]> {
+        let record = self.read_run(run.record.id).await?;
+        let failure = match run.exit_code {
+            Some(code) => format!("the program ended with {code}"),
+            None => "the run was given up".to_owned(),
+        };
+        Ok(told(&Told {
+            began_at: record.map(|record| record.started_at),
+            deed: RUN,
+            inputs: run.inputs.iter().map(told_input).collect(),
+            outputs: run.outputs.iter().map(|dataset| output(dataset, declared)).collect(),
+            failure: Some(&failure),
             ..self.about(event)
         }))
     }
@@ -317,6 +342,10 @@ impl Lake {
         Ok(Read { manifest, derivation, lineage, file_count, inputs })
     }
 
+    async fn read_run(&self, id: ObjectId) -> Result<Option<RunRecord>> {
+        damaged_is_none(self.read_named(id, "run", RunRecord::from_bytes).await, id)
+    }
+
     /// An object that an event named, verified and read.
     async fn read_named<T>(
         &self,
@@ -331,6 +360,10 @@ impl Lake {
         let bytes = self.inner.store.get(&object).await?;
         read(&bytes).map_err(|error| crate::cache::unreadable(what, id, error))
     }
+}
+
+fn told_input(input: &LockedInput) -> ToldInput {
+    ToldInput::Version(input.dataset().clone(), input.version_id)
 }
 
 /// What was read; nothing where it is damaged, which is logged.

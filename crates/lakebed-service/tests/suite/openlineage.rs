@@ -510,3 +510,21 @@ async fn a_program_is_told_as_one_run() {
     assert_eq!(rows.collect::<Vec<_>>(), [&json!(2), &json!(1)]);
     assert!(outputs.iter().all(|output| output["facets"]["version"].is_object()), "{ended}");
 }
+
+/// So is one of which nothing came, without the words of its owner, which may hold values.
+#[tokio::test]
+async fn a_program_that_failed_is_told() {
+    let test = crate::runs::lake().await;
+    crate::runs::failed(&test, &test.ctx()).await;
+    let sink = Sink::default();
+    while test.lake.tell_some_lineage(&sink).await.unwrap() {}
+    let job = "run:ml.scores,ml.model";
+    assert_eq!(sink.jobs()[4..], [format!("START {job}"), format!("FAIL {job}")]);
+    let heard = sink.heard.lock().unwrap();
+    let ended = heard.last().unwrap();
+    assert_eq!(lakebed_openlineage::check(ended), Vec::new(), "{ended}");
+    assert_eq!(ended["inputs"][0]["name"], "sales.orders");
+    let message = &ended["run"]["facets"]["errorMessage"]["message"];
+    assert_eq!(message, "the program ended with 3");
+    assert!(!ended.to_string().contains("it failed"), "{ended}");
+}

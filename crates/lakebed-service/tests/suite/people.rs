@@ -319,7 +319,10 @@ async fn p7_a_scope_holds_for_runs() {
     {
         let missing = lake.run(&asker, "0123").await.unwrap_err().to_string();
         assert_eq!(lake.run(&asker, &run).await.unwrap_err().to_string(), missing);
-        assert_eq!(lake.abort_run(&asker, &run, &why).await.unwrap_err().to_string(), missing);
+        assert_eq!(
+            lake.abort_run(&asker, &run, why.clone()).await.unwrap_err().to_string(),
+            missing
+        );
         assert_eq!(lake.hear_of_run(&asker, &run).await.unwrap_err().to_string(), missing);
         assert_eq!(lake.runs(&asker, 10).await.unwrap(), []);
     }
@@ -327,7 +330,7 @@ async fn p7_a_scope_holds_for_runs() {
     let makes = ScopeEntry { may: [Action::Ingest].into(), on: "ml.*".parse().unwrap() };
     enough.identity.scope.as_mut().unwrap().0.push(makes);
     assert_eq!(lake.runs(&enough, 10).await.unwrap().len(), 1);
-    assert_eq!(lake.abort_run(&enough, &run, &why).await.unwrap().standing, RunStanding::Aborted);
+    assert_eq!(lake.abort_run(&enough, &run, why).await.unwrap().standing, RunStanding::Aborted);
 }
 
 /// Does nothing, and says so.

@@ -112,7 +112,7 @@ async fn a_run_makes_all_its_versions_at_once_and_is_on_record() {
         }
     }
 
-    assert_eq!((seen.standing, seen.ended.exit_code), (RunStanding::Committed, Some(0)));
+    assert_eq!((seen.standing, seen.exit_code), (RunStanding::Committed, Some(0)));
     assert_eq!(seen.invocation, Some(asked().invocation));
     assert_eq!((seen.inputs[0].number, seen.outputs.len()), (1, 2));
     let log = test.lake.run_log(&test.ctx(), &seen.run).await.unwrap();
@@ -216,10 +216,16 @@ async fn a_run_ends_once() {
     let ctx = test.ctx();
     let begin = async || test.lake.begin_run(&ctx, asked()).await.unwrap().run;
     let run = begin().await;
-    let why = AbortRun { exit_code: Some(3), reason: Some("it failed".to_owned()) };
-    let seen = test.lake.abort_run(&ctx, &run, &why).await.unwrap();
-    assert_eq!((seen.standing, &seen.ended), (RunStanding::Aborted, &why));
-    test.lake.abort_run(&ctx, &run, &why).await.unwrap();
+    let why = AbortRun {
+        exit_code: Some(3),
+        reason: Some("it failed".to_owned()),
+        ..AbortRun::default()
+    };
+    let seen = test.lake.abort_run(&ctx, &run, why.clone()).await.unwrap();
+    assert_eq!((seen.standing, seen.exit_code), (RunStanding::Aborted, Some(3)));
+    assert_eq!(seen.reason.as_deref(), Some("it failed"));
+    let other = AbortRun { reason: Some("other".to_owned()), ..AbortRun::default() };
+    assert_eq!(test.lake.abort_run(&ctx, &run, other).await.unwrap(), seen);
     assert_eq!(code(test.lake.hear_of_run(&ctx, &run).await), "run-ended");
     let late = commit(&test.lake, &ctx, &run, made(&test, SCORES, "weights")).await;
     assert_eq!(code(late), "run-ended");
@@ -234,9 +240,84 @@ async fn a_run_ends_once() {
     };
     assert_eq!(versions(&again), versions(&done));
     assert_eq!(newest(&test.lake, &test).await, "ml.scores v2, ml.model v1");
-    assert_eq!(code(test.lake.abort_run(&ctx, &run, &why).await), "run-ended");
+    assert_eq!(code(test.lake.abort_run(&ctx, &run, why.clone()).await), "run-ended");
     assert_eq!(code(test.lake.hear_of_run(&ctx, &run).await), "run-ended");
     assert_eq!(code(test.lake.run(&ctx, "nothing").await), "not-found");
+}
+
+/// Begins a run that fails, with what it printed.
+pub(crate) async fn failed(test: &TestLake, ctx: &Ctx) -> SeenRun {
+    let begun = test.lake.begin_run(ctx, asked()).await.unwrap();
+    test.lake.abort_run(ctx, &begun.run, it_failed(test)).await.unwrap()
+}
+
+fn it_failed(test: &TestLake) -> AbortRun {
+    let path = test.file("printed.txt", "no such column\n");
+    AbortRun {
+        exit_code: Some(3),
+        reason: Some("it failed".to_owned()),
+        log: Some(SourceInput::Path { name: "log".to_owned(), path }),
+        ..AbortRun::default()
+    }
+}
+
+/// What failed stays on record with all that is known of it, whatever is forgotten; whoever may read what it
+/// read may read that, and its key is no key for another try.
+#[tokio::test]
+async fn what_failed_is_on_record() {
+    let test = lake().await;
+    let ctx = Ctx { idempotency_key: Some("key".to_owned()), ..test.ctx() };
+    let seen = failed(&test, &ctx).await;
+    test.lake.catalog().forget_runs(Timestamp::from_micros(i64::MAX)).await.unwrap();
+    let again = test.lake.run(&test.ctx(), &seen.run).await.unwrap();
+    assert_eq!(again, seen);
+    assert_eq!((again.standing, again.exit_code), (RunStanding::Aborted, Some(3)));
+    assert_eq!(again.invocation, Some(asked().invocation));
+    assert!(again.started_at < again.ended_at.unwrap() && again.event.is_some());
+    let log = test.lake.run_log(&test.ctx(), &seen.run).await.unwrap();
+    assert_eq!(&log[..], b"no such column\n");
+    let listed = test.lake.runs(&test.ctx(), 10).await.unwrap();
+    let told: Vec<_> = listed.iter().map(|run| (&run.run, run.reason.as_deref())).collect();
+    assert_eq!(told, [(&seen.run, Some("it failed"))]);
+    let last = test.events(0, 100).await.pop().unwrap();
+    let EventBody::RunFailed(event) = last.body else { panic!("{last:?}") };
+    assert_eq!((event.run, event.outputs), (seen.run.clone(), asked().outputs));
+
+    assert_eq!(test.lake.begin_run(&ctx, asked()).await.unwrap(), seen);
+    let other = BeginRun { inputs: Vec::new(), ..asked() };
+    assert_eq!(code(test.lake.begin_run(&ctx, other).await), "idempotency-key-reused");
+    let late = commit(&test.lake, &test.ctx(), &seen.run, made(&test, SCORES, "w")).await;
+    assert_eq!(code(late), "not-found");
+    assert_eq!(newest(&test.lake, &test).await, "ml.scores v1, ml.model v0");
+    let eve = Ctx::new(Identity::of("eve".parse().unwrap()), "request-2");
+    assert_eq!(code(test.lake.run(&eve, &seen.run).await), "not-found");
+    assert_eq!(code(test.lake.run_log(&eve, &seen.run).await), "not-found");
+    assert_eq!(test.lake.runs(&eve, 10).await.unwrap(), []);
+}
+
+/// P3: what a run printed of which nothing came is read again, too.
+#[tokio::test]
+async fn p3_damage_to_what_a_failed_run_printed_is_found() {
+    let mut test = TestLake::in_folder().await;
+    test.damaged();
+    test.ingest("sales.orders", "orders.csv", ORDERS).await.unwrap();
+    failed(&test, &test.ctx()).await;
+    let log = lakebed_core::ObjectId::of(b"no such column\n");
+    let report = test.lake.verify(&test.ctx(), &[], Arc::new(NoProgress)).await.unwrap();
+    assert_eq!(report.findings, []);
+    let name = log.to_string();
+    let path = crate::verify::objects(&test.root())
+        .into_iter()
+        .find(|path| path.file_name().is_some_and(|found| found.to_string_lossy() == name))
+        .unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, "no such table.\n").unwrap();
+    let lake = test.reopen().await.unwrap();
+    let report = lake.verify(&test.ctx(), &[], Arc::new(NoProgress)).await.unwrap();
+    let [finding] = &report.findings[..] else { panic!("{report:?}") };
+    assert_eq!((finding.what.as_str(), finding.object), ("log of a run", Some(log)));
+    assert_eq!((&finding.dataset, &finding.versions), (&None, &Vec::new()));
+    lake.close().await;
 }
 
 #[tokio::test]
@@ -325,7 +406,7 @@ async fn runs_of_others_are_not_there() {
         assert_eq!(code(test.lake.run_log(&stranger, &begun.run).await), nothing);
         assert_eq!(code(test.lake.hear_of_run(&stranger, &begun.run).await), nothing);
         let why = AbortRun::default();
-        assert_eq!(code(test.lake.abort_run(&stranger, &begun.run, &why).await), nothing);
+        assert_eq!(code(test.lake.abort_run(&stranger, &begun.run, why).await), nothing);
         let theirs = commit(&test.lake, &stranger, &begun.run, made(&test, SCORES, "w")).await;
         assert_eq!(code(theirs), nothing);
         assert_eq!(test.lake.runs(&stranger, 10).await.unwrap(), []);
@@ -405,6 +486,44 @@ impl Change for Ending {
 async fn p4_cut_off_anywhere_all_outputs_are_old_or_all_are_new() {
     let (writes, points) = cut_off::everywhere(&Ending).await;
     assert!(writes.len() >= 8 && points.len() >= 4, "{writes:?} {points:?}");
+}
+
+/// The failure of a run that was begun.
+struct Failing;
+
+impl Change for Failing {
+    type World = (TestLake, String);
+
+    async fn world(&self) -> Self::World {
+        Ending.world().await
+    }
+
+    fn lake((test, _): &Self::World) -> &TestLake {
+        test
+    }
+
+    async fn make(&self, (test, run): &Self::World, lake: &Lake) -> Result<String> {
+        let seen = lake.abort_run(&test.ctx(), run, it_failed(test)).await?;
+        Ok(format!("{:?} with {:?}", seen.standing, seen.exit_code))
+    }
+
+    async fn check(&self, world: &Self::World, lake: &Lake, new: &str, what: &str) {
+        let (test, run) = world;
+        let found = lake.run(&test.ctx(), run).await.unwrap();
+        let is_old = found.standing == RunStanding::Running;
+        assert!(is_old || found.standing == RunStanding::Aborted, "{what}: {found:?}");
+        assert_eq!(self.make(world, lake).await.unwrap(), new, "{what}");
+        assert_eq!(lake.runs(&test.ctx(), 10).await.unwrap().len(), 1, "{what}");
+        let log = lake.run_log(&test.ctx(), run).await.unwrap();
+        assert_eq!(&log[..], b"no such column\n", "{what}");
+    }
+}
+
+/// P4: whatever dies when, a run has failed, with all that is known of it, or it has not.
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_cut_off_anywhere_a_run_has_failed_or_has_not() {
+    let (writes, points) = cut_off::everywhere(&Failing).await;
+    assert!(writes.len() >= 3 && points.len() >= 3, "{writes:?} {points:?}");
 }
 
 /// An upload is whose it is, and waits no longer once a run has made a version of it.

@@ -6,7 +6,7 @@ use lakebed_core::{DecodeOptions, FormatName, IngestMode};
 use lakebed_service::NoProgress;
 use lakebed_testkit::TestLake;
 
-fn objects(root: &Path) -> Vec<std::path::PathBuf> {
+pub(crate) fn objects(root: &Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for folder in std::fs::read_dir(root.join("objects")).expect("objects") {
         let folder = folder.expect("a folder").path();

@@ -135,6 +135,13 @@ fn describe(event: &EventEntry, files: &BTreeSet<DatasetName>) -> (String, Style
             Some(run) => format!("run {run} was committed"),
             None => "a run was committed".to_owned(),
         },
+        "run_failed" => {
+            let run = event.text("run").map(|run| format!(" {run}")).unwrap_or_default();
+            match event.details.get("exit_code").and_then(Value::as_i64) {
+                Some(code) => format!("run{run}: the program ended with {code}"),
+                None => format!("run{run} was given up"),
+            }
+        }
         "token_created" => {
             let what = if event.is_set("first_admin") { "an admin token" } else { "a token" };
             format!("{what} for {} was made: {}", text("principal"), text("token"))

@@ -51,8 +51,10 @@ use crate::{
 /// How long a run may be silent, and how often it is heard of.
 const PATIENCE: u32 = 3600;
 const BEAT: Duration = Duration::from_secs(60);
-/// How long a lake is waited for that is to be told that a run is given up.
+/// How long a lake is waited for that is to be told that a run is given up: while somebody waits for us to
+/// stop, or the lake may be the reason; and where a program failed, whose log is worth it.
 const ABORT_PATIENCE: Duration = Duration::from_millis(1500);
+const FAILED_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Run a program on pinned versions, and make versions of what it writes: of all of it, or of nothing.
 ///
@@ -221,8 +223,9 @@ impl From<Why> for Option<Exit> {
 }
 
 /// What a program did.
+#[derive(Clone)]
 struct Ran {
-    log: Vec<u8>,
+    log: Bytes,
     started_at: Timestamp,
     ended_at: Timestamp,
 }
@@ -393,11 +396,14 @@ async fn whole(
     if begun.state != lakebed_api::RunState::Running {
         return again(session, &begun).await.map_err(Nothing::Problem);
     }
+    let mut did = None;
     let work = async {
         let prepare = bring(app, args, session, lock, folders);
         unless_stopped(stop.as_mut(), prepare).await?;
         let (run, lost) = (Some(&begun.run[..]), heartbeats(&session.client, &begun.run));
-        let ran = start(app, args, folders, run, lost, stop.as_mut()).await?;
+        let (ran, ended_well) = start(app, args, folders, run, lost, stop.as_mut()).await?;
+        did = Some(ran.clone());
+        ended_well?;
         let made = folders.find(app, outputs)?;
         let commit = commit(app, session, &begun.run, made, &ran);
         let reason = match unless_stopped(stop.as_mut(), commit).await {
@@ -414,7 +420,7 @@ async fn whole(
     match ended {
         Ok(answer) => Ok(answer),
         Err(why) => {
-            let is_given_up = give_up(&session.client, &begun.run, &why).await;
+            let is_given_up = give_up(&session.client, &begun.run, &why, did.as_ref()).await;
             Err(match why {
                 Nothing::Stopped(exit, _) if !is_given_up => Nothing::Stopped(exit, Came::Unknown),
                 why => why,
@@ -576,7 +582,7 @@ fn write_index(
     }
 }
 
-/// Runs the program, until the run is `lost`.
+/// Runs the program, until the run is `lost`: what it did, and whether it ended well.
 async fn start(
     app: &App,
     args: &RunArgs,
@@ -584,7 +590,7 @@ async fn start(
     run: Option<&str>,
     lost: impl Future<Output = Problem>,
     stop: Stop<'_>,
-) -> Result<Ran, Nothing> {
+) -> Result<(Ran, Result<(), Nothing>)> {
     let mut variables: Vec<(String, OsString)> = vec![
         ("LAKEBED_INPUTS".to_owned(), folders.inputs.clone().into()),
         ("LAKEBED_OUTPUTS".to_owned(), folders.outputs.clone().into()),
@@ -607,13 +613,14 @@ async fn start(
         all_to_stderr: app.terminal.json,
     };
     let (ending, log) = child::run(start, stopped).await?;
-    match ending {
-        Ending::Code(0) => Ok(Ran { log, started_at, ended_at: now() }),
+    let ended_well = match ending {
+        Ending::Code(0) => Ok(()),
         Ending::Code(code) => Err(Nothing::Failed(Failure::Code(code))),
         Ending::Killed(signal) => Err(Nothing::Failed(Failure::Signal(signal))),
         Ending::Stopped(Why::Told(exit)) => Err(Nothing::Stopped(exit, Came::Nothing)),
         Ending::Stopped(Why::Lost(problem)) => Err(Nothing::Problem(problem)),
-    }
+    };
+    Ok((Ran { log: log.into(), started_at, ended_at: now() }, ended_well))
 }
 
 /// Says that the run is alive, until the lake says that somebody ended it. Of one that it does not know any
@@ -677,32 +684,52 @@ fn without_options(mut problem: Problem) -> Problem {
     problem
 }
 
-async fn send_log(client: &Client, log: Vec<u8>) -> Result<Option<IngestSource>> {
+async fn send_log(client: &Client, log: Bytes) -> Result<Option<IngestSource>> {
     if log.is_empty() {
         return Ok(None);
     }
-    let bytes = stream::iter([Ok::<_, std::io::Error>(Bytes::from(log))]);
+    let bytes = stream::iter([Ok::<_, std::io::Error>(log)]);
     let uploaded = client.upload("log", bytes, None).await?;
     Ok(Some(IngestSource::upload("log", uploaded.upload)))
 }
 
-/// Tells the lake that nothing will come of a run, and whether it heard. If it does not, it will find out by
-/// itself.
-async fn give_up(client: &Client, run: &str, why: &Nothing) -> bool {
-    let why = match why {
-        Nothing::Failed(failure) => {
-            RunAbortRequest { exit_code: Some(failure.code()), reason: Some(failure.to_string()) }
-        }
+/// Tells the lake that nothing will come of a run and what the program did, and whether it heard. If it does
+/// not, it will find out by itself.
+async fn give_up(client: &Client, run: &str, why: &Nothing, did: Option<&Ran>) -> bool {
+    let patience = match why {
+        Nothing::Failed(_) => FAILED_PATIENCE,
+        _ => ABORT_PATIENCE,
+    };
+    let (exit_code, reason) = match why {
+        Nothing::Failed(failure) => (Some(failure.code()), failure.to_string()),
         Nothing::Stopped(..) | Nothing::Uncommitted(Reason::Stopped(_), _) => {
-            RunAbortRequest { exit_code: None, reason: Some("it was stopped".to_owned()) }
+            (None, "it was stopped".to_owned())
         }
         Nothing::Problem(problem) | Nothing::Uncommitted(Reason::Problem(problem), _) => {
-            let reason = problem.message.chars().take(1000).collect();
-            RunAbortRequest { exit_code: None, reason: Some(reason) }
+            (None, problem.message.chars().take(1000).collect())
         }
     };
-    let client = client.clone().with_patience(ABORT_PATIENCE);
-    match tokio::time::timeout(ABORT_PATIENCE, client.abort_run(run, &why)).await {
+    let client = client.clone().with_patience(patience);
+    let tell = async {
+        let printed = did.map(|ran| ran.log.clone()).unwrap_or_default();
+        // Without its log it is given up all the same.
+        let log = match tokio::time::timeout(patience / 2, send_log(&client, printed)).await {
+            Ok(Ok(log)) => log,
+            Ok(Err(_)) | Err(_) => {
+                tracing::warn!("the lake did not take what the program printed");
+                None
+            }
+        };
+        let why = RunAbortRequest {
+            exit_code,
+            reason: Some(reason),
+            started_at: did.map(|ran| ran.started_at),
+            ended_at: did.map(|ran| ran.ended_at),
+            log,
+        };
+        client.abort_run(run, &why).await
+    };
+    match tokio::time::timeout(patience, tell).await {
         Ok(Ok(_)) => return true,
         Ok(Err(error)) => tracing::warn!(%error, "could not give the run up"),
         Err(_elapsed) => tracing::warn!("the lake did not hear in time that the run is given up"),

@@ -39,7 +39,8 @@ pub(super) async fn run(
     write_index(app, args, lock.inputs(), fetched, folders)?;
     let key = own_key(args.idempotency_key.as_deref())?;
     let request = request(app, args, Some(lock), outputs).await?;
-    let ran = start(app, args, folders, None, pending(), stop).await?;
+    let (ran, ended_well) = start(app, args, folders, None, pending(), stop).await?;
+    ended_well?;
     let ended = ended(args, Some(lock), folders, (key, request), &ran)?;
     keep(app, folders, outputs, ended, &ran)?;
     Ok(folders.outputs.clone())
@@ -111,7 +112,7 @@ async fn commit_kept(
     if run.state == RunState::Committed {
         return again(session, &run).await;
     }
-    let ran = Ran { log, started_at: kept.started_at, ended_at: kept.ended_at };
+    let ran = Ran { log: log.into(), started_at: kept.started_at, ended_at: kept.ended_at };
     let work = async {
         check_inputs(session, &kept).await?;
         let written = tokio::task::block_in_place(|| written(folder, &kept))?;
@@ -119,7 +120,7 @@ async fn commit_kept(
     };
     let done = work.await;
     if let Err(problem) = &done {
-        give_up(&session.client, &run.run, &Nothing::Problem(problem.clone())).await;
+        give_up(&session.client, &run.run, &Nothing::Problem(problem.clone()), Some(&ran)).await;
     }
     done
 }
