@@ -355,6 +355,47 @@ fn quarantined_rows_are_summarised_and_exported() {
     world.ok(&["verify"]);
 }
 
+/// Programs hear of an export, too, and of one that had nothing to write.
+#[test]
+fn an_export_is_one_document() {
+    let world = World::new();
+    world.write("t.csv", "id,n\na,1\nb,two\nc,3\n");
+    let ingest = ["ingest", "t.csv", "--to", "a.t", "--type", "n=long"];
+    world.ok(&[&ingest[..], &["--max-quarantined", "2 rows"]].concat());
+    let told = world.json(&["quarantine", "a.t", "--export", "bad.csv"]);
+    assert!(told["exported"].as_str().unwrap().ends_with("bad.csv"), "{told}");
+    assert_eq!(told["rows"], 1);
+    world.write("t.csv", "id,n\na,1\n");
+    world.ok(&ingest);
+    let told = world.json(&["quarantine", "a.t", "--export", "none.csv"]);
+    assert_eq!(told, serde_json::json!({ "exported": null, "rows": 0 }));
+    assert!(!world.path("none.csv").exists());
+}
+
+/// What Spark and Hive leave beside the files of a table is no part of it, and the names of their folders
+/// are no columns.
+#[test]
+fn folders_of_jobs_are_tables() {
+    let world = World::new();
+    world.write("out/year=2025/part-0.csv", "id\n1\n");
+    world.write("out/year=2026/part-0.csv", "id\n2\n");
+    world.write("out/_SUCCESS", "done");
+    let keys = "the folders `year=…` are no columns";
+    for more in [&["--plan"][..], &[]] {
+        let ran = world.ok(&[&["ingest", "out", "--to", "a.t"][..], more].concat());
+        assert_eq!(ran.stderr.matches(keys).count(), 1, "{ran}");
+        assert!(ran.stderr.contains("1 file like `_SUCCESS` left out of a.t"), "{ran}");
+    }
+    let rows = world.ok(&["sql", "--format", "csv", "SELECT * FROM a.t ORDER BY id"]).text();
+    assert_eq!(rows, "id\n1\n2\n");
+    // As the shell expands `out/year=*`.
+    let ran = world.ok(&["ingest", "out/year=2025", "out/year=2026", "--to", "a.u"]);
+    assert!(ran.stderr.contains(keys), "{ran}");
+    let ran = world.ok(&["ingest", "out", "--to", "a.f", "--as", "files"]);
+    assert!(!ran.stderr.contains("left out") && !ran.stderr.contains("columns"), "{ran}");
+    assert!(ran.text().contains("3 files"), "{ran}");
+}
+
 /// Stopped in the middle, nothing is there: published once, whole (P4).
 #[cfg(unix)]
 #[test]

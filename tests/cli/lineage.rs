@@ -1,8 +1,10 @@
 //! Lineage, impact, report and registered locks, from outside.
 
+use std::{collections::BTreeSet, io::Read as _};
+
 use insta::assert_snapshot;
 
-use crate::world::World;
+use crate::{served::Served, world::World};
 
 const GRANTS: &str = "\
 grants:
@@ -69,7 +71,7 @@ fn a_version_is_told_as_an_event_of_openlineage() {
     let world = world();
     let event = world.json(&["lineage", "products.by_region", "--format", "openlineage"]);
     assert_eq!(event["eventType"], "COMPLETE");
-    assert_eq!(event["job"]["name"], "products.by_region");
+    assert_eq!(event["job"]["name"], "build:products.by_region");
     assert_eq!(event["inputs"][0]["name"], "sales.orders");
     let output = &event["outputs"][0]["facets"];
     assert_eq!(output["schema"]["fields"][1]["name"], "amount");
@@ -84,6 +86,54 @@ fn a_version_is_told_as_an_event_of_openlineage() {
     assert_eq!(rows, ["region", "state"]);
     let again = world.json(&["lineage", "products.by_region", "--format", "openlineage"]);
     assert_eq!(again, event, "the same version is the same run");
+    // It is what everybody else is told of it, of an ingest, too.
+    let ingest = world.json(&["lineage", "sales.orders", "--format", "openlineage"]);
+    assert_eq!(ingest["job"]["name"], "ingest:sales.orders");
+    assert_eq!(ingest["inputs"][0]["name"], "orders.csv");
+    let told = world.ok(&["openlineage"]).text();
+    let told: Vec<serde_json::Value> =
+        told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(told.contains(&event) && told.contains(&ingest), "{told:?}");
+}
+
+/// What decides about rows leads on: down to whatever reads them, as impact tells; up from a column that is
+/// made of none.
+#[test]
+fn rows_lead_on_where_columns_end() {
+    let world = World::new();
+    world.write("t.csv", "i,g,x\n1,a,1\n2,b,0\n");
+    world.ok(&["ingest", "t.csv", "--to", "a.t"]);
+    world.write("catalog/grants.yaml", GRANTS);
+    for (name, sql) in [
+        ("p1", "SELECT i FROM a.t WHERE x > 0"),
+        ("p2", "SELECT i AS j FROM m.p1"),
+        ("p3", "SELECT count(*) AS n FROM m.p2"),
+        ("p4", "SELECT p.n, t.g FROM m.p3 p JOIN a.t t ON t.i = p.n"),
+    ] {
+        let product = format!("owner: carol\npurpose: Rows\nsql: {sql}\n");
+        world.write(format!("catalog/products/m/{name}.yaml"), product);
+    }
+    world.ok(&["apply"]);
+    world.ok(&["build", "m.p1", "m.p2", "m.p3", "m.p4"]);
+    let names = |answer: &serde_json::Value, list: &str, member: &str| {
+        let found = answer[list].as_array().unwrap().iter();
+        found.map(|one| one[member].as_str().unwrap().to_owned()).collect::<BTreeSet<String>>()
+    };
+    let all = BTreeSet::from(["m.p1", "m.p2", "m.p3", "m.p4"].map(str::to_owned));
+    let impact = world.json(&["impact", "a.t.x"]);
+    assert_eq!(names(&impact, "products", "product"), all);
+    let down = world.json(&["lineage", "a.t", "--down", "--column", "x"]);
+    let mut walked = names(&down, "versions", "dataset");
+    assert!(walked.remove("a.t"));
+    assert_eq!(walked, all);
+    for (product, far, columns) in [("m.p3", 4, vec!["x"]), ("m.p4", 5, vec!["i", "x"])] {
+        let up = world.json(&["lineage", product, "--column", "n"]);
+        assert_eq!(names(&up, "versions", "dataset").len(), far, "{up}");
+        let versions = up["versions"].as_array().unwrap();
+        let table = versions.iter().find(|version| version["dataset"] == "a.t").unwrap();
+        assert_eq!(table["columns"], serde_json::json!(columns), "{up}");
+        assert_eq!(table["originals"][0]["name"], "t.csv");
+    }
 }
 
 #[test]
@@ -106,6 +156,42 @@ fn whoever_would_notice_is_named() {
     world.ok(&["verify"]);
     let report = world.json(&["report"]);
     assert_eq!(report["knows_reads"], true);
+}
+
+/// What a pipeline elsewhere says of a dataset names no job.
+#[test]
+fn the_log_tells_of_lineage_without_a_job() {
+    let world = World::with_airlines();
+    let server = Served::start(&world, &["--auth", "none"]);
+    let event = serde_json::json!({
+        "eventTime": "2026-11-01T12:00:00Z",
+        "producer": "https://example.org/tool",
+        "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/DatasetEvent",
+        "dataset": { "namespace": "elsewhere", "name": "a.table" }
+    });
+    let event = event.to_string();
+    let mut answer = String::new();
+    let request = format!(
+        "POST /api/v1/lineage HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{event}",
+        event.len()
+    );
+    server.send(&request).read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    server.stop();
+    let log = world.ok(&["log"]).text();
+    assert!(log.contains("lineage of a dataset was told"), "{log}");
+}
+
+/// All that happened is told: there is nobody to tell a part of it to.
+#[test]
+fn openlineage_is_for_whoever_keeps_the_lake() {
+    let world = world();
+    for arguments in [["--as", "alice", "openlineage"], ["openlineage", "--as", "alice"]] {
+        let ran = world.refused(2, &arguments);
+        assert!(ran.stdout.is_empty() && ran.stderr.contains("--as"), "{ran}");
+    }
+    assert!(!world.ok(&["openlineage"]).stdout.is_empty());
 }
 
 /// P9: what was computed from what, and what is registered, come back from the journal alone.

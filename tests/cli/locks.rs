@@ -73,6 +73,23 @@ fn whoever_pins_at_once_keeps_what_others_pinned() {
     }
 }
 
+/// A name that would be another path in the lake's API is not sent.
+#[test]
+fn what_is_no_name_of_a_lock_is_refused() {
+    let world = World::with_airlines();
+    world.ok(&["lock", "nyc.airlines"]);
+    for name in ["", ".", "..", "a b", "a/b", "train\n", "\ttrain", "\u{7}"] {
+        for option in ["--register", "--unregister"] {
+            let ran = world.refused(4, &["lock", option, name]);
+            assert!(
+                ran.stderr.starts_with("error: this is no name of a lock\nhint: 1 to 63 "),
+                "{ran}"
+            );
+        }
+    }
+    world.ok(&["lock", "--register", "a.b_c-1"]);
+}
+
 /// What was merged or edited to something false is named by file and line.
 #[test]
 fn a_false_pin_is_named_by_file_and_line() {

@@ -68,6 +68,34 @@ fn a_product_is_declared_built_and_read() {
     assert_snapshot!(world.told());
 }
 
+/// What a build would refuse is told when it is declared; what waits for another product is not refused.
+#[test]
+fn a_product_that_cannot_be_built_is_warned_of() {
+    let world = world();
+    world.ok(&["apply"]);
+    let declare = |name: &str, sql: &str, more: &str| {
+        let text = format!("owner: carol\npurpose: p\nsql: |\n  {sql}\n{more}");
+        world.write(format!("catalog/products/products/{name}.yaml"), text);
+    };
+    declare("column", "SELECT amonut FROM sales.orders", "");
+    declare("chance", "SELECT random() AS r FROM sales.orders", "");
+    declare("order", "SELECT region FROM sales.orders", "order_by: [day]\n");
+    declare("table", "SELECT region FROM sales.odrers", "");
+    declare("given", "SELECT region FROM sales.orders WHERE amount > $least", "");
+    declare("later", "SELECT nope FROM products.by_region", "");
+    let planned = world.run(&["plan"]);
+    let warned = |name: &str| planned.stderr.contains(&format!("product `products.{name}` cannot"));
+    for name in ["column", "chance", "order", "table", "given"] {
+        assert!(warned(name), "{name}: {planned}");
+    }
+    assert!(!warned("later") && !warned("by_region"), "{planned}");
+    assert!(planned.stderr.contains("did you mean `amount`?"), "{planned}");
+    let applied = world.json(&["apply"]);
+    assert_eq!(applied["plan"]["warnings"].as_array().unwrap().len(), 5, "{applied}");
+    let unbuilt = world.run(&["build", "products.later"]);
+    assert!(unbuilt.stderr.contains("`lakebed build products.by_region` builds it"), "{unbuilt}");
+}
+
 /// The same versions are the same product, whatever happened between, and wherever it is built.
 #[test]
 fn the_same_inputs_have_the_same_content() {

@@ -369,6 +369,102 @@ fn what_is_left_out_is_said() {
     assert!(ran.code == Some(4) && !ran.stderr.contains("--max-quarantined"), "{ran}");
 }
 
+/// A refusal says what the program can do, and what `lakebed run` has no option for.
+#[test]
+fn hints_are_for_whoever_runs_a_program() {
+    let world = World::new();
+    let write = |out: &str, text: &str| {
+        let script =
+            format!("printf '{text}' > $LAKEBED_OUTPUTS/{}", out.split_once('=').unwrap().1);
+        world.run(&["run", "--no-inputs", "--out", out, "--", "sh", "-c", &script])
+    };
+    assert_eq!(write("ml.t=t.csv", "a,b\\n1,2\\n").code, Some(0));
+    let columns = write("ml.t=t.csv", "a,c\\n1,2\\n");
+    columns.assert_clear(4);
+    let once = "`lakebed ingest FILE --to DATASET --evolve ";
+    assert!(columns.stderr.contains(once) && !columns.stderr.contains("UTF-8"), "{columns}");
+    let text = write("ml.t=t.txt", "some words\\n");
+    text.assert_clear(4);
+    assert!(text.stderr.contains("`.csv`") && !text.stderr.contains("out-files"), "{text}");
+}
+
+/// What a program reads and what it writes are two folders, and nothing happens before they are.
+#[test]
+fn inputs_and_outputs_are_apart() {
+    let world = world();
+    std::os::unix::fs::symlink(".", world.path("here")).unwrap();
+    for outputs in ["x", "./x/", "here/x", "x/out", "."] {
+        let ran = world.refused(2, &train(&["--into", "x", "--outputs", outputs]));
+        assert!(ran.stderr.contains("`--into x`"), "{ran}");
+        assert!(!world.path("x").exists(), "{outputs}");
+    }
+    world.ok(&train(&["--into", "x", "--outputs", "xy"]));
+    assert_eq!(world.json(&["runs"])["runs"].as_array().unwrap().len(), 1);
+}
+
+/// A link that leads nowhere is left out like one that leads to a folder, and said.
+#[test]
+fn a_link_to_nothing_is_left_out() {
+    let world = world();
+    let run = |script: &str| world.run(&["run", "--out", "ml.m=m", "--", "sh", "-c", script]);
+    let ran =
+        run("mkdir $LAKEBED_OUTPUTS/m && cd $LAKEBED_OUTPUTS/m && echo a > a.bin && ln -s no x");
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert!(ran.stderr.contains("1 link in `m` left out of ml.m"), "{ran}");
+    let ran = run("ln -s no $LAKEBED_OUTPUTS/m");
+    assert_eq!(ran.code, Some(4), "{ran}");
+    assert!(ran.stderr.contains("`m` is a link to nothing"), "{ran}");
+    // A file may be missing that somebody meant.
+    std::fs::create_dir(world.path("d")).unwrap();
+    world.write("d/a.csv", "a\n1\n");
+    std::os::unix::fs::symlink("no", world.path("d/b.csv")).unwrap();
+    world.refused(3, &["ingest", "d", "--to", "a.b"]);
+}
+
+/// What Spark and Hive write beside the files of a table makes no other thing of it.
+#[test]
+fn a_folder_of_a_job_is_a_table() {
+    let world = world();
+    let script = "mkdir -p $LAKEBED_OUTPUTS/t/year=2026 && cd $LAKEBED_OUTPUTS/t && touch _SUCCESS && \
+        cp $LAKEBED_INPUTS/nyc/airlines/part-00000.parquet year=2026/";
+    let ran = world.ok(&["run", "--out", "ml.t=t", "--", "sh", "-c", script]);
+    assert!(ran.stderr.contains("1 file like `_SUCCESS` in `t` left out of ml.t"), "{ran}");
+    assert!(ran.stderr.contains("the folders `year=…` are no columns"), "{ran}");
+    assert!(ran.text().contains("16 rows"), "{ran}");
+    let ran = world.ok(&["run", "--out-files", "ml.f=t", "--", "sh", "-c", script]);
+    assert!(ran.text().contains("2 files"), "{ran}");
+}
+
+/// The program is on the lake that its run is on, however that was named; tokens are not handed on.
+#[test]
+fn a_program_sees_the_lake_of_its_run() {
+    let world = World::in_folder();
+    let script = "echo \"$LAKEBED_LAKE\" > seen; echo \"${LAKEBED_TOKEN-none}\" > token; \
+        echo x > $LAKEBED_OUTPUTS/x.bin";
+    let mut command = world.command(&["--lake", "other", "run", "--no-inputs"]);
+    command.args(["--out", "ml.x=x.bin", "--", "sh", "-c", script]);
+    let ran = world.finish(command, b"");
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let seen = world.read("seen");
+    assert!(Path::new(seen.trim()).is_absolute(), "{seen}");
+    let real = |path: &Path| path.canonicalize().unwrap();
+    assert_eq!(real(Path::new(seen.trim())), real(&world.path("other")));
+    assert_eq!(world.read("token"), "none\n");
+}
+
+/// Nobody is to run a program again because what it made could not be printed.
+#[test]
+fn what_cannot_be_printed_is_committed() {
+    let world = world();
+    let mut command = world.command_of("sh");
+    let run = "\"$0\" run --out ml.x=x.bin -- sh -c 'echo x > $LAKEBED_OUTPUTS/x.bin' > /dev/full";
+    command.args(["-c", run, LAKEBED]);
+    let ran = world.finish(command, b"");
+    assert_eq!(ran.code, Some(7), "{ran}");
+    assert!(ran.stderr.contains("  all outputs were committed, as run "), "{ran}");
+    world.ok(&["show", "ml.x"]);
+}
+
 /// The same against a server, over uploads.
 #[test]
 fn a_program_runs_far_from_its_lake() {
@@ -470,6 +566,49 @@ fn a_program_runs_where_no_lake_is() {
     let log = world.ok(&["runs", "show", runs[1]["run"].as_str().unwrap(), "--log"]).text();
     assert!(log.contains("depth 3\n") && log.contains("a warning\n"), "{log}");
     world.ok(&["verify"]);
+}
+
+/// What was fetched for many is used by whoever may only read it.
+#[test]
+fn a_program_runs_on_inputs_that_can_only_be_read() {
+    use std::os::unix::{fs::PermissionsExt as _, process::CommandExt as _};
+    const NOBODY: u32 = 65534;
+    let world = fetched();
+    let mode = |name: &str, mode| {
+        std::fs::set_permissions(world.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for name in ["made", "tmp"] {
+        std::fs::create_dir(world.path(name)).unwrap();
+        mode(name, 0o777);
+    }
+    mode("", 0o755);
+    mode("inputs", 0o555);
+    let is_root = rustix::process::geteuid().is_root();
+    let program = if is_root {
+        // The binary may lie where only root may go.
+        std::fs::copy(LAKEBED, world.path("lakebed")).unwrap();
+        mode("lakebed", 0o755);
+        world.path("lakebed")
+    } else {
+        LAKEBED.into()
+    };
+    let mut command = world.command_of(program);
+    command.env("TMPDIR", world.path("tmp"));
+    if is_root {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let script = "cp $LAKEBED_INPUTS/inputs.json $LAKEBED_OUTPUTS/index.json && sh train.sh";
+    command.args(offline(&["--param", "depth=3"], &["sh", "-c", script]));
+    let ran = world.finish(command, b"");
+    assert_eq!(ran.code, Some(0), "{ran}");
+    mode("inputs", 0o755);
+    assert_eq!(world.read("made/model.pkl"), "weights 17");
+    assert!(!world.path("inputs/inputs.json").exists());
+    assert!(!world.path("inputs/.lakebed-fetch").exists());
+    let index: Value = serde_json::from_str(&world.read("made/index.json")).unwrap();
+    let file = index["inputs"][1]["files"][0].as_str().unwrap();
+    assert_eq!(std::fs::read_to_string(file).unwrap(), world.read("airlines.csv"));
+    world.ok(&["runs", "commit", "made"]);
 }
 
 /// P3: nor is it run on other bytes than those of the lock, and nothing is kept of what failed.

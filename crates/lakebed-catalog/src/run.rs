@@ -89,7 +89,8 @@ impl BegunRun {
 }
 
 impl Catalog {
-    /// Records a new run, or finds the one that its owner began under the same key.
+    /// Records a new run, or finds the one that its owner began under the same key, unless nothing came of
+    /// that.
     ///
     /// # Errors
     /// [`Error::Unavailable`], [`Error::Locked`], [`Error::Full`].
@@ -98,7 +99,12 @@ impl Catalog {
         if let Some(key) = &run.idempotency_key
             && let Some(same) = by_key(write.connection(), &run.principal, key).await?
         {
-            return Ok(Some(same));
+            if same.state != RunState::Aborted {
+                return Ok(Some(same));
+            }
+            // How it ended is in its event.
+            let forget = query("DELETE FROM runs WHERE id = $1").bind(&same.id);
+            forget.execute(write.connection()).await?;
         }
         query(
             "INSERT INTO runs (id, principal, idempotency_key, request, state, \

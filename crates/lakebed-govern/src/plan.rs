@@ -134,6 +134,14 @@ pub enum PlanWarning {
         /// Where.
         on: Target,
     },
+    /// A product that a build would refuse.
+    #[error("product `{product}` cannot be computed as things are: {why}")]
+    NotComputed {
+        /// Its name.
+        product: DatasetName,
+        /// What is in the way, and perhaps what to do about it.
+        why: String,
+    },
     /// A contract that is ahead of the table, or has a slip of the pen.
     #[error(
         "`{dataset}` has no column `{column}`, which its contract tags `{tag}`: until it has, those that \

@@ -69,6 +69,7 @@ pub use encoding::encoding_name;
 pub use entry::{decode, plan, recount, recount_checked, resolve};
 pub use footer::parquet_rows;
 pub use names::column_names;
+pub use parquet_in::keep_exactly;
 pub use profile::TableProfiler;
 pub use quarantine::{QuarantineError, QuarantineReader, QuarantinedRow, quarantine_schema};
 pub use refusal::Refusal;

@@ -9,7 +9,7 @@ use crate::{
     account::Account,
     cell::spelling,
     checks,
-    layout::{Layout, Settled, listed},
+    layout::{Format, Layout, Settled, Source, listed},
     refusal::shown,
     rows::ColumnCounts,
 };
@@ -39,7 +39,11 @@ pub(crate) fn check(
     let accepted: u64 = accounts.iter().map(|account| account.accepted.rows).sum();
     let bad: u64 = accounts.iter().map(|account| account.quarantined.rows).sum();
     if accepted + bad == 0 {
-        return if request.may_be_empty { Ok(()) } else { Err(no_rows(layout)) };
+        return match request.may_be_empty {
+            false => Err(no_rows(layout)),
+            true if has_types(layout) => Ok(()),
+            true => Err(no_types(layout)),
+        };
     }
     check_columns(layout, settled, accounts)?;
     check_rules(layout, accounts, rules)?;
@@ -73,12 +77,41 @@ pub(crate) fn check(
 
 fn no_rows(layout: &Layout) -> Refusal {
     let name = shown(&layout.sources[0].name);
-    let message = match layout.sources.len() {
-        1 => format!("`{name}` has no rows below its header"),
-        count => format!("`{name}` and {} more have no rows below their headers", count - 1),
+    let is_parquet = layout.sources.iter().all(is_parquet);
+    let (below_one, below_many, hint) = match is_parquet {
+        true => {
+            ("", "", "an empty table is for products and programs to make: is this the right file?")
+        }
+        false => (
+            " below its header",
+            " below their headers",
+            "if the first line is data, say that there is no header (`--header absent`)",
+        ),
     };
+    let message = match layout.sources.len() {
+        1 => format!("`{name}` has no rows{below_one}"),
+        count => format!("`{name}` and {} more have no rows{below_many}", count - 1),
+    };
+    Refusal::new(Refusal::NO_ROWS, message).hint(hint)
+}
+
+/// Whether rows are not needed to know the types of all columns.
+fn has_types(layout: &Layout) -> bool {
+    layout.sources.iter().all(is_parquet)
+        || layout.columns.iter().all(|column| column.known.is_some())
+}
+
+fn no_types(layout: &Layout) -> Refusal {
+    let message = format!(
+        "`{}` has no rows, and nothing says of which types its columns are",
+        shown(&layout.sources[0].name)
+    );
     Refusal::new(Refusal::NO_ROWS, message)
-        .hint("if the first line is data, say that there is no header (`--header absent`)")
+        .hint("write Parquet, which has types without rows, or declare a contract")
+}
+
+const fn is_parquet(source: &Source) -> bool {
+    matches!(source.format, Format::Parquet)
 }
 
 /// A column of which no value could be read is a wrong type or a wrong file, not bad rows.

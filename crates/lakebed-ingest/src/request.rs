@@ -43,8 +43,8 @@ pub struct Request<'a> {
     pub rules: Option<&'a dyn Rules>,
     /// How many threads decode and encode; at least 1.
     pub threads: usize,
-    /// Whether there may be no row at all. Where somebody gives a file that is a mistake; what was
-    /// computed may come to nothing.
+    /// Whether there may be no row at all, where the types of all columns are known. Where somebody gives a
+    /// file that is a mistake; what was computed, or made by a program, may come to nothing.
     pub may_be_empty: bool,
 }
 

@@ -16,7 +16,6 @@ pub use read::{
     namespace_of, read,
 };
 pub use told::{
-    Built, Counted, DATASET_VERSION, PRODUCER, SCHEMA, Told, ToldInput, ToldOutput, facet,
-    run_event_schema, run_id_of, told, uuid_of, version_word,
+    Built, Counted, Told, ToldInput, ToldOutput, number_facet, run_id_of, schema_facet, told,
 };
 pub use validate::Fault;

@@ -10,12 +10,8 @@ use serde_json::{Map, Value, json};
 use crate::read::namespace_of;
 
 /// Who tells: this build.
-pub const PRODUCER: &str = concat!("urn:lakebed:", env!("CARGO_PKG_VERSION"));
+const PRODUCER: &str = concat!("urn:lakebed:", env!("CARGO_PKG_VERSION"));
 const SPEC: &str = "https://openlineage.io/spec/";
-/// The facet that says which version of a dataset is meant: version and name of its schema.
-pub const DATASET_VERSION: &str = "1-0-1/DatasetVersionDatasetFacet";
-/// The facet that says which columns a dataset has.
-pub const SCHEMA: &str = "1-2-0/SchemaDatasetFacet";
 
 /// A change of the journal, and what is known of it.
 #[derive(Debug, Clone)]
@@ -82,6 +78,8 @@ pub struct Counted {
 pub enum ToldInput {
     /// A version of a dataset.
     Version(DatasetName, VersionId),
+    /// A version of a dataset by its number, for those who may not know its digest.
+    Numbered(DatasetName, u64),
     /// An original: the name it came with, and its bytes.
     Original(String, ObjectId),
 }
@@ -93,8 +91,7 @@ pub fn run_id_of(lake: LakeId, seq: u64) -> String {
 }
 
 /// A UUID of version 8 (RFC 9562, section 5.8), made of the first bits of a digest.
-#[must_use]
-pub fn uuid_of(digest: ObjectId) -> String {
+fn uuid_of(digest: ObjectId) -> String {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest.as_bytes()[..16]);
     bytes[6] = 0x80 | (bytes[6] & 0x0f);
@@ -103,16 +100,16 @@ pub fn uuid_of(digest: ObjectId) -> String {
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
-/// Where the schema of run events is.
+/// The facet that says which version of a dataset it is, where its digest is not told: by its number.
 #[must_use]
-pub fn run_event_schema() -> String {
-    format!("{SPEC}2-0-2/OpenLineage.json#/$defs/RunEvent")
+pub fn number_facet(number: u64) -> Value {
+    version(&format!("v{number}"))
 }
 
-/// How a version, or an object, is written where a dataset's version is told: as in references.
+/// The facet that says which columns a dataset has.
 #[must_use]
-pub fn version_word(id: ObjectId) -> String {
-    format!("b3:{id}")
+pub fn schema_facet(schema: &TableSchema) -> Value {
+    facet("1-2-0/SchemaDatasetFacet", json!({ "fields": fields(schema) }))
 }
 
 /// The run events of a change: that it began, and how it ended.
@@ -153,7 +150,7 @@ fn run_event(told: &Told<'_>, kind: &str, at: Timestamp, outputs: Vec<Value>) ->
         "inputs": inputs.collect::<Vec<_>>(),
         "outputs": outputs,
         "producer": PRODUCER,
-        "schemaURL": run_event_schema(),
+        "schemaURL": format!("{SPEC}2-0-2/OpenLineage.json#/$defs/RunEvent"),
     })
 }
 
@@ -180,22 +177,31 @@ fn job_facets(told: &Told<'_>) -> Value {
 }
 
 fn input(namespace: &str, read: &ToldInput) -> Value {
-    let version = |version: String| facet(DATASET_VERSION, json!({ "datasetVersion": version }));
-    match read {
-        ToldInput::Version(dataset, id) => json!({
+    let ours = |dataset: &DatasetName, version: Value| {
+        json!({
             "namespace": namespace,
             "name": dataset.to_string(),
-            "facets": {
-                "version": version(version_word(id.object())),
-                "dataSource": data_source(namespace),
-            },
-        }),
+            "facets": { "version": version, "dataSource": data_source(namespace) },
+        })
+    };
+    match read {
+        ToldInput::Version(dataset, id) => ours(dataset, digest_facet(id.object())),
+        ToldInput::Numbered(dataset, number) => ours(dataset, number_facet(*number)),
         ToldInput::Original(name, object) => json!({
             "namespace": format!("{namespace}/originals"),
             "name": name,
-            "facets": { "version": version(version_word(*object)) },
+            "facets": { "version": digest_facet(*object) },
         }),
     }
+}
+
+/// Which version, or which object, as references write it.
+fn digest_facet(id: ObjectId) -> Value {
+    version(&format!("b3:{id}"))
+}
+
+fn version(word: &str) -> Value {
+    facet("1-0-1/DatasetVersionDatasetFacet", json!({ "datasetVersion": word }))
 }
 
 fn output_of(lake: LakeId, told: &ToldOutput<'_>) -> Value {
@@ -205,10 +211,9 @@ fn output_of(lake: LakeId, told: &ToldOutput<'_>) -> Value {
     let mut add = |key: &str, value| facets.insert(key.to_owned(), value);
     add("dataSource", data_source(namespace));
     if let Some(built) = told.built {
-        let version = json!({ "datasetVersion": version_word(built.version_id.object()) });
-        add("version", facet(DATASET_VERSION, version));
+        add("version", digest_facet(built.version_id.object()));
         if let Some(schema) = built.schema {
-            add("schema", facet(SCHEMA, json!({ "fields": fields(schema) })));
+            add("schema", schema_facet(schema));
         }
         if let Some(Counted { row_count, size_bytes, file_count }) = built.counted {
             let statistics =
@@ -252,8 +257,7 @@ fn data_source(namespace: &str) -> Value {
 }
 
 /// A facet with who says it and where its schema is: `schema` is the version and the name of that.
-#[must_use]
-pub fn facet(schema: &str, mut facet: Value) -> Value {
+fn facet(schema: &str, mut facet: Value) -> Value {
     let name = schema.rsplit('/').next().unwrap_or_default();
     facet["_producer"] = PRODUCER.into();
     facet["_schemaURL"] = format!("{SPEC}facets/{schema}.json#/$defs/{name}").into();

@@ -13,13 +13,13 @@ use datafusion::{
     catalog::Session,
     common::{Column, Result, internal_err},
     execution::session_state::SessionState,
-    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, utils::conjunction},
+    logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, utils::conjunction},
     physical_plan::ExecutionPlan,
 };
 use lakebed_ingest::column_names;
 use lakebed_service::engine::BoundTable;
 
-use crate::{governed::unqualified, table::read_schema};
+use crate::{functions::exactly, governed::unqualified, table::read_schema};
 
 /// A table whose rows are computed, all of it.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl ComputedRows {
             let column = Expr::Column(Column::from((qualifier, found)));
             let column = match found.data_type() == field.data_type() {
                 true => column,
-                false => cast(column, field.data_type().clone()),
+                false => exactly(column, field.name(), found.data_type(), field.data_type()),
             };
             columns.push(column.alias(field.name()));
         }

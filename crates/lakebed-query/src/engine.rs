@@ -247,6 +247,9 @@ fn derive_job(
     parameters::bind(&mut query, &job.parameters)?;
     let planner = template.planner(&job.limits, job.now, None).map_err(from_datafusion)?;
     let logical = plan::logical(query, &planner, Over::of(job), provider)?;
+    if let Some(order) = &job.fixed {
+        plan::fixed(logical.plan.clone(), order)?;
+    }
     let analysed = plan::analysed(logical.plan, &planner)?;
     let lineage = lineage::of(&analysed, &job.tables)?;
     Ok(Described { schema: plain_schema(analysed.schema().as_arrow()), lineage })

@@ -1,21 +1,30 @@
 //! Batches as clients know them: plain types, no metadata.
 //!
-//! Inside, texts and bytes are views; outside, they are what every Arrow reader has had for years.
+//! Inside, texts and bytes are views; outside, they are what every Arrow reader has had for years. Times that
+//! no format but Arrow's counts in their unit are counted in milliseconds.
 
 use std::sync::Arc;
 
 use arrow::{
     array::{ArrayRef, RecordBatch, RecordBatchOptions},
-    compute,
-    datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef},
+    compute::{self, CastOptions},
+    datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit},
+    util::display::FormatOptions,
 };
 use lakebed_service::engine::EngineError;
 
-use crate::{errors::internal, functions::value_bytes};
+use crate::{
+    errors::{from_datafusion, internal},
+    functions::value_bytes,
+};
 
 /// A batch with more bytes than this is cut in two before its views are turned back: offsets of
 /// plain texts count to 2 GiB.
 const CUT_BYTES: u128 = 1 << 30;
+
+/// What does not fit is an error, never null.
+const STRICT: CastOptions<'static> =
+    CastOptions { safe: false, format_options: FormatOptions::new() };
 
 /// The columns of an answer as clients know them.
 pub(crate) fn plain_schema(schema: &Schema) -> SchemaRef {
@@ -42,6 +51,12 @@ pub(crate) fn plain(data_type: &DataType) -> DataType {
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(plain_field).collect()),
         DataType::Map(entries, sorted) => DataType::Map(plain_field(entries), *sorted),
         DataType::Dictionary(_, values) => plain(values),
+        // A Parquet file has no seconds, and no days in milliseconds: they would come back as numbers.
+        DataType::Timestamp(TimeUnit::Second, zone) => {
+            DataType::Timestamp(TimeUnit::Millisecond, zone.clone())
+        }
+        DataType::Time32(TimeUnit::Second) => DataType::Time32(TimeUnit::Millisecond),
+        DataType::Date64 => DataType::Timestamp(TimeUnit::Millisecond, None),
         other => other.clone(),
     }
 }
@@ -66,7 +81,8 @@ fn plain_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, E
     let arrays = batch.columns().iter().zip(schema.fields()).map(|(array, field)| {
         match array.data_type() == field.data_type() {
             true => Ok(Arc::clone(array)),
-            false => compute::cast(array, field.data_type()).map_err(internal),
+            false => compute::cast_with_options(array, field.data_type(), &STRICT)
+                .map_err(|error| from_datafusion(error.into())),
         }
     });
     let arrays = arrays.collect::<Result<Vec<ArrayRef>, _>>()?;

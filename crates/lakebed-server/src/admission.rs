@@ -20,7 +20,7 @@ use crate::{
     Limits,
     class::Class,
     door::{Pace, head_too_large, uri_too_long},
-    extract::{MAX_BODY, SHORTER_EVENT},
+    extract::{MAX_BODY, MAX_QUESTION, SHORTER_BODY, SHORTER_EVENT},
     problem::{Failure, Result},
 };
 
@@ -107,7 +107,8 @@ pub(crate) fn bound_body(
     let most = match class {
         Class::Upload => limits.upload_bytes,
         Class::Event => MAX_EVENT_BYTES as u64,
-        Class::Read | Class::Statement | Class::Write => MAX_BODY as u64,
+        Class::Write => MAX_BODY as u64,
+        Class::Read | Class::Statement => MAX_QUESTION as u64,
     };
     if request.body().size_hint().lower() > most {
         return Err(too_large(class, most));
@@ -129,7 +130,7 @@ fn too_large(class: Class, most: u64) -> Failure {
     match class {
         Class::Upload => failure.hint("whoever runs the server can raise `limits.upload_bytes`"),
         Class::Event => failure.hint(SHORTER_EVENT),
-        _ => failure.hint("send data to `/v1/uploads`, which takes larger bodies"),
+        _ => failure.hint(SHORTER_BODY),
     }
 }
 

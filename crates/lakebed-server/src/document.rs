@@ -318,6 +318,10 @@ fn resolved() -> Value {
 /// A value of the field, or null where there can be none.
 fn nullable(field: &Field) -> Value {
     let mut schema = schema_of(&field.data_type);
+    if field.data_type == DataType::Long {
+        // Where `int64=string` was asked for.
+        schema["type"] = json!(["integer", "string"]);
+    }
     if !field.required {
         let types = match schema["type"].take() {
             Value::Array(mut types) => {

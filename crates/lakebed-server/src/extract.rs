@@ -20,8 +20,14 @@ use crate::{
     problem::{Failure, Result, causes},
 };
 
-/// The largest body that is a request of its own; uploads are streams, with a limit of their own.
-pub(crate) const MAX_BODY: usize = 1 << 20;
+/// The largest body of a question.
+pub(crate) const MAX_QUESTION: usize = 1 << 20;
+/// The largest body of a change: some 200,000 names of files, or thousands of declarations. Uploads are
+/// streams, with a limit of their own.
+pub(crate) const MAX_BODY: usize = 32 << 20;
+/// What to do about one that is larger.
+pub(crate) const SHORTER_BODY: &str =
+    "send data to `/v1/uploads`, which takes larger bodies, and very many files a part at a time";
 
 /// A JSON body of at most [`MAX_BODY`].
 pub(crate) struct ApiJson<T>(pub(crate) T);
@@ -40,7 +46,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
 
 /// A body of at most [`MAX_BODY`], whole.
 pub(crate) async fn read_body(body: Body) -> Result<Bytes> {
-    collect(body, MAX_BODY, "send data to `/v1/uploads`, which takes larger bodies").await
+    collect(body, MAX_BODY, SHORTER_BODY).await
 }
 
 /// What to do about an event that is too large.
@@ -111,7 +117,11 @@ pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 
 /// Control characters of names that came from outside are escaped; long texts are cut.
 fn without_values(text: &str) -> String {
-    text.chars().take(300).flat_map(char::escape_debug).collect()
+    let escaped = text.chars().take(300).flat_map(|char| match char.is_control() {
+        true => char.escape_debug().collect::<Vec<_>>(),
+        false => vec![char],
+    });
+    escaped.collect()
 }
 
 /// A query string; unknown names are refused by the type.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use futures::StreamExt as _;
-use lakebed_catalog::{Commit, DatasetRecord, StageHead};
+use lakebed_catalog::{Commit, DatasetRecord, NotFound, ResolveOutcome, StageHead};
 use lakebed_contract::{Level, check_version, classify};
 use lakebed_core::{
     Action, DatasetName, DatasetRef, Declared, DecodeOptions, Derivation, DerivedFrom, EventBody,
@@ -20,7 +20,7 @@ use lakebed_core::{
     ObjectId, Product, Selector, Served, StageName, TableRef, Target as Scope, Timestamp,
     lineage::Lineage,
 };
-use lakebed_govern::{CatalogPlan, ContractChange, Rights};
+use lakebed_govern::{CatalogPlan, ContractChange, PlanWarning, Rights};
 use lakebed_ingest::{ComputedRows, QuarantineReader, Refusal};
 
 use crate::{
@@ -29,12 +29,13 @@ use crate::{
     access::{self, check_reads, forbidden, no_dataset, restricted},
     cache::InForce,
     engine::{BoundTable, EngineError, FixedOrder, Parameters, Prepared, QueryJob, StatementKind},
+    impact::is_unavailable,
     ingest::{Attempt, Computed, Sources, Target, blocking, key_reused, not_the_source, record_of},
     live::sees_all,
     progress::Meter,
     reads::{Asked, ReadVersion, Reading},
     resolve::not_found,
-    rows::check_queries,
+    rows::{check_queries, not_built},
 };
 
 /// The kind of jobs that build a product.
@@ -212,14 +213,65 @@ impl Lake {
         let made_of = self.made_of(declared)?;
         for name in made_of.keys() {
             if reaches(&made_of, name, name) {
+                let is_between = |between: &&&DatasetName| {
+                    **between != *name
+                        && reaches(&made_of, name, between)
+                        && reaches(&made_of, between, name)
+                };
+                let between: Vec<String> =
+                    made_of.keys().filter(is_between).map(|name| format!("`{name}`")).collect();
+                let by_way_of = match between.is_empty() {
+                    true => String::new(),
+                    false => format!(", by way of {}", between.join(", ")),
+                };
                 return Err(Error::Invalid {
                     code: "invalid-product",
-                    message: format!("product `{name}` is made of itself"),
+                    message: format!("product `{name}` is made of itself{by_way_of}"),
                     hint: Some("a product is made of what is there before it".to_owned()),
                 });
             }
         }
         Ok(())
+    }
+
+    /// Which products that `plan` changes to what `after` says would be refused by a build of now, of those
+    /// whose inputs the asker may read, all of them. What is made of a product that was never built is
+    /// built after that.
+    pub(crate) async fn check_computable(
+        &self,
+        ctx: &Ctx,
+        plan: &CatalogPlan,
+        after: &Declared,
+    ) -> Result<Vec<PlanWarning>> {
+        let rights = self.rights(ctx).await?;
+        let mut warnings = Vec::new();
+        for change in &plan.products {
+            let Some(product) = &change.after else { continue };
+            let references = references_of(&self.inner.engine.prepare(&product.sql)?);
+            if !references.iter().all(|reference| rights.reads(&reference.dataset)) {
+                continue;
+            }
+            let stage = &product.input_stage;
+            let found = self.inner.catalog.resolve(&references, stage).await?.versions;
+            let is_to_be_built = |(reference, found): (&DatasetRef, &ResolveOutcome)| {
+                found.is_err() && after.products.contains_key(&reference.dataset)
+            };
+            if references.iter().zip(&found).any(is_to_be_built) {
+                continue;
+            }
+            match self.analyse(product).await {
+                Ok(_) => {}
+                Err(error) if is_unavailable(&error) => return Err(error),
+                Err(error) => {
+                    let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+                    warnings.push(PlanWarning::NotComputed {
+                        product: change.product.clone(),
+                        why: format!("{error}{hint}"),
+                    });
+                }
+            }
+        }
+        Ok(warnings)
     }
 
     /// Refuses a contract of a product that breaks what its consumers rely on, unless its version says
@@ -439,7 +491,16 @@ impl Lake {
             Some(locked) => pinned(name, product, &references, locked)?,
         };
         let found = self.find_at(&pinned, &product.input_stage).await?;
-        let found = self.describe(&pinned, found, |_, _| Ok(()))?;
+        let in_force = self.in_force().await?;
+        let found = self.describe(&pinned, found, |reference, outcome| {
+            let below = in_force.declared.products.get(&reference.dataset);
+            match (outcome, below) {
+                (Err(NotFound::UnknownDataset { .. }), Some(below)) => {
+                    Err(not_built(&reference.dataset, below))
+                }
+                _ => Ok(()),
+            }
+        })?;
         let (snapshot, mut inputs) = (found.snapshot, found.versions);
         for (reference, input) in references.iter().zip(&mut inputs) {
             input.reference = reference.clone();

@@ -18,7 +18,7 @@ use lakebed_govern::Rights;
 use crate::{
     Ctx, Error, Lake, Result, VersionRecord,
     build::references_of,
-    engine::{EngineError, QueryJob},
+    engine::{EngineError, FixedOrder, QueryJob},
     lineage::{Columns, Direction, ExternalNode, Sees, no_column},
     reads::{Asked, ReadBody, ReadEnding, ReadIntent, StoredRead},
 };
@@ -334,12 +334,19 @@ impl Lake {
         }
     }
 
-    async fn analyse(&self, product: &Product) -> Result<Lineage> {
+    /// What the columns of a product would be made of, if it were built now.
+    ///
+    /// # Errors
+    /// As it would be refused.
+    pub(crate) async fn analyse(&self, product: &Product) -> Result<Lineage> {
         let prepared = self.inner.engine.prepare(&product.sql)?;
         let references = references_of(&prepared);
         let found = self.resolve_at(&references, &product.input_stage).await?;
         let tables = self.bind_all(&prepared, &found.versions).await?;
-        let job = QueryJob::over(tables, &product.sql, self.inner.clock.now());
+        let job = QueryJob {
+            fixed: Some(FixedOrder { by: product.order_by.clone() }),
+            ..QueryJob::over(tables, &product.sql, self.inner.clock.now())
+        };
         Ok(self.inner.engine.lineage(job).await?.lineage)
     }
 
@@ -411,7 +418,7 @@ impl Lake {
 }
 
 /// Whether an error says nothing of the product, but that catalog, store or engine do not answer.
-const fn is_unavailable(error: &Error) -> bool {
+pub(crate) const fn is_unavailable(error: &Error) -> bool {
     !matches!(
         error,
         Error::NotFound { .. }

@@ -105,7 +105,9 @@ fn pinned(input: &LockedInput) -> DatasetRef {
 
 fn check_name(name: &str) -> Result<()> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    if (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(is_plain) {
+    // In an address they mean other places.
+    let is_place = name == "." || name == "..";
+    if (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(is_plain) && !is_place {
         return Ok(());
     }
     Err(Error::Invalid {

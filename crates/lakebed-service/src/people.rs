@@ -77,6 +77,7 @@ impl Lake {
         let mut plan = plan_catalog(current, declared, self.inner.clock.now());
         self.check_promises(ctx, &plan, declared).await?;
         plan.warnings.extend(self.check_policies_fit(current, declared).await?);
+        plan.warnings.extend(self.check_computable(ctx, &plan, declared).await?);
         Ok(plan)
     }
 
@@ -115,6 +116,7 @@ impl Lake {
             });
         }
         plan.warnings.extend(self.check_policies_fit(before, &declared).await?);
+        plan.warnings.extend(self.check_computable(ctx, &plan, &declared).await?);
         let digest = plan.after;
         let body = CatalogApplied {
             previous: expected,

@@ -211,16 +211,19 @@ impl Lake {
         let name = &newest.dataset;
         let (store, cache) = (&self.inner.store, &self.inner.cache);
         let manifest = cache.manifest(store, newest).await?;
-        let Some(object) = &manifest.derivation else { return Ok(None) };
         if !sees.rights.queries(name) {
             return Ok(None);
         }
-        let derivation = cache.derivation(store, object).await?;
         let is_told = self.is_told(&sees.rights, name, product);
-        if is_told && is_declared_anew(product, &derivation) {
+        let Some(object) = &manifest.derivation else {
+            let never = "its newest version was not made by its statement";
+            return Ok(is_told.then(|| never.to_owned()));
+        };
+        let derivation = cache.derivation(store, object).await?;
+        if is_told && is_declared_anew(product, Some(&derivation)) {
             return Ok(Some("its statement, or its order, is another one by now".to_owned()));
         }
-        let moved = self.moved_inputs(&sees.rights, &derivation, product).await?;
+        let moved = self.moved_inputs(&sees.rights, &derivation, product).await?.moved;
         let newer: BTreeSet<String> = moved
             .iter()
             .map(|now| format!("`{}` is v{} by now", now.dataset, now.number))

@@ -200,14 +200,21 @@ impl Lake {
         let id = match &ctx.idempotency_key {
             None => random_id()?,
             Some(key) => {
-                let id = id_of(ctx.actor(), key)?;
-                if let Some(same) = self.inner.catalog.find_begun_by_key(ctx.actor(), key).await? {
-                    return self.same_run(ctx, same, &asked).await;
+                if let Some(row) = self.inner.catalog.find_begun_by_key(ctx.actor(), key).await? {
+                    match row.state {
+                        RunState::Running if row.is_abandoned(self.inner.clock.now()) => {
+                            self.fail_abandoned(ctx, &row, &asked).await?;
+                        }
+                        RunState::Running | RunState::Committed => {
+                            return self.same_run(ctx, row, &asked).await;
+                        }
+                        RunState::Aborted => {}
+                    }
                 }
-                if let Some(run) = self.ended_before(ctx, &id, &asked).await? {
-                    return Ok(run);
+                match self.next_try(ctx, key, &asked).await? {
+                    Try::Committed(run) => return Ok(*run),
+                    Try::Next(id) => id,
                 }
-                id
             }
         };
         self.forget_old_runs().await;
@@ -246,19 +253,18 @@ impl Lake {
     /// [`Error::NotFound`], also for a log that was not uploaded; [`Error::Invalid`] with `run-ended` when
     /// it was committed.
     pub async fn abort_run(&self, ctx: &Ctx, id: &str, why: AbortRun) -> Result<SeenRun> {
-        let row = self.begun_run(ctx, id).await?;
-        let failed = match row.state {
-            RunState::Running => self.fail_run(ctx, &row, why).await,
-            RunState::Aborted | RunState::Committed => Ok(()),
+        let failed = match self.end_of(ctx, id).await? {
+            Some(_) => Ok(()),
+            None => self.fail_run(ctx, &self.begun_run(ctx, id).await?, why).await,
         };
-        match (self.begun_run(ctx, id).await?.state, failed) {
-            (RunState::Committed, _) => Err(ended(id, "was committed")),
-            // Somebody else was faster.
-            (RunState::Aborted, Ok(()) | Err(Error::Conflict { .. })) => {
-                self.publish_end_of(id).await?;
-                self.run(ctx, id).await
+        match (failed, self.end_of(ctx, id).await?) {
+            (_, Some(seen)) if seen.standing == RunStanding::Committed => {
+                Err(ended(id, "was committed"))
             }
-            (_, failed) => Err(failed.err().unwrap_or_else(no_run)),
+            // Somebody else may have been faster.
+            (Ok(()) | Err(Error::Conflict { .. }), Some(seen)) => Ok(seen),
+            (Err(error), _) => Err(error),
+            (Ok(()), None) => Err(no_run()),
         }
     }
 
@@ -630,14 +636,47 @@ impl Lake {
         Ok(Some(RunOutcome { run, outputs }))
     }
 
-    /// How a run of the asker's ended, if that was `asked`.
-    async fn ended_before(&self, ctx: &Ctx, id: &str, asked: &BeginRun) -> Result<Option<SeenRun>> {
-        let ended = self.publish_end_of(id).await?.filter(|event| event.actor == ctx.actor());
-        let Some(event) = ended else { return Ok(None) };
-        let run = self.run(ctx, id).await?;
-        match event.body.ended_run().is_some_and(|ended| is_same(&run, ended, asked)) {
-            true => Ok(Some(run)),
-            false => Err(key_reused()),
+    /// What comes of a key of the asker's that is used for `asked`: what was committed under it is that for
+    /// good, and what failed is tried again.
+    async fn next_try(&self, ctx: &Ctx, key: &str, asked: &BeginRun) -> Result<Try> {
+        for number in 0.. {
+            let id = id_of(ctx.actor(), key, number)?;
+            let Some(event) = self.publish_end_of(&id).await? else { return Ok(Try::Next(id)) };
+            let run = self.run(ctx, &id).await?;
+            let Some(ended) = event.body.ended_run().filter(|ended| is_same(&run, *ended, asked))
+            else {
+                return Err(key_reused());
+            };
+            if let EndedRun::Committed(_) = ended {
+                return Ok(Try::Committed(Box::new(run)));
+            }
+        }
+        unreachable!("numbers do not end")
+    }
+
+    /// Puts on record that nothing came of a run that is abandoned, as it is begun once more.
+    async fn fail_abandoned(&self, ctx: &Ctx, row: &BegunRun, asked: &BeginRun) -> Result<()> {
+        let begun = read_begun(row)?;
+        if begun.asked != *asked || !begun.is_in_scope(ctx) {
+            return Err(key_reused());
+        }
+        let why = AbortRun {
+            reason: Some("it was not heard of for too long".to_owned()),
+            ended_at: Some(row.heard_at),
+            ..AbortRun::default()
+        };
+        match self.fail_run(ctx, row, why).await {
+            // Somebody else was faster.
+            Err(Error::Conflict { .. }) => Ok(()),
+            failed => failed,
+        }
+    }
+
+    /// How a run of the asker's ended, if it did.
+    async fn end_of(&self, ctx: &Ctx, id: &str) -> Result<Option<SeenRun>> {
+        match self.publish_end_of(id).await? {
+            Some(event) if event.actor == ctx.actor() => self.run(ctx, id).await.map(Some),
+            _ => Ok(None),
         }
     }
 
@@ -659,6 +698,15 @@ impl Lake {
 
     /// A run of the asker's that is under way, and is heard of now.
     async fn live_run(&self, ctx: &Ctx, id: &str) -> Result<BegunRun> {
+        if let Some(seen) = self.end_of(ctx, id).await? {
+            return Err(ended(
+                id,
+                match seen.standing {
+                    RunStanding::Committed => "was committed",
+                    _ => "was given up",
+                },
+            ));
+        }
         self.begun_run(ctx, id).await?;
         let now = self.inner.clock.now();
         let is_live = self.inner.catalog.hear_of_run(ctx.actor(), id, now).await?;
@@ -822,10 +870,22 @@ impl RunInput {
     }
 }
 
+/// What comes of a key.
+enum Try {
+    /// It was committed.
+    Committed(Box<SeenRun>),
+    /// It is begun, under this id.
+    Next(String),
+}
+
 /// The id of the run that somebody begins with a key: the same for as long as the lake knows its events,
-/// whatever else is forgotten.
-fn id_of(actor: &str, key: &str) -> Result<String> {
-    let named = serde_json::to_vec(&(actor, key)).map_err(Error::internal)?;
+/// whatever else is forgotten. `number` counts the tries before that failed.
+fn id_of(actor: &str, key: &str, number: u64) -> Result<String> {
+    let named = match number {
+        0 => serde_json::to_vec(&(actor, key)),
+        _ => serde_json::to_vec(&(actor, key, number)),
+    };
+    let named = named.map_err(Error::internal)?;
     let digest = ObjectId::of(&[b"lakebed run 1\n", &named[..]].concat()).to_string();
     Ok(digest[..32].to_owned())
 }

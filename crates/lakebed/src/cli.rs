@@ -125,7 +125,7 @@ impl Cli {
             }
             let command = match command.get_name() {
                 "rebuild" | "serve" | "config" | "completions" | "demo" | "doctor" | "login"
-                | "logout" => {
+                | "logout" | "openlineage" => {
                     return command;
                 }
                 _ => command.mut_subcommands(with_as),
@@ -268,7 +268,8 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Whether it asks a lake, as somebody; the others are about this process or the bare files.
+    /// Whether it asks a lake, as somebody; the others are about this process, the bare files, or for whoever
+    /// keeps the lake.
     pub(crate) const fn asks_a_lake(&self) -> bool {
         !matches!(
             self,
@@ -280,6 +281,7 @@ impl Command {
                 | Self::Doctor(_)
                 | Self::Login(_)
                 | Self::Logout(_)
+                | Self::Openlineage(_)
         )
     }
 }

@@ -120,6 +120,11 @@ fn parse_type(text: &str) -> Result<(String, DataType), String> {
 }
 
 impl ReadingArgs {
+    /// Whether they are kept as files, whatever is in them.
+    pub(crate) const fn is_files(&self) -> bool {
+        matches!(self.format, Some(Format::Files))
+    }
+
     /// The options as the lake takes them.
     pub(crate) fn options(&self) -> Result<DecodeOptions> {
         let header = match (self.header, self.no_header) {

@@ -6,9 +6,9 @@
 //! opened here.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ffi::OsStr,
-    fs,
+    fs, io,
     path::{Component, Path, PathBuf},
 };
 
@@ -38,14 +38,82 @@ pub(crate) enum Bytes {
 }
 
 /// What the arguments mean.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Sources {
     /// In the order given; within a folder or a glob, sorted by name.
     pub(crate) sources: Vec<Source>,
     /// Links to folders inside folders: not followed, for they may lead anywhere.
     pub(crate) links_left_out: u64,
+    /// Links inside folders that lead nowhere.
+    pub(crate) dead_links: Vec<PathBuf>,
     /// Hidden files and folders inside folders, which nobody named.
     pub(crate) hidden_left_out: u64,
+    /// Marks that [`Sources::without_marks`] took out.
+    pub(crate) marks_left_out: u64,
+    /// What jobs left beside the files of a table, and nobody named: sources all the same.
+    marks: BTreeSet<PathBuf>,
+}
+
+impl Sources {
+    /// For a table: what Spark and Hive write beside its files is no part of it. Where there is nothing else,
+    /// that is meant.
+    pub(crate) fn without_marks(mut self) -> Self {
+        let is_mark = |source: &Source| match &source.bytes {
+            Bytes::File(path, _) => self.marks.contains(path),
+            _ => false,
+        };
+        let (marks, rest): (Vec<Source>, Vec<Source>) =
+            self.sources.iter().cloned().partition(is_mark);
+        if !rest.is_empty() {
+            self.sources = rest;
+            self.marks_left_out = marks.len() as u64;
+        }
+        self
+    }
+
+    /// # Errors
+    /// Where a link leads nowhere: a file may be missing that is meant.
+    pub(crate) fn without_dead_links(self) -> Result<Self> {
+        match self.dead_links.first() {
+            None => Ok(self),
+            Some(link) => Err(Problem::io("read", link, &io::ErrorKind::NotFound.into())),
+        }
+    }
+
+    /// What stands before `=` in the names of folders above the files, as in `year=2026/`: other programs
+    /// take it for a column. Of a path counts what is below `current`, else what is below the argument.
+    pub(crate) fn folder_keys(&self, current: &Path) -> BTreeSet<String> {
+        let mut keys = BTreeSet::new();
+        for source in &self.sources {
+            let Bytes::File(path, _) = &source.bytes else { continue };
+            let below = path.strip_prefix(current).unwrap_or(Path::new(&source.name));
+            let folders = below.parent().into_iter().flat_map(Path::components);
+            keys.extend(folders.filter_map(|folder| folder.as_os_str().to_str().and_then(key_of)));
+        }
+        keys
+    }
+
+    fn note_marks(&mut self, files: &[Source]) {
+        for source in files {
+            let name = source.name.rsplit('/').next().unwrap_or_default();
+            if let (true, Bytes::File(path, _)) = (is_mark(name), &source.bytes) {
+                self.marks.insert(path.clone());
+            }
+        }
+    }
+}
+
+fn key_of(folder: &str) -> Option<String> {
+    let (key, _) = folder.split_once('=')?;
+    let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    (!key.is_empty() && key.chars().all(is_word)).then(|| key.to_owned())
+}
+
+/// A file by which a job says that it is done, or what is in the others.
+fn is_mark(name: &str) -> bool {
+    matches!(name, "_SUCCESS" | "_metadata" | "_common_metadata")
+        || name.starts_with("_started_")
+        || name.starts_with("_committed_")
 }
 
 /// Finds what `arguments` name; `stdin_name` is the name for `-`.
@@ -142,6 +210,7 @@ fn take_folder(argument: &Path, path: &Path, found: &mut Sources) -> Result<()> 
             "hidden files count only when they are named; check that it is the right folder",
         ));
     }
+    found.note_marks(&files);
     found.sources.extend(files);
     Ok(())
 }
@@ -162,6 +231,9 @@ fn take_glob(argument: &Path, current: &Path, found: &mut Sources) -> Result<()>
         return Err(Problem::not_found(message).hint(
             "`*` stays within a folder, `**` goes below it; quote neither or let lakebed do it",
         ));
+    }
+    if !pattern.split('/').any(|part| part.starts_with('_')) {
+        found.note_marks(&matching);
     }
     found.sources.extend(matching);
     Ok(())
@@ -195,13 +267,13 @@ fn glob(pattern: &str, argument: &Path) -> Result<GlobMatcher> {
     })
 }
 
-/// Every file below `root`, by name; links to files are followed, links to folders and what is hidden are
-/// counted.
+/// Every file below `root`, by name; links to files are followed, links to folders, links to nothing and what
+/// is hidden are counted.
 fn files_below(root: &Path, hidden: bool, found: &mut Sources) -> Result<Vec<Source>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![(root.to_owned(), String::new())];
     while let Some((folder, prefix)) = folders.pop() {
-        let failed = |error: &std::io::Error| Problem::io("read folder", &folder, error);
+        let failed = |error: &io::Error| Problem::io("read folder", &folder, error);
         for entry in fs::read_dir(&folder).map_err(|error| failed(&error))? {
             let entry = entry.map_err(|error| failed(&error))?;
             let part = utf8(&entry.file_name())?;
@@ -210,9 +282,14 @@ fn files_below(root: &Path, hidden: bool, found: &mut Sources) -> Result<Vec<Sou
                 continue;
             }
             let (path, name) = (entry.path(), format!("{prefix}{part}"));
-            let metadata =
-                fs::metadata(&path).map_err(|error| Problem::io("read", &path, &error))?;
             let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+            let metadata = match fs::metadata(&path) {
+                Err(error) if is_link && error.kind() == io::ErrorKind::NotFound => {
+                    found.dead_links.push(path);
+                    continue;
+                }
+                metadata => metadata.map_err(|error| Problem::io("read", &path, &error))?,
+            };
             match metadata.is_dir() {
                 true if is_link => found.links_left_out += 1,
                 true => folders.push((path, format!("{name}/"))),
@@ -370,6 +447,46 @@ mod tests {
         }
         let good = expand(&[PathBuf::from("-")], Some("2024/a b.csv"), Path::new("/"));
         assert_eq!(good.expect("a plain name").sources[0].name, "2024/a b.csv");
+    }
+
+    #[test]
+    fn marks_of_jobs_are_no_part_of_a_table() {
+        let root = tree(&["d/_SUCCESS", "d/y=1/a.csv", "d/y=2/_committed_7", "d/y=2/b.csv"]);
+        let found =
+            |argument: &str| expand(&[PathBuf::from(argument)], None, root.path()).expect("files");
+        let names = |sources: &Sources| -> Vec<String> {
+            sources.sources.iter().map(|source| source.name.clone()).collect()
+        };
+        assert_eq!(found("d").sources.len(), 4);
+        let table = found("d").without_marks();
+        assert_eq!((names(&table).len(), table.marks_left_out), (2, 2));
+        assert_eq!(Vec::from_iter(table.folder_keys(root.path())), ["y"]);
+        for (named, left) in [("d/_SUCCESS", "_SUCCESS"), ("d/_*", "_SUCCESS")] {
+            assert_eq!(names(&found(named).without_marks()), [left]);
+        }
+        // Where nothing else is, that is meant.
+        fs::remove_file(root.path().join("d/y=2/b.csv")).expect("a file");
+        assert_eq!(names(&found("d/y=2").without_marks()), ["_committed_7"]);
+    }
+
+    #[test]
+    fn a_key_is_a_word_before_an_equals_sign() {
+        assert_eq!(key_of("year=2026").as_deref(), Some("year"));
+        assert_eq!(key_of("a_b="), Some("a_b".to_owned()));
+        for none in ["year", "=2026", "a b=1", ""] {
+            assert_eq!(key_of(none), None, "{none}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_nothing_is_told() {
+        let root = tree(&["d/a.csv"]);
+        std::os::unix::fs::symlink("gone", root.path().join("d/dead")).expect("a link");
+        let found = expand(&[PathBuf::from("d")], None, root.path()).expect("one file");
+        assert_eq!((found.sources.len(), found.dead_links.len()), (1, 1));
+        let problem = found.without_dead_links().expect_err("a file may be missing");
+        assert!(problem.message.ends_with("dead`: no such file or folder"));
     }
 
     #[cfg(unix)]

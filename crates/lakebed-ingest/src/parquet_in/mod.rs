@@ -75,6 +75,14 @@ pub(crate) fn unkept(schema: &Schema) -> Option<(&str, String)> {
     })
 }
 
+/// `array` with the Arrow type `to` of a lake's column.
+///
+/// # Errors
+/// What it holds that this type does not, as words that follow "column `x` ".
+pub fn keep_exactly(array: &ArrayRef, to: &ArrowType) -> Result<ArrayRef, String> {
+    convert::convert(array, to)
+}
+
 /// The rows a file holds by its footer.
 pub(crate) fn row_count(source: &LocalSource) -> Result<u64, Refusal> {
     let file = OpenParquet::open(&source.name, &source.path)?;

@@ -196,6 +196,15 @@ mod tests {
         assert_eq!(column.digest.quantile(0.5), Some(3.0));
     }
 
+    /// Close to each other, at the end of what there is.
+    #[test]
+    fn the_greatest_numbers_are_summed_up() {
+        let values: Vec<_> = (0..3).map(|less| Some(i64::MAX - less)).collect();
+        let column = profile(&[Arc::new(Int64Array::from(values))]);
+        let [least, greatest] = [i64::MAX - 2, i64::MAX].map(|value| Scalar::Int(value.into()));
+        assert_eq!((count(&column), column.range), (3, Some((least, greatest))));
+    }
+
     #[test]
     fn floats_that_are_no_numbers_are_counted_apart() {
         let values = vec![f64::NAN, -0.0, 0.0, f64::INFINITY, f64::NEG_INFINITY, 1.5, -2.5];

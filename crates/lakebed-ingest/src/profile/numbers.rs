@@ -126,7 +126,7 @@ fn runs(mut keys: Vec<u64>) -> Vec<(u64, u32)> {
     if !keys.is_empty() && span < CLOSE {
         let mut counts = vec![0_u32; span as usize + 1];
         keys.iter().for_each(|key| counts[(key - least) as usize] += 1);
-        let counted = counts.into_iter().zip(least..).filter(|(count, _)| *count > 0);
+        let counted = counts.into_iter().zip(least..=greatest).filter(|(count, _)| *count > 0);
         return counted.map(|(count, key)| (key, count)).collect();
     }
     if !keys.is_sorted() {

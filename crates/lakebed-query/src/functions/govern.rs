@@ -19,7 +19,7 @@ use datafusion::{
     optimizer::AnalyzerRule,
 };
 
-use super::{Functions, allow, bounded};
+use super::{Functions, allow, bounded, exact};
 
 /// The third argument of `approx_percentile_cont` is how much memory it takes at once.
 const PERCENTILE_ARGUMENTS: usize = 2;
@@ -96,7 +96,7 @@ impl GovernFunctions {
     }
 
     fn govern_scalar(&self, call: ScalarFunction) -> Result<Transformed<Expr>> {
-        if bounded::is_bounded(&call.func) {
+        if bounded::is_bounded(&call.func) || exact::is_exact(&call.func) {
             return Ok(Transformed::no(Expr::ScalarFunction(call)));
         }
         let Some(ours) = self.scalar.get(call.func.name()) else {

@@ -8,6 +8,7 @@ pub(crate) mod allow;
 mod bounded;
 mod concatenation;
 mod estimate;
+mod exact;
 mod govern;
 mod measure;
 
@@ -19,6 +20,7 @@ use datafusion::{
 };
 
 pub(crate) use bounded::TooLarge;
+pub(crate) use exact::exactly;
 pub(crate) use govern::GovernFunctions;
 pub(crate) use measure::bytes as value_bytes;
 

@@ -3,10 +3,13 @@
 //! Trees are taken apart field by field, without `..`: a field that a new parser brings does not
 //! compile before someone has decided about it.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, Function, FunctionArguments, GroupByExpr, LimitClause, Query, Select,
-    SelectFlavor, SelectItem, SetExpr, SetOperator, SetQuantifier, TableFactor, TableWithJoins,
-    Value, WildcardAdditionalOptions,
+    AccessExpr, Expr, Function, FunctionArg, FunctionArguments, GroupByExpr, LimitClause,
+    NamedWindowDefinition, NamedWindowExpr, Query, Select, SelectFlavor, SelectItem, SetExpr,
+    SetOperator, SetQuantifier, TableFactor, TableWithJoins, Value, Visit, Visitor,
+    WildcardAdditionalOptions, WindowSpec, WindowType, visit_expressions,
 };
 use lakebed_service::engine::EngineError;
 
@@ -48,6 +51,8 @@ pub(super) fn check_query(query: &Query) -> Result<(), EngineError> {
         Some(LimitClause::LimitOffset { limit: _, offset: _, limit_by }) => !limit_by.is_empty(),
         Some(LimitClause::OffsetCommaLimit { offset: _, limit: _ }) | None => false,
     };
+    let limit_is_asked = limit_clause.as_ref().is_some_and(has_subquery);
+    refuse_if(limit_is_asked, "a subquery in LIMIT or OFFSET", "give numbers or parameters")?;
     refuse_if(limits_groups, "LIMIT … BY", "use row_number() OVER (PARTITION BY …)")?;
     refuse_if(!locks.is_empty(), "FOR UPDATE or FOR SHARE", "versions never change; leave it out")?;
     refuse_if(for_clause.is_some(), "FOR XML, FOR JSON or FOR BROWSE", "ask for JSON by `Accept`")?;
@@ -62,7 +67,10 @@ fn check_body(body: &SetExpr) -> Result<(), EngineError> {
     let mut waiting = vec![body];
     while let Some(body) = waiting.pop() {
         match body {
-            SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::Values(_) => {}
+            SetExpr::Select(_) | SetExpr::Query(_) => {}
+            SetExpr::Values(values) => {
+                refuse_if(has_subquery(values), "a subquery in VALUES", "use SELECT … UNION ALL")?;
+            }
             SetExpr::SetOperation { left, right, op, set_quantifier } => {
                 check_counts(*op, *set_quantifier)?;
                 waiting.extend([&**left, &**right]);
@@ -115,7 +123,7 @@ pub(super) fn check_select(select: &Select) -> Result<(), EngineError> {
         distribute_by,
         sort_by,
         having: _,
-        named_window: _,
+        named_window,
         qualify: _,
         window_before_qualify: _,
         value_table_mode,
@@ -136,6 +144,9 @@ pub(super) fn check_select(select: &Select) -> Result<(), EngineError> {
     let without_columns = matches!(flavor, SelectFlavor::FromFirstNoSelect);
     refuse_if(without_columns, "FROM without SELECT", "write SELECT * FROM …")?;
     projection.iter().try_for_each(check_item)?;
+    named_window.iter().try_for_each(check_named_window)?;
+    let has_inner = !named_window.is_empty() && has_named_windows(projection);
+    refuse_if(has_inner, "WINDOW in a query in a SELECT with WINDOW", "say there what it means")?;
     let (GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers)) = group_by;
     refuse_if(!modifiers.is_empty(), "GROUP BY … WITH", "use ROLLUP (…), CUBE (…)")
 }
@@ -161,6 +172,51 @@ fn check_item(item: &SelectItem) -> Result<(), EngineError> {
         | SelectItem::ExprWithAlias { .. }
         | SelectItem::ExprWithAliases { .. } => Ok(()),
     }
+}
+
+/// The planner forgets what a window builds on.
+fn check_window(window: &WindowSpec) -> Result<(), EngineError> {
+    let WindowSpec { window_name, partition_by: _, order_by: _, window_frame: _ } = window;
+    refuse_if(
+        window_name.is_some(),
+        "a window that builds on another",
+        "repeat what the other says: `OVER (PARTITION BY … ORDER BY …)`",
+    )
+}
+
+fn check_named_window(window: &NamedWindowDefinition) -> Result<(), EngineError> {
+    let NamedWindowDefinition(_, means) = window;
+    match means {
+        NamedWindowExpr::WindowSpec(window) => check_window(window),
+        NamedWindowExpr::NamedWindow(_) => {
+            refuse("a window that is another", "give it a definition: `w AS (…)`")
+        }
+    }
+}
+
+/// The planner takes the names of windows around a query for those within.
+fn has_named_windows(projection: &[SelectItem]) -> bool {
+    struct Find;
+    impl Visitor for Find {
+        type Break = ();
+
+        fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+            match select.named_window.is_empty() {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
+        }
+    }
+    projection.iter().any(|item| item.visit(&mut Find).is_break())
+}
+
+/// Whether a query stands somewhere in `tree`, where the planner has no place for one.
+fn has_subquery(tree: &impl Visit) -> bool {
+    let found = visit_expressions(tree, |expression| match expression {
+        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
 }
 
 /// The planner reads the name of a field in brackets, or right behind other names.
@@ -205,7 +261,8 @@ pub(super) fn check_table_factor(factor: &TableFactor) -> Result<(), EngineError
                 None => Ok(()),
                 Some(args) => {
                     refuse_if(args.settings.is_some(), "SETTINGS", "leave it out")?;
-                    check_table_function(&name.to_string())
+                    check_table_function(&name.to_string())?;
+                    check_constant(&args.args)
                 }
             }
         }
@@ -213,9 +270,10 @@ pub(super) fn check_table_factor(factor: &TableFactor) -> Result<(), EngineError
             refuse_if(sample.is_some(), "TABLESAMPLE", "use WHERE random() < 0.01")
         }
         TableFactor::NestedJoin { .. } | TableFactor::UNNEST { .. } => Ok(()),
-        TableFactor::Function { name, with_ordinality, .. } => {
+        TableFactor::Function { name, with_ordinality, args, .. } => {
             refuse_if(*with_ordinality, "WITH ORDINALITY", "use row_number() OVER ()")?;
-            check_table_function(&name.to_string())
+            check_table_function(&name.to_string())?;
+            check_constant(args)
         }
         TableFactor::TableFunction { .. }
         | TableFactor::JsonTable { .. }
@@ -244,6 +302,22 @@ fn check_table_function(name: &str) -> Result<(), EngineError> {
     ))
 }
 
+/// What a table function is given is known before there are rows.
+fn check_constant(arguments: &[FunctionArg]) -> Result<(), EngineError> {
+    let has_column = |argument: &FunctionArg| {
+        let found = visit_expressions(argument, |expression| match expression {
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        });
+        found.is_break()
+    };
+    refuse_if(
+        arguments.iter().any(|argument| has_column(argument) || has_subquery(argument)),
+        "a column or a subquery as an argument of a table function",
+        "give numbers or parameters",
+    )
+}
+
 /// Joins are visited by no hook of the parser's visitor.
 pub(super) fn check_joins(tables: &[TableWithJoins]) -> Result<(), EngineError> {
     let mut joins = tables.iter().flat_map(|table| &table.joins);
@@ -253,5 +327,9 @@ pub(super) fn check_joins(tables: &[TableWithJoins]) -> Result<(), EngineError> 
 /// What stands in a call besides its name and its arguments.
 pub(super) fn check_call(function: &Function) -> Result<(), EngineError> {
     let parametric = !matches!(function.parameters, FunctionArguments::None);
-    refuse_if(parametric, "a second list of arguments", "give all arguments in one list")
+    refuse_if(parametric, "a second list of arguments", "give all arguments in one list")?;
+    match &function.over {
+        Some(WindowType::WindowSpec(window)) => check_window(window),
+        Some(WindowType::NamedWindow(_)) | None => Ok(()),
+    }
 }

@@ -45,7 +45,8 @@ pub(crate) struct LineageQuery {
 ///
 /// What you may not know of is left out, and so is what lies behind it. Digests, counts and originals
 /// are for whoever may read all of a dataset; of others you are told names, numbers and times. With
-/// `column`, only along what that column is made of; what decides about rows is told beside it.
+/// `column`, only along what has to do with that column: what it is made of, what decides about its rows,
+/// and all that it decides about.
 #[utoipa::path(get, path = "/v1/datasets/{namespace}/{name}/lineage", tag = "version", params(
     ("namespace" = String, Path, description = "The part before the dot",
         pattern = "^[a-z][a-z0-9_]{0,62}$"),
@@ -83,8 +84,8 @@ pub(crate) struct EventQuery {
 
 /// How a version came to be, as a `RunEvent` of OpenLineage
 ///
-/// Complete, with its inputs and itself as the output: schema, version and columns. What you may not
-/// know of is left out.
+/// The one that is told to others: complete, with its inputs, and itself as the output, or all that the
+/// program made: schema, version and columns. What you may not know of is left out.
 #[utoipa::path(get, path = "/v1/datasets/{namespace}/{name}/openlineage", tag = "version", params(
     ("namespace" = String, Path, description = "The part before the dot",
         pattern = "^[a-z][a-z0-9_]{0,62}$"),

@@ -60,6 +60,18 @@ fn products() -> Value {
     }})
 }
 
+/// The product, of another statement.
+fn product_of(statement: &str, served: &str) -> Value {
+    let mut anew = products();
+    let product = anew["shop.sales"].as_object_mut().unwrap();
+    product.insert("sql".to_owned(), json!(statement));
+    product.insert("served".to_owned(), json!(served));
+    for of_the_old in ["queries", "order_by"] {
+        product.remove(of_the_old);
+    }
+    anew
+}
+
 fn policies() -> Value {
     let on = json!({ "dataset": "shop.sales" });
     json!([
@@ -124,13 +136,7 @@ impl World {
 
     /// The next version is that of another statement.
     async fn build_of(&self, statement: &str) {
-        let mut anew = products();
-        let product = anew["shop.sales"].as_object_mut().unwrap();
-        product.insert("sql".to_owned(), json!(statement));
-        for of_the_old in ["queries", "order_by"] {
-            product.remove(of_the_old);
-        }
-        self.apply(anew, policies()).await.unwrap();
+        self.apply(product_of(statement, "materialized"), policies()).await.unwrap();
         self.build().await;
     }
 
@@ -923,6 +929,128 @@ async fn values_of_declared_queries_have_their_types() {
     }
 }
 
+/// Times are times in whatever unit a function counts them: files that count in others do not make numbers of
+/// them. What would lose digits is refused, served live or built.
+#[tokio::test(flavor = "multi_thread")]
+async fn times_stay_what_they_are() {
+    let world = World::new().await;
+    let whole = "SELECT to_timestamp_seconds(id) AS a, CAST('2024-01-01' AS TIMESTAMP(0)) AS b, \
+        [to_timestamp_seconds(id)] AS c, named_struct('d', to_timestamp_seconds(id)) AS d, \
+        to_timestamp_nanos(1000) AS e FROM raw.sales WHERE id = 1";
+    let second = "1970-01-01T00:00:01Z";
+    let expected = json!([{ "a": second, "b": "2024-01-01T00:00:00", "c": [second],
+        "d": { "d": second }, "e": "1970-01-01T00:00:00.000001Z" }]);
+    for served in ["live", "materialized"] {
+        world.apply(product_of(whole, served), json!([])).await.unwrap();
+        if served == "materialized" {
+            world.build().await;
+        }
+        let answer = world.rows("alice", &[("a.ge", "1970-01-01T00:00:01")]).await;
+        assert_eq!(answer.json()["rows"], expected, "{served}");
+    }
+    for lost in ["to_timestamp_nanos(id)", "[to_timestamp_nanos(id)]"] {
+        let lost = format!("SELECT {lost} AS t FROM raw.sales");
+        world.apply(product_of(&lost, "live"), json!([])).await.unwrap();
+        let answer = world.rows("alice", &[]).await;
+        assert_eq!(answer.code(), is(422, "sql-failed"), "{lost}");
+        assert!(
+            answer.text().contains("column `t` holds fractions of a microsecond"),
+            "{}",
+            answer.text()
+        );
+        world.apply(product_of(&lost, "materialized"), json!([])).await.unwrap();
+        let headers = ["content-type: application/json"];
+        let carol = world.door("carol");
+        let built = call(&carol, "POST", "/v1/products/shop/sales/builds", &headers, "{}").await;
+        assert!(
+            built.status != 200 && built.text().contains("fractions of a microsecond"),
+            "{}",
+            built.text()
+        );
+    }
+}
+
+/// Whoever sees no column of a product is told how many rows there are, as SQL tells.
+#[tokio::test(flavor = "multi_thread")]
+async fn p7_rows_without_columns_are_rows() {
+    let world = World::new().await;
+    let on = json!({ "dataset": "shop.sales" });
+    let hide = json!([{ "name": "all", "on": on, "columns": ["secret"], "hide": true,
+        "except": ["carol", "alice"] }]);
+    for served in ["live", "materialized"] {
+        let products = product_of("SELECT secret FROM raw.sales", served);
+        world.apply(products, hide.clone()).await.unwrap();
+        if served == "materialized" {
+            world.build().await;
+        }
+        let answer = world.rows("bob", &[("limit", "3")]).await.json();
+        assert_eq!(answer["rows"], json!([{}, {}, {}]), "{served}");
+        assert!(answer["next"].is_string(), "{served}");
+    }
+}
+
+/// What decides whether a version is stale is what is declared and what its inputs mean, however it is
+/// served, and whoever asked before. Where that is not known nothing is said.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_served_live_is_stale_where_it_is_pinned() {
+    let world = World::new().await;
+    let stale = async |who: &str, query: &[(&str, &str)]| {
+        let rows = world.rows(who, query).await;
+        (rows.header("lakebed-stale").to_owned(), rows.header("lakebed-stale-because").to_owned())
+    };
+    let is = |stale: &str, because: &str| (stale.to_owned(), because.to_owned());
+    let live = |sql: &str| product_of(sql, "live");
+    world.apply(live("SELECT id FROM raw.sales"), json!([])).await.unwrap();
+    assert_eq!(stale("alice", &[]).await, is("false", ""));
+    world.apply(live("SELECT id + 100 AS id FROM raw.sales"), json!([])).await.unwrap();
+    for version in ["1", "2"] {
+        assert_eq!(stale("alice", &[("version", version)]).await, is("true", "statement"));
+    }
+    let product = world.get("alice", "/v1/products/shop/sales").await.json();
+    assert_eq!(product["stale"], json!([]), "whoever asks has it made anew");
+    assert_eq!(stale("alice", &[]).await, is("false", ""));
+
+    // Built of what is live: who may not read that cannot know whether it has moved.
+    let mut both = live("SELECT id FROM raw.sales");
+    both["shop.low"] = both["shop.sales"].clone();
+    both["shop.sales"]["sql"] = json!("SELECT id FROM shop.low");
+    both["shop.sales"]["served"] = json!("materialized");
+    let mut grants: Vec<Value> = serde_json::from_str(GRANTS).unwrap();
+    let dataset = json!({ "dataset": "shop.sales" });
+    grants.push(
+        json!({ "to": "dora", "may": ["read", "ingest"], "on": dataset, "from_stage": "raw" }),
+    );
+    grants.push(json!({ "to": "dora", "may": ["discover"], "on": "lake", "from_stage": "raw" }));
+    world.apply_with(Value::from(grants), both.clone(), json!([])).await.unwrap();
+    world.build().await;
+    assert_eq!(stale("alice", &[]).await, is("false", ""));
+    world.ingest(&SALES.replace("1,EU", "0,EU")).await;
+    assert_eq!(stale("dora", &[]).await, is("", ""));
+    assert_eq!(stale("alice", &[]).await, is("true", "inputs"));
+    assert_eq!(stale("dora", &[]).await, is("true", "inputs"), "by now that is on record");
+    world.build().await;
+    let other = DecodeOptions::default();
+    let mode = IngestMode::Replace;
+    world.test.ingest_with("raw.other", "other.csv", "x\n1\n", mode, other).await.unwrap();
+    both["shop.low"]["sql"] = json!("SELECT nope AS id FROM raw.other");
+    world.apply(both, json!([])).await.unwrap();
+    assert_eq!(stale("alice", &[]).await, is("", ""), "its input cannot be computed");
+}
+
+/// A version that no statement made is not what a product declares.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_statement_made_is_stale() {
+    let world = World::new().await;
+    let (mode, options) = (IngestMode::Replace, DecodeOptions::default());
+    world.test.ingest_with("shop.before", "z.csv", "z\n7\n", mode, options).await.unwrap();
+    let mut products = product_of("SELECT id FROM raw.sales", "materialized");
+    products["shop.before"] = products["shop.sales"].clone();
+    world.apply(products, json!([])).await.unwrap();
+    let rows = world.get("alice", "/v1/products/shop/before/rows").await;
+    let told = (rows.header("lakebed-stale"), rows.header("lakebed-stale-because"));
+    assert_eq!((told, rows.json()["rows"].clone()), (("true", "statement"), json!([{ "z": 7 }])));
+}
+
 /// Who may not know of all inputs is not told that none has moved: they would hear it for ever.
 #[tokio::test(flavor = "multi_thread")]
 async fn p7_that_nothing_is_stale_is_said_to_those_who_may_know() {
@@ -1069,7 +1197,7 @@ async fn the_document_names_what_its_reader_may_ask() {
     };
     let row = &document["components"]["schemas"]["Row"]["properties"];
     assert_eq!(row["amount"], json!({ "type": ["string", "null"], "format": "decimal" }));
-    assert_eq!(row["id"]["type"], json!(["integer", "null"]));
+    assert_eq!(row["id"]["type"], json!(["integer", "string", "null"]));
     let query = &document["paths"]["/v1/products/shop/sales/queries/by_region"]["get"];
     let parameters = json!([
         { "name": "least", "in": "query", "description": "The first id", "required": false,

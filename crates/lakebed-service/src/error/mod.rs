@@ -302,7 +302,9 @@ impl Error {
             }
             Self::Locked { .. } => "another process is writing: try again when it is done",
             Self::NoLake { .. } => "`lakebed ingest` creates one; or name another with `--lake`",
-            Self::Engine(EngineError::Exhausted { .. }) => "ask for less, or raise the limit",
+            Self::Engine(EngineError::Exhausted { .. }) => {
+                "ask for less: fewer rows, columns or steps"
+            }
             Self::Unavailable { .. } => "try again; if it lasts, look at the place it names",
             Self::Internal { .. } => {
                 "this is a defect: please report it with the log of this request"

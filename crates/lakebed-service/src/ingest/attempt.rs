@@ -489,7 +489,7 @@ impl<'a> Attempt<'a> {
         let (schema, out) = (target.schema().cloned(), out.to_owned());
         let meter = Arc::clone(self.meter);
         let (promise, known) = (target.promise.clone(), known.clone());
-        let is_computed = self.computed.is_some();
+        let (is_computed, is_made) = (self.computed.is_some(), self.ran.is_some());
         if options.max_quarantined.is_none()
             && promise.as_ref().is_some_and(|promise| promise.contract.max_quarantined.is_some())
         {
@@ -509,7 +509,7 @@ impl<'a> Attempt<'a> {
                 progress: &*meter,
                 rules: rules.as_ref().map(|rules| rules as &dyn Rules),
                 threads,
-                may_be_empty: is_computed,
+                may_be_empty: is_computed || is_made,
             }))
         })
         .await;

@@ -125,9 +125,11 @@ pub struct RowsEdge {
 impl Lake {
     /// Walks from a version to what it was computed from, or to what was computed from it.
     ///
-    /// With a column, only along what that column is made of, or what is made of it, version by version.
-    /// What decides about rows is told of each version that is reached, and not followed further. What a
-    /// program made may be made of every column of what it read.
+    /// With a column, only along what has to do with it, version by version. Up, that is what it is made
+    /// of, and what decides about its rows: these hang on the rows of everything that its version was
+    /// computed from. Down, it is what is made of it; where it decides about rows, all columns have to do
+    /// with it, and so has whatever reads these rows, as [`Lake::impact`] tells. What a program made may
+    /// be made of every column of what it read.
     ///
     /// # Errors
     /// [`Error::NotFound`] and [`Error::Forbidden`] as [`Lake::query`]; [`Error::NotFound`] also for a
@@ -158,9 +160,11 @@ impl Lake {
         }
         let mut walk = Walk::new(self, sees, *direction, column.is_some());
         let first = walk.place(found.version, 0);
-        walk.reach(first, column.iter().cloned().collect());
-        while let Some((place, columns)) = walk.next.pop_front() {
-            walk.step(place, &columns).await?;
+        let rows = column.is_none() || *direction == Direction::Up;
+        walk.reach(first, Concern { columns: column.iter().cloned().collect(), rows });
+        while let Some(place) = walk.next.pop_front() {
+            let ahead = std::mem::take(&mut walk.ahead[place]);
+            walk.step(place, &ahead).await?;
         }
         let mut answer = walk.finish(snapshot).await?;
         if column.is_none() {
@@ -194,6 +198,30 @@ pub(crate) fn no_column(dataset: &DatasetName, column: &str) -> Error {
     }
 }
 
+/// What of a version has to do with what was asked for.
+#[derive(Debug, Default)]
+struct Concern {
+    /// Columns.
+    columns: BTreeSet<String>,
+    /// Which rows there are.
+    rows: bool,
+}
+
+impl Concern {
+    fn is_none(&self) -> bool {
+        self.columns.is_empty() && !self.rows
+    }
+
+    /// Takes `more` in, and says what of it is new.
+    fn learn(&mut self, more: Self) -> Self {
+        let columns = more.columns.difference(&self.columns).cloned().collect();
+        let new = Self { columns, rows: more.rows && !self.rows };
+        self.columns.extend(more.columns);
+        self.rows |= more.rows;
+        new
+    }
+}
+
 /// What was found so far.
 struct Walk<'a> {
     lake: &'a Lake,
@@ -203,12 +231,14 @@ struct Walk<'a> {
     versions: Vec<VersionRecord>,
     /// How far each is from the first.
     steps: Vec<usize>,
-    /// Which of its columns were reached.
-    reached: Vec<BTreeSet<String>>,
+    /// What of each was reached.
+    reached: Vec<Concern>,
+    /// What of that was not followed yet.
+    ahead: Vec<Concern>,
     places: BTreeMap<(DatasetName, u64), usize>,
     edges: BTreeMap<(usize, usize), LineageEdge>,
-    /// Where to go on, and with which columns.
-    next: VecDeque<(usize, BTreeSet<String>)>,
+    /// Where to go on, each once.
+    next: VecDeque<usize>,
     is_cut: bool,
 }
 
@@ -222,6 +252,7 @@ impl<'a> Walk<'a> {
             versions: Vec::new(),
             steps: Vec::new(),
             reached: Vec::new(),
+            ahead: Vec::new(),
             places: BTreeMap::new(),
             edges: BTreeMap::new(),
             next: VecDeque::new(),
@@ -239,24 +270,24 @@ impl<'a> Walk<'a> {
         self.places.insert(key, place);
         self.versions.push(version);
         self.steps.push(steps);
-        self.reached.push(BTreeSet::new());
-        if !self.is_about_columns {
-            self.next.push_back((place, BTreeSet::new()));
-        }
+        self.reached.push(Concern::default());
+        self.ahead.push(Concern::default());
         place
     }
 
-    /// Goes on from there with those of `columns` that are new to it.
-    fn reach(&mut self, place: usize, columns: BTreeSet<String>) {
-        let known = &mut self.reached[place];
-        let new: BTreeSet<String> = columns.difference(known).cloned().collect();
-        if !new.is_empty() {
-            known.extend(new.iter().cloned());
-            self.next.push_back((place, new));
+    /// Goes on from there with what of `concern` is new to it.
+    fn reach(&mut self, place: usize, concern: Concern) {
+        let new = self.reached[place].learn(concern);
+        if new.is_none() {
+            return;
         }
+        if self.ahead[place].is_none() {
+            self.next.push_back(place);
+        }
+        self.ahead[place].learn(new);
     }
 
-    async fn step(&mut self, place: usize, columns: &BTreeSet<String>) -> Result<()> {
+    async fn step(&mut self, place: usize, ahead: &Concern) -> Result<()> {
         let here = self.versions[place].clone();
         let catalog = &self.lake.inner.catalog;
         let beside = match self.direction {
@@ -271,40 +302,26 @@ impl<'a> Walk<'a> {
                 Direction::Down => self.sees.rights.queries(&version.dataset),
             };
             if is_told {
-                self.edge(place, &here, version, columns).await?;
+                self.edge(place, &here, version, ahead).await?;
             }
         }
         Ok(())
     }
 
-    /// From `here` to a version beside it, if that has to do with `columns`.
+    /// From `here` to a version beside it, if that has to do with what is `ahead`.
     async fn edge(
         &mut self,
         place: usize,
         here: &VersionRecord,
         there: VersionRecord,
-        columns: &BTreeSet<String>,
+        ahead: &Concern,
     ) -> Result<()> {
-        let found = match (self.is_about_columns, self.direction) {
-            (false, _) => Found::default(),
-            (true, Direction::Up) => {
-                let made_of = |edge: &ColumnEdge| columns.contains(&edge.column);
-                let mut found = self.sees.between(here, &there).await?;
-                found.columns.retain(made_of);
-                found
-            }
-            (true, Direction::Down) => {
-                let mut found = self.sees.between(&there, here).await?;
-                let is_ours = |part: TablePart, source: &str| {
-                    part == TablePart::Rows && columns.contains(source)
-                };
-                found.columns.retain(|edge| is_ours(edge.part, &edge.source));
-                found.rows.retain(|edge| is_ours(edge.part, &edge.source));
-                found
-            }
+        let (found, next) = match (self.is_about_columns, self.direction) {
+            (false, _) => (Found::default(), Concern { rows: true, ..Concern::default() }),
+            (true, Direction::Up) => self.made_of(here, &there, ahead).await?,
+            (true, Direction::Down) => self.made_into(here, &there, ahead).await?,
         };
-        let is_nothing = found.columns.is_empty() && found.rows.is_empty() && !found.is_any;
-        if self.is_about_columns && is_nothing {
+        if next.is_none() {
             return Ok(());
         }
         let steps = self.steps[place] + 1;
@@ -313,19 +330,7 @@ impl<'a> Walk<'a> {
             self.is_cut = true;
             return Ok(());
         }
-        let next: BTreeSet<String> = match self.direction {
-            _ if found.is_any => self.sees.names(&there).await?,
-            Direction::Up => {
-                let rows = found.columns.iter().filter(|edge| edge.part == TablePart::Rows);
-                rows.map(|edge| edge.source.clone()).collect()
-            }
-            Direction::Down => found.columns.iter().map(|edge| edge.column.clone()).collect(),
-        };
         let other = self.place(there, steps);
-        if found.is_any && next.is_empty() && !is_known {
-            // Files have no columns, and may be what other programs read.
-            self.next.push_back((other, BTreeSet::new()));
-        }
         let ends = match self.direction {
             Direction::Up => (place, other),
             Direction::Down => (other, place),
@@ -342,10 +347,55 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// How what is `ahead` came from `there`, and what of that it hangs on. Which rows there are always
+    /// hangs on the rows of `there`, and on the columns that decide about them.
+    async fn made_of(
+        &mut self,
+        here: &VersionRecord,
+        there: &VersionRecord,
+        ahead: &Concern,
+    ) -> Result<(Found, Concern)> {
+        let mut found = self.sees.between(here, there).await?;
+        found.columns.retain(|edge| ahead.columns.contains(&edge.column));
+        let columns = match found.is_any {
+            true => self.sees.names(there).await?,
+            false => {
+                let columns = found.columns.iter().map(|edge| (edge.part, &edge.source));
+                let sources =
+                    columns.chain(found.rows.iter().map(|edge| (edge.part, &edge.source)));
+                let of_rows = sources.filter(|(part, _)| *part == TablePart::Rows);
+                of_rows.map(|(_, source)| source.clone()).collect()
+            }
+        };
+        Ok((found, Concern { columns, rows: true }))
+    }
+
+    /// What of `there` came from what is `ahead`, and how. Other rows are there for whoever reads any of
+    /// them, and are other values in all columns.
+    async fn made_into(
+        &mut self,
+        here: &VersionRecord,
+        there: &VersionRecord,
+        ahead: &Concern,
+    ) -> Result<(Found, Concern)> {
+        let mut found = self.sees.between(there, here).await?;
+        let is_ours = |part: TablePart, source: &str| {
+            ahead.rows || (part == TablePart::Rows && ahead.columns.contains(source))
+        };
+        found.columns.retain(|edge| is_ours(edge.part, &edge.source));
+        found.rows.retain(|edge| is_ours(edge.part, &edge.source));
+        let rows = ahead.rows || found.is_any || !found.rows.is_empty();
+        let columns = match rows {
+            true => self.sees.names(there).await?,
+            false => found.columns.iter().map(|edge| edge.column.clone()).collect(),
+        };
+        Ok((found, Concern { columns, rows }))
+    }
+
     async fn finish(self, snapshot: Snapshot) -> Result<LineageAnswer> {
         let Self { lake, sees, direction, versions, reached, edges, is_cut, .. } = self;
         let mut told = Vec::with_capacity(versions.len());
-        for (record, columns) in versions.into_iter().zip(reached) {
+        for (record, Concern { columns, .. }) in versions.into_iter().zip(reached) {
             let is_readable = sees.rights.reads(&record.dataset);
             let (originals, original_count) = match is_readable && direction == Direction::Up {
                 true => lake.originals(&record).await?,

@@ -28,7 +28,7 @@ impl Columns {
         }
     }
 
-    fn is_none(&self) -> bool {
+    pub(crate) fn is_none(&self) -> bool {
         matches!(self, Self::Some(names) if names.is_empty())
     }
 }

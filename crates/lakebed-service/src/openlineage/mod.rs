@@ -24,6 +24,7 @@ use crate::{
 };
 
 pub use lakebed_openlineage::MAX_EVENT_BYTES;
+pub(crate) use tell::Read;
 pub use tell::{LineageSink, LineageToTell};
 
 /// How many events one request looks through at most, seen or not.

@@ -59,10 +59,10 @@ pub struct LineageToTell {
 }
 
 /// What the store has of a version.
-struct Read {
-    manifest: Manifest,
-    derivation: Option<Derivation>,
-    lineage: Option<Lineage>,
+pub(crate) struct Read {
+    pub(crate) manifest: Manifest,
+    pub(crate) derivation: Option<Derivation>,
+    pub(crate) lineage: Option<Lineage>,
     file_count: u64,
     inputs: Vec<ToldInput>,
 }
@@ -170,11 +170,28 @@ impl Lake {
         if read.is_some_and(|read| read.manifest.program.is_some()) {
             return Ok(None);
         }
+        Ok(Some(told(&self.version_told(event, version, None, read, declared))))
+    }
+
+    /// What is told of one version: by the event that committed it, or, of what a program made, by that
+    /// of its `run`.
+    pub(crate) fn version_told<'a>(
+        &self,
+        event: &'a Event,
+        version: &'a VersionCommitted,
+        run: Option<&'a Event>,
+        read: Option<&'a Read>,
+        declared: &'a Declared,
+    ) -> Told<'a> {
         let derivation = read.and_then(|read| read.derivation.as_ref());
         let is_computed = derivation.is_some() || !version.derived_from.is_empty();
         let counts = (!version.live).then_some((version.row_count, version.size_bytes));
-        Ok(Some(told(&Told {
-            deed: if is_computed { BUILD } else { INGEST },
+        Told {
+            deed: match run {
+                Some(_) => RUN,
+                None if is_computed => BUILD,
+                None => INGEST,
+            },
             inputs: read.map(|read| read.inputs.clone()).unwrap_or_default(),
             outputs: vec![ToldOutput {
                 built: Some(built(read, version.version_id, counts)),
@@ -182,12 +199,12 @@ impl Lake {
                 ..output(&version.dataset, declared)
             }],
             sql: derivation.map(|derivation| derivation.sql.as_str()),
-            ..self.about(event)
-        })))
+            ..self.about(run.unwrap_or(event))
+        }
     }
 
     /// A program, with all that it read and all that came of it.
-    async fn tell_run(
+    pub(crate) async fn tell_run(
         &self,
         event: &Event,
         run: &RunCommitted,
@@ -312,7 +329,8 @@ impl Lake {
         damaged_is_none(self.try_read_version(id).await, id)
     }
 
-    async fn try_read_version(&self, id: ObjectId) -> Result<Read> {
+    /// The same, where what is damaged is an error.
+    pub(crate) async fn try_read_version(&self, id: ObjectId) -> Result<Read> {
         let manifest = self.read_named(id, "manifest", Manifest::from_bytes).await?;
         let derivation = match &manifest.derivation {
             Some(object) => {

@@ -90,13 +90,16 @@ impl Lake {
     pub async fn age_of_product(&self, ctx: &Ctx, product: &SeenProduct) -> Result<Option<Age>> {
         let Some(newest) = &product.newest else { return Ok(None) };
         let rights = self.rights(ctx).await?;
-        let mut age =
-            self.age_of(&rights, &product.name, &product.declared, &newest.record).await?;
-        // Whoever asks for its rows is told as much.
-        if product.declared.served == Served::Live
-            && self.declared_lineage(&product.declared).await?.is_none()
-        {
-            age.stale.get_or_insert_default().insert(0, Staleness::NotComputed);
+        let (name, declared) = (&product.name, &product.declared);
+        let mut age = self.age_of(&rights, name, declared, &newest.record).await?;
+        if declared.served == Served::Live {
+            // Whoever asks for its rows has it made of what is now, or is told that this cannot be done.
+            if let Some(stale) = &mut age.stale {
+                stale.retain(|why| !matches!(why, Staleness::Statement | Staleness::Inputs));
+            }
+            if self.declared_lineage(declared).await?.is_none() {
+                age.stale.get_or_insert_default().insert(0, Staleness::NotComputed);
+            }
         }
         Ok(Some(age))
     }
@@ -117,24 +120,33 @@ impl Lake {
         }
         let manifest = self.inner.cache.manifest(&self.inner.store, version).await?;
         let (mut stale, mut is_known) = (Vec::new(), true);
-        if let Some(object) = &manifest.derivation {
-            let derivation = self.inner.cache.derivation(&self.inner.store, object).await?;
+        let derivation = match &manifest.derivation {
+            Some(object) => Some(self.inner.cache.derivation(&self.inner.store, object).await?),
+            None => None,
+        };
+        let derivation = derivation.as_deref();
+        match (is_declared_anew(product, derivation), self.is_told(rights, name, product)) {
+            (false, _) => {}
+            (true, true) => stale.push(Staleness::Statement),
+            // How it is declared is not for them.
+            (true, false) => is_known = false,
+        }
+        if let Some(derivation) = derivation {
             is_known &=
                 derivation.inputs.iter().all(|input| rights.discovers(&input.reference.dataset));
-            match (is_declared_anew(product, &derivation), self.is_told(rights, name, product)) {
-                (false, _) => {}
-                (true, true) => stale.push(Staleness::Statement),
-                // How it is declared is not for them.
-                (true, false) => is_known = false,
-            }
-            if !self.moved_inputs(rights, &derivation, product).await?.is_empty() {
+            let now = self.moved_inputs(rights, derivation, product).await?;
+            is_known &= now.is_certain;
+            if !now.moved.is_empty() {
                 stale.push(Staleness::Inputs);
             }
         }
         // What was measured of the rows is for those who may see all of them.
         match reads {
-            true if self.is_late(version, &manifest).await? => stale.push(Staleness::Contract),
-            true => {}
+            true => match self.is_late(version, &manifest).await? {
+                Some(true) => stale.push(Staleness::Contract),
+                Some(false) => {}
+                None => is_known = false,
+            },
             false => is_known &= !self.promises_freshness(&manifest).await?,
         }
         let stale = (is_known || !stale.is_empty()).then_some(stale);
@@ -150,16 +162,23 @@ impl Lake {
     }
 
     /// Whether the contract in force of a version promises newer rows. Of one whose rows nobody has
-    /// measured, only when it was made is known.
-    async fn is_late(&self, version: &VersionRecord, manifest: &Manifest) -> Result<bool> {
+    /// measured, only when it was made is known: none where that does not decide.
+    async fn is_late(&self, version: &VersionRecord, manifest: &Manifest) -> Result<Option<bool>> {
         if let Some(report) = self.report_of(version, manifest).await? {
-            return Ok(report.freshness.iter().any(|finding| !finding.passed));
+            return Ok(Some(report.freshness.iter().any(|finding| !finding.passed)));
         }
-        let Some(contract) = manifest.contract.filter(|_| manifest.live) else { return Ok(false) };
+        let Some(contract) = manifest.contract.filter(|_| manifest.live) else {
+            return Ok(Some(false));
+        };
         let (cache, now) = (&self.inner.cache, self.inner.clock.now());
         let contract = cache.contract(&self.inner.store, &self.inner.catalog, contract).await?;
-        let mut known = contract.freshness.iter().filter(|promise| promise.column.is_none());
-        Ok(known.any(|promise| !freshness_finding(promise, Some(version.at), now).passed))
+        let (of_rows, of_it): (Vec<_>, Vec<_>) =
+            contract.freshness.iter().partition(|promise| promise.column.is_some());
+        let is_late = |promise| !freshness_finding(promise, Some(version.at), now).passed;
+        match of_it.into_iter().any(is_late) {
+            true => Ok(Some(true)),
+            false => Ok(of_rows.is_empty().then_some(false)),
+        }
     }
 
     /// What the inputs of a derivation mean now, of those that mean another version than then. Inputs that
@@ -169,34 +188,49 @@ impl Lake {
         rights: &Rights,
         derivation: &Derivation,
         product: &Product,
-    ) -> Result<Vec<VersionRecord>> {
+    ) -> Result<Moved> {
         let inputs = derivation.inputs.iter();
         let known: Vec<_> =
             inputs.filter(|input| rights.discovers(&input.reference.dataset)).collect();
         let references: Vec<DatasetRef> =
             known.iter().map(|input| input.reference.clone()).collect();
         let stage = &product.input_stage;
-        // What is live has moved when what it is made of has. One that cannot be computed has not.
-        let found = match known.iter().all(|input| rights.queries(&input.reference.dataset)) {
-            true => self.find_at(&references, stage).await.ok(),
-            false => None,
-        };
-        let now = match found {
-            Some(found) => found,
-            None => self.inner.catalog.resolve(&references, stage).await?,
-        };
-        let pairs = known.iter().zip(now.versions);
-        let moved = pairs.filter_map(|(input, now)| {
-            let now = now.ok()?.version;
-            (now.version_id != input.version_id).then_some(now)
-        });
-        Ok(moved.collect())
+        let found = self.inner.catalog.resolve(&references, stage).await?;
+        let in_force = self.in_force().await?;
+        let (mut moved, mut is_certain) = (Vec::new(), true);
+        for (input, now) in known.into_iter().zip(found.versions) {
+            let dataset = &input.reference.dataset;
+            let below = in_force.declared.products.get(dataset);
+            let now = match below.is_some_and(|below| below.served == Served::Live) {
+                false => now,
+                // What is live has moved when what it is made of has: whoever may read it finds out.
+                true => {
+                    let reference = std::slice::from_ref(&input.reference);
+                    let found = match rights.queries(dataset) {
+                        true => self.find_at(reference, stage).await.ok(),
+                        false => None,
+                    };
+                    is_certain &= found.is_some();
+                    found.and_then(|found| found.versions.into_iter().next()).unwrap_or(now)
+                }
+            };
+            let now = now.ok().map(|now| now.version);
+            moved.extend(now.filter(|now| now.version_id != input.version_id));
+        }
+        Ok(Moved { moved, is_certain })
     }
 }
 
-/// Whether a version that was made like this is not what its product declares by now. What is served live
-/// follows what is declared.
-pub(crate) fn is_declared_anew(product: &Product, derivation: &Derivation) -> bool {
-    let is_same = derivation.sql == product.sql && derivation.order_by == product.order_by;
-    product.served != Served::Live && !is_same
+/// Inputs that mean another version now.
+pub(crate) struct Moved {
+    /// What they mean.
+    pub(crate) moved: Vec<VersionRecord>,
+    /// Whether these are all. Whether a live product has moved is not known to those who may not read it, nor
+    /// where it cannot be computed.
+    pub(crate) is_certain: bool,
+}
+
+/// Whether a version that was made like this is not what its product declares by now.
+pub(crate) fn is_declared_anew(product: &Product, derivation: Option<&Derivation>) -> bool {
+    derivation.is_none_or(|made| made.sql != product.sql || made.order_by != product.order_by)
 }

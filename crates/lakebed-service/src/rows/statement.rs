@@ -21,12 +21,14 @@ pub(crate) fn statement(
 ) -> (String, Parameters) {
     let mut values = Vec::new();
     let select: Vec<_> = question.select.iter().map(|column| name(column)).collect();
+    // Whoever sees no column sees that there are rows.
+    let select = if select.is_empty() { "*".to_owned() } else { select.join(", ") };
     let table = format!(
         "{}.{}",
         quoted(reference.dataset.namespace()),
         quoted(&format!("{}{}", reference.dataset.name(), reference.selector))
     );
-    let mut sql = format!("SELECT {} FROM {table}", select.join(", "));
+    let mut sql = format!("SELECT {select} FROM {table}");
     let conditions: Vec<_> =
         question.conditions.iter().map(|condition| test(condition, &mut values)).collect();
     if !conditions.is_empty() {
@@ -44,7 +46,10 @@ pub(crate) fn statement(
             format!("{} {direction}", name(column))
         })
         .collect();
-    sql += &format!(" ORDER BY {} LIMIT {rows} OFFSET {offset}", order.join(", "));
+    if !order.is_empty() {
+        sql += &format!(" ORDER BY {}", order.join(", "));
+    }
+    sql += &format!(" LIMIT {rows} OFFSET {offset}");
     (sql, Parameters::Positional(values))
 }
 

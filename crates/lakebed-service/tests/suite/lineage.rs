@@ -26,8 +26,8 @@ use lakebed_service::{
 use lakebed_store::Store;
 use lakebed_testkit::TestLake;
 
-/// Takes `total = a.b.x + a.b.y; n = | a.b.z` for a statement: columns, what they are made of, and what
-/// decides about rows. Every answer is one row.
+/// Takes `total = a.b.x + a.b.y; n = | a.b.z | a.c` for a statement: columns, what they are made of, what
+/// decides about rows, and of what rows alone are read. Every answer is one row.
 #[derive(Debug)]
 pub(crate) struct Toy;
 
@@ -37,6 +37,7 @@ type Origin = (DatasetName, String);
 struct Parsed {
     outputs: Vec<(String, Vec<Origin>)>,
     rows: Vec<Origin>,
+    read: Vec<DatasetName>,
 }
 
 fn origins(text: &str) -> Vec<Origin> {
@@ -49,12 +50,15 @@ fn origins(text: &str) -> Vec<Origin> {
 }
 
 fn parsed(sql: &str) -> Parsed {
-    let (columns, rows) = sql.split_once('|').unwrap_or((sql, ""));
+    let mut parts = sql.split('|');
+    let mut part = || parts.next().unwrap_or_default();
+    let (columns, rows, read) = (part(), part(), part());
     let output = |text: &str| {
         let (name, made_of) = text.split_once('=').expect("a column and what it is made of");
         (name.trim().to_owned(), origins(made_of))
     };
-    Parsed { outputs: columns.split(';').map(output).collect(), rows: origins(rows) }
+    let read = read.split_whitespace().map(|dataset| dataset.parse().expect("a dataset")).collect();
+    Parsed { outputs: columns.split(';').map(output).collect(), rows: origins(rows), read }
 }
 
 #[async_trait]
@@ -69,9 +73,10 @@ impl Engine for Toy {
                 placeholders: Default::default(),
             });
         }
-        let Parsed { outputs, rows } = parsed(sql);
+        let Parsed { outputs, rows, read } = parsed(sql);
         let made_of = outputs.iter().flat_map(|(_, origins)| origins).chain(&rows);
-        let names: BTreeSet<&DatasetName> = made_of.map(|(dataset, _)| dataset).collect();
+        let names = made_of.map(|(dataset, _)| dataset).chain(&read);
+        let names: BTreeSet<&DatasetName> = names.collect();
         let references = names.iter().map(|name| name.to_string().parse().expect("a reference"));
         let references = references.collect();
         Ok(Prepared {
@@ -100,12 +105,15 @@ impl Engine for Toy {
     }
 
     async fn lineage(&self, job: QueryJob) -> Result<Described, EngineError> {
-        let Parsed { outputs, rows } = parsed(&job.sql);
-        let origin = |(dataset, column): &Origin| {
+        let Parsed { outputs, rows, read } = parsed(&job.sql);
+        let input = |dataset: &DatasetName| {
             let table = job.tables.iter().find(|table| table.dataset == *dataset);
             let version_id = table.expect("it is bound").version_id;
-            let input = Input { dataset: dataset.clone(), version_id, part: TablePart::Rows };
-            ColumnOrigin { input, column: column.clone() }
+            Input { dataset: dataset.clone(), version_id, part: TablePart::Rows }
+        };
+        let origin = |(dataset, column): &Origin| ColumnOrigin {
+            input: input(dataset),
+            column: column.clone(),
         };
         let fields = outputs.iter().map(|(name, _)| Field::new(name, DataType::Int64, true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
@@ -120,7 +128,7 @@ impl Engine for Toy {
         });
         let filter = |of: &Origin| (origin(of), BTreeSet::from([Indirect::Filter]));
         let indirect: BTreeMap<_, _> = rows.iter().map(filter).collect();
-        let lineage = Lineage::new([], outputs.collect(), indirect);
+        let lineage = Lineage::new(read.iter().map(input), outputs.collect(), indirect);
         Ok(Described { schema, lineage })
     }
 }
@@ -362,13 +370,15 @@ async fn a_column_is_followed_from_version_to_version() {
     insta::assert_snapshot!(shown(&up), @r#"
     products.best@v1 ["best"] []
     products.daily@v1 ["total"] []
-    sales.orders@v1 ["amount", "rate"] ["orders.csv"]
+    sales.orders@v1 ["amount", "flavour", "rate"] ["orders.csv"]
+    sales.regions@v1 [] ["regions.csv"]
     products.best@v1 <- products.daily@v1
       best <- total {Identity}
     products.daily@v1 <- sales.orders@v1
       total <- amount {Transformation}
       total <- rate {Transformation}
       rows <- flavour {Filter}
+    products.daily@v1 <- sales.regions@v1
     "#);
     let down = world.lineage("carol", "sales.orders", Some("rate"), Direction::Down).await.unwrap();
     insta::assert_snapshot!(shown(&down), @r#"
@@ -384,12 +394,104 @@ async fn a_column_is_followed_from_version_to_version() {
         world.lineage("carol", "sales.orders", Some("flavour"), Direction::Down).await.unwrap();
     insta::assert_snapshot!(shown(&rows), @r#"
     sales.orders@v1 ["flavour"] []
-    products.daily@v1 [] []
+    products.daily@v1 ["area", "total"] []
+    products.best@v1 ["best", "place"] []
     products.daily@v1 <- sales.orders@v1
       rows <- flavour {Filter}
+    products.best@v1 <- products.daily@v1
+      best <- total {Identity}
+      place <- area {Identity}
     "#);
     let error = world.lineage("carol", "products.best", Some("none"), Direction::Up).await;
     assert!(matches!(error, Err(Error::NotFound { .. })));
+}
+
+/// What decides about rows leads on: down to all that reads them, as impact tells, if they are but counted;
+/// up from a column that is made of none.
+#[tokio::test]
+async fn rows_lead_on_where_columns_end() {
+    let world = World::new().await;
+    let products = [
+        ("products.p1", "i = sales.orders.id | sales.orders.flavour"),
+        ("products.p2", "j = products.p1.i"),
+        ("products.p3", "n = | | products.p2"),
+        (
+            "products.p4",
+            "n = products.p3.n; g = sales.orders.amount | products.p3.n + sales.orders.id",
+        ),
+    ];
+    world.declare(&[&PRODUCTS[..], &products[..]].concat(), "").await;
+    for (name, _) in products {
+        world.build(name).await;
+    }
+    let down =
+        world.lineage("carol", "sales.orders", Some("flavour"), Direction::Down).await.unwrap();
+    insta::assert_snapshot!(shown(&down), @r#"
+    sales.orders@v1 ["flavour"] []
+    products.daily@v1 ["area", "total"] []
+    products.p1@v1 ["i"] []
+    products.best@v1 ["best", "place"] []
+    products.p2@v1 ["j"] []
+    products.p3@v1 ["n"] []
+    products.p4@v1 ["g", "n"] []
+    products.daily@v1 <- sales.orders@v1
+      rows <- flavour {Filter}
+    products.p1@v1 <- sales.orders@v1
+      rows <- flavour {Filter}
+    products.best@v1 <- products.daily@v1
+      best <- total {Identity}
+      place <- area {Identity}
+    products.p2@v1 <- products.p1@v1
+      j <- i {Identity}
+    products.p3@v1 <- products.p2@v1
+    products.p4@v1 <- products.p3@v1
+      n <- n {Identity}
+      rows <- n {Filter}
+    "#);
+    let walked: BTreeSet<&DatasetName> =
+        down.versions[1..].iter().map(|version| &version.record.dataset).collect();
+    let impact = world.impact("carol", "sales.orders", Some("flavour")).await.unwrap();
+    let noticed: BTreeSet<&DatasetName> =
+        impact.products.iter().map(|found| &found.product).collect();
+    assert_eq!(walked, noticed);
+    let up = world.lineage("carol", "products.p3", Some("n"), Direction::Up).await.unwrap();
+    insta::assert_snapshot!(shown(&up), @r#"
+    products.p3@v1 ["n"] []
+    products.p2@v1 [] []
+    products.p1@v1 [] []
+    sales.orders@v1 ["flavour"] ["orders.csv"]
+    products.p3@v1 <- products.p2@v1
+    products.p2@v1 <- products.p1@v1
+    products.p1@v1 <- sales.orders@v1
+      rows <- flavour {Filter}
+    "#);
+    let up = world.lineage("carol", "products.p4", Some("n"), Direction::Up).await.unwrap();
+    insta::assert_snapshot!(shown(&up), @r#"
+    products.p4@v1 ["n"] []
+    products.p3@v1 ["n"] []
+    sales.orders@v1 ["flavour", "id"] ["orders.csv"]
+    products.p2@v1 [] []
+    products.p1@v1 [] []
+    products.p4@v1 <- products.p3@v1
+      n <- n {Identity}
+      rows <- n {Filter}
+    products.p4@v1 <- sales.orders@v1
+      rows <- id {Filter}
+    products.p3@v1 <- products.p2@v1
+    products.p2@v1 <- products.p1@v1
+    products.p1@v1 <- sales.orders@v1
+      rows <- flavour {Filter}
+    "#);
+    // P7: that leads nobody to what they may not know of.
+    let up = world.lineage("alice", "products.p4", Some("n"), Direction::Up).await.unwrap();
+    assert_eq!(up.versions.len(), 4, "{}", shown(&up));
+    keeps_out(&shown(&up), &["sales", "orders", "flavour"]);
+    let down =
+        world.lineage("bob", "sales.orders", Some("flavour"), Direction::Down).await.unwrap();
+    assert_eq!(down.versions.len(), 1, "{}", shown(&down));
+    let down =
+        world.lineage("rita", "sales.orders", Some("flavour"), Direction::Down).await.unwrap();
+    keeps_out(&shown(&down), &["rate", "total"]);
 }
 
 /// Nobody knows which columns a program made of which: each may be of all, also by way of files.
@@ -496,7 +598,9 @@ async fn p7_what_a_program_read_is_not_named() {
     insta::assert_snapshot!(shown(&up), @r#"
     products.scores@v1 ["score"] ["s.csv"]
     products.model@v1 [] ["model.pkl"]
+    sales.orders@v1 (restricted) [] []
     products.scores@v1 <- products.model@v1
+    products.model@v1 <- sales.orders@v1
     "#);
     // Rita is kept from a column, so nothing that may be made of it is hers.
     let column = world.lineage("rita", "products.scores", Some("score"), Direction::Up).await;
@@ -626,6 +730,10 @@ async fn p7_of_what_may_be_discovered_only_the_outline_is_told() {
     let up = world.lineage("dora", "products.daily", Some("total"), Direction::Up).await.unwrap();
     insta::assert_snapshot!(shown(&up), @r#"
     products.daily@v1 ["total"] []
+    sales.orders@v1 (restricted) [] []
+    sales.regions@v1 (restricted) [] []
+    products.daily@v1 <- sales.orders@v1
+    products.daily@v1 <- sales.regions@v1
     "#);
     let event = world.event("dora", "products.daily").await;
     assert!(event.contains("sales.orders") && !event.contains("amount"), "{event}");
@@ -658,7 +766,7 @@ async fn p7_hidden_columns_are_not_there() {
     insta::assert_snapshot!(shown(&area), @r#"
     products.best@v1 (restricted) ["place"] []
     products.daily@v1 (restricted) ["area"] []
-    sales.orders@v1 (restricted) [] []
+    sales.orders@v1 (restricted) ["flavour"] []
     sales.regions@v1 ["area"] ["regions.csv"]
     products.best@v1 <- products.daily@v1
       place <- area {Identity}

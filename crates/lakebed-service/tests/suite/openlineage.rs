@@ -421,9 +421,57 @@ async fn builds_are_told_from_their_beginning() {
     assert_eq!(origins("total"), ["sales.orders.amount", "sales.orders.rate"]);
     assert_eq!(origins("area"), ["sales.regions.area"]);
     assert_eq!(told["dataset"][0]["field"], "flavour", "{told}");
-    // The event of the version says the same of the same version.
-    let event: Value = serde_json::from_str(&world.event("carol", "products.daily").await).unwrap();
-    assert_eq!(version(&event["outputs"][0]), version(&output));
+}
+
+/// The event of a version is what was told when it was made, to the byte: an ingest, a build, a program.
+#[tokio::test]
+async fn the_event_of_a_version_is_the_run_that_was_told() {
+    let asked = async |lake: &Lake, who: &Ctx, reference: &str| {
+        let event = lake.openlineage(who, &reference.parse().unwrap()).await.unwrap();
+        assert_eq!(lakebed_openlineage::check(&event), Vec::new(), "{event}");
+        event
+    };
+    let world = World::new().await;
+    world.orders("1,10,2,a\n2,20,3,b\n").await;
+    let sink = Sink::default();
+    while world.test.lake.tell_some_lineage(&sink).await.unwrap() {}
+    let heard = std::mem::take(&mut *sink.heard.lock().unwrap());
+    for (place, reference) in [
+        (1, "sales.orders@v1"),
+        (3, "sales.regions"),
+        (5, "products.daily"),
+        (7, "products.best"),
+        (9, "sales.orders"),
+    ] {
+        let event = asked(&world.test.lake, &ctx("carol"), reference).await;
+        assert_eq!(event, heard[place], "{reference}");
+    }
+    // P7: whoever may not know of all of it is told of the same run, and less.
+    for who in ["alice", "dora", "rita"] {
+        let event = asked(&world.test.lake, &ctx(who), "products.daily").await;
+        assert_eq!(event["run"], heard[5]["run"], "{who}");
+        assert_eq!(event["job"]["name"], "build:products.daily");
+        assert_eq!(event["job"]["facets"]["sql"], Value::Null, "{who}");
+        let output = &event["outputs"][0];
+        let is_readable = who != "rita";
+        assert_eq!(output["outputFacets"]["outputStatistics"].is_object(), is_readable, "{who}");
+        let version = output["facets"]["version"]["datasetVersion"].as_str().unwrap();
+        assert_eq!((version == "v1", version.starts_with("b3:")), (!is_readable, is_readable));
+        let inputs = event["inputs"].as_array().unwrap();
+        assert_eq!(inputs.len(), if who == "alice" { 0 } else { 2 }, "{who}");
+    }
+    let rita = asked(&world.test.lake, &ctx("rita"), "sales.orders").await;
+    assert_eq!((&rita["run"], &rita["inputs"]), (&heard[9]["run"], &json!([])));
+
+    let test = crate::runs::lake().await;
+    crate::runs::run(&test, crate::runs::SCORES, "weights").await.unwrap();
+    let sink = Sink::default();
+    while test.lake.tell_some_lineage(&sink).await.unwrap() {}
+    let heard = std::mem::take(&mut *sink.heard.lock().unwrap());
+    for reference in ["ml.scores", "ml.model"] {
+        let event = asked(&test.lake, &test.ctx(), reference).await;
+        assert_eq!(event, heard[5], "{reference}");
+    }
 }
 
 /// A build that fails is told, too: that it began, and that it failed, without a word of the data.

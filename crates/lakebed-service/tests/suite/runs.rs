@@ -262,7 +262,7 @@ fn it_failed(test: &TestLake) -> AbortRun {
 }
 
 /// What failed stays on record with all that is known of it, whatever is forgotten; whoever may read what it
-/// read may read that, and its key is no key for another try.
+/// read may read that.
 #[tokio::test]
 async fn what_failed_is_on_record() {
     let test = lake().await;
@@ -283,16 +283,56 @@ async fn what_failed_is_on_record() {
     let EventBody::RunFailed(event) = last.body else { panic!("{last:?}") };
     assert_eq!((event.run, event.outputs), (seen.run.clone(), asked().outputs));
 
-    assert_eq!(test.lake.begin_run(&ctx, asked()).await.unwrap(), seen);
     let other = BeginRun { inputs: Vec::new(), ..asked() };
     assert_eq!(code(test.lake.begin_run(&ctx, other).await), "idempotency-key-reused");
     let late = commit(&test.lake, &test.ctx(), &seen.run, made(&test, SCORES, "w")).await;
-    assert_eq!(code(late), "not-found");
+    assert_eq!(code(late), "run-ended");
     assert_eq!(newest(&test.lake, &test).await, "ml.scores v1, ml.model v0");
     let eve = Ctx::new(Identity::of("eve".parse().unwrap()), "request-2");
     assert_eq!(code(test.lake.run(&eve, &seen.run).await), "not-found");
     assert_eq!(code(test.lake.run_log(&eve, &seen.run).await), "not-found");
     assert_eq!(test.lake.runs(&eve, 10).await.unwrap(), []);
+}
+
+/// A key is for what comes of it: what failed, or was not heard of, is tried again under it, until something
+/// was committed.
+#[tokio::test]
+async fn what_failed_is_tried_again_under_its_key() {
+    let test = lake().await;
+    let ctx = Ctx { idempotency_key: Some("key".to_owned()), ..test.ctx() };
+    let first = failed(&test, &ctx).await.run;
+    let second = test.lake.begin_run(&ctx, asked()).await.unwrap();
+    assert_eq!((second.standing, second.run == first), (RunStanding::Running, false));
+    assert_eq!(test.lake.begin_run(&ctx, asked()).await.unwrap().run, second.run);
+    let patient = BeginRun { patience: Some(Duration::from_secs(10)), ..asked() };
+    assert_eq!(code(test.lake.begin_run(&ctx, patient).await), "idempotency-key-reused");
+    test.lake.abort_run(&test.ctx(), &second.run, AbortRun::default()).await.unwrap();
+    // What is forgotten counts as well.
+    test.lake.catalog().forget_runs(Timestamp::from_micros(i64::MAX)).await.unwrap();
+    let third = test.lake.begin_run(&ctx, asked()).await.unwrap().run;
+    assert!(third != first && third != second.run);
+    commit(&test.lake, &test.ctx(), &third, made(&test, SCORES, "w")).await.unwrap();
+    for is_forgotten in [false, true] {
+        if is_forgotten {
+            test.lake.catalog().forget_runs(Timestamp::from_micros(i64::MAX)).await.unwrap();
+        }
+        let seen = test.lake.begin_run(&ctx, asked()).await.unwrap();
+        assert_eq!((&seen.run, seen.standing), (&third, RunStanding::Committed));
+    }
+    assert_eq!(test.lake.runs(&test.ctx(), 10).await.unwrap().len(), 3);
+
+    let ctx = Ctx { idempotency_key: Some("other".to_owned()), ..test.ctx() };
+    let patient = || BeginRun { patience: Some(Duration::from_secs(10)), ..asked() };
+    let silent = test.lake.begin_run(&ctx, patient()).await.unwrap().run;
+    // Every question moves the clock by a second.
+    for _ in 0..15 {
+        test.lake.run(&test.ctx(), &silent).await.unwrap();
+    }
+    let next = test.lake.begin_run(&ctx, patient()).await.unwrap();
+    assert_eq!((next.standing, next.run == silent), (RunStanding::Running, false));
+    let silent = test.lake.run(&test.ctx(), &silent).await.unwrap();
+    assert_eq!(silent.standing, RunStanding::Aborted);
+    assert_eq!(silent.reason.as_deref(), Some("it was not heard of for too long"));
 }
 
 /// P3: what a run printed of which nothing came is read again, too.

@@ -19,7 +19,7 @@ use crate::{
     problem::{Exit, Problem, Result},
     progress::{Bar, Counter},
     reading::ReadingArgs,
-    sources::{self, Bytes, Source},
+    sources::{self, Bytes, Source, Sources},
     upload::{FileBytes, PipeBytes},
 };
 
@@ -111,6 +111,15 @@ fn parse_limit(text: &str) -> Result<Limit, String> {
 
 pub(crate) async fn run(app: &App, args: IngestArgs) -> Result<Exit> {
     let found = sources::expand(&args.sources, args.name.as_deref(), &app.current)?;
+    let mut found = found.without_dead_links()?;
+    if !args.reading.is_files() {
+        found = found.without_marks();
+        tell_folder_keys(app, &found, &app.current);
+    }
+    if found.marks_left_out > 0 {
+        let files = human::counted(found.marks_left_out, "file");
+        app.terminal.note(format!("{files} like `_SUCCESS` left out of {}", args.to));
+    }
     if found.links_left_out > 0 {
         let links = human::counted(found.links_left_out, "link");
         app.terminal.note(format!("{links} to folders were not followed: name those folders too"));
@@ -152,6 +161,18 @@ pub(crate) async fn run(app: &App, args: IngestArgs) -> Result<Exit> {
     session.close().await;
     print_outcome(app, &outcome)?;
     Ok(Exit::Ok)
+}
+
+/// Says that the names of folders are not read, where they look like columns.
+pub(crate) fn tell_folder_keys(app: &App, found: &Sources, current: &Path) {
+    let keys = found.folder_keys(current);
+    if keys.is_empty() {
+        return;
+    }
+    let keys: Vec<String> = keys.iter().map(|key| format!("`{key}=…`")).collect();
+    let keys = keys.join(", ");
+    app.terminal
+        .warn(format!("the folders {keys} are no columns: only what is in the files is read"));
 }
 
 /// Has it done, and shows how far it is.

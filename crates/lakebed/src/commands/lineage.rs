@@ -16,8 +16,8 @@ use crate::{
 /// Show what a version was computed from, down to the original files, or what was computed from it.
 ///
 /// What you may not know of is left out. What pipelines elsewhere told stands beside the dataset that
-/// they told it of, with who told it. With a column, only what that column is made of is shown, with
-/// how, and beside it what decided which rows there are.
+/// they told it of, with who told it. With a column, only what has to do with that column is shown, and how:
+/// what it is made of, what decides about its rows, and all that it decides about.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -59,6 +59,7 @@ pub(crate) struct LockArgs {
 }
 
 pub(crate) async fn run(app: &App, args: LockArgs) -> Result<Exit> {
+    args.register.iter().chain(&args.unregister).try_for_each(|name| check_name(name))?;
     if let Some(name) = &args.unregister {
         return unregister(app, name).await;
     }
@@ -83,6 +84,20 @@ pub(crate) async fn run(app: &App, args: LockArgs) -> Result<Exit> {
         }),
     }
     Ok(Exit::Ok)
+}
+
+/// What is no name would be another path in the lake's API. The words and the rule are the lake's, but that
+/// `.` and `..` are no names.
+fn check_name(name: &str) -> Result<()> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let is_name = (1..=63).contains(&name.len()) && name.bytes().all(is_plain);
+    let hint = "1 to 63 letters, digits, `.`, `_` and `-`";
+    let hint = match (is_name, name) {
+        (false, _) => hint.to_owned(),
+        (true, "." | "..") => format!("{hint}; not `.` or `..`"),
+        (true, _) => return Ok(()),
+    };
+    Err(Problem::refused("invalid-lock-name", "this is no name of a lock").hint(hint))
 }
 
 /// Says to the lake that what the file pins is counted on.
@@ -335,6 +350,18 @@ mod tests {
     use lakebed_core::ObjectId;
 
     use super::*;
+
+    #[test]
+    fn what_is_no_name_of_a_lock_is_refused() {
+        let (longest, longer) = ("x".repeat(63), "x".repeat(64));
+        for good in ["train", "a.b_c-1", "...", longest.as_str()] {
+            check_name(good).expect(good);
+        }
+        for bad in ["", ".", "..", "a b", "a/b", "a\nb", "\t", "ä", longer.as_str()] {
+            let problem = check_name(bad).expect_err(bad);
+            assert_eq!(problem.message, "this is no name of a lock");
+        }
+    }
 
     fn input(reference: &str, version: u64) -> LockedInput {
         LockedInput {

@@ -150,9 +150,9 @@ fn describe(event: &EventEntry, files: &BTreeSet<DatasetName>) -> (String, Style
             let more = if event.is_set("and_made_with_it") { " and all made with it" } else { "" };
             format!("token {}{more} was revoked", text("token"))
         }
-        "lineage_received" => match &event.details["job"]["name"] {
-            Value::String(job) => format!("lineage of `{job}` was told"),
-            _ => "lineage of a dataset was told".to_owned(),
+        "lineage_received" => match event.details.get("job").and_then(|job| job["name"].as_str()) {
+            Some(job) => format!("lineage of `{job}` was told"),
+            None => "lineage of a dataset was told".to_owned(),
         },
         "ingest_refused" => {
             let message = event.text("message").unwrap_or_else(|| text("code"));

@@ -21,17 +21,26 @@ pub(crate) struct LsArgs {
 pub(crate) async fn run(app: &App, args: LsArgs) -> Result<Exit> {
     let session = Session::open(app).await?;
     let list = session.client.datasets(args.namespace.as_deref()).await?;
+    // Whoever runs this where the lake is owns it, and sees all; of others nobody here knows what they see.
+    let sees_all = session.is_local() && app.principal.is_none();
     session.close().await;
     if app.terminal.json {
         app.terminal.print_json(&list)?;
         return Ok(Exit::Ok);
     }
     if list.datasets.is_empty() {
-        app.terminal.note(match &args.namespace {
-            Some(namespace) => format!("namespace `{namespace}` has no datasets"),
-            None => "the lake has no datasets yet".to_owned(),
+        app.terminal.note(match (&args.namespace, sees_all) {
+            (Some(namespace), true) => format!("namespace `{namespace}` has no datasets"),
+            (Some(namespace), false) => {
+                format!("there are no datasets in namespace `{namespace}` that you may see")
+            }
+            (None, true) => "the lake has no datasets yet".to_owned(),
+            (None, false) => "there are no datasets that you may see".to_owned(),
         });
-        app.terminal.hint("add one with `lakebed ingest <file> --to <namespace>.<name>`");
+        app.terminal.hint(match sees_all {
+            true => "add one with `lakebed ingest <file> --to <namespace>.<name>`",
+            false => "`lakebed whoami` says who you are to the lake",
+        });
         return Ok(Exit::Ok);
     }
     let mut table = Table::new(["dataset", "kind", ">newest", ">rows", ">size", "committed (UTC)"]);

@@ -160,7 +160,7 @@ async fn export(
 ) -> Result<()> {
     if files.is_empty() {
         app.terminal.note("no row is quarantined: nothing was written");
-        return Ok(());
+        return tell_exported(app, None, 0);
     }
     let mut draft = Draft::beside(path)?;
     let failed = |error: std::io::Error| Problem::io("write", path, &error);
@@ -181,7 +181,16 @@ async fn export(
     };
     draft.publish()?;
     app.terminal.note(format!("{} in {}", human::counted(rows, "row"), path.display()));
-    Ok(())
+    tell_exported(app, Some(path), rows)
+}
+
+/// For programs; people were told.
+fn tell_exported(app: &App, path: Option<&Path>, rows: u64) -> Result<()> {
+    if !app.terminal.json {
+        return Ok(());
+    }
+    let path = path.map(|path| path.display().to_string());
+    app.terminal.print_json(&serde_json::json!({ "exported": path, "rows": rows }))
 }
 
 /// The header of the sources that have quarantined rows, if all of them have the same.

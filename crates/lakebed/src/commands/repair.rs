@@ -42,7 +42,7 @@ pub(crate) struct RepairArgs {
 }
 
 pub(crate) async fn run(app: &App, args: RepairArgs) -> Result<Exit> {
-    let found = sources::expand(&args.files, None, &app.current)?;
+    let found = sources::expand(&args.files, None, &app.current)?.without_dead_links()?;
     let session = Session::open(app).await?;
     let refs = vec![args.reference.to_string()];
     let request = ResolveRequest { refs, files: true, ..ResolveRequest::default() };

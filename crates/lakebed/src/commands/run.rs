@@ -27,12 +27,14 @@ use serde::Serialize;
 
 use super::{
     fetch,
-    ingest::{hand_over, own_key, print_outcome},
+    ingest::{hand_over, own_key, print_outcome, tell_folder_keys},
 };
 pub(crate) use offline::commit as commit_kept;
 
 use crate::{
     app::App,
+    atomic,
+    config::Target,
     connect::Session,
     fetch::{Fetched, note},
     lockfile::{self, LockFile},
@@ -48,6 +50,8 @@ use crate::{
     sources::{self, Source, Sources},
 };
 
+/// The file that says where the inputs are.
+const INDEX: &str = "inputs.json";
 /// How long a run may be silent, and how often it is heard of.
 const PATIENCE: u32 = 3600;
 const BEAT: Duration = Duration::from_secs(60);
@@ -71,6 +75,9 @@ const FAILED_PATIENCE: Duration = Duration::from_secs(5);
 /// With `--offline` no lake is asked: the inputs are those that `lakebed fetch` brought into the folder
 /// `--into`, verified by the digests that the lake told then. What the program writes stays in the folder
 /// `--outputs`, with a record of all this, until `lakebed runs commit` makes versions of it.
+///
+/// The folder `--into` may be one that can only be read, once all inputs are in it: then $LAKEBED_INPUTS is
+/// another, with `inputs.json` and links to what is in that one.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -85,6 +92,7 @@ Examples:
 The program sees:
   LAKEBED_INPUTS    the folder with its inputs, and inputs.json
   LAKEBED_OUTPUTS   the folder in which relative --out paths are looked for
+  LAKEBED_LAKE      the lake that the run is on; with --offline, what it is where you are
   LAKEBED_RUN       the id of the run; not with --offline
   LAKEBED_PARAM_K   the value of --param k=…")]
 pub(crate) struct RunArgs {
@@ -112,7 +120,8 @@ pub(crate) struct RunArgs {
     /// Where the program writes; a folder that is gone afterwards when unsaid
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     outputs: Option<PathBuf>,
-    /// A key that makes repeating this very command harmless
+    /// A key that makes repeating this very command harmless: what failed is run again, what was committed
+    /// is there
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
     /// The program and its arguments
@@ -185,10 +194,15 @@ struct Written<'a> {
 impl Output<'_> {
     /// Says what of it is not kept.
     fn tell_left_out(&self, app: &App, found: &Sources) {
-        let left_out = [(found.hidden_left_out, "hidden file"), (found.links_left_out, "link")];
-        for (count, what) in left_out.into_iter().filter(|(count, _)| *count > 0) {
+        let links = found.links_left_out + found.dead_links.len() as u64;
+        let left_out = [
+            (found.hidden_left_out, "hidden file", ""),
+            (links, "link", ""),
+            (found.marks_left_out, "file", " like `_SUCCESS`"),
+        ];
+        for (count, what, like) in left_out.into_iter().filter(|(count, ..)| *count > 0) {
             let (count, path) = (human::counted(count, what), self.path.display());
-            app.terminal.warn(format!("{count} in `{path}` left out of {}", self.dataset));
+            app.terminal.warn(format!("{count}{like} in `{path}` left out of {}", self.dataset));
         }
     }
 }
@@ -308,6 +322,7 @@ pub(crate) async fn run(app: &App, args: RunArgs) -> Result<Exit> {
     for folder in args.into.iter().chain(&args.outputs) {
         fetch::check_outside(app, folder)?;
     }
+    check_apart(app, &args)?;
     let folders = Folders::make(app, &args)?;
     folders.check_absent(app, &outputs)?;
     let stop = signals::received_or_hung_up();
@@ -393,15 +408,16 @@ async fn whole(
     let key = own_key(args.idempotency_key.as_deref())?;
     let begin = begin(app, args, session, lock, outputs, &key);
     let (request, begun) = unless_stopped(stop.as_mut(), begin).await?;
-    if begun.state != lakebed_api::RunState::Running {
+    if begun.state == lakebed_api::RunState::Committed {
         return again(session, &begun).await.map_err(Nothing::Problem);
     }
     let mut did = None;
     let work = async {
         let prepare = bring(app, args, session, lock, folders);
-        unless_stopped(stop.as_mut(), prepare).await?;
+        let inputs = unless_stopped(stop.as_mut(), prepare).await?;
         let (run, lost) = (Some(&begun.run[..]), heartbeats(&session.client, &begun.run));
-        let (ran, ended_well) = start(app, args, folders, run, lost, stop.as_mut()).await?;
+        let shown = (inputs.as_path(), folders.outputs.as_path());
+        let (ran, ended_well) = start(app, args, shown, run, lost, stop.as_mut()).await?;
         did = Some(ran.clone());
         ended_well?;
         let made = folders.find(app, outputs)?;
@@ -518,14 +534,10 @@ async fn request(
     })
 }
 
-/// A key that was used before: what came of it, if it was committed.
+/// What came of a run that was committed.
 async fn again(session: &Session, run: &lakebed_api::Run) -> Result<RunCommitAnswer> {
-    if run.state == lakebed_api::RunState::Committed {
-        let request = RunCommitRequest::default();
-        return Ok(session.client.commit_run(&run.run, &request, |_| {}).await?);
-    }
-    let message = format!("the run that was begun with this key, `{}`, left nothing", run.run);
-    Err(Problem::conflict(message).hint("give another key to run it once more"))
+    let request = RunCommitRequest::default();
+    Ok(session.client.commit_run(&run.run, &request, |_| {}).await?)
 }
 
 /// One reference, and where it is.
@@ -538,14 +550,14 @@ struct Index {
     files: Vec<PathBuf>,
 }
 
-/// Fetches the inputs, verified, and writes down where they are.
+/// Fetches the inputs, verified, and writes down where they are; gives the folder to show to the program.
 async fn bring(
     app: &App,
     args: &RunArgs,
     session: &Session,
     lock: Option<&Lock>,
     folders: &Folders,
-) -> Result<()> {
+) -> Result<PathBuf> {
     let inputs = lock.map(Lock::inputs).unwrap_or_default();
     let fetched = match inputs {
         [] => Vec::new(),
@@ -554,14 +566,14 @@ async fn bring(
     write_index(app, args, inputs, fetched, folders)
 }
 
-/// Writes down where the inputs are.
+/// Writes down where the inputs are; gives the folder to show to the program.
 fn write_index(
     app: &App,
     args: &RunArgs,
     inputs: &[LockedInput],
     fetched: Vec<Fetched>,
     folders: &Folders,
-) -> Result<()> {
+) -> Result<PathBuf> {
     let place = |(input, fetched): (&'_ LockedInput, Fetched)| Index {
         reference: input.reference.clone(),
         version: input.version,
@@ -574,28 +586,43 @@ fn write_index(
         app.terminal.note(format!("the inputs are in {}", folders.inputs.display()));
     }
     let text = serde_json::json!({ "format": 1, "inputs": index });
-    let (path, text) = (folders.inputs.join("inputs.json"), format!("{text:#}\n"));
+    let (path, text) = (folders.inputs.join(INDEX), format!("{text:#}\n"));
     // Whoever may not write there need not, where it says so already.
-    match std::fs::read(&path) {
-        Ok(there) if there == text.as_bytes() => Ok(()),
-        _ => crate::atomic::replace(&path, text.as_bytes()),
+    if std::fs::read(&path).is_ok_and(|there| there == text.as_bytes()) {
+        return Ok(folders.inputs.clone());
+    }
+    match atomic::replace(&path, text.as_bytes()) {
+        Ok(()) => Ok(folders.inputs.clone()),
+        Err(problem) if problem.code == "denied" => folders.link_inputs(&text),
+        Err(problem) => Err(problem),
     }
 }
 
-/// Runs the program, until the run is `lost`: what it did, and whether it ended well.
+/// Where the lake is, for the program.
+fn lake_of(app: &App) -> Result<OsString> {
+    Ok(match app.settings.lake()? {
+        Target::Folder(path) => app.current.join(path).into(),
+        url => url.to_string().into(),
+    })
+}
+
+/// Runs the program between two folders, until the run is `lost`: what it did, and whether it ended well.
 async fn start(
     app: &App,
     args: &RunArgs,
-    folders: &Folders,
+    (inputs, outputs): (&Path, &Path),
     run: Option<&str>,
     lost: impl Future<Output = Problem>,
     stop: Stop<'_>,
 ) -> Result<(Ran, Result<(), Nothing>)> {
     let mut variables: Vec<(String, OsString)> = vec![
-        ("LAKEBED_INPUTS".to_owned(), folders.inputs.clone().into()),
-        ("LAKEBED_OUTPUTS".to_owned(), folders.outputs.clone().into()),
+        ("LAKEBED_INPUTS".to_owned(), inputs.into()),
+        ("LAKEBED_OUTPUTS".to_owned(), outputs.into()),
     ];
-    variables.extend(run.map(|run| (child::RUN.to_owned(), run.into())));
+    if let Some(run) = run {
+        variables.push((child::RUN.to_owned(), run.into()));
+        variables.push(("LAKEBED_LAKE".to_owned(), lake_of(app)?));
+    }
     variables
         .extend(args.params.iter().map(|param| (param.variable(), param.value.clone().into())));
     let started_at = now();
@@ -649,8 +676,10 @@ async fn commit(
 ) -> Result<RunCommitAnswer> {
     let mut bar = Bar::new(&app.terminal);
     let mut made = Vec::with_capacity(written.len());
+    let given_as_files: Vec<&DatasetName> =
+        written.iter().filter(|written| written.as_files).map(|written| written.dataset).collect();
     for Written { dataset, as_files, sources } in written {
-        let is_table = !as_files && sources.iter().all(|source| is_table_name(&source.name));
+        let is_table = !as_files && are_tables(&sources);
         let format = (!is_table).then_some(FormatName::Files);
         made.push(NewRunOutput {
             dataset: dataset.to_string(),
@@ -667,21 +696,49 @@ async fn commit(
     };
     let committed = session.client.commit_run(run, &request, |progress| bar.show(&progress)).await;
     drop(bar);
-    committed.map_err(|error| without_options(error.into()))
+    committed.map_err(|error| without_options(error.into(), &given_as_files))
 }
 
 /// How to read a file is said to `lakebed ingest`; to a run, by the file.
-fn without_options(mut problem: Problem) -> Problem {
-    problem.hint = problem.hint.take().map(|hint| match hint.contains("--as files") {
-        true => hint.replace("--as files", "--out-files"),
-        false if hint.contains("`--") => {
-            "let the program write what is read without options: Parquet, or CSV in UTF-8 with \
-             empty cells for missing values"
-                .to_owned()
-        }
-        false => hint,
-    });
+fn without_options(mut problem: Problem, given_as_files: &[&DatasetName]) -> Problem {
+    let is_of = |dataset: &&DatasetName| problem.message.contains(&format!("`{dataset}`"));
+    let is_given_as_files = given_as_files.iter().any(is_of);
+    problem.hint = problem.hint.take().map(|hint| hint_of_run(hint, is_given_as_files));
     problem
+}
+
+/// What a hint to whoever ingests says to whoever runs a program.
+fn hint_of_run(hint: String, is_given_as_files: bool) -> String {
+    const READABLE: &str = "let the program write what is read without options: Parquet, or CSV \
+                            in UTF-8 with empty cells for missing values";
+    if hint.starts_with("leave out `--as files`") {
+        let what = match is_given_as_files {
+            true => "give it with `--out` instead of `--out-files`",
+            false => "let the program write a table, called so (`.csv`, `.parquet` …)",
+        };
+        return format!("{what}, or name another dataset");
+    }
+    if hint.starts_with("add `--as files`") {
+        return "give it with `--out-files`, or name another dataset".to_owned();
+    }
+    // A change of the columns is declared by whoever wants it, once.
+    if let Some(change) = hint.split('`').find(|word| word.starts_with("--evolve")) {
+        return format!(
+            "let the program write the dataset's columns, change them once with \
+             `lakebed ingest FILE --to DATASET {change}`, or name another dataset"
+        );
+    }
+    if hint.contains("--as files") {
+        return hint.replace("--as files", "--out-files");
+    }
+    if hint.contains("`--max-quarantined`") {
+        return format!("{READABLE}; a contract of the dataset may allow more such rows");
+    }
+    let is_of_the_lake = ["`--catalog", "`--lake"].iter().any(|option| hint.contains(option));
+    match hint.contains("`--") && !is_of_the_lake {
+        true => READABLE.to_owned(),
+        false => hint,
+    }
 }
 
 async fn send_log(client: &Client, log: Bytes) -> Result<Option<IngestSource>> {
@@ -756,6 +813,23 @@ impl Folders {
         Ok(Self { inputs, outputs, scratch, _held: held })
     }
 
+    /// A folder with the index and links to what is in that of the inputs, which cannot be written to.
+    fn link_inputs(&self, index: &str) -> Result<PathBuf> {
+        let links = self.scratch.path().join("inputs");
+        std::fs::create_dir_all(&links).map_err(|error| Problem::io("make", &links, &error))?;
+        let failed = |error: &std::io::Error| Problem::io("read folder", &self.inputs, error);
+        for entry in std::fs::read_dir(&self.inputs).map_err(|error| failed(&error))? {
+            let entry = entry.map_err(|error| failed(&error))?;
+            let link = links.join(entry.file_name());
+            if entry.file_name() != INDEX {
+                std::os::unix::fs::symlink(entry.path(), &link)
+                    .map_err(|error| Problem::io("make", &link, &error))?;
+            }
+        }
+        atomic::replace(&links.join(INDEX), index.as_bytes())?;
+        Ok(links)
+    }
+
     /// Keeps what the program wrote, and nothing else.
     fn keep(self) -> Result<PathBuf> {
         if self.outputs.starts_with(self.scratch.path()) {
@@ -795,7 +869,13 @@ impl Folders {
             let Output { dataset, as_files, .. } = *output;
             match self.expand(output) {
                 Ok(expanded) => {
+                    let table = expanded.clone().without_marks();
+                    let is_table = !as_files && are_tables(&table.sources);
+                    let expanded = if is_table { table } else { expanded };
                     output.tell_left_out(app, &expanded);
+                    if is_table {
+                        tell_folder_keys(app, &expanded, &self.outputs);
+                    }
                     found.push(Written { dataset, as_files, sources: expanded.sources });
                 }
                 Err(problem) => missing.push((output, problem)),
@@ -809,8 +889,12 @@ impl Folders {
             "the program did not write all outputs: nothing was committed",
         );
         for (output, why) in missing {
+            let path = output.path.display();
             let why = match why.exit {
-                Exit::NotFound => format!("there is no `{}`", output.path.display()),
+                Exit::NotFound if self.outputs.join(output.path).is_symlink() => {
+                    format!("`{path}` is a link to nothing")
+                }
+                Exit::NotFound => format!("there is no `{path}`"),
                 _ => why.message.clone(),
             };
             problem = problem.detail(format!("{}: {why}", output.dataset));
@@ -856,6 +940,33 @@ fn outputs(args: &RunArgs) -> Result<Vec<Output<'_>>> {
     Ok(all)
 }
 
+/// What the program writes is no input, nor an input what it writes.
+fn check_apart(app: &App, args: &RunArgs) -> Result<()> {
+    let (Some(into), Some(outputs)) = (&args.into, &args.outputs) else { return Ok(()) };
+    let inputs = resolved(&app.current.join(into));
+    let made = resolved(&app.current.join(outputs));
+    if !inputs.starts_with(&made) && !made.starts_with(&inputs) {
+        return Ok(());
+    }
+    let (into, outputs) = (into.display(), outputs.display());
+    let message = match inputs == made {
+        true => format!("`--into {into}` and `--outputs {outputs}` are the same folder"),
+        false => format!("of `--into {into}` and `--outputs {outputs}` one is in the other"),
+    };
+    Err(Problem::usage(message).hint("name two folders beside each other"))
+}
+
+/// Without links, as far as it is there.
+fn resolved(path: &Path) -> PathBuf {
+    let existing = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    match existing {
+        Some((above, real)) => {
+            real.components().chain(path.strip_prefix(above).unwrap_or(path).components()).collect()
+        }
+        None => path.to_owned(),
+    }
+}
+
 fn check_params(params: &[Param]) -> Result<()> {
     for (index, param) in params.iter().enumerate() {
         if params[..index].iter().any(|other| other.variable() == param.variable()) {
@@ -864,6 +975,10 @@ fn check_params(params: &[Param]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn are_tables(sources: &[Source]) -> bool {
+    sources.iter().all(|source| is_table_name(&source.name))
 }
 
 /// Whether a file is a table by its name.
@@ -880,7 +995,14 @@ fn now() -> Timestamp {
     lakebed_service::SystemClock.now()
 }
 
+/// Nobody is to run the program again because of a full disk behind our stdout.
 fn print(app: &App, answer: &RunCommitAnswer) -> Result<()> {
+    print_answer(app, answer).map_err(|problem| {
+        problem.detail(format!("all outputs were committed, as run {}", answer.run.run))
+    })
+}
+
+fn print_answer(app: &App, answer: &RunCommitAnswer) -> Result<()> {
     if app.terminal.json {
         return app.terminal.print_json(answer);
     }
@@ -902,6 +1024,24 @@ mod tests {
         }
         for file in ["model.pkl", "a.csv.bak", "csv", "plot.png", "model.gz", ""] {
             assert!(!is_table_name(file), "{file}");
+        }
+    }
+
+    #[test]
+    fn hints_are_for_whoever_runs_a_program() {
+        let told = |hint: &str| hint_of_run(hint.to_owned(), false);
+        let retype = "unless it is declared: `--evolve 'retype COLUMN=TYPE'`; or ingest the file";
+        let retype = told(retype);
+        assert!(retype.contains("ingest FILE --to DATASET --evolve 'retype COLUMN=TYPE'`"));
+        assert!(!told("leave out `--as files`, or name another dataset").contains("--out-files"));
+        let given = hint_of_run("leave out `--as files`, or …".to_owned(), true);
+        assert!(given.contains("`--out` instead of `--out-files`"));
+        assert_eq!(told("keep it with `--as files`"), "keep it with `--out-files`");
+        let most = told("check types with `--plan`, or allow more with `--max-quarantined`");
+        assert!(most.contains("Parquet") && most.contains("contract"), "{most}");
+        assert!(told("as in `--sheet 'Data'`").starts_with("let the program write"));
+        for kept in ["correct the data where it is made", "name it with `--catalog`"] {
+            assert_eq!(told(kept), kept);
         }
     }
 

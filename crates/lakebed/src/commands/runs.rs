@@ -15,6 +15,8 @@ use crate::{
 
 /// How long an id is.
 const WHOLE: usize = 32;
+/// How much of a reason is listed.
+const MOST_REASON: usize = 80;
 /// How many runs are looked through for one that begins so.
 const MOST: u32 = 1000;
 
@@ -171,7 +173,8 @@ fn what(run: &Run) -> String {
         return format!("the program ended with {code}");
     }
     if let Some(reason) = &run.reason {
-        return reason.clone();
+        let short: String = reason.chars().take(MOST_REASON).collect();
+        return if short.len() < reason.len() { format!("{short}…") } else { short };
     }
     let outputs = run.outputs.iter().map(|made| format!("{}@v{}", made.dataset, made.version));
     outputs.collect::<Vec<_>>().join(", ")

@@ -36,7 +36,7 @@ use crate::{
 Examples:
   lakebed sql 'SELECT origin, avg(temp) FROM nyc.weather GROUP BY origin'
   lakebed sql 'SELECT count(*) FROM nyc.\"weather@v1\"'
-  lakebed sql 'SELECT * FROM nyc.planes WHERE year > $1 AND engine = $2' --param 2000 --param Turbo-fan
+  lakebed sql 'SELECT * FROM nyc.planes WHERE year > $1 AND seats > $2' --param 2000 --param 300
   lakebed sql 'SELECT * FROM nyc.planes WHERE year > $since' --param since=2000
   lakebed sql -f report.sql -o report.parquet
   echo 'SHOW TABLES' | lakebed sql - --format csv

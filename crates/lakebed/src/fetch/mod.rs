@@ -10,6 +10,7 @@ pub(crate) mod transfer;
 
 use std::{
     collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -69,11 +70,21 @@ pub(crate) async fn fetch(
 }
 
 /// Finds what was brought below `into` before: every file is there, is what it was, and no other is beside
-/// it. Blocking.
+/// it. Nothing is written, so that whoever may only read there can. Blocking.
 ///
 /// # Errors
 /// Exit code 3 when a file is missing, 5 when one is there that was not fetched, 6 when one is another by now.
 pub(crate) fn find(into: &Path, folders: &[Folder]) -> Result<Vec<Fetched>> {
+    let gone = |path: &Path| {
+        let message = format!("there is no `{}`, which was fetched", path.display());
+        Problem::not_found(message).hint("fetch it again while the lake can be reached")
+    };
+    for folder in folders {
+        let path = path_of(into, folder);
+        if path.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            return Err(gone(&path));
+        }
+    }
     let nobody: OnBytes = Arc::new(|_| {});
     let survey = survey(into, folders, &nobody)?;
     let replaced = survey.replaced.iter().map(Stray::path);
@@ -89,11 +100,7 @@ pub(crate) fn find(into: &Path, folders: &[Folder]) -> Result<Vec<Fetched>> {
         return Err(Problem::conflict(message).hint("fetch again while the lake can be reached"));
     }
     if let Some(missing) = survey.missing.first() {
-        let target = missing.folder.join(missing.below());
-        let message = format!("there is no `{}`, which was fetched", target.display());
-        return Err(
-            Problem::not_found(message).hint("fetch it again while the lake can be reached")
-        );
+        return Err(gone(&missing.folder.join(missing.below())));
     }
     Ok(folders.iter().zip(survey.kept).map(|(folder, kept)| fetched(into, folder, kept)).collect())
 }
@@ -102,11 +109,15 @@ fn fetched(into: &Path, folder: &Folder, kept_count: u64) -> Fetched {
     Fetched {
         reference: folder.reference.clone(),
         version: folder.version,
-        folder: folder.parts.iter().fold(into.to_owned(), |path, part| path.join(part)),
+        folder: path_of(into, folder),
         files: folder.files.iter().map(|wanted| wanted.parts.join("/")).collect(),
         size_bytes: folder.files.iter().map(|wanted| wanted.link.size_bytes).sum(),
         kept_count,
     }
+}
+
+fn path_of(into: &Path, folder: &Folder) -> PathBuf {
+    folder.parts.iter().fold(into.to_owned(), |path, part| path.join(part))
 }
 
 /// What is there and what has to be brought.
@@ -217,6 +228,7 @@ impl Survey<'_> {
         if self.missing.is_empty() && goes.is_empty() {
             return Ok(());
         }
+        self.destination.make_scratch()?;
         note::begin(into, lake, folders)?;
         for stray in goes {
             place::remove(&stray.folder, &stray.below)?;
@@ -364,6 +376,25 @@ mod tests {
         let last = origin.table(&["four"]);
         get(&origin, into.path(), &last, Existing::Replace).await.expect("replaced");
         assert_eq!(texts(into.path()), [("part-00000.parquet".to_owned(), "four".to_owned())]);
+    }
+
+    /// Whoever may only read a folder uses what is in it.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_found_is_only_read() {
+        let into = tempfile::tempdir().expect("a temporary folder");
+        let mut origin = Memory::default();
+        let folders = origin.table(&["one", "two"]);
+        get(&origin, into.path(), &folders, Existing::Keep).await.expect("fetched");
+        let changed = || fs::metadata(into.path()).expect("a folder").modified().expect("known");
+        let before = changed();
+        find(into.path(), &folders).expect("all is there");
+        get(&origin, into.path(), &folders, Existing::Keep).await.expect("kept");
+        assert_eq!(changed(), before);
+        fs::remove_dir_all(into.path().join("ns")).expect("writable");
+        let before = changed();
+        let gone = find(into.path(), &folders).expect_err("it is gone");
+        assert!(gone.message.ends_with("ns/table`, which was fetched"), "{}", gone.message);
+        assert_eq!(changed(), before);
     }
 
     /// A reader of `*.parquet` must not see parts of two versions.

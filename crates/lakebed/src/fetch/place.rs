@@ -44,7 +44,7 @@ pub(crate) fn hold(folder: &Path) -> Result<Option<File>> {
 }
 
 impl Destination {
-    /// Creates the folder if need be and holds it.
+    /// Creates the folder if need be and holds it. Where it is there, nothing is written.
     ///
     /// # Errors
     /// Exit code 5 while another fetch holds it.
@@ -54,12 +54,15 @@ impl Destination {
             let message = format!("another fetch into `{}` is at work", root.display());
             Problem::conflict(message).hint("wait until it is done, then run this again")
         })?;
-        let scratch = root.join(SCRATCH);
-        make_folder(&scratch)?;
-        Ok(Self { root: root.to_owned(), scratch, _held: held })
+        Ok(Self { root: root.to_owned(), scratch: root.join(SCRATCH), _held: held })
     }
 
-    /// Where the unfinished file of `object` is.
+    /// Creates the place for unfinished files.
+    pub(crate) fn make_scratch(&self) -> Result<()> {
+        make_folder(&self.scratch)
+    }
+
+    /// Where the unfinished file of `object` is, once there is a place for them.
     pub(crate) fn unfinished(&self, object: ObjectId) -> PathBuf {
         self.scratch.join(format!("{object}.part"))
     }

@@ -171,7 +171,7 @@ pub(crate) fn hold(folder: &Path) -> Result<File> {
 
 impl Kept {
     /// Replaces the record in `folder`. Blocking.
-    pub(crate) fn write(&self, folder: &Path) -> Result<()> {
+    fn write(&self, folder: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self)
             .map_err(|error| Problem::internal(error.to_string()))?;
         atomic::replace(&folder.join(FILE), format!("{text}\n").as_bytes())

@@ -16,7 +16,7 @@ use super::list::Request;
 /// Hints that are the same whatever was asked: they stand in no expectation.
 const USUAL_HINTS: [&str; 6] = [
     "use SELECT, WITH, VALUES, EXPLAIN, DESCRIBE or SHOW TABLES",
-    "ask for less, or raise the limit",
+    "ask for less: fewer rows, columns or steps",
     "`lakebed ls` lists the datasets",
     "`lakebed access explain` says what you may do; grants come from who may admin the lake",
     "`lakebed resolve --files REF` lists the objects of a version",

@@ -36,10 +36,11 @@ pub(super) async fn run(
     let noted = fetch::note::find(&folders.inputs, lock, &args.lock)?;
     let wanted = noted.iter().map(Noted::folder).collect::<Result<Vec<_>>>()?;
     let fetched = tokio::task::block_in_place(|| fetch::find(&folders.inputs, &wanted))?;
-    write_index(app, args, lock.inputs(), fetched, folders)?;
+    let inputs = write_index(app, args, lock.inputs(), fetched, folders)?;
     let key = own_key(args.idempotency_key.as_deref())?;
     let request = request(app, args, Some(lock), outputs).await?;
-    let (ran, ended_well) = start(app, args, folders, None, pending(), stop).await?;
+    let shown = (inputs.as_path(), folders.outputs.as_path());
+    let (ran, ended_well) = start(app, args, shown, None, pending(), stop).await?;
     ended_well?;
     let ended = ended(args, Some(lock), folders, (key, request), &ran)?;
     keep(app, folders, outputs, ended, &ran)?;
@@ -67,11 +68,14 @@ pub(super) fn keep(
 
 pub(super) fn print(app: &App, folder: &Path) -> Result<()> {
     let shown = folder.strip_prefix(&app.current).unwrap_or(folder).display().to_string();
+    let is_kept =
+        |problem: Problem| problem.detail(format!("what the program wrote is kept in {shown}"));
     if app.terminal.json {
-        return app.terminal.print_json(&serde_json::json!({ "kept": shown }));
+        let kept = serde_json::json!({ "kept": shown });
+        return app.terminal.print_json(&kept).map_err(is_kept);
     }
     let bold = style::BOLD;
-    app.terminal.print(format!("{bold}kept{bold:#} {shown}\n"))?;
+    app.terminal.print(format!("{bold}kept{bold:#} {shown}\n")).map_err(is_kept)?;
     app.terminal.hint(format!("`lakebed runs commit {shown}` makes versions of it"));
     Ok(())
 }
@@ -105,10 +109,10 @@ async fn commit_kept(
     app: &App,
     session: &Session,
     folder: &Path,
-    mut kept: Kept,
+    kept: Kept,
     log: Vec<u8>,
 ) -> Result<RunCommitAnswer> {
-    let run = begin(session, folder, &mut kept).await?;
+    let run = begin(session, &kept).await?;
     if run.state == RunState::Committed {
         return again(session, &run).await;
     }
@@ -125,7 +129,7 @@ async fn commit_kept(
     done
 }
 
-async fn begin(session: &Session, folder: &Path, kept: &mut Kept) -> Result<lakebed_api::Run> {
+async fn begin(session: &Session, kept: &Kept) -> Result<lakebed_api::Run> {
     let lake = session.client.lake().await?.lake;
     if let Some(other) = kept.lake.filter(|kept| *kept != lake) {
         let message = "what is kept here was made of versions of another lake";
@@ -134,16 +138,7 @@ async fn begin(session: &Session, folder: &Path, kept: &mut Kept) -> Result<lake
             .detail(format!("this: lake {lake}"))
             .hint("point `--lake` at the lake that it was fetched from"));
     }
-    let run = session.client.begin_run(&kept.request, &kept.key).await?;
-    match run.state {
-        RunState::Running | RunState::Committed => Ok(run),
-        // That try left nothing; this is another, and the one that is known from now on.
-        RunState::Aborted | RunState::Abandoned => {
-            kept.key = own_key(None)?;
-            tokio::task::block_in_place(|| kept.write(folder))?;
-            Ok(session.client.begin_run(&kept.request, &kept.key).await?)
-        }
-    }
+    Ok(session.client.begin_run(&kept.request, &kept.key).await?)
 }
 
 /// The bytes that the program read are those of the versions, by the lake's own word.
