@@ -21,6 +21,8 @@ use crate::ClientError;
 const FIRST_PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
+/// Who waits for longer is told why.
+const WORTH_TELLING: Duration = Duration::from_secs(3);
 /// No server makes us wait longer.
 const MOST_ASKED: Duration = Duration::from_secs(60);
 
@@ -68,17 +70,20 @@ pub(crate) struct Tries {
     patience: Patience,
     count: u32,
     since: Option<Instant>,
+    /// Whether it was said that this takes long.
+    is_told: bool,
 }
 
 impl Tries {
     pub(crate) const fn new(patience: Patience) -> Self {
-        Self { patience, count: 0, since: None }
+        Self { patience, count: 0, since: None, is_told: false }
     }
 
     /// Something went on: patience starts anew.
     pub(crate) const fn reset(&mut self) {
         self.count = 0;
         self.since = None;
+        self.is_told = false;
     }
 
     /// Whether to try again; waits first if so, at least for as long as the server asked.
@@ -96,6 +101,11 @@ impl Tries {
         let until = (now + pause).max(quiet.unwrap_or(now));
         if until.duration_since(since) > self.patience.total {
             return false;
+        }
+        if !self.is_told && now.duration_since(since) >= WORTH_TELLING {
+            self.is_told = true;
+            let left = self.patience.total.saturating_sub(now.duration_since(since)).as_secs();
+            tracing::warn!("the lake does not answer; trying for {left} more seconds");
         }
         self.count += 1;
         tokio::time::sleep_until(until).await;

@@ -28,7 +28,8 @@ mod rights;
 pub use about::{Tagged, expects, is_about};
 pub use authorize::{Denied, Granted, Verdict, authorize};
 pub use declared::{
-    CatalogFile, DeclaredFlaw, ReadCatalog, check_declared, find_policy, read_catalog,
+    CatalogFile, DeclaredFlaw, ProductPart, ReadCatalog, check_declared, find_policy, find_product,
+    read_catalog,
 };
 pub use explain::{
     ActionExplained, Explanation, GrantExplained, PolicyExplained, WhyNot, WhySpared, explain,

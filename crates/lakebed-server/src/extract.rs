@@ -40,7 +40,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
         if media_type(&parts.headers).as_deref() != Some(media::JSON) {
             return Err(unsupported(media::JSON));
         }
-        parse_json(&read_body(body).await?).map(Self)
+        let body = read_body(body).await?;
+        // A list would be read as the fields in their order.
+        if body.trim_ascii_start().first() == Some(&b'[') {
+            return Err(Failure::invalid("invalid-json", "the body is a list: expected an object"));
+        }
+        parse_json(&body).map(Self)
     }
 }
 

@@ -234,9 +234,12 @@ impl Lake {
         let is_about_columns = changed != Changed::All;
         let mut found: BTreeMap<DatasetName, ImpactProduct> = BTreeMap::new();
         let mut known: BTreeMap<DatasetName, Changed> = BTreeMap::new();
+        let mut analysed = BTreeMap::new();
         let mut next = VecDeque::from([(dataset.clone(), changed, 0)]);
         while let Some((input, changed, steps)) = next.pop_front() {
-            for (name, consumer) in self.consumers(sees, declarations, &built_from, &input).await? {
+            let consumers =
+                self.consumers(sees, declarations, &built_from, &input, &mut analysed).await?;
+            for (name, consumer) in consumers {
                 let seen = match &consumer.built {
                     Some(built) => sees.columns(built).await?,
                     None => Columns::All,
@@ -274,19 +277,27 @@ impl Lake {
         Ok(found.into_values().collect())
     }
 
-    /// What reads `input`, as far as that may be told.
+    /// What reads `input`, as far as that may be told. `analysed` are the lineages that are known already.
     async fn consumers(
         &self,
         sees: &Sees<'_>,
         Declarations { declared, knows }: Declarations<'_>,
         built_from: &[(DatasetName, DatasetName)],
         input: &DatasetName,
+        analysed: &mut BTreeMap<DatasetName, Option<Arc<Lineage>>>,
     ) -> Result<BTreeMap<DatasetName, Consumer>> {
         let mut consumers: BTreeMap<DatasetName, Consumer> = BTreeMap::new();
         for (name, product) in &declared.products {
             if knows(&sees.rights, name, product) && self.reads_dataset(product, input) {
                 // What cannot be computed shows nobody anything else: what was built of it may.
-                let lineage = self.declared_lineage(product).await?;
+                let lineage = match analysed.get(name) {
+                    Some(lineage) => lineage.clone(),
+                    None => {
+                        let lineage = self.declared_lineage(product).await?;
+                        analysed.insert(name.clone(), lineage.clone());
+                        lineage
+                    }
+                };
                 consumers.insert(
                     name.clone(),
                     Consumer {

@@ -36,7 +36,7 @@ impl Lake {
     /// The builds that are due: each with its owner and a key.
     ///
     /// A product that cannot be planned, because an input is missing, is not due; why is in the log. It is
-    /// looked at again when something happens, and at once where catalog or store did not answer.
+    /// looked at again when something happens, or an hour later, and at once where catalog or store did not answer.
     ///
     /// # Errors
     /// When the catalog cannot be read.
@@ -52,14 +52,15 @@ impl Lake {
         let has_changed = looked.seq.replace(seq) != Some(seq);
         let mut due = Vec::new();
         for (name, product) in products {
+            let has_passed = |wait: i64| {
+                let passed = |at: &Timestamp| now.as_micros() - at.as_micros();
+                looked.at.get(name).is_none_or(|at| passed(at) >= wait)
+            };
             let is_time = match product.refresh {
                 Refresh::Manual => false,
-                Refresh::OnChange => has_changed,
-                Refresh::EveryMinutes(minutes) => {
-                    let passed = |at: &Timestamp| now.as_micros() - at.as_micros();
-                    let wait = i64::from(minutes) * MINUTE_MICROS;
-                    looked.at.get(name).is_none_or(|at| passed(at) >= wait)
-                }
+                // What failed is tried again, also where nothing happens.
+                Refresh::OnChange => has_changed || has_passed(HOUR_MICROS),
+                Refresh::EveryMinutes(minutes) => has_passed(i64::from(minutes) * MINUTE_MICROS),
             };
             if !is_time {
                 continue;

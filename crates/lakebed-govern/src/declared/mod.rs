@@ -8,17 +8,17 @@ mod products;
 mod stages;
 mod yaml;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
-use lakebed_contract::{ContractFlaw, check_contract};
+use lakebed_contract::{ContractFlaw, check_contract, yaml::shown};
 use lakebed_core::{
     DatasetName, Declared, Grant, Grantee, GroupName, Ladder, PrincipalName, Product, ProductQuery,
-    Refresh, Served, StageName,
+    QueryParameter, Refresh, Served, StageName,
     policy::{Policy, PolicyName, PolicyRule, PolicyTarget},
 };
 
 use stages::check_ladder;
-pub use yaml::{CatalogFile, ReadCatalog, find_policy, read_catalog};
+pub use yaml::{CatalogFile, ReadCatalog, find_policy, find_product, read_catalog};
 
 /// The longest statement of a product, in bytes.
 const LONGEST_SQL: usize = 64 << 10;
@@ -51,10 +51,12 @@ pub enum DeclaredFlaw {
         why: &'static str,
     },
     /// A product in which something cannot be meant.
-    #[error("product `{product}`: {why}")]
+    #[error("product `{product}`: {part}{why}")]
     Product {
         /// Its name.
         product: DatasetName,
+        /// Where.
+        part: ProductPart,
         /// What.
         why: &'static str,
     },
@@ -69,6 +71,35 @@ pub enum DeclaredFlaw {
     /// A contract that no document of the standard gives.
     #[error("the contract of `{0}`: {1}")]
     Contract(DatasetName, ContractFlaw),
+}
+
+/// A part of a product.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProductPart {
+    /// Its statement.
+    Sql,
+    /// What it is for.
+    Purpose,
+    /// What its rows are ordered by.
+    OrderBy,
+    /// When it is built.
+    Refresh,
+    /// A query.
+    Query(String),
+    /// A parameter, of a query.
+    Parameter(String, String),
+}
+
+impl fmt::Display for ProductPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sql | Self::Purpose | Self::OrderBy | Self::Refresh => Ok(()),
+            Self::Query(query) => write!(f, "query `{}`: ", shown(query)),
+            Self::Parameter(query, parameter) => {
+                write!(f, "parameter `{}` of query `{}`: ", shown(parameter), shown(query))
+            }
+        }
+    }
 }
 
 impl DeclaredFlaw {
@@ -95,6 +126,20 @@ impl DeclaredFlaw {
             Self::Policy { .. } => {
                 "as in `{ name: mask-email, on: { dataset: crm.customers }, columns: [email], mask: \
                  redact, except: [group:support] }`, or `on: { tag: pii.email }` without `columns`"
+            }
+            Self::Product { part: ProductPart::OrderBy, .. } => {
+                "name every column once, as in `order_by: [day, region]`"
+            }
+            Self::Product { part: ProductPart::Refresh, .. } => {
+                "leave it out, or write `on_change` or, in whole minutes, `{ every_minutes: 30 }`; \
+                 `served: live` needs none"
+            }
+            Self::Product { part: ProductPart::Query(_), .. } => {
+                "as in `queries: { by_region: { purpose: What a region buys, sql: SELECT … } }`"
+            }
+            Self::Product { part: ProductPart::Parameter(..), .. } => {
+                "as in `parameters: { region: { type: string, required: true }, least: { type: long, \
+                 default: 0 } }`"
             }
             Self::Product { .. } => {
                 "as in `owner: alice`, `purpose: orders a day`, `sql: SELECT day, count(*) AS orders \
@@ -144,52 +189,53 @@ pub fn check_declared(declared: &Declared) -> Result<(), Vec<DeclaredFlaw>> {
 /// What is wrong with a product, whatever its statement says.
 fn check_product(dataset: &DatasetName, product: &Product) -> Result<(), DeclaredFlaw> {
     let columns: BTreeSet<&String> = product.order_by.iter().collect();
-    let why = if product.sql.trim().is_empty() {
-        "it has no `sql`"
+    let (part, why) = if product.sql.trim().is_empty() {
+        (ProductPart::Sql, "it has no `sql`")
     } else if product.sql.len() > LONGEST_SQL {
-        "its `sql` is longer than 64 KiB"
+        (ProductPart::Sql, "its `sql` is longer than 64 KiB")
     } else if product.purpose.trim().is_empty() {
-        "it does not say its `purpose`"
+        (ProductPart::Purpose, "it does not say its `purpose`")
     } else if product.purpose.len() > LONGEST_PURPOSE {
-        "its `purpose` is longer than 4 KiB"
+        (ProductPart::Purpose, "its `purpose` is longer than 4 KiB")
     } else if columns.len() < product.order_by.len() {
-        "a column comes twice in `order_by`"
+        (ProductPart::OrderBy, "a column comes twice in `order_by`")
     } else if product.refresh == Refresh::EveryMinutes(0) {
-        "it cannot be built every 0 minutes"
+        (ProductPart::Refresh, "it cannot be built every 0 minutes")
     } else if product.served == Served::Live && product.refresh != Refresh::Manual {
-        "it is `live`, so there is nothing to `refresh`"
-    } else if let Some(why) = product.queries.iter().find_map(|(name, query)| flaw_of(name, query))
+        (ProductPart::Refresh, "it is `live`, so there is nothing to `refresh`")
+    } else if let Some(flaw) = product.queries.iter().find_map(|(name, query)| flaw_of(name, query))
     {
-        why
+        flaw
     } else {
         return Ok(());
     };
-    Err(DeclaredFlaw::Product { product: dataset.clone(), why })
+    Err(DeclaredFlaw::Product { product: dataset.clone(), part, why })
 }
 
 /// What is wrong with a query of a product, whatever its statement says.
-fn flaw_of(name: &str, query: &ProductQuery) -> Option<&'static str> {
-    if !is_word(name) {
-        Some("a query's name is a lower-case letter and up to 62 more, digits or `_`")
+fn flaw_of(name: &str, query: &ProductQuery) -> Option<(ProductPart, &'static str)> {
+    let why = if !is_word(name) {
+        "its name is a lower-case letter and up to 62 more, digits or `_`"
     } else if query.sql.trim().is_empty() || query.sql.len() > LONGEST_SQL {
-        Some("the `sql` of a query has 1 byte to 64 KiB")
+        "its `sql` has 1 byte to 64 KiB"
     } else if query.purpose.trim().is_empty() || query.purpose.len() > LONGEST_PURPOSE {
-        Some("the `purpose` of a query has 1 byte to 4 KiB")
+        "its `purpose` has 1 byte to 4 KiB"
     } else if query.parameters.len() > MOST_PARAMETERS {
-        Some("a query has more than 64 parameters")
-    } else if query.parameters.keys().any(|name| !is_word(name) || name == "int64") {
-        Some(
-            "a parameter's name is a lower-case letter and up to 62 more, digits or `_`; not `int64`",
-        )
-    } else if query
-        .parameters
-        .values()
-        .any(|parameter| parameter.required && parameter.default.is_some())
-    {
-        Some("a parameter that is required has no `default`")
+        "it has more than 64 parameters"
     } else {
-        None
-    }
+        let flaw = |(parameter, declared): (&String, &QueryParameter)| {
+            let why = if !is_word(parameter) || parameter == "int64" {
+                "its name is a lower-case letter and up to 62 more, digits or `_`; not `int64`"
+            } else if declared.required && declared.default.is_some() {
+                "it is `required`, and so has no `default`"
+            } else {
+                return None;
+            };
+            Some((ProductPart::Parameter(name.to_owned(), parameter.clone()), why))
+        };
+        return query.parameters.iter().find_map(flaw);
+    };
+    Some((ProductPart::Query(name.to_owned()), why))
 }
 
 fn is_word(name: &str) -> bool {

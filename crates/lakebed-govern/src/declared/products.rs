@@ -10,7 +10,10 @@ use lakebed_core::{
 use serde::{Deserialize, de::IgnoredAny};
 use serde_saphyr::{Location, Spanned};
 
-use super::yaml::{Entries, Text};
+use super::{
+    ProductPart,
+    yaml::{Entries, Text},
+};
 
 /// The folder of products.
 pub(super) const PRODUCTS: &str = "products/";
@@ -33,15 +36,14 @@ pub(super) fn product_of_file(file: &str) -> Result<DatasetName, Mistake> {
 #[serde(deny_unknown_fields)]
 pub(super) struct ProductFile {
     pub(super) owner: Text,
-    purpose: String,
-    pub(super) sql: Text,
+    purpose: Text,
+    sql: Text,
     pub(super) input_stage: Option<Text>,
-    #[serde(default)]
-    order_by: Vec<String>,
+    order_by: Option<Spanned<Vec<String>>>,
     served: Option<Text>,
     refresh: Option<Spanned<RefreshEntry>>,
     #[serde(default)]
-    queries: BTreeMap<String, QueryEntry>,
+    queries: Entries<QueryEntry>,
 }
 
 #[derive(Deserialize)]
@@ -83,6 +85,23 @@ struct Every {
 }
 
 impl ProductFile {
+    /// Where a part of it stands.
+    pub(super) fn place_of(&self, part: &ProductPart) -> Location {
+        let query = |name: &str| self.queries.0.iter().find(|(query, _)| query.value == name);
+        let found = match part {
+            ProductPart::Sql => None,
+            ProductPart::Purpose => Some(self.purpose.referenced),
+            ProductPart::OrderBy => self.order_by.as_ref().map(|columns| columns.referenced),
+            ProductPart::Refresh => self.refresh.as_ref().map(|refresh| refresh.referenced),
+            ProductPart::Query(name) => query(name).map(|(name, _)| name.referenced),
+            ProductPart::Parameter(name, parameter) => query(name).and_then(|(_, entry)| {
+                let found = entry.parameters.0.iter().find(|(name, _)| name.value == *parameter);
+                found.map(|(name, _)| name.referenced)
+            }),
+        };
+        found.unwrap_or(self.sql.referenced)
+    }
+
     /// When its rows are computed; or where that is not said, and what to write instead.
     pub(super) fn served(&self) -> Result<Served, (Location, String, String)> {
         match &self.served {
@@ -121,7 +140,7 @@ impl ProductFile {
         source: &str,
     ) -> Result<BTreeMap<String, ProductQuery>, (Location, String, String)> {
         let mut queries = BTreeMap::new();
-        for (name, entry) in &self.queries {
+        for (name, entry) in &self.queries.0 {
             let mut parameters = BTreeMap::new();
             for (parameter, entry) in &entry.parameters.0 {
                 if parameter.value == RESERVED {
@@ -135,7 +154,7 @@ impl ProductFile {
             }
             let purpose = entry.purpose.trim().to_owned();
             let sql = entry.sql.trim().to_owned();
-            queries.insert(name.clone(), ProductQuery { purpose, sql, parameters });
+            queries.insert(name.value.clone(), ProductQuery { purpose, sql, parameters });
         }
         Ok(queries)
     }
@@ -149,10 +168,10 @@ impl ProductFile {
     ) -> Product {
         Product {
             owner,
-            purpose: self.purpose.trim().to_owned(),
+            purpose: self.purpose.value.trim().to_owned(),
             sql: self.sql.value.trim().to_owned(),
             input_stage,
-            order_by: self.order_by.clone(),
+            order_by: self.order_by.as_ref().map(|by| by.value.clone()).unwrap_or_default(),
             served,
             refresh,
             queries,

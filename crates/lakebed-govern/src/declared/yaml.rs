@@ -29,8 +29,8 @@ use serde::{
 use serde_saphyr::{Location, Spanned};
 
 use super::{
-    DeclaredFlaw, check_grantee, check_group, check_ladder, check_policy_alone, check_principal,
-    check_product, check_stage,
+    DeclaredFlaw, ProductPart, check_grantee, check_group, check_ladder, check_policy_alone,
+    check_principal, check_product, check_stage,
     policies::{OnPolicy, PoliciesFile, PolicyEntry, is_policies},
     products::{PRODUCTS, ProductFile, product_of_file},
     stages::{StageEntry, StagesFile},
@@ -121,6 +121,17 @@ pub fn find_policy(files: &[CatalogFile], name: &PolicyName) -> Option<Mistake> 
         let entry = read.policies.into_iter().find(|entry| entry.name.value == name.as_str())?;
         Some(Mistake::at(&file.name, entry.name.referenced, String::new(), None))
     })
+}
+
+/// Where the statement of that product stands in `files`, so that what only a lake can find wrong with it is
+/// told by line, too.
+#[must_use]
+pub fn find_product(files: &[CatalogFile], name: &DatasetName) -> Option<Mistake> {
+    let is_its = |file: &&CatalogFile| product_of_file(&file.name).is_ok_and(|of| of == *name);
+    let file = files.iter().find(is_its)?;
+    let read = yaml::read::<ProductFile>(&file.name, &file.text, MAX_DEPTH).ok()?;
+    let place = read.place_of(&ProductPart::Sql);
+    Some(Mistake::at(&file.name, place, String::new(), None))
 }
 
 #[derive(Deserialize)]
@@ -418,7 +429,13 @@ impl Reader {
             Ok(()) => {
                 self.declared.products.insert(dataset, product);
             }
-            Err(flaw) => self.flaw(file, read.sql.referenced, &flaw),
+            Err(flaw) => {
+                let place = match &flaw {
+                    DeclaredFlaw::Product { part, .. } => read.place_of(part),
+                    _ => Location::UNKNOWN,
+                };
+                self.flaw(file, place, &flaw);
+            }
         }
     }
 

@@ -17,7 +17,9 @@ use lakebed_client::ClientError;
 use lakebed_core::{
     Declared, Grant, Grantee, Ladder, Product, Refresh, Served, Stage, StageName, policy::Policy,
 };
-use lakebed_service::govern::{CatalogFile, Mistake, ReadCatalog, find_policy, read_catalog};
+use lakebed_service::govern::{
+    CatalogFile, Mistake, ReadCatalog, find_policy, find_product, read_catalog,
+};
 
 use crate::{
     app::App,
@@ -163,15 +165,22 @@ fn read(app: &App, folder: &Path) -> Result<(Declared, Vec<CatalogFile>)> {
     Ok((declared, files))
 }
 
-/// A lake that finds a policy not to fit its tables names it; here is where it stands.
+/// A lake that finds a policy not to fit its tables, or a product that cannot be, names it; here is where it
+/// stands.
 fn with_places(mut problem: Problem, folder: &Path, files: &[CatalogFile]) -> Problem {
-    if problem.code != "policy-misfit" {
-        return problem;
-    }
-    let named = problem.message.split("policy `").skip(1);
-    let names: Vec<_> = named.filter_map(|text| text.split('`').next()?.parse().ok()).collect();
+    let word = match &*problem.code {
+        "policy-misfit" => "policy `",
+        "invalid-product" => "product `",
+        _ => return problem,
+    };
+    let named = problem.message.split(word).skip(1);
+    let names: Vec<String> =
+        named.filter_map(|text| text.split('`').next().map(str::to_owned)).collect();
     for name in names {
-        if let Some(place) = find_policy(files, &name) {
+        let policy = || find_policy(files, &name.parse().ok()?);
+        let product = || find_product(files, &name.parse().ok()?);
+        let place = if problem.code == "policy-misfit" { policy() } else { product() };
+        if let Some(place) = place {
             let file = folder.join(&place.file);
             let (line, column) = (place.line, place.column);
             problem.details.push(format!("{}:{line}:{column}: `{name}`", file.display()));
