@@ -64,6 +64,12 @@ fn a_file_is_measured_against_a_contract_without_a_lake() {
         })
         .collect();
     insta::assert_debug_snapshot!(measured);
+    let unreadable = serde_json::json!([{ "code": "type-error", "column": "price", "rows": 1,
+        "first": { "source": "orders.csv", "line": 6 } }]);
+    assert_eq!(report["unreadable"], unreadable);
+    let told = world.run(&["contract", "check", "orders.csv", "--contract", "orders.odcs.yaml"]);
+    let line = "1 row of type-error in `price`, the first on line 6 of `orders.csv`";
+    assert!(told.stderr.contains(line), "{told}");
 }
 
 #[test]

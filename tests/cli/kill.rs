@@ -91,10 +91,13 @@ fn different_bytes_from_sixteen_processes_are_sixteen_versions() {
     for index in 0..16 {
         let name = format!("{index}.csv");
         world.write(&name, format!("id\n{index}\n"));
-        children.push(spawn(&world, &["ingest", &name, "--to", "a.b"]));
+        let mut command = world.command(&["ingest", &name, "--to", "a.b"]);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        children.push(command.spawn().unwrap());
     }
-    for mut child in children {
-        assert!(child.wait().unwrap().success());
+    for child in children {
+        let ended = child.wait_with_output().unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     }
     let history = world.json(&["history", "a.b"]);
     let numbers: Vec<u64> = history["versions"]

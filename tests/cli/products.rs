@@ -68,6 +68,45 @@ fn a_product_is_declared_built_and_read() {
     assert_snapshot!(world.told());
 }
 
+/// All products, each after those that it is made of, whatever they are called; what fails holds nothing up.
+#[test]
+fn all_products_are_built() {
+    let world = world();
+    let declare = |name: &str, sql: &str, more: &str| {
+        let text = format!("owner: carol\npurpose: p\nsql: |\n  {sql}\n{more}");
+        world.write(format!("catalog/products/products/{name}.yaml"), text);
+    };
+    declare("a_last", "SELECT sum(orders) AS n FROM products.b_next", "");
+    declare("b_next", "SELECT orders FROM products.by_region", "");
+    declare("c_fails", "SELECT nope FROM sales.orders", "");
+    declare("d_live", "SELECT region FROM sales.orders", "served: live\n");
+    world.ok(&["apply"]);
+    let built = |all: &crate::world::Ran| -> Vec<(String, String)> {
+        let outcomes: Value = serde_json::from_slice(&all.stdout).unwrap();
+        let told = |outcome: &Value| {
+            let version = &outcome["version"];
+            let name = version["dataset"].as_str().unwrap().to_owned();
+            (name, format!("{} v{}", outcome["status"].as_str().unwrap(), version["number"]))
+        };
+        outcomes.as_array().unwrap().iter().map(told).collect()
+    };
+    let is = |what: &str| {
+        ["a_last", "b_next", "by_region"].map(|name| (format!("products.{name}"), what.to_owned()))
+    };
+    let first = world.run(&["build", "--all", "--json"]);
+    assert_eq!((first.code, built(&first)), (Some(4), is("committed v1").to_vec()), "{first}");
+    assert!(first.stderr.contains("column `nope` not found"), "{first}");
+    let again = world.run(&["build", "--all", "--json"]);
+    assert_eq!(built(&again), is("unchanged v1"), "{again}");
+    world.write("orders.csv", format!("{ORDERS}5,EU,50,0.5\n"));
+    world.ok(&["ingest", "orders.csv", "--to", "sales.orders"]);
+    let moved = world.run(&["build", "--all", "--json"]);
+    assert_eq!(built(&moved), is("committed v2"), "{moved}");
+    let rows = world.ok(&["sql", "--format", "csv", "SELECT n FROM products.a_last"]).text();
+    assert_eq!(rows.lines().last(), Some("5"));
+    world.ok(&["build", "--as", "alice", "--all"]);
+}
+
 /// What a build would refuse is told when it is declared; what waits for another product is not refused.
 #[test]
 fn a_product_that_cannot_be_built_is_warned_of() {

@@ -55,7 +55,7 @@ const TABLES: [(&str, &str); 22] = [
         "notices",
         "SELECT seq, dataset_id, state, sunset_at_micros, successor FROM notices ORDER BY seq",
     ),
-    ("ended_runs", "SELECT seq, run FROM ended_runs ORDER BY seq"),
+    ("committed_runs", "SELECT seq, run FROM committed_runs ORDER BY seq"),
     ("lineage_events", "SELECT seq, object_id, run_id FROM lineage_events ORDER BY seq"),
     (
         "lineage_names",

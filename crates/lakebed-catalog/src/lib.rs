@@ -22,7 +22,7 @@
 //! | `lineage_events`, `lineage_names`, `lineage_datasets` | what pipelines elsewhere told, and which datasets it names | insert only |
 //! | `findings` | which contracts were measured on which versions | insert only |
 //! | `reviews`, `notices` | what people said of promotions, and of the end of datasets | insert only |
-//! | `ended_runs` | programs that made versions, or failed to | insert only |
+//! | `committed_runs` | programs that made versions, or failed to | insert only |
 //! | `head_moves` | every head a stage ever had | insert only |
 //! | `tokens`, `token_revocations` | API tokens, and which were taken back | insert only |
 //! | `heads` | the heads now, above the mark too: for compare-and-swap | updated |

@@ -185,7 +185,7 @@ impl Catalog {
         let mut connection = self.connection().await?;
         let found = query(
             "SELECT e.seq, e.at_micros, e.actor, e.idempotency_key, e.body FROM meta m \
-             JOIN ended_runs r ON r.run = $1 AND r.seq <= m.journaled_seq \
+             JOIN committed_runs r ON r.run = $1 AND r.seq <= m.journaled_seq \
              JOIN events e ON e.seq = r.seq WHERE m.id = 1",
         );
         let row = found.bind(id).fetch_optional(&mut connection).await?;
@@ -198,7 +198,7 @@ impl Catalog {
     /// [`Error::Unavailable`].
     pub async fn place_of_run(&self, id: &str) -> Result<Option<u64>> {
         let mut connection = self.connection().await?;
-        let found = query("SELECT seq FROM ended_runs WHERE run = $1").bind(id);
+        let found = query("SELECT seq FROM committed_runs WHERE run = $1").bind(id);
         let row = found.fetch_optional(&mut connection).await?;
         row.map(|row| row.number("seq")).transpose()
     }
@@ -212,7 +212,7 @@ impl Catalog {
         let mut connection = self.connection().await?;
         let rows = query(
             "SELECT e.seq, e.at_micros, e.actor, e.idempotency_key, e.body FROM meta m \
-             JOIN ended_runs r ON r.seq < $1 AND r.seq <= m.journaled_seq \
+             JOIN committed_runs r ON r.seq < $1 AND r.seq <= m.journaled_seq \
              JOIN events e ON e.seq = r.seq WHERE m.id = 1 ORDER BY r.seq DESC LIMIT $2",
         )
         .bind(before.map_or(i64::MAX, saturate))
@@ -266,13 +266,14 @@ pub(crate) async fn fail(connection: &mut Connection, seq: u64, failed: &RunFail
     end(connection, seq, EndedRun::Failed(failed)).await
 }
 
-/// A run ends once.
+/// A run ends once. The table is called after those that were committed, which are not all in it any more: an
+/// older build looks for it by that name.
 async fn end(connection: &mut Connection, seq: u64, ended: EndedRun<'_>) -> Result<()> {
     let run = ended.run();
     check_text("the id of a run", run).map_err(|flaw| Error::invalid(seq, flaw))?;
     object::insert(connection, seq, ended.objects()).await?;
     require_object(connection, seq, ended.record().id).await?;
-    query("INSERT INTO ended_runs (seq, run) VALUES ($1, $2)")
+    query("INSERT INTO committed_runs (seq, run) VALUES ($1, $2)")
         .bind(saturate(seq))
         .bind(run)
         .execute(connection)

@@ -10,11 +10,12 @@ use lakebed_catalog::Commit;
 use lakebed_contract::{Decision, bind, count_finding, decide, freshness_finding};
 use lakebed_core::{
     Action, ContractMeasured, DatasetName, DatasetRef, Declared, DecodeOptions, EventBody,
-    Manifest, ObjectId, TablePart, TableSchema, Target,
+    Manifest, ObjectId, ReasonCode, TablePart, TableSchema, Target,
     contract::{Check, Contract, ContractColumn, Finding, Findings, Freshness},
 };
 use lakebed_ingest::{
-    BrokenRule, ContractRules, Decoded, LocalSource, NoProgress, Refusal, Request,
+    BrokenRule, ContractRules, Decoded, LocalSource, NoProgress, QuarantineError, QuarantineReader,
+    Refusal, Request,
 };
 use lakebed_store::Trust;
 
@@ -48,6 +49,8 @@ pub struct ContractReport {
     pub quarantined: u64,
     /// Every rule that was measured, in the contract's order.
     pub findings: Vec<ContractFinding>,
+    /// Why rows would be quarantined for what is no rule: their shape, and their types. Most rows first.
+    pub unreadable: Vec<Unreadable>,
     /// What the findings do to a version.
     pub decision: Decision,
     /// Rules that only a lake can measure: their names, in the contract's order.
@@ -67,6 +70,19 @@ pub struct ContractFinding {
     pub first: Option<(String, u64)>,
 }
 
+/// Rows that are not of the shape, or of the types, that they have to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unreadable {
+    /// What is wrong with them.
+    pub code: ReasonCode,
+    /// The column that is to blame; none where the whole row is.
+    pub column: Option<String>,
+    /// How many rows.
+    pub rows: u64,
+    /// The first of them: its source, and in a text its line, from 1.
+    pub first: (String, u64),
+}
+
 /// Why nothing was measured.
 #[derive(Debug, thiserror::Error)]
 pub enum ContractCheckError {
@@ -76,6 +92,9 @@ pub enum ContractCheckError {
     /// There is no room for what is decoded.
     #[error("there is no scratch space: {0}")]
     Scratch(#[from] std::io::Error),
+    /// What was just set aside cannot be read.
+    #[error("rows that were set aside cannot be read: {0}")]
+    Quarantine(#[from] QuarantineError),
 }
 
 /// Reads the sources as an ingest under the contract would, and measures every rule that needs
@@ -105,10 +124,38 @@ pub fn check_contract(
         threads,
         may_be_empty: false,
     })?;
-    Ok(report(contract, decoded))
+    let unreadable = unreadable(contract, &decoded)?;
+    Ok(report(contract, decoded, unreadable))
 }
 
-fn report(contract: &Contract, decoded: Decoded) -> ContractReport {
+/// What rows were set aside for besides rules of the contract.
+fn unreadable(
+    contract: &Contract,
+    decoded: &Decoded,
+) -> std::result::Result<Vec<Unreadable>, QuarantineError> {
+    let rules: BTreeSet<String> = contract.all_rules().into_iter().map(|rule| rule.id).collect();
+    let mut found: BTreeMap<(ReasonCode, Option<String>), Unreadable> = BTreeMap::new();
+    for file in &decoded.quarantine {
+        for row in QuarantineReader::open(&file.path)? {
+            let row = row?;
+            for reason in row.reasons.iter().filter(|reason| !rules.contains(&reason.rule)) {
+                let first = || Unreadable {
+                    code: reason.code,
+                    column: reason.column.clone(),
+                    rows: 0,
+                    first: (row.source.clone(), row.line),
+                };
+                let key = (reason.code, reason.column.clone());
+                found.entry(key).or_insert_with(first).rows += 1;
+            }
+        }
+    }
+    let mut found: Vec<Unreadable> = found.into_values().collect();
+    found.sort_by_key(|unreadable| std::cmp::Reverse(unreadable.rows));
+    Ok(found)
+}
+
+fn report(contract: &Contract, decoded: Decoded, unreadable: Vec<Unreadable>) -> ContractReport {
     let accepted = decoded.sources.iter().map(|source| source.accepted.rows).sum::<u64>();
     let quarantined = decoded.sources.iter().map(|source| source.quarantined.rows).sum::<u64>();
     let total = accepted + quarantined;
@@ -127,6 +174,7 @@ fn report(contract: &Contract, decoded: Decoded) -> ContractReport {
         accepted,
         quarantined,
         findings,
+        unreadable,
         unmeasured,
         unmentioned,
         notes: decoded.notes,

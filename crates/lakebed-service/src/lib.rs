@@ -54,8 +54,8 @@ pub use access::Seen;
 pub use admission::{AdmissionLimits, Ticket};
 pub use build::{BUILD, BuildOutcome, BuildRequest, SeenProduct};
 pub use contract::{
-    ContractCheckError, ContractCheckRequest, ContractFinding, ContractReport, VersionReport,
-    check_contract,
+    ContractCheckError, ContractCheckRequest, ContractFinding, ContractReport, Unreadable,
+    VersionReport, check_contract,
 };
 pub use ctx::{Clock, Ctx, Door, SystemClock};
 pub use diff::{CellCount, ColumnChange, ColumnDiff, DiffAnswer, DiffRequest, RowDiff, RowSamples};

@@ -108,7 +108,7 @@ pub(crate) async fn a_run_is_committed_once_and_seen_above_the_mark(databases: &
     let all: Vec<_> = events.into_iter().chain(rest).collect();
     rebuilt.replay(&all, lakebed_catalog::JournalMark { segment: 1, ..mark }).await.unwrap();
     let runs = |text: String| -> Vec<String> {
-        text.lines().filter(|line| line.contains("ended_runs")).map(str::to_owned).collect()
+        text.lines().filter(|line| line.contains("committed_runs")).map(str::to_owned).collect()
     };
     let export = runs(catalog.export().await.unwrap());
     assert_eq!(export.len(), 3);

@@ -40,7 +40,8 @@ const MOST_REASON: usize = 1000;
 ///
 /// Its references are resolved once, and pinned; that takes the right to read all of what they mean, and
 /// to ingest into the outputs. The run is yours until it is committed or aborted, or not heard of
-/// for longer than it says.
+/// for longer than it says. With a key whose run was committed, it is that; one that was aborted, or not
+/// heard of, is begun once more.
 #[utoipa::path(post, path = "/v1/runs", tag = "run",
     params(("idempotency-key" = Option<String>, Header,
         description = "The same key from the same actor is the same change; 1 to 200 characters",

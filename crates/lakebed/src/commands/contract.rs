@@ -11,15 +11,16 @@ use lakebed_contract::{
     ColumnProfile, Consequence, NoteKind, Profile, consequence_of, infer_contract, read_contract,
 };
 use lakebed_core::{
-    DatasetKind, DatasetRef,
+    DatasetKind, DatasetRef, ReasonCode,
     contract::{Contract, Number, Value},
 };
 use lakebed_service::{
-    ContractCheckError, ContractCheckRequest, ContractReport, LocalSource, check_contract,
+    ContractCheckError, ContractCheckRequest, ContractReport, LocalSource, Unreadable,
+    check_contract,
 };
 use serde_json::json;
 
-use super::catalog::{declaration, tell_mistakes};
+use super::catalog::{NAMES, declaration, tell_mistakes};
 use crate::{
     app::App,
     connect::Session,
@@ -360,6 +361,7 @@ fn refused(error: ContractCheckError) -> Problem {
             }
         }
         ContractCheckError::Scratch(error) => Problem::io("write", &std::env::temp_dir(), &error),
+        ContractCheckError::Quarantine(error) => Problem::internal(error.to_string()),
     }
 }
 
@@ -368,6 +370,23 @@ fn print(app: &App, report: &ContractReport) -> Result<()> {
     let (accepted, quarantined) =
         (human::counted(report.accepted, "row"), human::count(report.quarantined));
     app.terminal.note(format!("{accepted} accepted, {quarantined} quarantined"));
+    for found in report.unreadable.iter().take(NAMES) {
+        let (source, line) = &found.first;
+        let column = found.column.as_ref().map(|column| format!(" in `{column}`"));
+        app.terminal.warn(format!(
+            "{} of {}{}, the first on line {line} of `{source}`",
+            human::counted(found.rows, "row"),
+            found.code.as_str(),
+            column.unwrap_or_default(),
+        ));
+    }
+    if report.unreadable.len() > NAMES {
+        let more = human::counted((report.unreadable.len() - NAMES) as u64, "more reason");
+        app.terminal.warn(format!("and {more}, which `--json` lists"));
+    }
+    if report.unreadable.iter().any(|found| found.code == ReasonCode::TypeError) {
+        app.terminal.hint("`--null TOKEN` says how missing values are written, if it is that");
+    }
     for refusal in &report.decision.refusals {
         app.terminal.warn(refusal);
     }
@@ -393,12 +412,22 @@ fn document(report: &ContractReport) -> serde_json::Value {
             "first": first.map(|(source, line)| json!({ "source": source, "line": line })),
         })
     };
+    let unreadable = |found: &Unreadable| {
+        let (source, line) = &found.first;
+        json!({
+            "code": found.code,
+            "column": found.column,
+            "rows": found.rows,
+            "first": { "source": source, "line": line },
+        })
+    };
     json!({
         "contract": report.contract,
         "holds": holds(report),
         "accepted": report.accepted,
         "quarantined": report.quarantined,
         "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
+        "unreadable": report.unreadable.iter().map(unreadable).collect::<Vec<_>>(),
         "refusals": report.decision.refusals,
         "held_back_by": report.decision.held_back_by,
         "unmeasured": report.unmeasured,
