@@ -86,7 +86,7 @@ fn all_products_are_built() {
         let told = |outcome: &Value| {
             let version = &outcome["version"];
             let name = version["dataset"].as_str().unwrap().to_owned();
-            (name, format!("{} v{}", outcome["status"].as_str().unwrap(), version["number"]))
+            (name, format!("{} v{}", outcome["status"].as_str().unwrap(), version["version"]))
         };
         outcomes.as_array().unwrap().iter().map(told).collect()
     };
