@@ -205,9 +205,12 @@ fn signals_stop_the_program() {
     for (signal, code) in [("-TERM", 143), ("-INT", 130), ("-HUP", 143)] {
         let world = world();
         let script = "sleep 600 & echo $! $$ > pids; echo x > $LAKEBED_OUTPUTS/model.pkl; wait";
-        // Away from a terminal, which would tell all of them.
-        let mut command = world.command_of("setsid");
-        command.args([LAKEBED, "run"]).args(OUTS).args(["--", "sh", "-c", script]);
+        // Away from a terminal, which would tell all of them, and heard also where these tests hang up on nobody.
+        let mut command = world.command_of("env");
+        command
+            .args(["--default-signal=HUP", "setsid", LAKEBED, "run"])
+            .args(OUTS)
+            .args(["--", "sh", "-c", script]);
         let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
         until("the program runs", || {
             std::fs::read_to_string(world.path("pids")).is_ok_and(|pids| pids.ends_with('\n'))

@@ -130,7 +130,8 @@ fn too_large(class: Class, most: u64) -> Failure {
     match class {
         Class::Upload => failure.hint("whoever runs the server can raise `limits.upload_bytes`"),
         Class::Event => failure.hint(SHORTER_EVENT),
-        _ => failure.hint(SHORTER_BODY),
+        Class::Write => failure.hint(SHORTER_BODY),
+        Class::Read | Class::Statement => failure.hint("ask in several requests"),
     }
 }
 

@@ -41,10 +41,6 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
             return Err(unsupported(media::JSON));
         }
         let body = read_body(body).await?;
-        // A list would be read as the fields in their order.
-        if body.trim_ascii_start().first() == Some(&b'[') {
-            return Err(Failure::invalid("invalid-json", "the body is a list: expected an object"));
-        }
         parse_json(&body).map(Self)
     }
 }
@@ -110,6 +106,10 @@ pub(crate) async fn text_body(body: Body) -> Result<String> {
 
 /// serde's message names the line and the column, and never more of the body than a field's name.
 pub(crate) fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    // It would be read as the fields in their order.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Failure::invalid("invalid-json", "the body is a list: expected an object"));
+    }
     serde_json::from_slice(bytes).map_err(|error| {
         let what = if error.is_data() {
             "the body is not the request expected"

@@ -68,7 +68,7 @@ limits! {
     head_bytes: u32 = 32 * 1024;
     /// Bytes of a path with its query string.
     uri_bytes: u32 = 8 * 1024;
-    /// Bytes of a body that is data; bodies that are JSON or SQL have 1 MiB.
+    /// Bytes of a body that is data; of what else is sent, changes have 32 MiB and questions 1 MiB.
     upload_bytes: u64 = 1 << 40;
     /// The time a request's line and header may take, and a TLS handshake.
     head_timeout_ms: u64 = 10_000;

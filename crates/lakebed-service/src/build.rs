@@ -244,9 +244,15 @@ impl Lake {
         after: &Declared,
     ) -> Result<Vec<PlanWarning>> {
         let rights = self.rights(ctx).await?;
+        let made_of = self.made_of(after)?;
         let mut warnings = Vec::new();
         for change in &plan.products {
             let Some(product) = &change.after else { continue };
+            // What changes with it is not there yet as it will be.
+            let mut others = plan.products.iter().map(|other| &other.product);
+            if others.any(|other| reaches(&made_of, &change.product, other)) {
+                continue;
+            }
             let references = references_of(&self.inner.engine.prepare(&product.sql)?);
             if !references.iter().all(|reference| rights.reads(&reference.dataset)) {
                 continue;

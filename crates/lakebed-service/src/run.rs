@@ -203,7 +203,7 @@ impl Lake {
                 if let Some(row) = self.inner.catalog.find_begun_by_key(ctx.actor(), key).await? {
                     match row.state {
                         RunState::Running if row.is_abandoned(self.inner.clock.now()) => {
-                            self.fail_abandoned(ctx, &row, &asked).await?;
+                            self.fail_abandoned(ctx, &row).await?;
                         }
                         RunState::Running | RunState::Committed => {
                             return self.same_run(ctx, row, &asked).await;
@@ -637,27 +637,24 @@ impl Lake {
     }
 
     /// What comes of a key of the asker's that is used for `asked`: what was committed under it is that for
-    /// good, and what failed is tried again.
+    /// good, and what failed is tried again, mended or not.
     async fn next_try(&self, ctx: &Ctx, key: &str, asked: &BeginRun) -> Result<Try> {
         for number in 0.. {
             let id = id_of(ctx.actor(), key, number)?;
             let Some(event) = self.publish_end_of(&id).await? else { return Ok(Try::Next(id)) };
+            let Some(committed @ EndedRun::Committed(_)) = event.body.ended_run() else { continue };
             let run = self.run(ctx, &id).await?;
-            let Some(ended) = event.body.ended_run().filter(|ended| is_same(&run, *ended, asked))
-            else {
-                return Err(key_reused());
+            return match is_same(&run, committed, asked) {
+                true => Ok(Try::Committed(Box::new(run))),
+                false => Err(key_reused()),
             };
-            if let EndedRun::Committed(_) = ended {
-                return Ok(Try::Committed(Box::new(run)));
-            }
         }
         unreachable!("numbers do not end")
     }
 
     /// Puts on record that nothing came of a run that is abandoned, as it is begun once more.
-    async fn fail_abandoned(&self, ctx: &Ctx, row: &BegunRun, asked: &BeginRun) -> Result<()> {
-        let begun = read_begun(row)?;
-        if begun.asked != *asked || !begun.is_in_scope(ctx) {
+    async fn fail_abandoned(&self, ctx: &Ctx, row: &BegunRun) -> Result<()> {
+        if !read_begun(row)?.is_in_scope(ctx) {
             return Err(key_reused());
         }
         let why = AbortRun {

@@ -71,6 +71,15 @@ impl Sources {
         self
     }
 
+    /// Whether there is nothing but what a job leaves beside the files of a table.
+    pub(crate) fn are_marks(&self) -> bool {
+        let is_mark = |source: &Source| match &source.bytes {
+            Bytes::File(path, _) => self.marks.contains(path),
+            _ => false,
+        };
+        !self.sources.is_empty() && self.sources.iter().all(is_mark)
+    }
+
     /// # Errors
     /// Where a link leads nowhere: a file may be missing that is meant.
     pub(crate) fn without_dead_links(self) -> Result<Self> {

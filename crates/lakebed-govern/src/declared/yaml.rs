@@ -123,14 +123,18 @@ pub fn find_policy(files: &[CatalogFile], name: &PolicyName) -> Option<Mistake> 
     })
 }
 
-/// Where the statement of that product stands in `files`, so that what only a lake can find wrong with it is
-/// told by line, too.
+/// Where that part of a product stands in `files`, so that what only a lake can find wrong with it is told by
+/// line, too.
 #[must_use]
-pub fn find_product(files: &[CatalogFile], name: &DatasetName) -> Option<Mistake> {
+pub fn find_product(
+    files: &[CatalogFile],
+    name: &DatasetName,
+    part: &ProductPart,
+) -> Option<Mistake> {
     let is_its = |file: &&CatalogFile| product_of_file(&file.name).is_ok_and(|of| of == *name);
     let file = files.iter().find(is_its)?;
     let read = yaml::read::<ProductFile>(&file.name, &file.text, MAX_DEPTH).ok()?;
-    let place = read.place_of(&ProductPart::Sql);
+    let place = read.place_of(part);
     Some(Mistake::at(&file.name, place, String::new(), None))
 }
 

@@ -22,6 +22,11 @@ const TABLE_FUNCTIONS: [&str; 2] = ["generate_series", "range"];
 const VERSION_HINT: &str = "name the version in the reference: `sales.\"orders@v12\"`, \
                             `sales.\"orders@2026-11-01\"`";
 
+/// The planner knows the names of windows in what is selected, and takes a call with one elsewhere for a call
+/// without a window.
+const NAMED_WINDOW: &str = "the name of a window besides what is selected";
+const WINDOW_HINT: &str = "write what it means: `OVER (PARTITION BY … ORDER BY …)`";
+
 fn refuse<T>(clause: &str, hint: &str) -> Result<T, EngineError> {
     Err(not_allowed(format!("{clause} is not allowed"), Some(hint.to_owned())))
 }
@@ -35,7 +40,7 @@ pub(super) fn check_query(query: &Query) -> Result<(), EngineError> {
     let Query {
         with,
         body,
-        order_by: _,
+        order_by,
         limit_clause,
         fetch,
         locks,
@@ -51,6 +56,8 @@ pub(super) fn check_query(query: &Query) -> Result<(), EngineError> {
         Some(LimitClause::LimitOffset { limit: _, offset: _, limit_by }) => !limit_by.is_empty(),
         Some(LimitClause::OffsetCommaLimit { offset: _, limit: _ }) | None => false,
     };
+    let orders_by_name = order_by.as_ref().is_some_and(names_window);
+    refuse_if(orders_by_name, NAMED_WINDOW, WINDOW_HINT)?;
     let limit_is_asked = limit_clause.as_ref().is_some_and(has_subquery);
     refuse_if(limit_is_asked, "a subquery in LIMIT or OFFSET", "give numbers or parameters")?;
     refuse_if(limits_groups, "LIMIT … BY", "use row_number() OVER (PARTITION BY …)")?;
@@ -106,25 +113,25 @@ pub(super) fn check_select(select: &Select) -> Result<(), EngineError> {
     let Select {
         select_token: _,
         optimizer_hints,
-        distinct: _,
+        distinct,
         select_modifiers,
         top,
         top_before_distinct: _,
         projection,
         exclude,
         into,
-        from: _,
+        from,
         lateral_views,
         prewhere,
-        selection: _,
+        selection,
         connect_by,
         group_by,
         cluster_by,
         distribute_by,
         sort_by,
-        having: _,
+        having,
         named_window,
-        qualify: _,
+        qualify,
         window_before_qualify: _,
         value_table_mode,
         flavor,
@@ -145,6 +152,11 @@ pub(super) fn check_select(select: &Select) -> Result<(), EngineError> {
     refuse_if(without_columns, "FROM without SELECT", "write SELECT * FROM …")?;
     projection.iter().try_for_each(check_item)?;
     named_window.iter().try_for_each(check_named_window)?;
+    let is_named = distinct.as_ref().is_some_and(names_window)
+        || names_window(from)
+        || names_window(group_by)
+        || [selection, having, qualify].into_iter().flatten().any(names_window);
+    refuse_if(is_named, NAMED_WINDOW, WINDOW_HINT)?;
     let has_inner = !named_window.is_empty() && has_named_windows(projection);
     refuse_if(has_inner, "WINDOW in a query in a SELECT with WINDOW", "say there what it means")?;
     let (GroupByExpr::All(modifiers) | GroupByExpr::Expressions(_, modifiers)) = group_by;
@@ -208,6 +220,38 @@ fn has_named_windows(projection: &[SelectItem]) -> bool {
         }
     }
     projection.iter().any(|item| item.visit(&mut Find).is_break())
+}
+
+/// Whether a call in `tree`, and in no query within, has a window that it names.
+fn names_window(tree: &impl Visit) -> bool {
+    struct Find {
+        queries: u32,
+    }
+    impl Visitor for Find {
+        type Break = ();
+
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.queries += 1;
+            ControlFlow::Continue(())
+        }
+
+        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.queries -= 1;
+            ControlFlow::Continue(())
+        }
+
+        fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<()> {
+            match expression {
+                Expr::Function(Function { over: Some(WindowType::NamedWindow(_)), .. })
+                    if self.queries == 0 =>
+                {
+                    ControlFlow::Break(())
+                }
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    tree.visit(&mut Find { queries: 0 }).is_break()
 }
 
 /// Whether a query stands somewhere in `tree`, where the planner has no place for one.

@@ -116,6 +116,13 @@ const REFUSED: &[&str] = &[
     "SELECT sum(id) OVER v FROM sales.orders WINDOW w AS (PARTITION BY region), v AS (w ORDER BY id)",
     "SELECT sum(id) OVER v FROM sales.orders WINDOW w AS (PARTITION BY region), v AS w",
     "SELECT id FROM sales.orders ORDER BY sum(id) OVER (w ROWS CURRENT ROW)",
+    "SELECT region FROM sales.orders GROUP BY region WINDOW w AS (ORDER BY region) ORDER BY count(*) OVER w",
+    "SELECT region FROM sales.orders GROUP BY region ORDER BY count(*) OVER nowhere",
+    "SELECT 1 FROM sales.orders HAVING sum(id) OVER nowhere > 1",
+    "SELECT DISTINCT ON (count(*) OVER w) region FROM sales.orders WINDOW w AS (PARTITION BY 1)",
+    "SELECT id FROM sales.orders QUALIFY count(*) OVER w = 1 WINDOW w AS (PARTITION BY id)",
+    "SELECT id FROM sales.orders WHERE count(*) OVER w = 1 WINDOW w AS (PARTITION BY id)",
+    "SELECT o.id FROM sales.orders o JOIN sales.orders p ON count(*) OVER w = 1",
     "SELECT (SELECT max(s) FROM (SELECT sum(id) OVER w AS s FROM sales.orders \
         WINDOW w AS (PARTITION BY region))) FROM sales.orders WINDOW w AS (ORDER BY id)",
     "SELECT * FROM sales.orders FOR UPDATE",

@@ -94,9 +94,10 @@ impl Lake {
         let mut age = self.age_of(&rights, name, declared, &newest.record).await?;
         if declared.served == Served::Live {
             // Whoever asks for its rows has it made of what is now, or is told that this cannot be done.
-            if let Some(stale) = &mut age.stale {
-                stale.retain(|why| !matches!(why, Staleness::Statement | Staleness::Inputs));
-            }
+            let (mut stale, is_known) =
+                self.reasons(&rights, name, declared, &newest.record).await?;
+            stale.retain(|why| !matches!(why, Staleness::Statement | Staleness::Inputs));
+            age.stale = (is_known || !stale.is_empty()).then_some(stale);
             if self.declared_lineage(declared).await?.is_none() {
                 age.stale.get_or_insert_default().insert(0, Staleness::NotComputed);
             }
@@ -113,10 +114,22 @@ impl Lake {
         product: &Product,
         version: &VersionRecord,
     ) -> Result<Age> {
-        let as_of = version.at;
+        let (stale, is_known) = self.reasons(rights, name, product, version).await?;
+        let stale = (is_known || !stale.is_empty()).then_some(stale);
+        Ok(Age { as_of: version.at, stale })
+    }
+
+    /// Why a version is stale, as far as it may be known; and whether that is all.
+    async fn reasons(
+        &self,
+        rights: &Rights,
+        name: &DatasetName,
+        product: &Product,
+        version: &VersionRecord,
+    ) -> Result<(Vec<Staleness>, bool)> {
         let reads = rights.reads(name);
         if !reads && !self.is_told(rights, name, product) {
-            return Ok(Age { as_of, stale: None });
+            return Ok((Vec::new(), false));
         }
         let manifest = self.inner.cache.manifest(&self.inner.store, version).await?;
         let (mut stale, mut is_known) = (Vec::new(), true);
@@ -149,8 +162,7 @@ impl Lake {
             },
             false => is_known &= !self.promises_freshness(&manifest).await?,
         }
-        let stale = (is_known || !stale.is_empty()).then_some(stale);
-        Ok(Age { as_of, stale })
+        Ok((stale, is_known))
     }
 
     /// Whether the contract in force of a version says how new its rows are.

@@ -18,7 +18,7 @@ use lakebed_core::{
     Declared, Grant, Grantee, Ladder, Product, Refresh, Served, Stage, StageName, policy::Policy,
 };
 use lakebed_service::govern::{
-    CatalogFile, Mistake, ReadCatalog, find_policy, find_product, read_catalog,
+    CatalogFile, Mistake, ProductPart, ReadCatalog, find_policy, find_product, read_catalog,
 };
 
 use crate::{
@@ -178,7 +178,7 @@ fn with_places(mut problem: Problem, folder: &Path, files: &[CatalogFile]) -> Pr
         named.filter_map(|text| text.split('`').next().map(str::to_owned)).collect();
     for name in names {
         let policy = || find_policy(files, &name.parse().ok()?);
-        let product = || find_product(files, &name.parse().ok()?);
+        let product = || find_product(files, &name.parse().ok()?, &part_of(&problem.message));
         let place = if problem.code == "policy-misfit" { policy() } else { product() };
         if let Some(place) = place {
             let file = folder.join(&place.file);
@@ -187,6 +187,12 @@ fn with_places(mut problem: Problem, folder: &Path, files: &[CatalogFile]) -> Pr
         }
     }
     problem
+}
+
+/// Which part of a product a lake speaks of: a query, or its statement.
+fn part_of(message: &str) -> ProductPart {
+    let query = message.split_once("`, query `").and_then(|(_, rest)| rest.split('`').next());
+    query.map_or(ProductPart::Sql, |query| ProductPart::Query(query.to_owned()))
 }
 
 /// Every declaration of the folder; subfolders with declarations count, other files do not.

@@ -109,7 +109,8 @@ pub(crate) async fn run(app: &App, args: FetchArgs) -> Result<Exit> {
 /// # Errors
 /// Exit code 2 when `folder` is that, or in it.
 pub(crate) fn check_outside(app: &App, folder: &Path) -> Result<()> {
-    let Target::Folder(lake) = app.settings.lake()? else { return Ok(()) };
+    // Where none is named there is none to be outside of.
+    let Ok(Target::Folder(lake)) = app.settings.lake() else { return Ok(()) };
     let folder = app.current.join(folder);
     let existing = folder.ancestors().find_map(|above| above.canonicalize().ok());
     match (existing, app.current.join(lake).canonicalize()) {

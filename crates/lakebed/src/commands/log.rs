@@ -136,10 +136,12 @@ fn describe(event: &EventEntry, files: &BTreeSet<DatasetName>) -> (String, Style
             None => "a run was committed".to_owned(),
         },
         "run_failed" => {
-            let run = event.text("run").map(|run| format!(" {run}")).unwrap_or_default();
-            match event.details.get("exit_code").and_then(Value::as_i64) {
-                Some(code) => format!("run{run}: the program ended with {code}"),
-                None => format!("run{run} was given up"),
+            let run = event.text("run").map_or("a run".to_owned(), |run| format!("run {run}"));
+            let code = event.details.get("exit_code").and_then(Value::as_i64);
+            match (code, event.text("reason")) {
+                (Some(code), _) => format!("{run}: the program ended with {code}"),
+                (None, Some(reason)) => format!("{run} was given up: {reason}"),
+                (None, None) => format!("{run} was given up"),
             }
         }
         "token_created" => {

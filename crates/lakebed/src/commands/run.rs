@@ -869,6 +869,11 @@ impl Folders {
             let Output { dataset, as_files, .. } = *output;
             match self.expand(output) {
                 Ok(expanded) => {
+                    if !as_files && expanded.are_marks() {
+                        let why = "it holds no file of a table, but marks of a job that is done";
+                        missing.push((output, Problem::refused("no-rows", why)));
+                        continue;
+                    }
                     let table = expanded.clone().without_marks();
                     let is_table = !as_files && are_tables(&table.sources);
                     let expanded = if is_table { table } else { expanded };
