@@ -957,6 +957,9 @@ fn refused_hint(code: &str, hint: Option<String>, event: u64) -> Option<String> 
             Some(hint) if !hint.contains("the file is kept") => hint,
             _ => "correct the contract, or the statement".to_owned(),
         },
+        _ if hint.as_ref().is_some_and(|hint| hint.contains("where the file is made")) => {
+            "cast it in the statement".to_owned()
+        }
         _ => return hint,
     };
     Some(hint)
