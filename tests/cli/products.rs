@@ -45,6 +45,12 @@ fn build(world: &World, arguments: &[&str]) -> Value {
     world.json(&[&["build", "products.by_region"][..], arguments].concat())
 }
 
+/// A product more, to be applied.
+fn declare(world: &World, name: &str, sql: &str, more: &str) {
+    let text = format!("owner: carol\npurpose: p\nsql: |\n  {sql}\n{more}");
+    world.write(format!("catalog/products/products/{name}.yaml"), text);
+}
+
 #[test]
 fn a_product_is_declared_built_and_read() {
     let world = world();
@@ -72,10 +78,7 @@ fn a_product_is_declared_built_and_read() {
 #[test]
 fn all_products_are_built() {
     let world = world();
-    let declare = |name: &str, sql: &str, more: &str| {
-        let text = format!("owner: carol\npurpose: p\nsql: |\n  {sql}\n{more}");
-        world.write(format!("catalog/products/products/{name}.yaml"), text);
-    };
+    let declare = |name, sql, more| declare(&world, name, sql, more);
     declare("a_last", "SELECT sum(orders) AS n FROM products.b_next", "");
     declare("b_next", "SELECT orders FROM products.by_region", "");
     declare("c_fails", "SELECT nope FROM sales.orders", "");
@@ -112,10 +115,7 @@ fn all_products_are_built() {
 fn a_product_that_cannot_be_built_is_warned_of() {
     let world = world();
     world.ok(&["apply"]);
-    let declare = |name: &str, sql: &str, more: &str| {
-        let text = format!("owner: carol\npurpose: p\nsql: |\n  {sql}\n{more}");
-        world.write(format!("catalog/products/products/{name}.yaml"), text);
-    };
+    let declare = |name, sql, more| declare(&world, name, sql, more);
     declare("column", "SELECT amonut FROM sales.orders", "");
     declare("chance", "SELECT random() AS r FROM sales.orders", "");
     declare("order", "SELECT region FROM sales.orders", "order_by: [day]\n");

@@ -12,7 +12,7 @@ use std::{
 };
 
 use futures::StreamExt as _;
-use lakebed_catalog::{Commit, DatasetRecord, NotFound, ResolveOutcome, StageHead};
+use lakebed_catalog::{Commit, DatasetRecord, ResolveOutcome, StageHead};
 use lakebed_contract::{Level, check_version, classify};
 use lakebed_core::{
     Action, DatasetName, DatasetRef, Declared, DecodeOptions, Derivation, DerivedFrom, EventBody,
@@ -34,8 +34,8 @@ use crate::{
     live::sees_all,
     progress::Meter,
     reads::{Asked, ReadVersion, Reading},
-    resolve::not_found,
-    rows::{check_queries, not_built},
+    resolve::{not_found, unbuilt},
+    rows::check_queries,
 };
 
 /// The kind of jobs that build a product.
@@ -497,15 +497,14 @@ impl Lake {
             Some(locked) => pinned(name, product, &references, locked)?,
         };
         let found = self.find_at(&pinned, &product.input_stage).await?;
-        let in_force = self.in_force().await?;
+        // Only what is missing asks what is declared.
+        let known = match found.versions.iter().any(std::result::Result::is_err) {
+            true => Some(self.in_force().await?),
+            false => None,
+        };
         let found = self.describe(&pinned, found, |reference, outcome| {
-            let below = in_force.declared.products.get(&reference.dataset);
-            match (outcome, below) {
-                (Err(NotFound::UnknownDataset { .. }), Some(below)) => {
-                    Err(not_built(&reference.dataset, below))
-                }
-                _ => Ok(()),
-            }
+            let error = known.as_ref().and_then(|known| unbuilt(known, reference, outcome));
+            error.map_or(Ok(()), Err)
         })?;
         let (snapshot, mut inputs) = (found.snapshot, found.versions);
         for (reference, input) in references.iter().zip(&mut inputs) {

@@ -242,12 +242,22 @@ fn refuse_unbuilt(
     reference: &DatasetRef,
     outcome: &ResolveOutcome,
 ) -> Result<()> {
+    match unbuilt(known, reference, outcome) {
+        Some(error) if rights.discovers(&reference.dataset) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// What is said of a reference to a product that is declared and has no version yet.
+pub(crate) fn unbuilt(
+    known: &InForce,
+    reference: &DatasetRef,
+    outcome: &ResolveOutcome,
+) -> Option<Error> {
     let name = &reference.dataset;
     match (outcome, known.declared.products.get(name)) {
-        (Err(NotFound::UnknownDataset { .. }), Some(product)) if rights.discovers(name) => {
-            Err(not_built(name, product))
-        }
-        _ => Ok(()),
+        (Err(NotFound::UnknownDataset { .. }), Some(product)) => Some(not_built(name, product)),
+        _ => None,
     }
 }
 

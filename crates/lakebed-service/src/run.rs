@@ -695,16 +695,14 @@ impl Lake {
 
     /// A run of the asker's that is under way, and is heard of now.
     async fn live_run(&self, ctx: &Ctx, id: &str) -> Result<BegunRun> {
-        if let Some(seen) = self.end_of(ctx, id).await? {
-            return Err(ended(
-                id,
-                match seen.standing {
-                    RunStanding::Committed => "was committed",
-                    _ => "was given up",
-                },
-            ));
+        if let Err(error) = self.begun_run(ctx, id).await {
+            // Its row may be forgotten: how it ended is not.
+            return Err(match self.end_of(ctx, id).await? {
+                Some(seen) if seen.standing == RunStanding::Committed => ended(id, "was committed"),
+                Some(_) => ended(id, "was given up"),
+                None => error,
+            });
         }
-        self.begun_run(ctx, id).await?;
         let now = self.inner.clock.now();
         let is_live = self.inner.catalog.hear_of_run(ctx.actor(), id, now).await?;
         let begun = self.begun_run(ctx, id).await?;

@@ -58,12 +58,8 @@ impl Sources {
     /// For a table: what Spark and Hive write beside its files is no part of it. Where there is nothing else,
     /// that is meant.
     pub(crate) fn without_marks(mut self) -> Self {
-        let is_mark = |source: &Source| match &source.bytes {
-            Bytes::File(path, _) => self.marks.contains(path),
-            _ => false,
-        };
         let (marks, rest): (Vec<Source>, Vec<Source>) =
-            self.sources.iter().cloned().partition(is_mark);
+            self.sources.iter().cloned().partition(|source| self.has_mark(source));
         if !rest.is_empty() {
             self.sources = rest;
             self.marks_left_out = marks.len() as u64;
@@ -73,11 +69,11 @@ impl Sources {
 
     /// Whether there is nothing but what a job leaves beside the files of a table.
     pub(crate) fn are_marks(&self) -> bool {
-        let is_mark = |source: &Source| match &source.bytes {
-            Bytes::File(path, _) => self.marks.contains(path),
-            _ => false,
-        };
-        !self.sources.is_empty() && self.sources.iter().all(is_mark)
+        !self.sources.is_empty() && self.sources.iter().all(|source| self.has_mark(source))
+    }
+
+    fn has_mark(&self, source: &Source) -> bool {
+        matches!(&source.bytes, Bytes::File(path, _) if self.marks.contains(path))
     }
 
     /// # Errors

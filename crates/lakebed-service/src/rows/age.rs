@@ -50,6 +50,12 @@ impl Staleness {
 }
 
 impl Age {
+    /// The age of a version that is `stale` for these reasons, which are all of them where that is known.
+    fn of(version: &VersionRecord, stale: Vec<Staleness>, is_known: bool) -> Self {
+        let stale = (is_known || !stale.is_empty()).then_some(stale);
+        Self { as_of: version.at, stale }
+    }
+
     /// The age of what is made of both: as of the older one, and stale where either is. Where it is not
     /// known of one of them, it is not known of both together, unless the other is stale.
     fn and(self, other: Self) -> Self {
@@ -91,18 +97,15 @@ impl Lake {
         let Some(newest) = &product.newest else { return Ok(None) };
         let rights = self.rights(ctx).await?;
         let (name, declared) = (&product.name, &product.declared);
-        let mut age = self.age_of(&rights, name, declared, &newest.record).await?;
+        let (mut stale, is_known) = self.reasons(&rights, name, declared, &newest.record).await?;
         if declared.served == Served::Live {
             // Whoever asks for its rows has it made of what is now, or is told that this cannot be done.
-            let (mut stale, is_known) =
-                self.reasons(&rights, name, declared, &newest.record).await?;
             stale.retain(|why| !matches!(why, Staleness::Statement | Staleness::Inputs));
-            age.stale = (is_known || !stale.is_empty()).then_some(stale);
             if self.declared_lineage(declared).await?.is_none() {
-                age.stale.get_or_insert_default().insert(0, Staleness::NotComputed);
+                stale.insert(0, Staleness::NotComputed);
             }
         }
-        Ok(Some(age))
+        Ok(Some(Age::of(&newest.record, stale, is_known)))
     }
 
     /// The age of `version`, as far as somebody with these rights may know it: why it is stale, of what
@@ -115,8 +118,7 @@ impl Lake {
         version: &VersionRecord,
     ) -> Result<Age> {
         let (stale, is_known) = self.reasons(rights, name, product, version).await?;
-        let stale = (is_known || !stale.is_empty()).then_some(stale);
-        Ok(Age { as_of: version.at, stale })
+        Ok(Age::of(version, stale, is_known))
     }
 
     /// Why a version is stale, as far as it may be known; and whether that is all.
